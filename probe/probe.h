@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What every user of the probe engine sees: settings, outcomes, counters.
+ *
+ * Two front ends share them: sweep.h (one-shot: is each of these targets reachable?) and stream.h
+ * (continuous: what happens on these paths, moment by moment?).
+ */
+#pragma once
+
+#include "probe/base.h"
+
+/*
+ * The smallest payload: our own state travels in the request and comes back sealed with a token, see icmp.h.
+ */
+#define PROBE_PAYLOAD_MIN_BYTES 24
+#define PROBE_PAYLOAD_MAX_BYTES 65507
+
+/* What is known of a request, or of a target. Not a boolean: each is told apart from the others on purpose.
+ */
+enum probe_outcome {
+    PROBE_REPLY,       /* a valid reply within its select-timeout */
+    PROBE_LATE,        /* a valid reply after its select-timeout: life, but slow */
+    PROBE_DUPLICATE,   /* one more valid reply to the same request */
+    PROBE_TIMEOUT,     /* select-timeout is over without a reply */
+    PROBE_UNREACHABLE, /* an ICMP error about this request; error.icmp_* and error.from say which and whose */
+    PROBE_FRAG_NEEDED, /* the packet is too big for the way; error.mtu_bytes says what fits (0: not said) */
+    PROBE_SEND_FAILED, /* the kernel has no way out for it (ENETUNREACH, EHOSTUNREACH, ENETDOWN, ...) */
+};
+
+/* "reply", "late", ...: static text. */
+const char *probe_outcome_text(enum probe_outcome outcome);
+
+/* Why, for the outcomes that have a reason beyond their name. All zero: nothing more is known. */
+struct probe_error {
+    int error;         /* positive errno of PROBE_SEND_FAILED */
+    uint8_t icmp_type; /* as on the wire, RFC 792 or RFC 4443 by the family of `from` */
+    uint8_t icmp_code;
+    uint32_t mtu_bytes;  /* RFC 1191, RFC 4443 section 3.2 */
+    struct address from; /* who said so: the router or the host that sent the ICMP error */
+};
+
+/*
+ * Writes one line for people, for instance "host unreachable, says 10.0.0.1" or "no reply in 1000 ms"
+ * (timeout_ns is what was waited, for PROBE_TIMEOUT). Empty for PROBE_REPLY. Returns buffer.
+ */
+const char *probe_reason_text(enum probe_outcome outcome, const struct probe_error *error,
+                              uint64_t timeout_ns, char *buffer, size_t size_bytes);
+
+/* What has been seen on the sockets, for reports and metrics. Only ever goes up. */
+struct probe_counters {
+    uint64_t sent;       /* requests that the kernel took */
+    uint64_t replies;    /* valid and in time */
+    uint64_t late;       /* valid, after select-timeout */
+    uint64_t duplicates; /* valid, but already answered */
+    uint64_t corrupt;    /* looks like ours, but checksum, length or token are wrong */
+    uint64_t foreign; /* somebody else's ICMP, or a reply from an address or interface that was not asked */
+    uint64_t icmp_errors;   /* ICMP errors about our requests */
+    uint64_t send_failures; /* no way out: counted as unanswered */
+    uint64_t send_retries;  /* our own want of resources (ENOBUFS, EAGAIN, ENOMEM): sent again */
+    uint64_t receive_drops; /* replies lost in our own full socket buffer (SO_RXQ_OVFL) */
+};
+
+/* Zero is the default of each member unless said otherwise; probe_settings_default() gives the usual ones. */
+struct probe_settings {
+    const char *transport; /* "auto", "epoll" or "poll" (and "simulated" in tests); static or outliving */
+    uint64_t select_timeout_ns; /* length of one wait for a reply; at least 1 ms */
+    uint32_t select_count;      /* how many waits; at least 1 */
+    uint64_t ping_timeout_ns;   /* sweep only: bound of a target's whole time; 0: the window */
+    bool single_request;        /* sweep only: send the first request only and wait the whole window */
+    uint32_t payload_bytes;     /* ICMP payload, PROBE_PAYLOAD_MIN_BYTES..PROBE_PAYLOAD_MAX_BYTES */
+    bool dont_fragment;         /* DF on IPv4, no fragmentation at the source on IPv6 */
+    uint8_t tos;                /* IPv4 TOS / IPv6 traffic class; DSCP is its upper six bits */
+    uint8_t ttl;                /* IPv4 TTL / IPv6 hop limit; 0: the system's default */
+    struct address source4;     /* source addresses; none: the kernel chooses */
+    struct address source6;
+    char interface[IFNAMSIZ]; /* send and receive through this interface only; empty: any */
+    uint32_t mark;            /* SO_MARK, needs CAP_NET_ADMIN; 0: none */
+};
+
+/* 1 s x 1, 56 bytes, transport "auto". */
+struct probe_settings probe_settings_default(void);
+
+/*
+ * Checks ranges and combinations. Returns 0, or -EINVAL with one line in message (which setting, its value,
+ * what was expected).
+ */
+int probe_settings_check(const struct probe_settings *settings, char *message, size_t size_bytes);

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One-shot reachability of many targets.
+ *
+ * For each target request k goes out k x select-timeout after the first as long as no reply came; the target
+ * is reachable at the first valid reply to any of its requests, unreachable when the window (select-timeout x
+ * select-count, or ping-timeout when that is set) is over. Results come as they are known, in that order: who
+ * waits for a dead target does not hold up a live one.
+ *
+ * A sweep belongs to one thread. It allocates when targets are added, never per probe.
+ *
+ *     probe_sweep_new(&sweep, &settings, message, sizeof(message));
+ *     probe_sweep_add(sweep, &address, &index);                   // at any time, also between the steps
+ *     while (!probe_sweep_done(sweep)) {
+ *         probe_sweep_step(sweep, NEVER_NS);                      // waits for the next thing to happen, does
+ * it while (probe_sweep_next(sweep, &result)) ...            // pull what is known by now
+ *     }
+ *     probe_sweep_free(sweep);
+ */
+#pragma once
+
+#include "probe/probe.h"
+
+struct probe_sweep;
+
+struct probe_result {
+    uint32_t index; /* as probe_sweep_add() gave it */
+    enum probe_outcome
+        outcome; /* PROBE_REPLY: reachable. Otherwise why not: the last thing that was learnt */
+    struct probe_error error;
+    uint64_t rtt_ns;   /* of the reply; PROBE_REPLY only */
+    uint32_t requests; /* how many were sent */
+};
+
+/*
+ * Opens the sockets. On failure returns a negative errno (-EACCES: neither ping sockets nor raw sockets are
+ * allowed; -EINVAL: settings) and one line in message; *out stays NULL.
+ */
+int probe_sweep_new(struct probe_sweep **out, const struct probe_settings *settings, char *message,
+                    size_t size_bytes);
+struct probe_sweep *probe_sweep_free(struct probe_sweep *sweep);
+DEFINE_CLEANUP(struct probe_sweep *, probe_sweep_free)
+
+/*
+ * Adds a target; *index counts from 0 in the order of the calls. The same address may be added more than
+ * once. Returns -ENOMEM, or -EAFNOSUPPORT when this host has no sockets for the family.
+ */
+int probe_sweep_add(struct probe_sweep *sweep, const struct address *target, uint32_t *index);
+
+/* The address of target `index`. */
+struct address probe_sweep_target(const struct probe_sweep *sweep, uint32_t index);
+
+/* True when every target that was added has its result and all results have been pulled. */
+bool probe_sweep_done(const struct probe_sweep *sweep);
+
+/*
+ * One bounded round: waits (until the next deadline of its own, at the latest until `until_ns`, or until
+ * wakeup_fd becomes readable), receives, judges, sends. Returns 0 or a negative errno that makes going on
+ * useless.
+ */
+int probe_sweep_step(struct probe_sweep *sweep, uint64_t until_ns);
+
+/* A file descriptor that ends a wait when it becomes readable (names being resolved meanwhile); -1: none. */
+void probe_sweep_set_wakeup(struct probe_sweep *sweep, int wakeup_fd);
+
+/* Pulls one result. Returns false when none is waiting. */
+bool probe_sweep_next(struct probe_sweep *sweep, struct probe_result *result);
+
+const struct probe_counters *probe_sweep_counters(const struct probe_sweep *sweep);
+const char *probe_sweep_transport(const struct probe_sweep *sweep); /* the one that runs: "epoll", "poll" */

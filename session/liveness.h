@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Liveness: what a history of lists means for each access. Pure: time is an argument, nothing is asked.
+ *
+ * An access is known by its data address, or by its secondary one where it has no data address. Rules:
+ *
+ * - alive: it is in a fresh list. stable: alive without a restart for `hold`. dead: two fresh lists in a row
+ * did not have it. unknown: no list has ever said anything of it.
+ * - A list is fresh when its alive_sec values have moved on since the last fresh one (or there was none, or
+ * it does not carry them). An empty list and a stale one say nothing.
+ * - An access that is cut off from its cluster may still answer with an old list: the origin's own entry
+ * neither proves life nor death while another access can be asked.
+ * - Silence is not death: without lists what was known stands. Silence neither breaks nor satisfies
+ * stability.
+ * - A restart is a new uuid, or a birth (now - alive_sec) that moved later by more than 15 s; a follower that
+ * lags moves it by less. Of several sessions with one address the one with the smaller alive_sec is the new
+ * one.
+ */
+#pragma once
+
+#include "session/session.h"
+
+enum session_state { SESSION_UNKNOWN, SESSION_ALIVE, SESSION_STABLE, SESSION_DEAD };
+const char *session_state_text(enum session_state state); /* "unknown", "alive", "stable", "dead" */
+
+/* What a list was good for; with a static text for the log. */
+enum session_verdict { SESSION_LIST_FRESH, SESSION_LIST_STALE, SESSION_LIST_EMPTY };
+const char *session_verdict_text(enum session_verdict verdict);
+
+struct session_liveness_settings {
+    uint64_t hold_ns;      /* how long alive makes stable */
+    uint64_t fresh_for_ns; /* how long after a fresh list its "alive" goes on counting as time alive (about
+                              two polls) */
+};
+
+/* What is known of one access. */
+struct session_view {
+    enum session_state state;
+    char uuid[SESSION_UUID_SIZE]; /* of the session that counts now, or the last one; empty: none ever seen */
+    char zone[SESSION_ZONE_SIZE];
+    struct address data;
+    struct address secondary;
+    struct address host_data;
+    uint64_t
+        born_ns; /* start of the present life on the clock of now_ns; 0 when it began before that clock */
+    uint64_t stable_at_ns; /* when it will be stable if nothing changes; NEVER_NS while dead or unknown */
+    unsigned missing;      /* fresh lists in a row without it: 1 means "ask again soon" */
+    unsigned restarts;     /* in the last five minutes */
+};
+
+struct session_liveness;
+
+int session_liveness_new(struct session_liveness **out, const struct session_liveness_settings *settings);
+struct session_liveness *session_liveness_free(struct session_liveness *liveness);
+DEFINE_CLEANUP(struct session_liveness *, session_liveness_free)
+
+/* Reload: the new settings hold from now on; what is known stays. */
+void session_liveness_configure(struct session_liveness *liveness,
+                                const struct session_liveness_settings *settings);
+
+/*
+ * A list that arrived at now_ns. `origin` is the data address (or secondary, where there is none) of the
+ * access that answered; empty for a provider that is not an access (a file). others_up: another access could
+ * have been asked. *verdict says what it was good for. -ENOMEM leaves everything as it was.
+ */
+int session_liveness_observe(struct session_liveness *liveness, const struct session_list *list,
+                             const struct address *origin, bool others_up, uint64_t now_ns,
+                             enum session_verdict *verdict);
+
+/*
+ * The view of the access with this data or secondary address (either may be empty). Never heard of: state
+ * SESSION_UNKNOWN, all else empty.
+ */
+void session_liveness_view(const struct session_liveness *liveness, const struct address *data,
+                           const struct address *secondary, uint64_t now_ns, struct session_view *view);
+
+/* All accesses ever seen, in the order of first sight: i from 0 until it returns false. */
+bool session_liveness_at(const struct session_liveness *liveness, size_t i, uint64_t now_ns,
+                         struct session_view *view);
+
+/* When the last fresh list came; NEVER_NS: none yet. */
+uint64_t session_liveness_fresh_ns(const struct session_liveness *liveness);

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The subcommands of `reroute`. Each is one file; main() only finds the right one.
+ *
+ * run() gets argv with argv[0] replaced by "reroute NAME" (for messages) and argc accordingly, parses with
+ * getopt_long from a clean state, and returns the exit code. Bad arguments: one line on standard error, "Try
+ * 'reroute NAME --help'.", exit code EXIT_USAGE.
+ */
+#pragma once
+
+#define EXIT_USAGE  3 /* bad arguments or configuration; as fping's */
+#define EXIT_SYSTEM 4 /* the system did not let us; as fping's */
+
+struct command {
+    const char *name;
+    const char *summary; /* one line for `reroute --help` */
+    int (*run)(int argc, char **argv);
+};
+
+int command_report(int argc, char **argv);
+int command_agent(int argc, char **argv);
+int command_status(int argc, char **argv);
+int command_pin(int argc, char **argv);
+int command_unpin(int argc, char **argv);
+int command_drain(int argc, char **argv);
+int command_undrain(int argc, char **argv);
+int command_failback(int argc, char **argv);
+int command_route(int argc, char **argv);
+int command_clear(int argc, char **argv);
+int command_sessions(int argc, char **argv);
+int command_check_config(int argc, char **argv);

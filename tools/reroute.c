@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * main(): finds the subcommand and hands over. Nothing that is not used is started here.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "tools/command.h"
+
+static const struct command commands[] = {
+    {"report", "is each of these addresses reachable?", command_report},
+};
+
+static void usage(FILE *out)
+{
+    fprintf(out, "Usage: reroute COMMAND [OPTION...]\n\n");
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+        fprintf(out, "  %-14s %s\n", commands[i].name, commands[i].summary);
+    fprintf(out, "\n'reroute COMMAND --help' tells more. 'reroute --version' prints the version.\n");
+}
+
+int main(int argc, char **argv)
+{
+    static char name[64];
+
+    if (argc < 2) {
+        usage(stderr);
+        return EXIT_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+        usage(stdout);
+        return 0;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        puts("reroute " REROUTE_VERSION);
+        return 0;
+    }
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+        if (strcmp(argv[1], commands[i].name) == 0) {
+            snprintf(name, sizeof(name), "reroute %s", commands[i].name);
+            argv[1] = name;
+            return commands[i].run(argc - 1, argv + 1);
+        }
+    }
+    fprintf(stderr, "reroute: '%s' is no command; 'reroute --help' lists them\n", argv[1]);
+    return EXIT_USAGE;
+}
