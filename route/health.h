@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Path health: what a sequence of observations means for one path. Pure: every time comes from the
+ * observation.
+ *
+ * - down: select-count requests in a row went unanswered and the window since the first of them is over.
+ * Timeouts, ICMP errors and sends that found no way out all count as unanswered; a late reply counts as life.
+ * - up: `rise` replies in a row. At the start a path is neither: no verdict without evidence.
+ * - degraded: up, but more than degraded_percent of the requests of the last degraded_over were lost. A run
+ * of misses that still goes on belongs to the down verdict and is counted here only when a reply has ended
+ * it, so that a long window is not cut short. A degraded path is clean again at half that loss.
+ */
+#pragma once
+
+#include "probe/stream.h"
+
+struct health_settings {
+    uint64_t select_timeout_ns;
+    uint32_t select_count;
+    uint32_t rise;
+    uint32_t degraded_percent; /* 1..100 */
+    uint64_t degraded_over_ns;
+    uint64_t hold_ns; /* loss_ppm is taken over this time */
+};
+
+enum health_state { HEALTH_UNKNOWN, HEALTH_UP, HEALTH_DOWN };
+
+/* Loss over a sliding span, in buckets of a twentieth of it. */
+#define HEALTH_BUCKETS 20
+struct health_loss {
+    uint64_t begun_ns;  /* of the counting; 0: not begun */
+    uint64_t bucket_ns; /* start of the newest bucket */
+    unsigned newest;
+    struct {
+        uint32_t requests, lost;
+    } buckets[HEALTH_BUCKETS];
+};
+
+/* All zero: nothing known. Read freely, written by the functions below only. */
+struct health {
+    enum health_state state;
+    bool degraded;
+    uint32_t misses;           /* unanswered requests in a row */
+    uint32_t replies;          /* answered ones in a row */
+    uint64_t first_missed_ns;  /* when the first request of this run of misses was sent */
+    uint64_t run_since_ns;     /* when the first reply of this run of replies came */
+    uint64_t up_since_ns;      /* start of the present steady (up, not degraded) health; 0: it is not */
+    uint64_t restored_up_ns;   /* up_since of before a restart of this process; 0: none */
+    uint64_t last_reply_ns;    /* when the newest reply came; 0: never */
+    uint64_t proven_ns;        /* when the newest answered request was sent; 0: never */
+    uint64_t rtt_ns;           /* smoothed, RFC 6298 section 2 (alpha 1/8); 0: never measured */
+    enum probe_outcome last;   /* of the newest judged request */
+    struct probe_error error;  /* with it */
+    struct health_loss recent; /* over degraded_over */
+    struct health_loss steady; /* over hold */
+};
+
+/* One observation of a usual (not extra) request of this path. */
+void health_observe(struct health *health, const struct health_settings *settings,
+                    const struct probe_observation *observation);
+
+/* The link or the address at this end is gone: down at once, whatever the window says. */
+void health_link_lost(struct health *health);
+
+/*
+ * The path was steadily up since up_since_ns before this process started, and nothing speaks against it: that
+ * counts when its first verdict is "up".
+ */
+void health_restore(struct health *health, uint64_t up_since_ns);
+
+/* Loss in parts per million over the last hold_ns (or as long as the path is up); 0 without data. */
+uint32_t health_loss_ppm(const struct health *health);
+
+const char *health_state_text(enum health_state state); /* "unknown", "up", "down" */
