@@ -1,0 +1,498 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Liveness: what a history of lists means for each access.
+ *
+ * One list proves little: it may come from a follower that is a moment behind, from an access that is cut off
+ * and does not know it, from a cluster that has just lost its leader. So every list is first weighed as a
+ * whole (is it news?) and then read access by access (what does it say of this one?).
+ *
+ * Is it news? Every session carries its own clock, alive_sec, and all values of a list were taken at one
+ * moment. We keep the largest value seen of each session. Then:
+ *   - no entries                                  EMPTY: a leader is being elected; says nothing
+ *   - a session we know has a larger value        FRESH
+ *   - sessions we know, none has                  STALE: a list seen before, a follower that lags (its values
+ *                                                 are smaller), two polls within one second, answers that
+ *                                                 overtook each other; says nothing
+ *   - no session that we know                     FRESH: the first list, or all have begun anew at once (a
+ *                                                 power failure)
+ *   - no values at all (old releases)             FRESH: nothing to tell it by
+ * What an access says of itself counts for this only when it names nobody else that we know: its own value
+ * may still move while the rest of its list is frozen. "Know" includes sessions that others have replaced,
+ * so that an old list does not become news by naming the dead. There is one exception to STALE: all sessions
+ * began anew and kept their uuids. Then all values are small, and so they are in a frozen list; the
+ * difference is that these move. So the second such list counts.
+ *
+ * What does it say? An entry of a fresh list proves that its access is alive, with one exception: the access
+ * that answered proves nothing about itself while another one could be asked, neither by being in its list
+ * nor by being missing. Who is missing from two fresh lists in a row is dead (one may have been taken in the
+ * middle of something); who is missing from one is as before, and `missing` tells the owner to ask again.
+ *
+ * Lives. A life begins at first sight, with a uuid not seen before, with a birth (now - alive_sec) that moved
+ * later by more than 15 s, or with the return of the dead, and never before the last moment at which we know
+ * better (the old uuid was still listed, the access was missing). Each but the first is a restart. alive_sec
+ * is whole seconds and lags behind, so the earliest birth heard of a life is the best one; once a life is
+ * stable its birth is let drift by up to 500 ppm, or clocks that run differently would make a restart out of
+ * a week of health. Without alive_sec a life is born when we see it. A uuid that was replaced and shows up
+ * again is taken (the cluster decides which one counts) but begins no life: two sessions of one address that
+ * are listed in turn are not an endless row of restarts.
+ *
+ * Duplicates: of several entries with one address the smaller alive_sec is the new session; if that does not
+ * decide it, the one we have not seen before.
+ *
+ * Stability: a life of `hold`. Between lists time goes on, for fresh_for_ns after each: stable comes at birth
+ * + hold, not at the next poll. In silence it stands still, and nothing is unlearnt: alive, stable and dead
+ * stay so. When lists come again a birth by alive_sec counts the silence as life, for the cluster vouches for
+ * it; a life without alive_sec gets the silence added to its birth.
+ *
+ * An access is known by its data address, or by its secondary one where one of the two lists no data address.
+ * At most ACCESSES_MAX are kept; when that is reached the dead are forgotten first and newcomers are left out
+ * if that does not help (a service that makes up addresses must not eat our memory).
+ *
+ * No clock, no I/O, no thread; the owner is the agent's loop.
+ */
+#include "session/liveness.h"
+
+#define RESTART_SLACK_NS  (15 * NS_PER_S)
+#define RESTARTS_OVER_NS  (300 * NS_PER_S)
+#define DRIFT_PER_MILLION 500
+#define MISSING_DEAD      2
+#define LIVES_MAX         8
+#define ACCESSES_MAX      2048
+
+/* One session of an access, as far back as we remember. */
+struct life {
+    char uuid[SESSION_UUID_SIZE];
+    uint64_t newest_sec;  /* largest alive_sec seen */
+    uint64_t doubted_sec; /* in the last stale list, where the birth had moved later; UINT64_MAX: none */
+    uint64_t restart_ns;  /* when it was first seen, if that was a restart; NEVER_NS: it was not */
+};
+
+struct access {
+    enum session_state state;     /* UNKNOWN, ALIVE or DEAD; stable depends on when one asks */
+    struct session last;          /* the entry that counts now, or the last one */
+    struct life lives[LIVES_MAX]; /* newest first; lives[0] is the one that counts */
+    unsigned life_count;
+    int64_t born_ns;    /* may be before the clock began */
+    uint64_t heard_ns;  /* last fresh list that had it */
+    uint64_t missed_ns; /* last fresh list that did not have it */
+    unsigned missing;
+    const struct session *entry; /* its entry in the list at hand */
+};
+
+struct session_liveness {
+    struct session_liveness_settings settings;
+    struct access *accesses;
+    size_t count;
+    uint64_t fresh_ns;
+};
+
+const char *session_state_text(enum session_state state)
+{
+    static const char *const text[] = {
+        [SESSION_UNKNOWN] = "unknown",
+        [SESSION_ALIVE] = "alive",
+        [SESSION_STABLE] = "stable",
+        [SESSION_DEAD] = "dead",
+    };
+
+    return text[state];
+}
+
+const char *session_verdict_text(enum session_verdict verdict)
+{
+    static const char *const text[] = {
+        [SESSION_LIST_FRESH] = "fresh",
+        [SESSION_LIST_STALE] = "stale: no alive_sec has moved on",
+        [SESSION_LIST_EMPTY] = "empty",
+    };
+
+    return text[verdict];
+}
+
+int session_liveness_new(struct session_liveness **out, const struct session_liveness_settings *settings)
+{
+    struct session_liveness *liveness = calloc(1, sizeof(*liveness));
+
+    if (!liveness)
+        return -ENOMEM;
+    liveness->settings = *settings;
+    liveness->fresh_ns = NEVER_NS;
+    *out = liveness;
+    return 0;
+}
+
+struct session_liveness *session_liveness_free(struct session_liveness *liveness)
+{
+    if (liveness)
+        free(liveness->accesses);
+    free(liveness);
+    return NULL;
+}
+
+void session_liveness_configure(struct session_liveness *liveness,
+                                const struct session_liveness_settings *settings)
+{
+    liveness->settings = *settings;
+}
+
+uint64_t session_liveness_fresh_ns(const struct session_liveness *liveness)
+{
+    return liveness->fresh_ns;
+}
+
+/* --- who is who ------------------------------------------------------------------------------------------
+ */
+
+static struct access *access_find(const struct session_liveness *liveness, const struct address *data,
+                                  const struct address *secondary)
+{
+    for (size_t i = 0; address_is_set(data) && i < liveness->count; i++) {
+        if (address_equal(&liveness->accesses[i].last.data, data))
+            return &liveness->accesses[i];
+    }
+    for (size_t i = 0; address_is_set(secondary) && i < liveness->count; i++) {
+        const struct session *last = &liveness->accesses[i].last;
+
+        if (address_equal(&last->secondary, secondary) &&
+            (!address_is_set(data) || !address_is_set(&last->data)))
+            return &liveness->accesses[i];
+    }
+    return NULL;
+}
+
+static bool entry_is_of(const struct session *entry, const struct address *origin)
+{
+    return address_is_set(origin) &&
+           address_equal(address_is_set(&entry->data) ? &entry->data : &entry->secondary, origin);
+}
+
+/* The life with this uuid; the newest one if it began anew under the same uuid. NULL: never seen. */
+static struct life *life_find(struct access *access, const char *uuid)
+{
+    for (unsigned i = 0; i < access->life_count; i++) {
+        if (strcmp(access->lives[i].uuid, uuid) == 0)
+            return &access->lives[i];
+    }
+    return NULL;
+}
+
+static uint64_t alive_ns(const struct session *entry)
+{
+    return min_u64(entry->alive_sec, UINT32_MAX) * NS_PER_S;
+}
+
+static int64_t birth_ns(const struct session *entry, uint64_t now_ns)
+{
+    return (int64_t)now_ns - (int64_t)alive_ns(entry);
+}
+
+static bool birth_moved(const struct access *access, const struct session *entry, uint64_t now_ns)
+{
+    return birth_ns(entry, now_ns) > access->born_ns + (int64_t)RESTART_SLACK_NS;
+}
+
+/* --- is it news? -----------------------------------------------------------------------------------------
+ */
+
+/*
+ * A life that may have begun anew under the same uuid while nothing else vouches for the list: since the last
+ * fresh list it cannot have lived longer than that, and a second list must show that it moves.
+ */
+static bool doubt_moved_on(const struct session_liveness *liveness, const struct access *access,
+                           struct life *life, const struct session *entry, uint64_t now_ns)
+{
+    bool moved = life->doubted_sec != UINT64_MAX && entry->alive_sec > life->doubted_sec;
+
+    if (!birth_moved(access, entry, now_ns) ||
+        alive_ns(entry) > sub_sat_u64(now_ns, liveness->fresh_ns) + RESTART_SLACK_NS) {
+        life->doubted_sec = UINT64_MAX;
+        return false;
+    }
+    life->doubted_sec = entry->alive_sec;
+    return moved;
+}
+
+static enum session_verdict list_weigh(struct session_liveness *liveness, const struct session_list *list,
+                                       const struct address *origin, bool others_up, uint64_t now_ns)
+{
+    unsigned known[2] = {0}, moved[2] = {0}; /* [1]: what the origin says of itself */
+
+    if (list->count == 0)
+        return SESSION_LIST_EMPTY;
+    for (size_t i = 0; i < list->count; i++) {
+        const struct session *entry = &list->items[i];
+        struct access *access = access_find(liveness, &entry->data, &entry->secondary);
+        struct life *life = access ? life_find(access, entry->uuid) : NULL;
+        bool own = others_up && entry_is_of(entry, origin);
+
+        if (!life || !entry->has_alive_sec)
+            continue;
+        known[own]++;
+        moved[own] +=
+            entry->alive_sec > life->newest_sec || doubt_moved_on(liveness, access, life, entry, now_ns);
+    }
+    if (known[0])
+        return moved[0] ? SESSION_LIST_FRESH : SESSION_LIST_STALE;
+    return !known[1] || moved[1] ? SESSION_LIST_FRESH : SESSION_LIST_STALE;
+}
+
+/* --- what does it say of each access? --------------------------------------------------------------------
+ */
+
+/* Of two entries with one address: is b the newer session? */
+static bool entry_is_newer(struct access *access, const struct session *a, const struct session *b)
+{
+    if (a->has_alive_sec && b->has_alive_sec && a->alive_sec != b->alive_sec)
+        return b->alive_sec < a->alive_sec;
+    return life_find(access, a->uuid) && !life_find(access, b->uuid);
+}
+
+/* Gives every access its entry; makes the accesses that are new. There is room for them. */
+static void entries_assign(struct session_liveness *liveness, const struct session_list *list)
+{
+    for (size_t i = 0; i < liveness->count; i++)
+        liveness->accesses[i].entry = NULL;
+    for (size_t i = 0; i < list->count; i++) {
+        const struct session *entry = &list->items[i];
+        struct access *access = access_find(liveness, &entry->data, &entry->secondary);
+
+        if (!access) {
+            if (liveness->count == ACCESSES_MAX)
+                continue;
+            access = &liveness->accesses[liveness->count++];
+            *access = (struct access){.state = SESSION_UNKNOWN, .last = *entry};
+            access->last.uuid[0] = '\0';
+        }
+        if (!access->entry || entry_is_newer(access, access->entry, entry))
+            access->entry = entry;
+    }
+}
+
+/* Addresses and zone; an address that is not said this time is kept. */
+static void access_describe(struct access *access)
+{
+    struct session last = *access->entry;
+
+    if (!address_is_set(&last.data))
+        last.data = access->last.data;
+    if (!address_is_set(&last.secondary))
+        last.secondary = access->last.secondary;
+    if (!address_is_set(&last.host_data))
+        last.host_data = access->last.host_data;
+    access->last = last;
+}
+
+static void life_begin(struct access *access, uint64_t restart_ns)
+{
+    memmove(&access->lives[1], &access->lives[0], (LIVES_MAX - 1) * sizeof(access->lives[0]));
+    if (access->life_count < LIVES_MAX)
+        access->life_count++;
+    access->lives[0] = (struct life){.doubted_sec = UINT64_MAX, .restart_ns = restart_ns};
+    memcpy(access->lives[0].uuid, access->entry->uuid, SESSION_UUID_SIZE);
+}
+
+/* Makes an older life the one that counts again. */
+static void life_resume(struct access *access, struct life *life)
+{
+    struct life resumed = *life;
+
+    memmove(&access->lives[1], &access->lives[0], (size_t)(life - access->lives) * sizeof(*life));
+    access->lives[0] = resumed;
+}
+
+/* How far time alive has come by now: silence does not count. */
+static uint64_t lived_until_ns(const struct session_liveness *liveness, const struct access *access,
+                               uint64_t now_ns)
+{
+    return min_u64(now_ns, add_sat_u64(access->heard_ns, liveness->settings.fresh_for_ns));
+}
+
+static bool access_is_stable(const struct session_liveness *liveness, const struct access *access,
+                             uint64_t now_ns)
+{
+    int64_t lived_ns = (int64_t)lived_until_ns(liveness, access, now_ns) - access->born_ns;
+
+    return access->state == SESSION_ALIVE && lived_ns >= 0 &&
+           (uint64_t)lived_ns >= liveness->settings.hold_ns;
+}
+
+/* The same life goes on: what is its birth by now? */
+static void birth_follow(const struct session_liveness *liveness, struct access *access, uint64_t now_ns)
+{
+    uint64_t since_ns = sub_sat_u64(now_ns, access->heard_ns);
+    int64_t heard_ns = birth_ns(access->entry, now_ns);
+
+    if (!access->entry->has_alive_sec) {
+        /* The silence between the lists is not life that we have seen. */
+        if (!access_is_stable(liveness, access, now_ns))
+            access->born_ns += (int64_t)sub_sat_u64(since_ns, liveness->settings.fresh_for_ns);
+        return;
+    }
+    if (heard_ns < access->born_ns)
+        access->born_ns = heard_ns;
+    else if (access_is_stable(liveness, access, now_ns))
+        access->born_ns +=
+            (int64_t)min_u64((uint64_t)(heard_ns - access->born_ns), since_ns / 1000000 * DRIFT_PER_MILLION);
+}
+
+/* A new life, which cannot have begun before `earliest_ns` (by more than lists lag). */
+static void birth_set(struct access *access, uint64_t earliest_ns, uint64_t slack_ns, uint64_t now_ns)
+{
+    int64_t floor_ns = (int64_t)earliest_ns;
+
+    access->born_ns = access->entry->has_alive_sec ? birth_ns(access->entry, now_ns) : (int64_t)now_ns;
+    if (access->born_ns < floor_ns - (int64_t)slack_ns)
+        access->born_ns = floor_ns;
+}
+
+/* A fresh list has the access, and may be believed about it. */
+static void access_seen(const struct session_liveness *liveness, struct access *access, uint64_t now_ns)
+{
+    const struct session *entry = access->entry;
+    struct life *life = life_find(access, entry->uuid);
+
+    if (access->state == SESSION_UNKNOWN) {
+        access->life_count = 0; /* what it said of itself */
+        life_begin(access, NEVER_NS);
+        access->born_ns = entry->has_alive_sec ? birth_ns(entry, now_ns) : (int64_t)now_ns;
+    } else if (access->state == SESSION_DEAD) {
+        life_begin(access, now_ns);
+        birth_set(access, access->missed_ns, 0, now_ns);
+    } else if (!life) {
+        life_begin(access, now_ns);
+        birth_set(access, access->heard_ns, RESTART_SLACK_NS, now_ns);
+    } else if (life != &access->lives[0]) {
+        life_resume(access, life);
+    } else if (entry->has_alive_sec && birth_moved(access, entry, now_ns)) {
+        life_begin(access, now_ns);
+        birth_set(access, 0, 0, now_ns);
+    } else {
+        birth_follow(liveness, access, now_ns);
+    }
+    if (entry->has_alive_sec)
+        access->lives[0].newest_sec = max_u64(access->lives[0].newest_sec, entry->alive_sec);
+    access->lives[0].doubted_sec = UINT64_MAX;
+    access_describe(access);
+    access->state = SESSION_ALIVE;
+    access->missing = 0;
+    access->heard_ns = now_ns;
+}
+
+/* Its own word: good for knowing of it, and which session to name, until somebody vouches for it. */
+static void access_claimed(struct access *access)
+{
+    if (access->state != SESSION_UNKNOWN)
+        return;
+    access->life_count = 0;
+    life_begin(access, NEVER_NS);
+    access->lives[0].newest_sec = access->entry->alive_sec;
+    access_describe(access);
+}
+
+static void access_missed(struct access *access, uint64_t now_ns)
+{
+    access->missed_ns = now_ns;
+    if (access->missing < MISSING_DEAD && ++access->missing == MISSING_DEAD)
+        access->state = SESSION_DEAD;
+}
+
+/* Room for a list's accesses, whatever it says. */
+static int accesses_reserve(struct session_liveness *liveness, size_t more)
+{
+    size_t kept = 0;
+    struct access *accesses;
+
+    if (liveness->count + more > ACCESSES_MAX) {
+        for (size_t i = 0; i < liveness->count; i++) {
+            if (liveness->accesses[i].state != SESSION_DEAD)
+                liveness->accesses[kept++] = liveness->accesses[i];
+        }
+        liveness->count = kept;
+    }
+    accesses =
+        reallocarray(liveness->accesses, min_u64(liveness->count + more, ACCESSES_MAX), sizeof(*accesses));
+    if (!accesses)
+        return -ENOMEM;
+    liveness->accesses = accesses;
+    return 0;
+}
+
+int session_liveness_observe(struct session_liveness *liveness, const struct session_list *list,
+                             const struct address *origin, bool others_up, uint64_t now_ns,
+                             enum session_verdict *verdict)
+{
+    if (list->count && accesses_reserve(liveness, list->count) < 0)
+        return -ENOMEM;
+    *verdict = list_weigh(liveness, list, origin, others_up, now_ns);
+    if (*verdict != SESSION_LIST_FRESH)
+        return 0;
+
+    entries_assign(liveness, list);
+    for (size_t i = 0; i < liveness->count; i++) {
+        struct access *access = &liveness->accesses[i];
+        bool own = others_up && entry_is_of(access->entry ? access->entry : &access->last, origin);
+
+        if (own && access->entry)
+            access_claimed(access);
+        else if (access->entry)
+            access_seen(liveness, access, now_ns);
+        else if (!own)
+            access_missed(access, now_ns);
+        access->entry = NULL;
+    }
+    liveness->fresh_ns = now_ns;
+    return 0;
+}
+
+/* --- asking ----------------------------------------------------------------------------------------------
+ */
+
+static void view_fill(const struct session_liveness *liveness, const struct access *access, uint64_t now_ns,
+                      struct session_view *view)
+{
+    uint64_t lived_ns = lived_until_ns(liveness, access, now_ns);
+
+    *view = (struct session_view){
+        .state = access->state,
+        .data = access->last.data,
+        .secondary = access->last.secondary,
+        .host_data = access->last.host_data,
+        .stable_at_ns = NEVER_NS,
+        .missing = access->missing,
+    };
+    memcpy(view->uuid, access->last.uuid, sizeof(view->uuid));
+    memcpy(view->zone, access->last.zone, sizeof(view->zone));
+    for (unsigned i = 0; i < access->life_count; i++)
+        view->restarts += access->lives[i].restart_ns != NEVER_NS &&
+                          sub_sat_u64(now_ns, access->lives[i].restart_ns) <= RESTARTS_OVER_NS;
+    if (access->state != SESSION_ALIVE)
+        return;
+    view->born_ns = access->born_ns > 0 ? (uint64_t)access->born_ns : 0;
+    if (access_is_stable(liveness, access, now_ns))
+        view->state = SESSION_STABLE;
+    if (view->state == SESSION_STABLE || lived_ns == now_ns) {
+        int64_t at_ns = access->born_ns + (int64_t)liveness->settings.hold_ns;
+
+        view->stable_at_ns = at_ns > 0 ? (uint64_t)at_ns : 0;
+    }
+}
+
+void session_liveness_view(const struct session_liveness *liveness, const struct address *data,
+                           const struct address *secondary, uint64_t now_ns, struct session_view *view)
+{
+    const struct access *access = access_find(liveness, data, secondary);
+
+    if (access)
+        view_fill(liveness, access, now_ns, view);
+    else
+        *view = (struct session_view){.state = SESSION_UNKNOWN, .stable_at_ns = NEVER_NS};
+}
+
+bool session_liveness_at(const struct session_liveness *liveness, size_t i, uint64_t now_ns,
+                         struct session_view *view)
+{
+    if (i >= liveness->count)
+        return false;
+    view_fill(liveness, &liveness->accesses[i], now_ns, view);
+    return true;
+}
