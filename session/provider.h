@@ -25,11 +25,14 @@ struct session_endpoint {
 struct session_answer {
     int error;           /* 0; or a negative errno: -ETIMEDOUT, -ECONNREFUSED, -EBADMSG (what came is no
                             list), -EREMOTEIO (an error answer), -ENOENT (404: that session is gone),
-                            -EMSGSIZE (body over the bound), -ENOTSUP, -ECANCELED never reaches a callback */
+                            -EMSGSIZE (body over the bound), -EPROTO (TLS), -ECONNRESET and other errors of
+                            the connection */
     const char *message; /* one line: what, from whom; for the log. Valid during the callback */
     struct session_endpoint origin;  /* who answered; access UINT32_MAX: not an access (a file) */
     const struct session_list *list; /* of a list request with error 0; valid during the callback */
     size_t skipped;                  /* entries left out */
+    unsigned unasked; /* other accesses among the endpoints that had not been asked by then: 0 means that
+                         nobody else could be (`others_up` of session_liveness_observe() is false) */
     uint64_t took_ns;
 };
 typedef void session_answer_fn(void *context, const struct session_answer *answer);
@@ -58,7 +61,7 @@ struct session_provider_settings {
  */
 int session_provider_new(struct session_provider **out, struct event_base *base,
                          const struct session_provider_settings *settings, char *message, size_t size_bytes);
-/* Ends everything that is under way; no callback comes after it. */
+/* Ends everything that is under way; no callback comes after it. Not from inside a callback. */
 struct session_provider *session_provider_free(struct session_provider *provider);
 DEFINE_CLEANUP(struct session_provider *, session_provider_free)
 
@@ -66,8 +69,9 @@ DEFINE_CLEANUP(struct session_provider *, session_provider_free)
  * Lists. Endpoints in the order of preference; the first one of each access is used first. rest: requests are
  * hedged, the first good answer wins and the others are cancelled; when all fail the callback gets the last
  * error. A list request that is still under way is replaced by the new one (its callback never comes). An
- * empty list is a failure as long as another access can still answer. file: endpoints are ignored; besides
- * answering it calls back again whenever the file changes. none: -ENOTSUP from the call itself.
+ * empty list is a failure as long as another access can still answer, else it is given. file: endpoints are
+ * ignored; besides answering it calls back again whenever the file changes. none: -ENOTSUP from the call
+ * itself. -EINVAL: no endpoint, or one without an address.
  */
 int session_provider_list(struct session_provider *provider, const struct session_endpoint *endpoints,
                           size_t count, session_answer_fn *done, void *context);
