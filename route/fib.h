@@ -32,9 +32,10 @@ struct fib_route {
     uint8_t protocol; /* rtnetlink(7) RTPROT_*, or ours */
     uint8_t type;     /* RTN_UNICAST, RTN_LOCAL, RTN_BLACKHOLE, ... */
     uint8_t tos;
-    bool onlink;    /* RTNH_F_ONLINK */
-    bool link_down; /* RTNH_F_LINKDOWN or RTNH_F_DEAD */
-    bool multipath; /* more than one next hop: gateway and ifindex are those of the first one */
+    uint32_t nexthop_id; /* RTA_NH_ID: the route points at a nexthop object; 0: none */
+    bool onlink;         /* RTNH_F_ONLINK */
+    bool link_down;      /* RTNH_F_LINKDOWN or RTNH_F_DEAD */
+    bool multipath;      /* more than one next hop: gateway and ifindex are those of the first one */
 };
 
 /* Writes "192.168.33.2/32 via 10.0.0.1 dev eth1 proto 213 metric 0" and returns buffer. */
@@ -44,28 +45,44 @@ int fib_open(struct fib **out, const struct fib_settings *settings, char *messag
 struct fib *fib_close(struct fib *fib);
 DEFINE_CLEANUP(struct fib *, fib_close)
 
-/* After an error: the kernel's own message (NETLINK_EXT_ACK) if it sent one, else the errno's text. */
+/* After an error: one line that says what failed and why, with the kernel's own message (NETLINK_EXT_ACK) if
+ * it sent one. Valid until the next call. */
 const char *fib_error(const struct fib *fib);
 
 /*
- * The standing host routes to `service` in our table, best metric first: ours and foreign ones. *count in:
- * room in routes; out: how many there are (may be more than the room). 0 or a negative errno.
+ * The standing host routes to `service` in our table, best metric first, as the kernel would try them (those
+ * for a TOS come last): ours and foreign ones. *count in: room in routes; out: how many there are (may be
+ * more than the room; the best ones are kept). 0 or a negative errno.
  */
 int fib_get(struct fib *fib, const struct address *service, struct fib_route *routes, size_t *count);
 
 /*
  * Which way a packet to `destination` goes now (RTM_GETROUTE), through `ifindex` only when that is not 0.
- * -ENETUNREACH and the like: no way.
+ * gateway, ifindex, source and type are what the packet gets; destination, prefix_length, table, metric and
+ * protocol are those of the route that the kernel matched. No way: -ENETUNREACH; -EHOSTUNREACH, -EINVAL or
+ * -EACCES for a route that says unreachable, blackhole or prohibit.
  */
 int fib_lookup(struct fib *fib, const struct address *destination, uint32_t ifindex, struct fib_route *way);
 
 /*
  * Makes `service` go through gateway at ifindex without a moment in which there is no route: one RTM_NEWROUTE
- * with create + replace, our table, metric and protocol. `standing` (or NULL) is the adopted route to take
- * over: it may have another protocol or metric; when its metric differs from ours it is removed after ours is
- * in place. Then the FIB is asked which way a packet goes; -ESTALE with a message when that is not the new
- * way (a foreign route shadows ours: *shadow, when not NULL, says which). Duplicates of our own (our
- * protocol, same prefix, another metric or gateway) are removed. Never touches other foreign routes.
+ * with create + replace, our table, metric and protocol. A standing route that is the same already is left as
+ * it is, silently.
+ *
+ * `standing` (or NULL) is the adopted route to take over, as fib_get() gave it; it may have another protocol
+ * or metric. At our own key (table, prefix, metric) it is swapped for ours; elsewhere it is removed after
+ * ours is in place. When ours has the larger metric traffic moves at that moment, still without a gap.
+ *
+ * -EEXIST: a foreign route that is not `standing` is the first one at our key; the kernel would swap that
+ * one, so nothing was done. *shadow (when not NULL) is that route. Who knows that it took the place of ours
+ * (somebody's `ip route replace`) calls again with it as `standing`.
+ *
+ * Afterwards duplicates of our own (our protocol, same prefix, another metric or gateway) are removed, and
+ * the FIB is asked which way a packet goes: -ESTALE when that is not the new one. Ours is in place then, but
+ * *shadow decides (a lower metric, another table by a rule); its family is 0 when the kernel named no route.
+ *
+ * Other errors are the kernel's (-ENETUNREACH: the gateway is not on-link there; -ENETDOWN; -EPERM): what
+ * stood before still stands. Other foreign routes are never touched.
  */
 int fib_replace(struct fib *fib, const struct address *service, const struct address *gateway,
                 uint32_t ifindex, const struct fib_route *standing, struct fib_route *shadow);
@@ -78,7 +95,8 @@ int fib_remove(struct fib *fib, const struct address *service, const struct fib_
  * How this host would enter `address` directly: the interface whose connected network holds it. 0 with
  * *ifindex and *source (the host's own address there), -ENETUNREACH: not on-link anywhere, -EADDRINUSE: it is
  * an address of this host. Works by this host's addresses and scope-link routes, so that it still knows the
- * way while the link has no carrier.
+ * way while the link has no carrier or is down (IPv6 addresses go with an administrative down). The longest
+ * prefix wins, then a usable link, then the lower metric. A default route is no connected network.
  */
 int fib_egress(struct fib *fib, const struct address *address, uint32_t *ifindex, struct address *source);
 
@@ -109,12 +127,16 @@ struct fib_event {
 /* Only routes that cover this address make FIB_EVENT_ROUTE. */
 void fib_watch(struct fib *fib, const struct address *service);
 int fib_fd(const struct fib *fib); /* readable: pull events */
-/* Pulls one event; false: none is waiting. Updates what fib_egress() and its kin know. */
+/*
+ * Pulls one event; false: none is waiting. Our own changes come back as events too. What fib_egress() and its
+ * kin answer never depends on what was pulled; they are cheap when nothing is waiting, so pull first.
+ */
 bool fib_next_event(struct fib *fib, struct fib_event *event);
 
 /*
  * Destroys this namespace's TCP sockets whose peer is `service` (SOCK_DESTROY over sock_diag, RFC none;
- * linux/sock_diag.h), whatever state they are in, so that clients reconnect over the new way at once. *count:
- * how many. -EOPNOTSUPP: the kernel cannot (no CONFIG_INET_DIAG_DESTROY); -EPERM.
+ * linux/sock_diag.h), IPv4-mapped ones of IPv6 included, in every state that has a peer and an owner, so that
+ * clients reconnect over the new way at once: they get ECONNABORTED. *count (may be NULL): how many.
+ * -EOPNOTSUPP: the kernel cannot (no CONFIG_INET_DIAG_DESTROY); -EPERM.
  */
 int fib_reset_connections(struct fib *fib, const struct address *service, unsigned *count);

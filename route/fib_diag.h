@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Ends TCP connections from outside (SOCK_DESTROY, linux/sock_diag.h). See fib_reset_connections().
+ */
+#pragma once
+
+#include "probe/base.h"
+
+/* On failure one line in message. *count is right even then: what was destroyed before. */
+int fib_diag_destroy(const struct address *peer, unsigned *count, char *message, size_t size_bytes);
