@@ -1,0 +1,476 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Values: from the text in the file to a member and back. Pure. What a value may be is decided here, what
+ * values may stand together in config_check.c.
+ */
+#include <ctype.h>
+#include <stdarg.h>
+
+#include "route/config_keys.h"
+
+static int __attribute__((format(printf, 3, 4))) fail(char *why, size_t why_bytes, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(why, why_bytes, format, arguments);
+    va_end(arguments);
+    return -EINVAL;
+}
+
+/*
+ * The digits at the start of text: decimal, no sign, no leading zero ("010" is 8 to some and 10 to others).
+ * *end is what follows. -EINVAL: no digits; -EDOM: a leading zero; -ERANGE: more than 64 bits.
+ */
+static int parse_digits(const char *text, uint64_t *out, const char **end)
+{
+    uint64_t value = 0;
+
+    *end = text;
+    if (!isdigit((unsigned char)*text))
+        return -EINVAL;
+    if (text[0] == '0' && isdigit((unsigned char)text[1]))
+        return -EDOM;
+    for (; isdigit((unsigned char)**end); ++*end) {
+        if (__builtin_mul_overflow(value, UINT64_C(10), &value) ||
+            __builtin_add_overflow(value, (uint64_t)(**end - '0'), &value))
+            return -ERANGE;
+    }
+    *out = value;
+    return 0;
+}
+
+struct unit {
+    const char *name;
+    uint64_t scale;
+};
+
+static const struct unit duration_units[] = {
+    {"us", NS_PER_US}, {"ms", NS_PER_MS}, {"s", NS_PER_S}, {"m", 60 * NS_PER_S}, {"h", 3600 * NS_PER_S}, {0},
+};
+static const struct unit size_units[] = {{"B", 1}, {"KiB", 1024}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {0}};
+
+/* "1.5s": digits, perhaps a fraction, a unit. What is smaller than 1 of the result is an error. */
+static int parse_with_unit(const char *text, const struct unit *units, uint64_t *out)
+{
+    uint64_t whole = 0, fraction = 0, scale = 1;
+    const char *end = NULL;
+    int rc = parse_digits(text, &whole, &end);
+
+    if (rc)
+        return rc;
+    if (*end == '.') {
+        const char *digits = ++end;
+
+        for (; isdigit((unsigned char)*end) && end - digits < 9; end++, scale *= 10)
+            fraction = 10 * fraction + (uint64_t)(*end - '0');
+        if (end == digits)
+            return -EINVAL;
+    }
+    for (; units->name; units++) {
+        if (strcmp(end, units->name) == 0)
+            break;
+    }
+    if (!units->name)
+        return -EINVAL;
+    if (fraction * units->scale / units->scale != fraction || fraction * units->scale % scale)
+        return -EINVAL;
+    if (__builtin_mul_overflow(whole, units->scale, &whole) ||
+        __builtin_add_overflow(whole, fraction * units->scale / scale, out))
+        return -ERANGE;
+    return 0;
+}
+
+int config_parse_duration(const char *text, uint64_t *out_ns)
+{
+    uint64_t ns = 0;
+
+    if (parse_with_unit(text, duration_units, &ns))
+        return -EINVAL;
+    *out_ns = ns;
+    return 0;
+}
+
+int config_parse_size(const char *text, size_t *out_bytes)
+{
+    uint64_t bytes = 0;
+
+    if (parse_with_unit(text, size_units, &bytes) || bytes > SIZE_MAX)
+        return -EINVAL;
+    *out_bytes = (size_t)bytes;
+    return 0;
+}
+
+static void format_with_unit(uint64_t value, const struct unit *units, const char *last, char *buffer,
+                             size_t size_bytes)
+{
+    const struct unit *best = NULL;
+
+    for (; units->name; units++) {
+        if (!best || (value && value % units->scale == 0))
+            best = units;
+        if (strcmp(units->name, last) == 0)
+            break;
+    }
+    snprintf(buffer, size_bytes, "%" PRIu64 "%s", value / best->scale, best->name);
+}
+
+void config_format_duration(uint64_t ns, char *buffer, size_t size_bytes)
+{
+    if (ns)
+        format_with_unit(ns, duration_units, "s", buffer, size_bytes);
+    else
+        snprintf(buffer, size_bytes, "0s");
+}
+
+/* Members are of 1, 2, 4 or 8 bytes. */
+static void store(const struct config_key *key, void *member, uint64_t value)
+{
+    switch (key->size_bytes) {
+    case 1:
+        *(uint8_t *)member = (uint8_t)value;
+        break;
+    case 2:
+        *(uint16_t *)member = (uint16_t)value;
+        break;
+    case 4:
+        *(uint32_t *)member = (uint32_t)value;
+        break;
+    default:
+        *(uint64_t *)member = value;
+        break;
+    }
+}
+
+static uint64_t fetch(const struct config_key *key, const void *member)
+{
+    switch (key->size_bytes) {
+    case 1:
+        return *(const uint8_t *)member;
+    case 2:
+        return *(const uint16_t *)member;
+    case 4:
+        return *(const uint32_t *)member;
+    default:
+        return *(const uint64_t *)member;
+    }
+}
+
+/* The common end of everything that counts: rc is of the parsing, expected of a good value. */
+static int store_in_range(const struct config_key *key, int rc, uint64_t value, void *member,
+                          const char *expected, char *why, size_t why_bytes)
+{
+    if (rc == -EDOM)
+        return fail(why, why_bytes, "starts with a zero, expected %s, without leading zeros", expected);
+    if (rc == -EINVAL)
+        return fail(why, why_bytes, "expected %s", expected);
+    if (rc || value < key->min || value > key->max)
+        return fail(why, why_bytes, "is out of range, expected %s", expected);
+    store(key, member, value);
+    return 0;
+}
+
+static int parse_number(const struct config_key *key, const char *text, void *member, char *why,
+                        size_t why_bytes)
+{
+    const char *end = NULL;
+    uint64_t value = 0;
+    char expected[96];
+    int rc = parse_digits(text, &value, &end);
+
+    snprintf(expected, sizeof(expected), "a number from %" PRIu64 " to %" PRIu64, key->min, key->max);
+    return store_in_range(key, !rc && *end ? -EINVAL : rc, value, member, expected, why, why_bytes);
+}
+
+static void format_number(const struct config_key *key, const void *member, char *buffer, size_t size_bytes)
+{
+    snprintf(buffer, size_bytes, "%" PRIu64, fetch(key, member));
+}
+
+static int parse_percent(const struct config_key *key, const char *text, void *member, char *why,
+                         size_t why_bytes)
+{
+    const char *end = NULL;
+    uint64_t value = 0;
+    char expected[96];
+    int rc = parse_digits(text, &value, &end);
+
+    snprintf(expected, sizeof(expected), "a share such as \"30%%\", from %" PRIu64 "%% to %" PRIu64 "%%",
+             key->min, key->max);
+    return store_in_range(key, !rc && strcmp(end, "%") != 0 ? -EINVAL : rc, value, member, expected, why,
+                          why_bytes);
+}
+
+static void format_percent(const struct config_key *key, const void *member, char *buffer, size_t size_bytes)
+{
+    snprintf(buffer, size_bytes, "%" PRIu64 "%%", fetch(key, member));
+}
+
+static void format_duration(const struct config_key *key, const void *member, char *buffer, size_t size_bytes)
+{
+    config_format_duration(fetch(key, member), buffer, size_bytes);
+}
+
+static int parse_duration(const struct config_key *key, const char *text, void *member, char *why,
+                          size_t why_bytes)
+{
+    uint64_t value = 0;
+    char low[32], high[32], expected[128];
+
+    config_format_duration(key->min, low, sizeof(low));
+    config_format_duration(key->max, high, sizeof(high));
+    snprintf(expected, sizeof(expected), "a duration with a unit (us, ms, s, m, h) from %s to %s", low, high);
+    return store_in_range(key, parse_with_unit(text, duration_units, &value), value, member, expected, why,
+                          why_bytes);
+}
+
+static void format_size(const struct config_key *key, const void *member, char *buffer, size_t size_bytes)
+{
+    format_with_unit(fetch(key, member), size_units, "GiB", buffer, size_bytes);
+}
+
+static int parse_size(const struct config_key *key, const char *text, void *member, char *why,
+                      size_t why_bytes)
+{
+    uint64_t value = 0;
+    char low[32], high[32], expected[128];
+
+    format_with_unit(key->min, size_units, "GiB", low, sizeof(low));
+    format_with_unit(key->max, size_units, "GiB", high, sizeof(high));
+    snprintf(expected, sizeof(expected), "a size with a unit (B, KiB, MiB, GiB) from %s to %s", low, high);
+    return store_in_range(key, parse_with_unit(text, size_units, &value), value, member, expected, why,
+                          why_bytes);
+}
+
+static int parse_bool(const struct config_key *key, const char *text, void *member, char *why,
+                      size_t why_bytes)
+{
+    bool value = strcmp(text, "true") == 0;
+
+    if (!value && strcmp(text, "false") != 0)
+        return fail(why, why_bytes, "expected true or false");
+    *(bool *)member = value;
+    return 0;
+}
+
+static void format_bool(const struct config_key *key, const void *member, char *buffer, size_t size_bytes)
+{
+    snprintf(buffer, size_bytes, "%s", *(const bool *)member ? "true" : "false");
+}
+
+static const char *const local_texts[] = {
+    [CONFIG_LOCAL_AUTO] = "auto", [CONFIG_LOCAL_TRUE] = "true", [CONFIG_LOCAL_FALSE] = "false"};
+
+static int parse_local(const struct config_key *key, const char *text, void *member, char *why,
+                       size_t why_bytes)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(local_texts); i++) {
+        if (strcmp(text, local_texts[i]) == 0) {
+            *(enum config_local *)member = (enum config_local)i;
+            return 0;
+        }
+    }
+    return fail(why, why_bytes, "expected true, false or auto");
+}
+
+static void format_local(const struct config_key *key, const void *member, char *buffer, size_t size_bytes)
+{
+    snprintf(buffer, size_bytes, "%s", local_texts[*(const enum config_local *)member]);
+}
+
+/* What a node can have. Loopback is refused for what a route points at, not for what is only asked. */
+static const char *address_flaw(const struct address *a, bool loopback_ok)
+{
+    static const uint8_t zero[16] = {0};
+    bool v4 = a->family == AF_INET;
+
+    if (memcmp(a->bytes, zero, sizeof(zero)) == 0)
+        return "is the address of nobody";
+    if (v4 ? (a->bytes[0] & 0xf0) == 0xe0 : a->bytes[0] == 0xff)
+        return "is a multicast address";
+    if (v4 && a->bytes[0] >= 0xf0)
+        return "is not an address of a node";
+    if (!loopback_ok && (v4 ? a->bytes[0] == 127 : IN6_IS_ADDR_LOOPBACK((const struct in6_addr *)a->bytes)))
+        return "is a loopback address";
+    if (!v4 && IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)a->bytes))
+        return "is an IPv4 address in IPv6 form";
+    if (address_is_link_local(a) && !a->scope)
+        return "is link-local without its interface";
+    return NULL;
+}
+
+static int parse_any_address(const struct config_key *key, const char *text, void *member, char *why,
+                             size_t why_bytes)
+{
+    struct address address;
+    int rc = address_parse(&address, text);
+    const char *flaw = NULL;
+
+    if (rc == -ENODEV)
+        return fail(why, why_bytes,
+                    "names an interface that is not there, expected an address such as fe80::1%%eth0");
+    if (rc)
+        return fail(why, why_bytes, "is no address, expected one such as 10.0.0.1 or fd00::1");
+    flaw = address_flaw(&address, key->type->list);
+    if (flaw)
+        return fail(why, why_bytes,
+                    "%s, expected a node's own one such as 10.0.0.1, fd00::1 or fe80::1%%eth0", flaw);
+    *(struct address *)member = address;
+    return 0;
+}
+
+static void format_address(const struct config_key *key, const void *member, char *buffer, size_t size_bytes)
+{
+    const struct address *address = member;
+
+    snprintf(buffer, size_bytes, "%s", address_is_set(address) ? ADDRESS_TEXT(address) : "");
+}
+
+/* Texts: the member is an array of key->size_bytes. */
+static int store_text(const struct config_key *key, const char *text, void *member, char *why,
+                      size_t why_bytes)
+{
+    size_t length = strlen(text);
+
+    if (length >= key->size_bytes)
+        return fail(why, why_bytes, "is too long, expected at most %zu characters", key->size_bytes - 1);
+    memcpy(member, text, length + 1);
+    return 0;
+}
+
+static void format_text(const struct config_key *key, const void *member, char *buffer, size_t size_bytes)
+{
+    snprintf(buffer, size_bytes, "%s", (const char *)member);
+}
+
+static bool only(const char *text, const char *others)
+{
+    for (; *text; text++) {
+        if (!isalnum((unsigned char)*text) && !strchr(others, *text))
+            return false;
+    }
+    return true;
+}
+
+bool config_name_ok(const char *text)
+{
+    return *text && strlen(text) < CONFIG_NAME_SIZE && only(text, "._:-");
+}
+
+static int parse_name(const struct config_key *key, const char *text, void *member, char *why,
+                      size_t why_bytes)
+{
+    if (!only(text, "._:-"))
+        return fail(why, why_bytes, "expected letters, digits, '.', '_', ':' or '-'");
+    return store_text(key, text, member, why, why_bytes);
+}
+
+static int parse_choice(const struct config_key *key, const char *text, void *member, char *why,
+                        size_t why_bytes)
+{
+    size_t length = strlen(text);
+
+    for (const char *at = key->choices; *at;) {
+        size_t word = strcspn(at, " ");
+
+        if (word == length && memcmp(at, text, length) == 0)
+            return store_text(key, text, member, why, why_bytes);
+        at += word + strspn(at + word, " ");
+    }
+    return fail(why, why_bytes, strchr(key->choices, ' ') ? "expected one of: %s" : "expected %s",
+                key->choices);
+}
+
+static bool port_ok(const char *text)
+{
+    const char *end = NULL;
+    uint64_t port = 0;
+
+    return !parse_digits(text, &port, &end) && !*end && port >= 1 && port <= UINT16_MAX;
+}
+
+static int parse_check(const struct config_key *key, const char *text, void *member, char *why,
+                       size_t why_bytes)
+{
+    bool none = key->choices && strcmp(text, key->choices) == 0;
+
+    if (*text && !none && (strncmp(text, "tcp:", 4) != 0 || !port_ok(text + 4)))
+        return fail(why, why_bytes, "expected \"tcp:PORT\" with a port from 1 to 65535%s",
+                    key->choices ? ", or \"none\"" : ", or \"\" for no check");
+    return store_text(key, text, member, why, why_bytes);
+}
+
+static int parse_path(const struct config_key *key, const char *text, void *member, char *why,
+                      size_t why_bytes)
+{
+    if (*text ? *text != '/' : key->min > 0)
+        return fail(why, why_bytes, "expected an absolute path");
+    return store_text(key, text, member, why, why_bytes);
+}
+
+/* RFC 6901, section 3: "" or "/" and more, where '~' only comes as "~0" and "~1". */
+static int parse_pointer(const struct config_key *key, const char *text, void *member, char *why,
+                         size_t why_bytes)
+{
+    bool ok = !*text || *text == '/';
+
+    for (const char *at = strchr(text, '~'); at; at = strchr(at + 1, '~'))
+        ok = ok && (at[1] == '0' || at[1] == '1');
+    if (!ok)
+        return fail(why, why_bytes, "expected a JSON Pointer such as \"/data/uuid\"");
+    return store_text(key, text, member, why, why_bytes);
+}
+
+static int parse_url_path(const struct config_key *key, const char *text, void *member, char *why,
+                          size_t why_bytes)
+{
+    if (*text && (*text != '/' || strpbrk(text, " \t#\"'<>^`{}")))
+        return fail(why, why_bytes, "expected the path of a URL such as \"/api/heartbeat\"");
+    return store_text(key, text, member, why, why_bytes);
+}
+
+/* The name of a header: a token of RFC 9110, section 5.6.2. */
+static int parse_token(const struct config_key *key, const char *text, void *member, char *why,
+                       size_t why_bytes)
+{
+    if (!*text || !only(text, "!#%&'*+-.^_`~"))
+        return fail(why, why_bytes, "expected the name of an HTTP header such as \"x-smartx-token\"");
+    return store_text(key, text, member, why, why_bytes);
+}
+
+/* "127.0.0.1:9100", "[::1]:9100". */
+static int parse_endpoint(const struct config_key *key, const char *text, void *member, char *why,
+                          size_t why_bytes)
+{
+    const char *colon = strrchr(text, ':');
+    char host[ADDRESS_TEXT_SIZE] = "";
+    struct address address;
+    bool ok = colon && (size_t)(colon - text) < sizeof(host) && port_ok(colon + 1);
+
+    if (ok) {
+        bool brackets = text[0] == '[' && colon[-1] == ']' && colon - text > 2;
+
+        memcpy(host, text + brackets, (size_t)(colon - text) - 2 * brackets);
+        ok = !address_parse(&address, host) && brackets == (address.family == AF_INET6);
+    }
+    if (*text && !ok)
+        return fail(why, why_bytes, "expected \"ADDRESS:PORT\" such as \"127.0.0.1:9100\" or \"[::1]:9100\"");
+    return store_text(key, text, member, why, why_bytes);
+}
+
+const struct config_type config_type_number = {parse_number, format_number, .plain = true};
+const struct config_type config_type_duration = {parse_duration, format_duration};
+const struct config_type config_type_size = {parse_size, format_size};
+const struct config_type config_type_percent = {parse_percent, format_percent};
+const struct config_type config_type_boolean = {parse_bool, format_bool, .plain = true};
+const struct config_type config_type_local = {parse_local, format_local};
+const struct config_type config_type_address = {parse_any_address, format_address};
+const struct config_type config_type_addresses = {parse_any_address, format_address, .list = true};
+const struct config_type config_type_name = {parse_name, format_text};
+const struct config_type config_type_choice = {parse_choice, format_text};
+const struct config_type config_type_check = {parse_check, format_text};
+const struct config_type config_type_path = {parse_path, format_text};
+const struct config_type config_type_pointer = {parse_pointer, format_text};
+const struct config_type config_type_url_path = {parse_url_path, format_text};
+const struct config_type config_type_token = {parse_token, format_text};
+const struct config_type config_type_endpoint = {parse_endpoint, format_text};
