@@ -215,13 +215,13 @@ static int parse_duration(const struct config_key *key, const char *text, void *
                           size_t why_bytes)
 {
     uint64_t value = 0;
+    int rc = parse_with_unit(text, duration_units, &value);
     char low[32], high[32], expected[128];
 
     config_format_duration(key->min, low, sizeof(low));
     config_format_duration(key->max, high, sizeof(high));
     snprintf(expected, sizeof(expected), "a duration with a unit (us, ms, s, m, h) from %s to %s", low, high);
-    return store_in_range(key, parse_with_unit(text, duration_units, &value), value, member, expected, why,
-                          why_bytes);
+    return store_in_range(key, rc, value, member, expected, why, why_bytes);
 }
 
 static void format_size(const struct config_key *key, const void *member, char *buffer, size_t size_bytes)
@@ -233,13 +233,13 @@ static int parse_size(const struct config_key *key, const char *text, void *memb
                       size_t why_bytes)
 {
     uint64_t value = 0;
+    int rc = parse_with_unit(text, size_units, &value);
     char low[32], high[32], expected[128];
 
     format_with_unit(key->min, size_units, "GiB", low, sizeof(low));
     format_with_unit(key->max, size_units, "GiB", high, sizeof(high));
     snprintf(expected, sizeof(expected), "a size with a unit (B, KiB, MiB, GiB) from %s to %s", low, high);
-    return store_in_range(key, parse_with_unit(text, size_units, &value), value, member, expected, why,
-                          why_bytes);
+    return store_in_range(key, rc, value, member, expected, why, why_bytes);
 }
 
 static int parse_bool(const struct config_key *key, const char *text, void *member, char *why,
