@@ -283,16 +283,18 @@ static const char *address_flaw(const struct address *a, bool loopback_ok)
 {
     static const uint8_t zero[16] = {0};
     bool v4 = a->family == AF_INET;
+    struct in6_addr in6;
 
+    memcpy(&in6, a->bytes, sizeof(in6));
     if (memcmp(a->bytes, zero, sizeof(zero)) == 0)
         return "is the address of nobody";
     if (v4 ? (a->bytes[0] & 0xf0) == 0xe0 : a->bytes[0] == 0xff)
         return "is a multicast address";
     if (v4 && a->bytes[0] >= 0xf0)
         return "is not an address of a node";
-    if (!loopback_ok && (v4 ? a->bytes[0] == 127 : IN6_IS_ADDR_LOOPBACK((const struct in6_addr *)a->bytes)))
+    if (!loopback_ok && (v4 ? a->bytes[0] == 127 : IN6_IS_ADDR_LOOPBACK(&in6)))
         return "is a loopback address";
-    if (!v4 && IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)a->bytes))
+    if (!v4 && IN6_IS_ADDR_V4MAPPED(&in6))
         return "is an IPv4 address in IPv6 form";
     if (address_is_link_local(a) && !a->scope)
         return "is link-local without its interface";
