@@ -6,6 +6,14 @@
 
 #include "route/config.h"
 
+/* Criterion does not fail a test whose process leaks: ask the sanitizer, when it is there, inside the test. */
+extern int __lsan_do_recoverable_leak_check(void) __attribute__((weak));
+
+static inline bool leaks(void)
+{
+    return __lsan_do_recoverable_leak_check && __lsan_do_recoverable_leak_check() != 0;
+}
+
 struct loaded {
     struct config *config; /* NULL: rc and error say why */
     int rc;

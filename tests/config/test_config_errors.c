@@ -274,6 +274,7 @@ Test(config_errors, one_line_each)
         cr_expect_null(strchr(l.error, '\n'));
         cr_expect_null(l.config);
     }
+    cr_assert_not(leaks());
 }
 
 /* All 256 protocol numbers: those the kernel and the well-known daemons use, and no others, are refused. */

@@ -141,6 +141,7 @@ Test(config_mutations, either_whole_or_one_line)
             check_error(&l, text, length);
         }
     }
+    cr_assert_not(leaks());
     /* Both kinds must really have been there. */
     cr_assert(good > MUTATIONS / 100 && good < MUTATIONS / 2, "%u of %u are good", good, MUTATIONS);
 }
