@@ -9,6 +9,7 @@
 
 static const struct command commands[] = {
     {"report", "is each of these addresses reachable?", command_report},
+    {"check-config", "is this configuration good, and what does it mean?", command_check_config},
 };
 
 static void usage(FILE *out)
