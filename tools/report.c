@@ -1,8 +1,341 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * `reroute report`: which of these targets are reachable, now?
+ *
+ * The command line (report_options) names targets and files; they become one list in the order given
+ * (report_targets). Addresses go into a sweep (probe/sweep.h) at once, names when their address is known: a
+ * few threads look them up (report_names) and wake the sweep by an eventfd. Everything else happens in this
+ * one thread: step the sweep, pull results, note them beside their target. When all is known, or at Ctrl-C,
+ * report_output writes the whole in the order given, through report_writer.
+ *
+ * Results are kept compactly until the end because the document's totals come first and because people
+ * compare reports line by line; the text itself is never held.
+ *
+ * A report costs what it uses: no event loop library, no HTTP, no thread unless there is a name.
+ *
+ * Deliberately not done: reverse lookups, several addresses of one name, ranges and networks as targets,
+ * repeated rounds (that is what `reroute agent` and `reroute bench` are for).
+ */
+#include <signal.h>
+#include <stdarg.h>
+#include <sys/eventfd.h>
+
 #include "tools/command.h"
+#include "tools/report_names.h"
+#include "tools/report_options.h"
+#include "tools/report_output.h"
+#include "tools/report_targets.h"
+
+#define MESSAGE_BYTES       768
+#define PROGRESS_PERIOD_NS  (200 * NS_PER_MS)
+#define EXIT_SOME           1
+#define EXIT_NAME_NOT_FOUND 2
+
+/* What a signal handler can reach. */
+static volatile sig_atomic_t interrupted_by;
+static int wakeup_fd = -1;
+
+struct run {
+    struct report_options options;
+    struct report_targets targets;
+    struct probe_sweep *sweep;
+    struct report_names *names; /* NULL: there are none */
+    uint32_t *by_sweep_index;   /* which target each index of the sweep is */
+    uint32_t totals[REPORT_OUTCOMES];
+    const char *program;
+};
+
+__attribute__((format(printf, 2, 3))) static void complain(const struct run *run, const char *format, ...)
+{
+    va_list arguments;
+
+    fprintf(stderr, "%s: ", run->program);
+    va_start(arguments, format);
+    vfprintf(stderr, format, arguments);
+    va_end(arguments);
+    fputc('\n', stderr);
+}
+
+/* A wrong argument, or a system that did not let us? */
+static int exit_code_of(int error)
+{
+    return error == -EINVAL || error == -ENODEV || error == -EADDRNOTAVAIL ? EXIT_USAGE : EXIT_SYSTEM;
+}
+
+static void on_signal(int number)
+{
+    int saved = errno;
+
+    interrupted_by = number;
+    if (write(wakeup_fd, &(uint64_t){1}, sizeof(uint64_t)) < 0) {
+        /* Its counter is full, so the sweep is awake. */
+    }
+    errno = saved;
+}
+
+/* The first signal ends the sweep, a second one this process. */
+static void catch_signal(int number)
+{
+    const struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
+    struct sigaction before;
+
+    if (sigaction(number, NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+        sigaction(number, &action, NULL);
+}
+
+static void settle(struct run *run, uint32_t target, enum report_outcome outcome)
+{
+    run->targets.list[target].outcome = outcome;
+    run->totals[REPORT_UNFINISHED]--;
+    run->totals[outcome]++;
+}
+
+static int settle_unreachable(struct run *run, uint32_t target, enum probe_outcome outcome,
+                              const struct probe_error *reason)
+{
+    settle(run, target, REPORT_UNREACHABLE);
+    return report_targets_unreachable(&run->targets, target, outcome, reason);
+}
+
+static int probe(struct run *run, uint32_t target, const struct address *address)
+{
+    uint32_t index;
+    int error = probe_sweep_add(run->sweep, address, &index);
+
+    if (error == -EAFNOSUPPORT)
+        return settle_unreachable(run, target, PROBE_SEND_FAILED, &(struct probe_error){.error = -error});
+    if (error)
+        return error;
+    run->targets.list[target].sweep_index = index;
+    run->by_sweep_index[index] = target;
+    return 0;
+}
+
+static int take_results(struct run *run)
+{
+    struct probe_result result;
+
+    while (probe_sweep_next(run->sweep, &result)) {
+        uint32_t target = run->by_sweep_index[result.index];
+        int error;
+
+        run->targets.list[target].requests = result.requests & 0x1fffffff;
+        if (result.outcome == PROBE_REPLY) {
+            run->targets.list[target].rtt_ns = result.rtt_ns;
+            settle(run, target, REPORT_REACHABLE);
+            continue;
+        }
+        error = settle_unreachable(run, target, result.outcome, &result.error);
+        if (error)
+            return error;
+    }
+    return 0;
+}
+
+static int take_names(struct run *run)
+{
+    struct report_name_answer answer;
+    uint64_t ignored;
+
+    /* Read first: an answer that comes after this wakes the next step. */
+    if (read(wakeup_fd, &ignored, sizeof(ignored)) < 0 && errno != EAGAIN && errno != EINTR)
+        return -errno;
+    while (report_names_next(run->names, &answer)) {
+        int error = 0;
+
+        if (answer.error) {
+            run->targets.list[answer.target].name_error = answer.error;
+            settle(run, answer.target, REPORT_NOT_FOUND);
+        } else {
+            error = probe(run, answer.target, &answer.address);
+        }
+        if (error)
+            return error;
+    }
+    return 0;
+}
+
+static void show_progress(const struct run *run)
+{
+    fprintf(stderr, "\r%" PRIu32 " of %" PRIu32 " targets known, %" PRIu32 " reachable ",
+            run->targets.count - run->totals[REPORT_UNFINISHED], run->targets.count,
+            run->totals[REPORT_REACHABLE]);
+}
+
+/* Until everything is known, or a signal. */
+static int sweep_all(struct run *run)
+{
+    bool progress = isatty(STDERR_FILENO), shown = false;
+    uint64_t next_progress_ns = progress ? clock_now_ns(CLOCK_MONOTONIC) + PROGRESS_PERIOD_NS : NEVER_NS;
+    int error = 0;
+
+    while (!error && !interrupted_by && run->totals[REPORT_UNFINISHED] > 0) {
+        error = probe_sweep_step(run->sweep, next_progress_ns);
+        if (!error)
+            error = take_results(run);
+        if (!error && run->names)
+            error = take_names(run);
+        if (progress && clock_now_ns(CLOCK_MONOTONIC) >= next_progress_ns) {
+            show_progress(run);
+            shown = true;
+            next_progress_ns = clock_now_ns(CLOCK_MONOTONIC) + PROGRESS_PERIOD_NS;
+        }
+    }
+    if (shown)
+        fputs("\r\033[K", stderr);
+    return error;
+}
+
+/* Hands every address to the sweep and every name to the lookup. */
+static int begin(struct run *run)
+{
+    struct report_targets *targets = &run->targets;
+    int error = 0;
+
+    run->by_sweep_index = calloc(targets->count, sizeof(*run->by_sweep_index));
+    if (!run->by_sweep_index)
+        return -ENOMEM;
+    run->totals[REPORT_UNFINISHED] = targets->count;
+    if (targets->name_count > 0)
+        error = report_names_new(&run->names, run->options.family, wakeup_fd);
+    for (uint32_t i = 0; i < targets->count && !error; i++) {
+        if (address_is_set(&targets->addresses[i]))
+            error = probe(run, i, &targets->addresses[i]);
+        else
+            error = report_names_add(run->names, i, targets->list[i].text);
+    }
+    free(targets->addresses);
+    targets->addresses = NULL;
+    if (!error && run->names)
+        error = report_names_start(run->names);
+    return error;
+}
+
+static int open_sweep(struct run *run)
+{
+    char message[MESSAGE_BYTES] = "";
+    int error;
+
+    wakeup_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (wakeup_fd < 0) {
+        error = -errno;
+        complain(run, "cannot make an eventfd: %s", strerror(-error));
+        return error;
+    }
+    error = probe_sweep_new(&run->sweep, &run->options.settings, message, sizeof(message));
+    if (error == -EACCES)
+        complain(run, "not allowed to send ICMP echoes: run it as root, or give the program the capability "
+                      "CAP_NET_RAW, or allow ping sockets (sysctl net.ipv4.ping_group_range='0 2147483647')");
+    else if (error)
+        complain(run, "%s", message);
+    if (!error)
+        probe_sweep_set_wakeup(run->sweep, wakeup_fd);
+    return error;
+}
+
+static int read_targets(struct run *run)
+{
+    char message[MESSAGE_BYTES] = "";
+
+    for (size_t i = 0; i < run->options.source_count; i++) {
+        const struct report_source *source = &run->options.sources[i];
+        int error = source->is_file
+                        ? report_targets_read(&run->targets, source->text, message, sizeof(message))
+                        : report_targets_add(&run->targets, source->text, message, sizeof(message));
+
+        if (error) {
+            complain(run, "%s", message);
+            return error;
+        }
+    }
+    return 0;
+}
+
+/* Replies that this very host threw away look like loss: nobody must believe that silently. */
+static void warn_of_drops(const struct run *run)
+{
+    const struct probe_counters *counters = probe_sweep_counters(run->sweep);
+
+    if (counters->receive_drops > 0)
+        complain(run,
+                 "warning: this host's own socket buffer dropped %" PRIu64
+                 " replies; a target may be called unreachable for that reason alone (run with "
+                 "CAP_NET_ADMIN, or raise net.core.rmem_max)",
+                 counters->receive_drops);
+}
+
+static int verdict(const struct run *run)
+{
+    if (interrupted_by)
+        return 128 + interrupted_by;
+    if (run->totals[REPORT_NOT_FOUND] > 0)
+        return EXIT_NAME_NOT_FOUND;
+    return run->totals[REPORT_REACHABLE] == run->targets.count ? 0 : EXIT_SOME;
+}
+
+static int probe_and_write(struct run *run)
+{
+    static struct report_writer writer;
+    struct report_view view = {.options = &run->options, .targets = &run->targets};
+    uint64_t start_ns;
+    int error = open_sweep(run);
+
+    if (error)
+        return exit_code_of(error);
+    catch_signal(SIGINT);
+    catch_signal(SIGTERM);
+    signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of write() */
+    start_ns = clock_now_ns(CLOCK_MONOTONIC);
+    error = begin(run);
+    if (!error)
+        error = sweep_all(run);
+    if (error) {
+        complain(run, "probing stopped: %s", strerror(-error));
+        return EXIT_SYSTEM;
+    }
+    view.elapsed_ns = clock_now_ns(CLOCK_MONOTONIC) - start_ns;
+    view.sweep = run->sweep;
+    memcpy(view.totals, run->totals, sizeof(view.totals));
+    report_writer_init(&writer, STDOUT_FILENO);
+    error = report_output(&writer, &view);
+    warn_of_drops(run);
+    if (error) {
+        complain(run, "cannot write the report: %s", strerror(-error));
+        return EXIT_SYSTEM;
+    }
+    return verdict(run);
+}
+
+static int help(const struct run *run)
+{
+    int error = report_options_help();
+
+    if (error)
+        complain(run, "cannot write: %s", strerror(-error));
+    return error ? EXIT_SYSTEM : 0;
+}
+
 int command_report(int argc, char **argv)
 {
-    (void)argc;
-    (void)argv;
-    return EXIT_SYSTEM;
+    char message[MESSAGE_BYTES] = "";
+    struct run run = {.program = argv[0]};
+    int error = report_options_parse(&run.options, argc, argv, message, sizeof(message));
+    int code;
+
+    if (error) {
+        complain(&run, "%s\nTry '%s --help'.", error == -ENOMEM ? "out of memory" : message, argv[0]);
+        code = exit_code_of(error);
+    } else if (run.options.help) {
+        code = help(&run);
+    } else {
+        error = read_targets(&run);
+        code = error ? exit_code_of(error) : probe_and_write(&run);
+    }
+    report_names_free(run.names);
+    probe_sweep_free(run.sweep);
+    close_fd(wakeup_fd);
+    free(run.by_sweep_index);
+    report_targets_clear(&run.targets);
+    report_options_clear(&run.options);
+    return code;
 }

@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tools/report_options.h"
+
+#include <ctype.h>
+#include <getopt.h>
+#include <stdarg.h>
+
+#define DURATION_MAX_NS (UINT64_C(86400) * NS_PER_S)
+#define COUNT_MAX       1000000
+#define WORKERS_MAX     4096
+
+static const char help_text[] =
+    "Usage: reroute report [OPTION...] TARGET...\n"
+    "\n"
+    "Asks each target by ICMP echo whether it is reachable. A target is an IPv4 or IPv6 address or a name.\n"
+    "\n"
+    "Targets\n"
+    "  -f, --file FILE             read targets from FILE ('-': standard input): separated by white space,\n"
+    "                              '#' starts a comment; may be given several times\n"
+    "  -4, -6                      take only the IPv4 or the IPv6 addresses of names\n"
+    "\n"
+    "How long\n"
+    "      --select-timeout TIME   length of one wait for a reply (default 1)\n"
+    "      --select-count N        how many waits, each after one more request (default 1)\n"
+    "      --ping-timeout TIME     bound of a target's whole time (default: select-timeout x select-count)\n"
+    "      --single-request        send the first request only, and wait the whole time\n"
+    "  TIME is in seconds, or has a unit: 0.1, 100ms, 500us, 2m.\n"
+    "\n"
+    "What is sent\n"
+    "      --size BYTES            ICMP payload (default 56)\n"
+    "      --dont-fragment         the packet has to fit through the whole way\n"
+    "      --tos N                 IPv4 TOS, IPv6 traffic class (0-255)\n"
+    "      --ttl N                 IPv4 TTL, IPv6 hop limit (1-255)\n"
+    "      --source ADDRESS        one of this host's addresses; once for IPv4, once for IPv6\n"
+    "      --interface NAME        send and receive through this interface only\n"
+    "      --mark N                firewall mark\n"
+    "      --transport NAME        auto (default), epoll or poll\n"
+    "      --workers N             use at most N threads for probing (one is used)\n"
+    "\n"
+    "What is printed: the targets that are not reachable and why, then a summary; or\n"
+    "      --json                  one JSON document (schema reroute.report/1)\n"
+    "      --csv                   one line a target, with a header\n"
+    "  -q, --quiet                 the summary only\n"
+    "  -h, --help                  this text\n"
+    "\n"
+    "Exit code: 0 all are reachable, 1 some are not, 2 a name was not found, 3 bad arguments, 4 system "
+    "error;\n"
+    "130 when interrupted (what is known by then is printed).\n";
+
+enum option_key {
+    OPTION_SELECT_TIMEOUT = 256,
+    OPTION_SELECT_COUNT,
+    OPTION_PING_TIMEOUT,
+    OPTION_SINGLE_REQUEST,
+    OPTION_SIZE,
+    OPTION_DONT_FRAGMENT,
+    OPTION_TOS,
+    OPTION_TTL,
+    OPTION_SOURCE,
+    OPTION_INTERFACE,
+    OPTION_MARK,
+    OPTION_TRANSPORT,
+    OPTION_WORKERS,
+    OPTION_JSON,
+    OPTION_CSV,
+};
+
+static const struct option long_options[] = {
+    {"file", required_argument, NULL, 'f'},
+    {"select-timeout", required_argument, NULL, OPTION_SELECT_TIMEOUT},
+    {"select-count", required_argument, NULL, OPTION_SELECT_COUNT},
+    {"ping-timeout", required_argument, NULL, OPTION_PING_TIMEOUT},
+    {"single-request", no_argument, NULL, OPTION_SINGLE_REQUEST},
+    {"size", required_argument, NULL, OPTION_SIZE},
+    {"dont-fragment", no_argument, NULL, OPTION_DONT_FRAGMENT},
+    {"tos", required_argument, NULL, OPTION_TOS},
+    {"ttl", required_argument, NULL, OPTION_TTL},
+    {"source", required_argument, NULL, OPTION_SOURCE},
+    {"interface", required_argument, NULL, OPTION_INTERFACE},
+    {"mark", required_argument, NULL, OPTION_MARK},
+    {"transport", required_argument, NULL, OPTION_TRANSPORT},
+    {"workers", required_argument, NULL, OPTION_WORKERS},
+    {"json", no_argument, NULL, OPTION_JSON},
+    {"csv", no_argument, NULL, OPTION_CSV},
+    {"quiet", no_argument, NULL, 'q'},
+    {"help", no_argument, NULL, 'h'},
+    {NULL, 0, NULL, 0},
+};
+
+int report_parse_duration(const char *text, uint64_t *out_ns)
+{
+    static const struct {
+        const char *name;
+        uint64_t ns;
+    } units[] = {{"", NS_PER_S}, {"us", NS_PER_US}, {"ms", NS_PER_MS}, {"s", NS_PER_S}, {"m", 60 * NS_PER_S}};
+    const char *whole_text = text, *fraction_text, *unit;
+    uint64_t whole = 0, fraction_ns = 0, unit_ns = 0;
+    size_t digits;
+
+    for (; isdigit((unsigned char)*text); text++) {
+        whole = whole * 10 + (uint64_t)(*text - '0');
+        if (whole > DURATION_MAX_NS)
+            return -ERANGE;
+    }
+    digits = (size_t)(text - whole_text);
+    fraction_text = *text == '.' ? ++text : text;
+    if (fraction_text != whole_text + digits)
+        text += strspn(text, "0123456789");
+    digits += (size_t)(text - fraction_text);
+    unit = text;
+    for (size_t i = 0; i < ARRAY_SIZE(units); i++)
+        if (strcmp(unit, units[i].name) == 0)
+            unit_ns = units[i].ns;
+    if (digits == 0 || unit_ns == 0)
+        return -EINVAL;
+    if (whole > DURATION_MAX_NS / unit_ns)
+        return -ERANGE;
+    for (uint64_t weight = unit_ns; isdigit((unsigned char)*fraction_text) && weight > 0; fraction_text++) {
+        weight /= 10;
+        fraction_ns += weight * (uint64_t)(*fraction_text - '0');
+    }
+    *out_ns = whole * unit_ns + fraction_ns;
+    return *out_ns > DURATION_MAX_NS ? -ERANGE : 0;
+}
+
+int report_parse_number(const char *text, uint64_t min, uint64_t max, uint64_t *out)
+{
+    bool hex = text[0] == '0' && (text[1] == 'x' || text[1] == 'X');
+    const char *digits = hex ? text + 2 : text;
+
+    if (*digits == '\0' || digits[strspn(digits, hex ? "0123456789abcdefABCDEF" : "0123456789")] != '\0')
+        return -EINVAL;
+    errno = 0;
+    *out = strtoull(digits, NULL, hex ? 16 : 10);
+    if (errno == ERANGE || *out < min || *out > max)
+        return -ERANGE;
+    return 0;
+}
+
+/* Where the message of a bad option goes. */
+struct parser {
+    struct report_options *options;
+    char *message;
+    size_t size_bytes;
+};
+
+__attribute__((format(printf, 2, 3))) static int bad(const struct parser *parser, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(parser->message, parser->size_bytes, format, arguments);
+    va_end(arguments);
+    return -EINVAL;
+}
+
+static int take_duration(const struct parser *parser, const char *option, uint64_t *out_ns)
+{
+    if (report_parse_duration(optarg, out_ns) < 0 || *out_ns < NS_PER_MS)
+        return bad(parser, "--%s '%s': expected a time from 1ms to 1 day, such as 0.5 (seconds) or 100ms",
+                   option, optarg);
+    return 0;
+}
+
+static int take_number(const struct parser *parser, const char *option, uint64_t min, uint64_t max,
+                       uint64_t *out)
+{
+    if (report_parse_number(optarg, min, max, out) < 0)
+        return bad(parser, "--%s '%s': expected a number from %" PRIu64 " to %" PRIu64, option, optarg, min,
+                   max);
+    return 0;
+}
+
+static int take_source(const struct parser *parser)
+{
+    struct address address, *slot;
+    int error = address_parse(&address, optarg);
+
+    if (error)
+        return bad(parser, "--source '%s': %s", optarg,
+                   error == -ENODEV ? "there is no such interface on this host" : "expected an address");
+    slot =
+        address.family == AF_INET ? &parser->options->settings.source4 : &parser->options->settings.source6;
+    if (address_is_set(slot))
+        return bad(parser, "--source '%s': there is one for %s already", optarg,
+                   address.family == AF_INET ? "IPv4" : "IPv6");
+    *slot = address;
+    return 0;
+}
+
+static int take_interface(const struct parser *parser)
+{
+    if (if_nametoindex(optarg) == 0)
+        return bad(parser, "--interface '%s': there is no such interface on this host", optarg);
+    snprintf(parser->options->settings.interface, sizeof(parser->options->settings.interface), "%s", optarg);
+    return 0;
+}
+
+static int take_transport(const struct parser *parser)
+{
+    static const char *const names[] = {"auto", "epoll", "poll"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        if (strcmp(optarg, names[i]) == 0) {
+            parser->options->settings.transport = names[i];
+            return 0;
+        }
+    }
+    return bad(parser, "--transport '%s': expected auto, epoll or poll", optarg);
+}
+
+static int take_family(const struct parser *parser, int family)
+{
+    if (parser->options->family != AF_UNSPEC && parser->options->family != family)
+        return bad(parser, "-4 and -6 exclude each other");
+    parser->options->family = family;
+    return 0;
+}
+
+static int take_format(const struct parser *parser, enum report_format format)
+{
+    if (parser->options->format != REPORT_TABLE && parser->options->format != format)
+        return bad(parser, "--json and --csv exclude each other");
+    parser->options->format = format;
+    return 0;
+}
+
+static void take_target(struct report_options *options, const char *text, bool is_file)
+{
+    options->sources[options->source_count++] = (struct report_source){text, is_file};
+}
+
+static int take_probe_option(const struct parser *parser, int key)
+{
+    struct probe_settings *settings = &parser->options->settings;
+    uint64_t number = 0;
+    int error = 0;
+
+    switch (key) {
+    case OPTION_SELECT_TIMEOUT:
+        return take_duration(parser, "select-timeout", &settings->select_timeout_ns);
+    case OPTION_SELECT_COUNT:
+        error = take_number(parser, "select-count", 1, COUNT_MAX, &number);
+        settings->select_count = (uint32_t)number;
+        return error;
+    case OPTION_PING_TIMEOUT:
+        return take_duration(parser, "ping-timeout", &settings->ping_timeout_ns);
+    case OPTION_SINGLE_REQUEST:
+        settings->single_request = true;
+        return 0;
+    case OPTION_SIZE:
+        error = take_number(parser, "size", PROBE_PAYLOAD_MIN_BYTES, PROBE_PAYLOAD_MAX_BYTES, &number);
+        settings->payload_bytes = (uint32_t)number;
+        return error;
+    case OPTION_DONT_FRAGMENT:
+        settings->dont_fragment = true;
+        return 0;
+    case OPTION_TOS:
+        error = take_number(parser, "tos", 0, 255, &number);
+        settings->tos = (uint8_t)number;
+        return error;
+    case OPTION_TTL:
+        error = take_number(parser, "ttl", 1, 255, &number);
+        settings->ttl = (uint8_t)number;
+        return error;
+    case OPTION_MARK:
+        error = take_number(parser, "mark", 0, UINT32_MAX, &number);
+        settings->mark = (uint32_t)number;
+        return error;
+    case OPTION_WORKERS: /* an upper bound, and one worker is within any */
+        return take_number(parser, "workers", 1, WORKERS_MAX, &number);
+    case OPTION_SOURCE:
+        return take_source(parser);
+    case OPTION_INTERFACE:
+        return take_interface(parser);
+    case OPTION_TRANSPORT:
+        return take_transport(parser);
+    default:
+        return bad(parser, "option %d is not handled", key);
+    }
+}
+
+static int take_option(const struct parser *parser, int key, char **argv)
+{
+    struct report_options *options = parser->options;
+
+    switch (key) {
+    case 1: /* not an option: optstring starts with '-' */
+        take_target(options, optarg, false);
+        return 0;
+    case 'f':
+        take_target(options, optarg, true);
+        return 0;
+    case '4':
+        return take_family(parser, AF_INET);
+    case '6':
+        return take_family(parser, AF_INET6);
+    case 'q':
+        options->quiet = true;
+        return 0;
+    case 'h':
+        options->help = true;
+        return 0;
+    case OPTION_JSON:
+        return take_format(parser, REPORT_JSON);
+    case OPTION_CSV:
+        return take_format(parser, REPORT_CSV);
+    case ':':
+        return bad(parser, "option '%s' needs a value", argv[optind - 1]);
+    case '?':
+        if (optopt > 0 && optopt < 256)
+            return bad(parser, "unknown option '-%c'", optopt);
+        return bad(parser, optopt ? "option '%s' takes no value" : "unknown or ambiguous option '%s'",
+                   argv[optind - 1]);
+    default:
+        return take_probe_option(parser, key);
+    }
+}
+
+/* What each option alone cannot tell. */
+static int check(const struct parser *parser)
+{
+    const struct report_options *options = parser->options;
+    unsigned standard_input = 0;
+
+    if (options->quiet && options->format != REPORT_TABLE)
+        return bad(parser, "--quiet goes with the table only, not with --json or --csv");
+    for (size_t i = 0; i < options->source_count; i++)
+        standard_input += options->sources[i].is_file && strcmp(options->sources[i].text, "-") == 0;
+    if (standard_input > 1)
+        return bad(parser, "standard input ('-f -') can be read only once");
+    if (options->source_count == 0)
+        return bad(parser, "no target given");
+    return probe_settings_check(&options->settings, parser->message, parser->size_bytes);
+}
+
+int report_options_parse(struct report_options *options, int argc, char **argv, char *message,
+                         size_t size_bytes)
+{
+    const struct parser parser = {options, message, size_bytes};
+    int key;
+
+    *options = (struct report_options){.settings = probe_settings_default()};
+    options->sources = calloc((size_t)argc + 1, sizeof(*options->sources));
+    if (!options->sources)
+        return -ENOMEM;
+    optind = 0; /* from a clean state; NULL would do for a program that parses once */
+    opterr = 0;
+    while ((key = getopt_long(argc, argv, "-:46f:hq", long_options, NULL)) != -1) {
+        int error = take_option(&parser, key, argv);
+
+        if (error || options->help)
+            return error;
+    }
+    for (; optind < argc; optind++) /* after "--" */
+        take_target(options, argv[optind], false);
+    return check(&parser);
+}
+
+void report_options_clear(struct report_options *options)
+{
+    free(options->sources);
+    options->sources = NULL;
+    options->source_count = 0;
+}
+
+int report_options_help(void)
+{
+    return fputs(help_text, stdout) == EOF || fflush(stdout) == EOF ? -errno : 0;
+}

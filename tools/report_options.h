@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The command line of `reroute report`, as data. Nothing is opened or resolved here. */
+#pragma once
+
+#include "probe/probe.h"
+
+enum report_format { REPORT_TABLE, REPORT_JSON, REPORT_CSV };
+
+/* One target, or one file of targets, in the order of the command line; the texts are argv's. */
+struct report_source {
+    const char *text;
+    bool is_file;
+};
+
+struct report_options {
+    struct probe_settings settings;
+    enum report_format format;
+    bool quiet;
+    bool help;
+    int family; /* of names: AF_INET, AF_INET6, or AF_UNSPEC: what the name service puts first */
+    struct report_source *sources;
+    size_t source_count;
+};
+
+/*
+ * Reads argv (argv[0] is not looked at). Returns 0; -EINVAL with one line in message: which option, what was
+ * given, what was expected; or -ENOMEM. Clear with report_options_clear() in any case.
+ */
+int report_options_parse(struct report_options *options, int argc, char **argv, char *message,
+                         size_t size_bytes);
+void report_options_clear(struct report_options *options);
+
+/* Writes what `reroute report --help` prints to standard output. Returns 0 or a negative errno. */
+int report_options_help(void);
+
+/*
+ * "1", "0.25", ".5" (seconds), "100ms", "50us", "2m" -> nanoseconds; what is finer than a nanosecond is cut
+ * off. -EINVAL, or -ERANGE for more than a day.
+ */
+int report_parse_duration(const char *text, uint64_t *out_ns);
+
+/* A whole number, decimal or 0x..., from min to max. -EINVAL, -ERANGE. */
+int report_parse_number(const char *text, uint64_t min, uint64_t max, uint64_t *out);

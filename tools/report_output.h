@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a report looks like: a table for people, JSON or CSV for programs. Nothing is decided here. */
+#pragma once
+
+#include "probe/sweep.h"
+#include "tools/report_options.h"
+#include "tools/report_targets.h"
+#include "tools/report_writer.h"
+
+#define REPORT_WORKERS 1 /* threads that probe */
+
+struct report_view {
+    const struct report_options *options;
+    const struct report_targets *targets;
+    const struct probe_sweep *sweep;
+    uint32_t totals[REPORT_OUTCOMES]; /* targets by outcome */
+    uint64_t elapsed_ns;
+};
+
+/* Writes and flushes the whole report, results in the order in which the targets were given. Returns 0 or a
+ * negative errno. */
+int report_output(struct report_writer *writer, const struct report_view *view);
+
+/*
+ * The smallest value that at least `percent` % of the values do not exceed (nearest rank). sorted ascends,
+ * count is at least 1, percent 0 to 100; 0 is the least value.
+ */
+uint64_t report_percentile(const uint64_t *sorted, size_t count, unsigned percent);

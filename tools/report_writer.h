@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A small buffered writer for reports, and the quoting that JSON and CSV need.
+ *
+ * Why not stdio: a report of 65,000 lines is written in the time that printf() needs for its numbers alone,
+ * and the error that counts (a full disk, a closed pipe) is kept with its errno until somebody asks. Nothing
+ * is allocated.
+ */
+#pragma once
+
+#include "probe/base.h"
+
+struct report_writer {
+    int fd;
+    int error; /* the first one, a negative errno; everything after it is dropped */
+    size_t used_bytes;
+    char buffer[32768];
+};
+
+void report_writer_init(struct report_writer *writer, int fd);
+/* Writes out what is buffered. Returns 0 or the first error of this writer, a negative errno. */
+int report_writer_flush(struct report_writer *writer);
+
+void report_write_bytes(struct report_writer *writer, const char *bytes, size_t size_bytes);
+void report_write_text(struct report_writer *writer, const char *text);
+void report_writef(struct report_writer *writer, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+void report_write_u64(struct report_writer *writer, uint64_t number);
+/* Nanoseconds as milliseconds with three decimals, rounded: 1234567 -> "1.235". */
+void report_write_ms(struct report_writer *writer, uint64_t time_ns);
+/*
+ * A JSON string with its quotes (RFC 8259, section 7). Bytes beyond ASCII, which only the name of an
+ * interface can bring in here, in whatever encoding, become U+FFFD, so that the document is always valid.
+ */
+void report_write_json_string(struct report_writer *writer, const char *text);
+/* A CSV field, quoted only when it has to be (RFC 4180, section 2). */
+void report_write_csv_field(struct report_writer *writer, const char *text);
