@@ -235,15 +235,21 @@ int report_targets_read(struct report_targets *targets, const char *path, char *
     return error;
 }
 
+static bool same_reason(const struct report_reason *reason, enum probe_outcome outcome,
+                        const struct probe_error *error)
+{
+    return reason->outcome == outcome && reason->error.error == error->error &&
+           reason->error.icmp_type == error->icmp_type && reason->error.icmp_code == error->icmp_code &&
+           reason->error.mtu_bytes == error->mtu_bytes && address_equal(&reason->error.from, &error->from);
+}
+
 int report_targets_unreachable(struct report_targets *targets, uint32_t index, enum probe_outcome outcome,
                                const struct probe_error *error)
 {
-    const struct report_reason *last = targets->reasons + targets->reason_count - 1;
     struct report_target *target = &targets->list[index];
 
-    if (targets->reason_count == 0 || last->outcome != outcome || last->error.error != error->error ||
-        last->error.icmp_type != error->icmp_type || last->error.icmp_code != error->icmp_code ||
-        last->error.mtu_bytes != error->mtu_bytes || !address_equal(&last->error.from, &error->from)) {
+    if (targets->reason_count == 0 ||
+        !same_reason(&targets->reasons[targets->reason_count - 1], outcome, error)) {
         if (targets->reason_count == targets->reason_room) {
             uint32_t room = targets->reason_room ? targets->reason_room * 2 : 16;
             void *larger = realloc(targets->reasons, room * sizeof(*targets->reasons));

@@ -1,0 +1,441 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Proves the pure pieces of `reroute report`, table by table: times and numbers on the command line, options
+ * and their errors, what is a target and what is not, files of targets with the line of a mistake,
+ * percentiles, numbers and quoting in JSON and CSV, and that a writer keeps its first error.
+ */
+#include <criterion/criterion.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+
+#include "tools/report_options.h"
+#include "tools/report_output.h"
+#include "tools/report_targets.h"
+#include "tools/report_writer.h"
+
+Test(report, durations)
+{
+    static const struct {
+        const char *text;
+        int error;
+        uint64_t ns;
+    } rows[] = {
+        {"1", 0, NS_PER_S},
+        {"0.1", 0, 100 * NS_PER_MS},
+        {".5", 0, 500 * NS_PER_MS},
+        {"2.", 0, 2 * NS_PER_S},
+        {"0", 0, 0},
+        {"100ms", 0, 100 * NS_PER_MS},
+        {"1.5ms", 0, 1500 * NS_PER_US},
+        {"50us", 0, 50 * NS_PER_US},
+        {"3s", 0, 3 * NS_PER_S},
+        {"1.5m", 0, 90 * NS_PER_S},
+        {"0.123456789", 0, 123456789},
+        {"0.1234567899", 0, 123456789},
+        {"86400", 0, 86400 * NS_PER_S},
+        {"86400.1", -ERANGE, 0},
+        {"1441m", -ERANGE, 0},
+        {"99999999999999999999999", -ERANGE, 0},
+        {"", -EINVAL, 0},
+        {".", -EINVAL, 0},
+        {"ms", -EINVAL, 0},
+        {"-1", -EINVAL, 0},
+        {"+1", -EINVAL, 0},
+        {" 1", -EINVAL, 0},
+        {"1 s", -EINVAL, 0},
+        {"1e3", -EINVAL, 0},
+        {"0x10", -EINVAL, 0},
+        {"1,5", -EINVAL, 0},
+        {"1.2.3", -EINVAL, 0},
+        {"inf", -EINVAL, 0},
+        {"1h", -EINVAL, 0},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        uint64_t ns = 0;
+        int error = report_parse_duration(rows[i].text, &ns);
+
+        cr_expect_eq(error, rows[i].error, "'%s': %d", rows[i].text, error);
+        if (!error)
+            cr_expect_eq(ns, rows[i].ns, "'%s': %" PRIu64, rows[i].text, ns);
+    }
+}
+
+Test(report, numbers)
+{
+    static const struct {
+        const char *text;
+        int error;
+        uint64_t number;
+    } rows[] = {
+        {"1", 0, 1},        {"255", 0, 255},     {"0xff", 0, 255},
+        {"010", 0, 10}, /* not octal */
+        {"0", -ERANGE, 0},  {"256", -ERANGE, 0}, {"18446744073709551617", -ERANGE, 0},
+        {"", -EINVAL, 0},   {"-1", -EINVAL, 0},  {" 1", -EINVAL, 0},
+        {"1x", -EINVAL, 0}, {"0x", -EINVAL, 0},  {"0x-1", -EINVAL, 0},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        uint64_t number = 0;
+        int error = report_parse_number(rows[i].text, 1, 255, &number);
+
+        cr_expect_eq(error, rows[i].error, "'%s': %d", rows[i].text, error);
+        if (!error)
+            cr_expect_eq(number, rows[i].number, "'%s': %" PRIu64, rows[i].text, number);
+    }
+}
+
+#define MAX_ARGUMENTS 12
+
+/* Returns what parsing said; the options are the caller's to clear. */
+static int parse(struct report_options *options, const char *const *arguments, char *message, size_t size)
+{
+    char *argv[MAX_ARGUMENTS + 2] = {(char[]){"reroute report"}};
+    int argc = 1;
+
+    for (; argc <= MAX_ARGUMENTS && arguments[argc - 1]; argc++)
+        argv[argc] = (char *)(uintptr_t)arguments[argc - 1];
+    return report_options_parse(options, argc, argv, message, size);
+}
+
+Test(report, options_are_taken)
+{
+    static const char *const arguments[] = {
+        "first",       "--select-timeout=0.1", "-f",         "list", "--select-count", "10", "-4",
+        "--size=1400", "--dont-fragment",      "--tos=0xb8", "--",   "--last",         NULL,
+    };
+    struct report_options options;
+    char message[256] = "";
+
+    cr_assert_eq(parse(&options, arguments, message, sizeof(message)), 0, "%s", message);
+    cr_expect_eq(options.settings.select_timeout_ns, 100 * NS_PER_MS);
+    cr_expect_eq(options.settings.select_count, 10);
+    cr_expect_eq(options.settings.payload_bytes, 1400);
+    cr_expect(options.settings.dont_fragment);
+    cr_expect_eq(options.settings.tos, 0xb8);
+    cr_expect_eq(options.family, AF_INET);
+    cr_expect_eq(options.format, REPORT_TABLE);
+    cr_assert_eq(options.source_count, 3);
+    cr_expect_str_eq(options.sources[0].text, "first");
+    cr_expect_str_eq(options.sources[1].text, "list");
+    cr_expect(options.sources[1].is_file && !options.sources[0].is_file && !options.sources[2].is_file);
+    cr_expect_str_eq(options.sources[2].text, "--last");
+    report_options_clear(&options);
+}
+
+/* Each says which option, what was given, what was expected. */
+Test(report, options_that_are_wrong)
+{
+    static const struct {
+        const char *arguments[MAX_ARGUMENTS];
+        const char *message;
+    } rows[] = {
+        {{NULL}, "no target given"},
+        {{"--json", NULL}, "no target given"},
+        {{"--bogus", "a", NULL}, "unknown or ambiguous option '--bogus'"},
+        {{"--s", "a", NULL}, "unknown or ambiguous option '--s'"},
+        {{"-x", "a", NULL}, "unknown option '-x'"},
+        {{"--json=yes", "a", NULL}, "option '--json=yes' takes no value"},
+        {{"a", "--size", NULL}, "option '--size' needs a value"},
+        {{"a", "-f", NULL}, "option '-f' needs a value"},
+        {{"a", "--select-timeout", "0", NULL}, "--select-timeout '0': expected a time"},
+        {{"a", "--select-timeout", "0.5ms", NULL}, "--select-timeout '0.5ms': expected a time"},
+        {{"a", "--ping-timeout", "soon", NULL}, "--ping-timeout 'soon': expected a time"},
+        {{"a", "--select-count", "0", NULL}, "--select-count '0': expected a number from 1 to"},
+        {{"a", "--select-count", "-3", NULL}, "--select-count '-3': expected a number"},
+        {{"a", "--size", "23", NULL}, "--size '23': expected a number from 24 to 65507"},
+        {{"a", "--size", "65508", NULL}, "--size '65508': expected a number from 24 to 65507"},
+        {{"a", "--size", "1k", NULL}, "--size '1k': expected a number"},
+        {{"a", "--tos", "256", NULL}, "--tos '256': expected a number from 0 to 255"},
+        {{"a", "--ttl", "0", NULL}, "--ttl '0': expected a number from 1 to 255"},
+        {{"a", "--mark", "0x100000000", NULL},
+         "--mark '0x100000000': expected a number from 0 to 4294967295"},
+        {{"a", "--workers", "0", NULL}, "--workers '0': expected a number from 1"},
+        {{"a", "--transport", "tcp", NULL}, "--transport 'tcp': expected auto, epoll or poll"},
+        {{"a", "--transport", "simulated", NULL}, "--transport 'simulated': expected"},
+        {{"a", "--source", "host", NULL}, "--source 'host': expected an address"},
+        {{"a", "--source", "fe80::1%none0", NULL}, "--source 'fe80::1%none0': there is no such interface"},
+        {{"a", "--source", "::1", "--source", "::2", NULL}, "--source '::2': there is one for IPv6 already"},
+        {{"a", "--interface", "none0", NULL}, "--interface 'none0': there is no such interface"},
+        {{"a", "-4", "-6", NULL}, "-4 and -6 exclude each other"},
+        {{"a", "--json", "--csv", NULL}, "--json and --csv exclude each other"},
+        {{"a", "--json", "-q", NULL}, "--quiet goes with the table only"},
+        {{"-f", "-", "-f", "-", NULL}, "standard input ('-f -') can be read only once"},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct report_options options;
+        char message[256] = "";
+        int error = parse(&options, rows[i].arguments, message, sizeof(message));
+
+        cr_expect_eq(error, -EINVAL, "row %zu: %d", i, error);
+        cr_expect_eq(strncmp(message, rows[i].message, strlen(rows[i].message)), 0, "row %zu: '%s'", i,
+                     message);
+        report_options_clear(&options);
+    }
+}
+
+Test(report, targets)
+{
+    static const char long_label[] =
+        "a123456789012345678901234567890123456789012345678901234567890123.example";
+    static const struct {
+        const char *text;
+        int error;
+        int family; /* 0: a name */
+    } rows[] = {
+        {"10.0.0.1", 0, AF_INET},
+        {"255.255.255.255", 0, AF_INET},
+        {"::1", 0, AF_INET6},
+        {"fd00::1", 0, AF_INET6},
+        {"fe80::1%lo", 0, AF_INET6},
+        {"localhost", 0, 0},
+        {"storage-1.example.org", 0, 0},
+        {"storage_1.example.org.", 0, 0},
+        {"3com.example", 0, 0},
+        {"1.2.3.x4", 0, 0},
+        {"10.0.0.256", -EINVAL, 0}, /* not a name that somebody might own */
+        {"10.0.0", -EINVAL, 0},     /* nor the 10.0.0.0 that inet_aton() makes of it */
+        {"10", -EINVAL, 0},
+        {"010.0.0.1", -EINVAL, 0},
+        {"10.0.0.1.", -EINVAL, 0},
+        {"10.0.0.0/24", -EINVAL, 0},
+        {"10.0.0.1:80", -EINVAL, 0},
+        {"fd00:::1", -EINVAL, 0},
+        {"fe80::1%none0", -ENODEV, 0},
+        {"", -EINVAL, 0},
+        {".", -EINVAL, 0},
+        {"a..b", -EINVAL, 0},
+        {"-a.example", -EINVAL, 0},
+        {"a b", -EINVAL, 0},
+        {"a,b", -EINVAL, 0},
+        {"caf\xc3\xa9.example", -EINVAL, 0},
+        {long_label, -EINVAL, 0},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct report_targets targets = {0};
+        char message[256] = "";
+        int error = report_targets_add(&targets, rows[i].text, message, sizeof(message));
+
+        cr_expect_eq(error, rows[i].error, "'%s': %d %s", rows[i].text, error, message);
+        cr_expect_eq(targets.count, error ? 0 : 1);
+        if (error)
+            cr_expect(message[0] != '\0', "'%s' fails without a word", rows[i].text);
+        else
+            cr_expect_eq(targets.addresses[0].family, rows[i].family, "'%s'", rows[i].text);
+        report_targets_clear(&targets);
+    }
+}
+
+/* Reads `size` bytes of text as a file. */
+static int read_text(struct report_targets *targets, const char *text, size_t size, char *message,
+                     size_t message_size)
+{
+    char path[64];
+    int fd = memfd_create("targets", MFD_CLOEXEC);
+    int error;
+
+    cr_assert(fd >= 0 && write(fd, text, size) == (ssize_t)size);
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    error = report_targets_read(targets, path, message, message_size);
+    close(fd);
+    return error;
+}
+
+Test(report, files_that_are_read)
+{
+    static const struct {
+        const char *text;
+        const char *words[5];
+    } rows[] = {
+        {"10.0.0.1\n10.0.0.2\n", {"10.0.0.1", "10.0.0.2"}},
+        {"10.0.0.1", {"10.0.0.1"}},
+        {"\n\n 10.0.0.1\t10.0.0.2  a \n", {"10.0.0.1", "10.0.0.2", "a"}},
+        {"# all of them\n10.0.0.1 # the first\n#10.0.0.2\n10.0.0.3#third\n10.0.0.4",
+         {"10.0.0.1", "10.0.0.3", "10.0.0.4"}},
+        {"10.0.0.1\r\n10.0.0.2\r\n", {"10.0.0.1", "10.0.0.2"}},
+        {"\xef\xbb\xbf"
+         "10.0.0.1\n",
+         {"10.0.0.1"}},
+        {"a a ::1 a", {"a", "a", "::1", "a"}},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct report_targets targets = {0};
+        char message[256] = "";
+        int error = read_text(&targets, rows[i].text, strlen(rows[i].text), message, sizeof(message));
+        uint32_t count = 0;
+
+        cr_expect_eq(error, 0, "row %zu: %s", i, message);
+        for (; count < ARRAY_SIZE(rows[i].words) && rows[i].words[count]; count++)
+            if (count < targets.count)
+                cr_expect_str_eq(targets.list[count].text, rows[i].words[count]);
+        cr_expect_eq(targets.count, count, "row %zu: %u", i, targets.count);
+        report_targets_clear(&targets);
+    }
+}
+
+Test(report, files_that_are_wrong)
+{
+#define TEXT(t) t, sizeof(t) - 1
+    static const struct {
+        const char *text;
+        size_t size;
+        const char *message; /* after the file's name */
+    } rows[] = {
+        {TEXT("10.0.0.1\n\n10.0.0.2 10.0.0.300\n"), ":3: '10.0.0.300' is neither an address nor a name"},
+        {TEXT("# 1\n#\n10.0.0.1 # b\nno/good"), ":4: 'no/good' is neither an address nor a name"},
+        {TEXT("10.0.0.1#x\n!"), ":2: '!' is neither"},
+        {TEXT("10.0.0.1\n\x1b[31m\n"), ":2: '?[31m' is neither"},
+        {TEXT("10.0.0.0/24"), ":1: '10.0.0.0/24' is neither an address nor a name (networks"},
+        {TEXT("fe80::1%none0"), ":1: 'fe80::1%none0': there is no interface 'none0'"},
+        {TEXT(""), ": there is no target in it"},
+        {TEXT("\n# nothing\n"), ": there is no target in it"},
+        {TEXT("10.0.0.1\0\n"), ": not a text file"},
+        {TEXT("/1234567890123456789012345678901234567890123456789012345678901234567890"),
+         ":1: '/12345678901234567890123456789012345678901234567890123456...' is neither"},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct report_targets targets = {0};
+        char message[256] = "";
+        const char *after;
+        int error = read_text(&targets, rows[i].text, rows[i].size, message, sizeof(message));
+
+        cr_expect_eq(error,
+                     rows[i].message[0] && strstr(rows[i].message, "there is no int") ? -ENODEV : -EINVAL,
+                     "row %zu: %d", i, error);
+        after = message + strcspn(message, ":");
+        cr_expect_eq(strncmp(after, rows[i].message, strlen(rows[i].message)), 0, "row %zu: '%s'", i,
+                     message);
+        report_targets_clear(&targets);
+    }
+}
+
+/* Thousands of targets that fail for the same reason cost one reason. */
+Test(report, reasons_are_shared)
+{
+    const struct probe_error said = {
+        .icmp_type = 3, .icmp_code = 1, .from = {.family = AF_INET, .bytes = {10}}};
+    const struct probe_error none = {0};
+    struct report_targets targets = {0};
+
+    for (int i = 0; i < 300; i++)
+        cr_assert_eq(report_targets_add(&targets, "10.0.0.1", (char[8]){0}, 8), 0);
+    for (uint32_t i = 0; i < 300; i++)
+        cr_assert_eq(i < 200 ? report_targets_unreachable(&targets, i, PROBE_TIMEOUT, &none)
+                             : report_targets_unreachable(&targets, i, PROBE_UNREACHABLE, &said),
+                     0);
+    cr_expect_eq(targets.reason_count, 2);
+    cr_expect_eq(targets.reasons[targets.list[0].reason].outcome, PROBE_TIMEOUT);
+    cr_expect_eq(targets.reasons[targets.list[299].reason].error.icmp_code, 1);
+    cr_expect_eq(targets.list[299].outcome, REPORT_UNREACHABLE);
+    cr_expect_eq(sizeof(struct report_target), 24);
+    report_targets_clear(&targets);
+}
+
+Test(report, percentiles)
+{
+    uint64_t hundred[100], ten[10], one[] = {7};
+    const struct {
+        const uint64_t *sorted;
+        size_t count;
+        unsigned percent;
+        uint64_t value;
+    } rows[] = {
+        {hundred, 100, 0, 1},   {hundred, 100, 1, 1},     {hundred, 100, 50, 50}, {hundred, 100, 95, 95},
+        {hundred, 100, 99, 99}, {hundred, 100, 100, 100}, {ten, 10, 50, 5},       {ten, 10, 51, 6},
+        {ten, 10, 95, 10},      {ten, 10, 99, 10},        {one, 1, 0, 7},         {one, 1, 50, 7},
+        {one, 1, 100, 7},
+    };
+
+    for (size_t i = 0; i < 100; i++)
+        hundred[i] = i + 1;
+    memcpy(ten, hundred, sizeof(ten));
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+        cr_expect_eq(report_percentile(rows[i].sorted, rows[i].count, rows[i].percent), rows[i].value,
+                     "row %zu", i);
+}
+
+/* What the writer has in its buffer, as text. */
+static const char *written(struct report_writer *writer)
+{
+    writer->buffer[writer->used_bytes] = '\0';
+    writer->used_bytes = 0;
+    return writer->buffer;
+}
+
+Test(report, quoting)
+{
+    static const struct {
+        const char *text, *json, *csv;
+    } rows[] = {
+        {"", "\"\"", ""},
+        {"10.0.0.1", "\"10.0.0.1\"", "10.0.0.1"},
+        {"a \"b\"", "\"a \\\"b\\\"\"", "\"a \"\"b\"\"\""},
+        {"a\\b", "\"a\\\\b\"", "a\\b"},
+        {"host unreachable, says 10.0.0.1", "\"host unreachable, says 10.0.0.1\"",
+         "\"host unreachable, says 10.0.0.1\""},
+        {"a\nb\rc", "\"a\\u000ab\\u000dc\"", "\"a\nb\rc\""},
+        {"\x01\x1f\x7f", "\"\\u0001\\u001f\\u007f\"", "\x01\x1f\x7f"},
+        {"\xff", "\"\\ufffd\"", "\xff"},
+        {"\"", "\"\\\"\"", "\"\"\"\""},
+    };
+    static struct report_writer writer;
+
+    report_writer_init(&writer, -1);
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        report_write_json_string(&writer, rows[i].text);
+        cr_expect_str_eq(written(&writer), rows[i].json);
+        report_write_csv_field(&writer, rows[i].text);
+        cr_expect_str_eq(written(&writer), rows[i].csv);
+    }
+}
+
+Test(report, milliseconds)
+{
+    static const struct {
+        uint64_t ns;
+        const char *text;
+    } rows[] = {
+        {0, "0.000"},
+        {499, "0.000"},
+        {500, "0.001"},
+        {1234567, "1.235"},
+        {999999, "1.000"},
+        {NS_PER_S, "1000.000"},
+        {86400 * NS_PER_S + 7000, "86400000.007"},
+        {UINT64_MAX, "18446744073709.552"},
+    };
+    static struct report_writer writer;
+
+    report_writer_init(&writer, -1);
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        report_write_ms(&writer, rows[i].ns);
+        cr_expect_str_eq(written(&writer), rows[i].text);
+    }
+}
+
+/* More than a buffer arrives whole and in order; the first error stays. */
+Test(report, writer)
+{
+    static struct report_writer writer;
+    static char text[100001], back[100001];
+    int fd = memfd_create("report", MFD_CLOEXEC), full = open("/dev/full", O_WRONLY | O_CLOEXEC);
+
+    for (size_t i = 0; i < sizeof(text) - 1; i++)
+        text[i] = (char)('a' + i % 23);
+    report_writer_init(&writer, fd);
+    report_write_text(&writer, text);
+    cr_expect_eq(report_writer_flush(&writer), 0);
+    cr_assert_eq(pread(fd, back, sizeof(back), 0), (ssize_t)sizeof(text) - 1);
+    cr_expect_eq(memcmp(text, back, sizeof(text)), 0);
+    report_writer_init(&writer, full);
+    report_write_text(&writer, text);
+    writer.fd = fd;
+    report_write_text(&writer, text);
+    cr_expect_eq(report_writer_flush(&writer), -ENOSPC);
+    close(fd);
+    close(full);
+}

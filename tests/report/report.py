@@ -1,0 +1,509 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Proves what `reroute report` promises to people and programs, on the built command and the real kernel.
+
+Usage: report.py PATH-OF-REROUTE. It moves itself into a network and a mount namespace of its own, where
+
+  10.0.0.0/14, fd00:1::/64   are this very host: every address answers
+  10.9.0.0/24                is a network on which nobody lives: silence
+  10.8.0.0/16                has no way there, the kernel says so at once
+  10.3.7.0/24                is refused by a packet filter, with an ICMP error
+
+and /etc/hosts, /etc/resolv.conf and /etc/nsswitch.conf are private. Nothing is left when the process is gone.
+Prints TAP; exit code 77 says that the namespaces could not be made.
+"""
+import csv
+import ctypes
+import io
+import json
+import os
+import pty
+import select
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+
+DEADLINE_S = 60
+KEYS = {'schema', 'targets', 'reachable', 'unreachable', 'elapsed_ms', 'transport', 'workers', 'counters', 'results'}
+COUNTERS = {'sent', 'replies', 'late', 'duplicates', 'corrupt', 'foreign', 'icmp_errors', 'send_failures',
+            'send_retries', 'receive_drops'}
+RESULT_KEYS = {'target', 'address', 'outcome', 'rtt_ms', 'requests', 'reason'}
+FAST = ['--select-timeout', '0.2']
+ENVIRONMENT = {**os.environ, 'LC_ALL': 'C'}
+reroute = ''
+tests = []
+
+
+def test(function):
+    tests.append(function)
+    return function
+
+
+def check(condition, *what):
+    if not condition:
+        raise AssertionError(' '.join(str(w) for w in what))
+
+
+def same(got, want, what=''):
+    check(got == want, f'{what}: got {got!r}, expected {want!r}')
+
+
+def run(*arguments, stdin='', **more):
+    """(exit code, standard output, standard error)"""
+    done = subprocess.run([reroute, 'report', *arguments], input=stdin, capture_output=True, text=True,
+                          timeout=DEADLINE_S, env=ENVIRONMENT, **more)
+    return done.returncode, done.stdout, done.stderr
+
+
+def document(*arguments, code=0, **more):
+    """The parsed JSON document, after checking everything that holds for each of them."""
+    got, out, error = run('--json', *arguments, **more)
+    same(got, code, f'exit code of {arguments[:6]} ({error.strip()})')
+    report = json.loads(out)
+    check_document(report)
+    return report
+
+
+def check_document(report):
+    same(set(report), KEYS, 'keys')
+    same(set(report['counters']), COUNTERS, 'counters')
+    same(report['schema'], 'reroute.report/1')
+    same(report['targets'], len(report['results']))
+    same(report['workers'], 1)
+    check(report['transport'] in ('epoll', 'poll'), report['transport'])
+    check(report['elapsed_ms'] >= 0)
+    for result in report['results']:
+        same(set(result), RESULT_KEYS, 'keys of a result')
+        check(isinstance(result['requests'], int), result)
+        if result['outcome'] == 'reachable':
+            check(result['reason'] == '' and 0 < result['rtt_ms'] < 60000 and result['requests'] >= 1, result)
+        else:
+            check(result['outcome'] in ('unreachable', 'not-found', 'unfinished'), result)
+            check(result['reason'] != '' and result['rtt_ms'] is None, result)
+    for outcome in ('reachable', 'unreachable'):
+        same(report[outcome], sum(r['outcome'] == outcome for r in report['results']), outcome)
+
+
+def write(path, text):
+    with open(path, 'w', encoding='ascii') as file:
+        file.write(text)
+
+
+def wait_until(condition, what, process):
+    end = time.monotonic() + DEADLINE_S
+    while not condition():
+        check(process.poll() is None, 'ended before', what)
+        check(time.monotonic() < end, 'waited in vain until', what)
+        select.select([], [], [], 0.005)
+
+
+def icmp_count(name):
+    """A counter of this namespace's kernel, such as InEchoReps."""
+    with open('/proc/self/net/snmp', encoding='ascii') as file:
+        rows = [line.split() for line in file if line.startswith('Icmp:')]
+    return int(rows[1][rows[0].index(name)])
+
+
+def live(count):
+    return [f'10.{i >> 16}.{i >> 8 & 255}.{i & 255}' for i in range(1, count + 1)]
+
+
+# --- what is printed ---------------------------------------------------------------------------------------
+
+@test
+def json_all_reachable():
+    report = document('10.0.0.1', '10.0.0.2', 'fd00:1::5')
+    same([r['target'] for r in report['results']], ['10.0.0.1', '10.0.0.2', 'fd00:1::5'])
+    same([r['address'] for r in report['results']], ['10.0.0.1', '10.0.0.2', 'fd00:1::5'])
+    same(report['reachable'], 3)
+    same(report['counters']['sent'], 3)
+    same(report['counters']['replies'], 3)
+    same([r['requests'] for r in report['results']], [1, 1, 1])
+
+
+@test
+def json_one_of_each_kind():
+    report = document('10.9.0.9', '10.0.0.1', 'nosuch.example', '10.8.0.1', '10.3.7.7', 'here.example', *FAST,
+                      code=2)
+    silent, good, name, no_way, refused, here = report['results']
+    same([r['outcome'] for r in report['results']],
+         ['unreachable', 'reachable', 'not-found', 'unreachable', 'unreachable', 'reachable'])
+    same((report['targets'], report['reachable'], report['unreachable']), (6, 2, 3))
+    check('200 ms' in silent['reason'], silent)
+    check(name['address'] is None and name['requests'] == 0, name)
+    check('10.3.7.7' in refused['reason'], 'who refused it is not said:', refused)
+    check(len({silent['reason'], no_way['reason'], refused['reason']}) == 3, 'reasons are not told apart')
+    same((here['target'], here['address']), ('here.example', '10.0.0.77'))
+    same(good['requests'], 1)
+    check(report['counters']['icmp_errors'] >= 1, report['counters'])
+    check(report['counters']['send_failures'] >= 1, report['counters'])
+
+
+@test
+def requests_follow_count_and_single_request():
+    window = ['--select-timeout', '50ms', '--select-count', '4']
+    same(document('10.9.0.9', *window, code=1)['results'][0]['requests'], 4)
+    report = document('10.9.0.9', *window, '--single-request', code=1)
+    same(report['results'][0]['requests'], 1)
+    check(report['elapsed_ms'] >= 200, 'the window was not waited for:', report['elapsed_ms'])
+    report = document('10.9.0.9', *window, '--ping-timeout', '0.12', code=1)
+    check(120 <= report['elapsed_ms'] and '120 ms' in report['results'][0]['reason'], report)
+
+
+@test
+def csv_with_header():
+    code, out, _ = run('10.0.0.1', '10.9.0.9', 'nosuch.example', '10.3.7.7', *FAST, '--csv')
+    same(code, 2)
+    rows = list(csv.DictReader(io.StringIO(out)))
+    same(list(rows[0]), ['target', 'address', 'outcome', 'rtt_ms', 'requests', 'reason'])
+    same([r['outcome'] for r in rows], ['reachable', 'unreachable', 'not-found', 'unreachable'])
+    check(float(rows[0]['rtt_ms']) > 0 and rows[1]['rtt_ms'] == '' and rows[2]['address'] == '', rows)
+    for row in rows:
+        check(None not in row, 'a field too many:', row)
+        check((row['reason'] == '') == (row['outcome'] == 'reachable'), row)
+
+
+@test
+def table_for_people():
+    code, out, error = run('10.0.0.1', '10.9.0.9', 'nosuch.example', 'here.example', 'gone.example', *FAST)
+    same(code, 2)
+    same(error, '')
+    lines = out.splitlines()
+    check(lines[0].startswith('10.9.0.9 ') and ' unreachable ' in lines[0] and '200 ms' in lines[0], out)
+    check(lines[1].startswith('nosuch.example ') and ' not-found ' in lines[1], out)
+    check(lines[2].startswith('gone.example (10.9.0.8) ') and ' unreachable ' in lines[2], out)
+    same(lines[3], '')
+    check(lines[4].startswith('5 targets: 2 reachable, 2 unreachable, 1 not found; took '), out)
+    for word in ('min ', 'p50 ', 'p95 ', 'p99 ', 'max '):
+        check(word in lines[5], out)
+    check(lines[6].startswith('packets: 4 sent, 2 replies'), out)
+    check('duplicate' not in out and 'corrupt' not in out, 'zero counters are not worth a word:', out)
+    same(len(lines), 7)
+
+
+@test
+def quiet_is_the_summary_only():
+    code, out, _ = run('10.0.0.1', '10.9.0.9', *FAST, '-q')
+    same(code, 1)
+    check(out.startswith('2 targets: 1 reachable, 1 unreachable; took '), out)
+
+
+@test
+def nothing_reachable_has_no_rtt():
+    code, out, _ = run('10.9.0.9', *FAST)
+    same(code, 1)
+    check('RTT' not in out and '1 target: 0 reachable, 1 unreachable' in out, out)
+
+
+@test
+def progress_only_on_a_terminal():
+    parent, child = pty.openpty()
+    with subprocess.Popen([reroute, 'report', '10.9.0.9', '--select-timeout', '0.6'], stderr=child,
+                          stdout=subprocess.DEVNULL, env=ENVIRONMENT) as process:
+        os.close(child)
+        text = b''
+        while True:
+            try:
+                part = os.read(parent, 4096)
+            except OSError:
+                break
+            if not part:
+                break
+            text += part
+        process.wait(DEADLINE_S)
+    os.close(parent)
+    check(b'0 of 1 targets known' in text and text.endswith(b'\r\x1b[K'), text)
+
+
+# --- targets -----------------------------------------------------------------------------------------------
+
+@test
+def order_and_duplicates_are_kept():
+    with tempfile.NamedTemporaryFile('w') as file:
+        file.write('10.0.0.5 10.0.0.5 # twice\nhere.example\n\n10.0.0.3\n')
+        file.flush()
+        report = document('10.0.0.9', '-f', file.name, '10.0.0.9', '-f', '-', stdin='10.0.0.1\n10.0.0.5')
+    same([r['target'] for r in report['results']],
+         ['10.0.0.9', '10.0.0.5', '10.0.0.5', 'here.example', '10.0.0.3', '10.0.0.9', '10.0.0.1', '10.0.0.5'])
+
+
+@test
+def targets_after_two_dashes():
+    same(document('--', '10.0.0.1', '10.0.0.2')['targets'], 2)
+
+
+@test
+def family_of_names():
+    same(document('both.example', '-4')['results'][0]['address'], '10.0.0.78')
+    same(document('both.example', '-6')['results'][0]['address'], 'fd00:1::78')
+    report = document('here.example', '10.0.0.1', '-6', code=2)
+    same([r['outcome'] for r in report['results']], ['not-found', 'reachable'])
+
+
+@test
+def many_names():
+    write('/etc/hosts', HOSTS + ''.join(f'10.1.{i >> 8}.{i & 255} n{i}.example\n' for i in range(500)))
+    try:
+        report = document('-f', '-', stdin='\n'.join(f'n{i}.example' for i in range(500)))
+    finally:
+        write('/etc/hosts', HOSTS)
+    same([r['address'] for r in report['results']], [f'10.1.{i >> 8}.{i & 255}' for i in range(500)])
+
+
+@test
+def sixty_six_thousand_targets():
+    addresses = live(66000)
+    report = document('-f', '-', stdin='\n'.join(addresses), code=0)
+    same(report['reachable'], 66000)
+    same([r['address'] for r in report['results']], addresses)
+    same(report['counters']['receive_drops'], 0)
+
+
+@test
+def both_transports():
+    for name in ('epoll', 'poll'):
+        same(document('10.0.0.1', '--transport', name)['transport'], name)
+
+
+@test
+def packet_options():
+    same(document('10.0.0.1', '--size', '1400', '--dont-fragment', '--tos', '0xb8', '--ttl', '9', '--workers',
+                  '8', '--mark', '7', '--interface', 'lo', '--source', '10.0.0.200')['reachable'], 1)
+    same(document('fd00:1::1', '--size', '4000', '--tos', '4', '--ttl', '3', '--source', 'fd00:1::2',
+                  '--source', '10.0.0.1')['reachable'], 1)
+    report = document('10.9.0.9', '--size', '2000', '--dont-fragment', *FAST, code=1)
+    check('1500' in report['results'][0]['reason'], 'the MTU is not said:', report['results'][0])
+
+
+# --- names that take their time ----------------------------------------------------------------------------
+
+def start(*arguments, **more):
+    return subprocess.Popen([reroute, 'report', *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                            text=True, env=ENVIRONMENT, **more)
+
+
+@test
+def hanging_name_server_holds_nobody_up():
+    write('/etc/nsswitch.conf', 'hosts: files dns\n')
+    try:
+        before = icmp_count('InEchoReps')
+        with start('--json', 'hangs.example', *live(2000), 'hangs.too.example', 'here.example') as process:
+            wait_until(lambda: icmp_count('InEchoReps') >= before + 2001, 'all addresses have answered', process)
+            check(process.poll() is None, 'the name server did not hang')
+            # The last reply may be in the kernel still: it is read before the signal is looked at.
+            process.send_signal(signal.SIGINT)
+            out, _ = process.communicate(timeout=DEADLINE_S)
+    finally:
+        write('/etc/nsswitch.conf', 'hosts: files\n')
+    same(process.returncode, 130)
+    report = json.loads(out)
+    check_document(report)
+    same([r['outcome'] for r in report['results']],
+         ['unfinished'] + ['reachable'] * 2000 + ['unfinished', 'reachable'])
+
+
+@test
+def dead_name_server_ends_as_not_found():
+    write('/etc/nsswitch.conf', 'hosts: files dns\n')
+    try:
+        report = document('10.0.0.1', 'hangs.example', code=2)
+    finally:
+        write('/etc/nsswitch.conf', 'hosts: files\n')
+    same([r['outcome'] for r in report['results']], ['reachable', 'not-found'])
+
+
+@test
+def no_thread_without_a_name():
+    before = icmp_count('OutEchos')
+    with start('10.9.0.9', '--select-timeout', '30') as process:
+        wait_until(lambda: icmp_count('OutEchos') > before, 'it has sent', process)
+        same(len(os.listdir(f'/proc/{process.pid}/task')), 1)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=DEADLINE_S)
+
+
+# --- ends that are not usual -------------------------------------------------------------------------------
+
+@test
+def interrupt_prints_what_is_known():
+    for number in (signal.SIGINT, signal.SIGTERM):
+        for arguments in ([], ['--json']):
+            before = icmp_count('InEchoReps')
+            with start('10.0.0.1', '10.9.0.9', '--select-timeout', '60', *arguments) as process:
+                wait_until(lambda: icmp_count('InEchoReps') > before, 'the live one has answered', process)
+                process.send_signal(number)
+                out, _ = process.communicate(timeout=DEADLINE_S)
+            same(process.returncode, 128 + number)
+            if arguments:
+                report = json.loads(out)
+                check_document(report)
+                same([r['outcome'] for r in report['results']], ['reachable', 'unfinished'])
+                same(report['results'][1]['reason'], 'interrupted')
+            else:
+                check(out.startswith('2 targets: 1 reachable, 0 unreachable, 1 not known when interrupted;'), out)
+
+
+@test
+def output_that_cannot_be_written():
+    for arguments in (['10.0.0.1'], ['--json', '-f', '-'], ['--csv', '10.0.0.1'], ['--help']):
+        with open('/dev/full', 'w', encoding='ascii') as full:
+            done = subprocess.run([reroute, 'report', *arguments], input='\n'.join(live(3000)), stdout=full,
+                                  stderr=subprocess.PIPE, text=True, timeout=DEADLINE_S, env=ENVIRONMENT,
+                                  check=False)
+        same(done.returncode, 4, arguments)
+        check('cannot write' in done.stderr and 'No space left on device' in done.stderr, done.stderr)
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run([reroute, 'report', '10.0.0.1'], stdout=writer, stderr=subprocess.PIPE, text=True,
+                          timeout=DEADLINE_S, env=ENVIRONMENT, check=False)
+    os.close(writer)
+    same(done.returncode, 4, 'closed pipe')
+    check('Broken pipe' in done.stderr, done.stderr)
+
+
+@test
+def no_permission_says_what_to_do():
+    copy = shutil.copy(reroute, '/tmp/reroute')
+    os.chmod(copy, stat.S_IRUSR | stat.S_IXUSR | stat.S_IROTH | stat.S_IXOTH)
+
+    def drop():
+        # No capability of root's survives, in a user namespace either.
+        libc = ctypes.CDLL(None, use_errno=True)
+        for capability in range(64):
+            libc.prctl(24, capability, 0, 0, 0)  # PR_CAPBSET_DROP
+        libc.prctl(47, 4, 0, 0, 0)  # PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL
+
+    write('/proc/sys/net/ipv4/ping_group_range', '1 0')
+    done = subprocess.run([copy, 'report', '10.0.0.1'], capture_output=True, text=True, preexec_fn=drop,
+                          timeout=DEADLINE_S, env=ENVIRONMENT, check=False)
+    same(done.returncode, 4, done.stderr)
+    check('CAP_NET_RAW' in done.stderr and 'ping_group_range' in done.stderr, done.stderr)
+    same(done.stderr.count('\n'), 1, 'one line')
+    write('/proc/sys/net/ipv4/ping_group_range', '0 0')
+    done = subprocess.run([copy, 'report', '10.0.0.1'], capture_output=True, text=True, preexec_fn=drop,
+                          timeout=DEADLINE_S, env=ENVIRONMENT, check=False)
+    write('/proc/sys/net/ipv4/ping_group_range', '1 0')
+    same(done.returncode, 0, 'ping sockets are allowed: ' + done.stderr)
+
+
+BAD_INPUTS = [
+    # arguments, standard input, exit code, what standard error says
+    ([], '', 3, 'no target given'),
+    (['10.0.0.300'], '', 3, "'10.0.0.300' is neither an address nor a name"),
+    (['10.0.0.0/24'], '', 3, 'networks are not expanded'),
+    (['fe80::1%none0'], '', 3, "there is no interface 'none0' on this host"),
+    (['-f', '/nonexistent/list'], '', 4, '/nonexistent/list: cannot read it: No such file or directory'),
+    (['-f', '/tmp'], '', 4, '/tmp: cannot read it: Is a directory'),
+    (['-f', '/dev/null'], '', 3, '/dev/null: there is no target in it'),
+    (['-f', '-'], '10.0.0.1\n# ok\n10.0.0.2 10.0.0.x/\n', 3, "standard input:3: '10.0.0.x/' is neither"),
+    (['-f', '-'], '', 3, 'standard input: there is no target in it'),
+    (['10.0.0.1', '--size', '70000'], '', 3, "--size '70000': expected a number from 24 to 65507"),
+    (['10.0.0.1', '--size', '1'], '', 3, "--size '1': expected a number from 24 to 65507"),
+    (['10.0.0.1', '--interface', 'none0'], '', 3, "--interface 'none0': there is no such interface"),
+    (['10.0.0.1', '--source', '192.0.2.1'], '', 3, '192.0.2.1'),
+    (['fd00:1::1', '--source', '2001:db8::1'], '', 3, '2001:db8::1'),
+    (['10.0.0.1', '--source', 'me'], '', 3, "--source 'me': expected an address"),
+    (['10.0.0.1', '--select-timeout', '-1'], '', 3, "--select-timeout '-1': expected a time"),
+    (['10.0.0.1', '--transport', 'udp'], '', 3, "--transport 'udp': expected auto, epoll or poll"),
+    (['10.0.0.1', '--nonsense'], '', 3, "'--nonsense'"),
+]
+
+
+@test
+def bad_inputs():
+    for arguments, stdin, code, text in BAD_INPUTS:
+        got, out, error = run(*arguments, stdin=stdin)
+        same(got, code, f'exit code of {arguments}: {error}')
+        check(text in error, arguments, 'says', error)
+        check(error.startswith('reroute report: '), error)
+        same(out, '', f'standard output of {arguments}')
+        check(error.count('\n') <= 2, 'more than a line and a hint:', error)
+
+
+@test
+def help_text():
+    code, out, error = run('--help')
+    same((code, error), (0, ''))
+    for word in ('--select-timeout', '--json', 'Exit code'):
+        check(word in out, word)
+    for line in out.splitlines():
+        check(len(line) <= 110, 'a long line:', line)
+
+
+# --- the stage ---------------------------------------------------------------------------------------------
+
+HOSTS = '''127.0.0.1 localhost
+10.0.0.77 here.example
+10.0.0.78 both.example
+fd00:1::78 both.example
+10.9.0.8 gone.example
+'''
+
+
+def command(text):
+    subprocess.run(text.split(), check=True)
+
+
+def set_stage():
+    command('ip link set lo up')
+    command('ip route add local 10.0.0.0/14 dev lo')
+    command('ip -6 route add local fd00:1::/64 dev lo')
+    # Without ARP the packets go out to a peer that has no address, and nothing comes back, no error either.
+    command('ip link add quiet0 type veth peer name quiet1')
+    command('ip address add 10.9.0.1/24 dev quiet0')
+    command('ip link set quiet0 arp off up')
+    command('ip link set quiet1 up')
+    command('ip route add unreachable 10.8.0.0/16')
+    subprocess.run(['nft', '-f', '-'], check=True, text=True, input='''
+        table ip refuse {
+            chain in {
+                type filter hook input priority 0;
+                ip daddr 10.3.7.0/24 icmp type echo-request reject with icmp type admin-prohibited
+            }
+        }''')
+    # Everything that is written from here on is on a file system that only this process sees.
+    command('mount -t tmpfs -o mode=1777 tmpfs /tmp')
+    for name, text in (('hosts', HOSTS), ('nsswitch.conf', 'hosts: files\n'),
+                       ('resolv.conf', 'nameserver 10.9.0.53\noptions timeout:3 attempts:1\n')):
+        write(f'/tmp/{name}', text)
+        if not os.path.exists(f'/etc/{name}'):
+            raise FileNotFoundError(f'/etc/{name}')
+        command(f'mount --bind /tmp/{name} /etc/{name}')
+
+
+def perform():
+    print('TAP version 13')
+    print(f'1..{len(tests)}')
+    for number, function in enumerate(tests, 1):
+        try:
+            function()
+            print(f'ok {number} - {function.__name__}', flush=True)
+        except Exception as error:  # a broken test is a failed one, the others still count
+            print(f'not ok {number} - {function.__name__}')
+            for line in f'{type(error).__name__}: {error}'[:4000].splitlines():
+                print(f'# {line}', flush=True)
+
+
+def main():
+    global reroute
+    if sys.argv[1] != '--inside':
+        own = ['unshare', '--net', '--mount'] + ([] if os.geteuid() == 0 else ['--user', '--map-root-user'])
+        if subprocess.run(own + ['true'], capture_output=True, check=False).returncode != 0:
+            print('1..0 # SKIP no namespaces: run it as root, or allow unprivileged user namespaces')
+            sys.exit(77)
+        # The command is opened here, since /tmp is hidden inside.
+        binary = os.open(sys.argv[1], os.O_RDONLY)
+        os.set_inheritable(binary, True)
+        os.execvp(own[0], own + [sys.executable, os.path.abspath(__file__), '--inside', str(binary)])
+    reroute = f'/proc/{os.getpid()}/fd/{sys.argv[2]}'
+    set_stage()
+    reroute = shutil.copy(reroute, '/tmp/command')
+    os.chmod(reroute, 0o755)
+    perform()
+
+
+main()
