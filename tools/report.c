@@ -162,6 +162,31 @@ static void show_progress(const struct run *run)
             run->totals[REPORT_REACHABLE]);
 }
 
+/* One step and everything that it brought. */
+static int step(struct run *run, uint64_t until_ns)
+{
+    int error = probe_sweep_step(run->sweep, until_ns);
+
+    if (!error)
+        error = take_results(run);
+    if (!error && run->names)
+        error = take_names(run);
+    return error;
+}
+
+/* After a signal: replies that wait in the socket are known too. */
+static int take_what_is_there(struct run *run)
+{
+    uint32_t before;
+    int error;
+
+    do {
+        before = run->totals[REPORT_UNFINISHED];
+        error = step(run, 0);
+    } while (!error && run->totals[REPORT_UNFINISHED] < before);
+    return error;
+}
+
 /* Until everything is known, or a signal. */
 static int sweep_all(struct run *run)
 {
@@ -170,17 +195,15 @@ static int sweep_all(struct run *run)
     int error = 0;
 
     while (!error && !interrupted_by && run->totals[REPORT_UNFINISHED] > 0) {
-        error = probe_sweep_step(run->sweep, next_progress_ns);
-        if (!error)
-            error = take_results(run);
-        if (!error && run->names)
-            error = take_names(run);
+        error = step(run, next_progress_ns);
         if (progress && clock_now_ns(CLOCK_MONOTONIC) >= next_progress_ns) {
             show_progress(run);
             shown = true;
             next_progress_ns = clock_now_ns(CLOCK_MONOTONIC) + PROGRESS_PERIOD_NS;
         }
     }
+    if (!error && interrupted_by)
+        error = take_what_is_there(run);
     if (shown)
         fputs("\r\033[K", stderr);
     return error;
