@@ -462,6 +462,8 @@ int lab_cluster_refresh(struct lab_cluster *c, const char *uuid, const char *cli
         any = true;
     if (!ok || !any)
         return -EINVAL;
+    if (!leads(c) && (c->leader == 0 || now_ns - c->leader_ns > patience_ns(c)))
+        return -EAGAIN;
     if (!s)
         return -ENOENT;
     if (leads(c)) {
@@ -469,8 +471,6 @@ int lab_cluster_refresh(struct lab_cluster *c, const char *uuid, const char *cli
         send_table(c, now_ns);
         return r;
     }
-    if (c->leader == 0 || now_ns - c->leader_ns > patience_ns(c))
-        return -EAGAIN;
     message = message_new(c, "refresh");
     cJSON_AddStringToObject(message, "uuid", uuid);
     cJSON_AddStringToObject(message, "clients", clients);

@@ -1,0 +1,116 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The lab does what its commands say, and leaves nothing behind: not when it ends, not when `up` is
+interrupted or killed at any point."""
+import os
+import signal
+import sys
+
+from lab import Lab, Tap, need_namespaces, wait_for
+
+need_namespaces()
+tap = Tap()
+
+
+def commands():
+    with Lab() as lab:
+        code, output = lab.run("up", 3)
+        tap.ok(code == 0, "up when it is up: nothing to do", output)
+        code, output = lab.run("up", 2)
+        tap.ok(code == 1 and "3 accesses" in output, "up with another number is refused and says why", output)
+        code, output = lab.run("cut", "scvm9", "data")
+        tap.ok(code == 1 and "host scvm1 scvm2 scvm3" in output, "an unknown node: the known ones are named", output)
+        code, output = lab.run("cut", "scvm1", "storage")
+        tap.ok(code == 1 and "data management" in output, "an unknown network: the known ones are named", output)
+        tap.ok(lab.run("kill", "host")[0] == 1, "the host cannot be killed")
+        tap.ok(lab.run("kill")[0] == 3 and lab.run("frobnicate")[0] == 3, "bad usage: exit code 3")
+
+        lab.must("cut", "scvm1", "data")
+        tap.ok(not lab.pings("host", "10.10.85.15") and lab.pings("host", "192.168.85.15"),
+               "cut scvm1 data: its data address is away, its management address is not")
+        lab.must("plug", "scvm1", "data")
+        tap.ok(wait_for(lambda: lab.pings("host", "10.10.85.15")), "plug: it is back")
+
+        lab.must("cut", "host", "data")
+        tap.ok("NO-CARRIER" in lab.must("exec", "host", "ip", "link", "show", "data0"),
+               "cut host data: the host's own end has no carrier")
+        tap.ok(lab.pings("scvm1", "10.10.85.16"), "... and the accesses still see each other")
+        lab.must("plug", "host", "data")
+
+        uuid = lab.state("scvm2")["uuid"]
+        lab.must("kill", "scvm2")
+        tap.ok(not lab.pings("host", "10.10.85.16") and not lab.pings("host", "192.168.85.16"),
+               "kill scvm2: neither address answers")
+        lab.must("cut", "scvm2", "management")
+        lab.must("revive", "scvm2")
+        tap.ok(wait_for(lambda: lab.pings("host", "10.10.85.16")), "revive: it answers again")
+        tap.ok(not lab.pings("host", "192.168.85.16"), "... but what was cut stays cut")
+        tap.ok(lab.state("scvm2")["uuid"] != uuid, "... and it is a new session")
+        code, output = lab.run("status")
+        tap.ok(code == 0 and all(n in output for n in ("host", "scvm1", "scvm2", "scvm3", "cut")),
+               "status shows every node and the cut", output)
+
+        lab.start("exec", "host", "sleep", "1000")
+        tap.ok(wait_for(lambda: "sleep" in lab.remains()), "something runs in the host's namespace")
+        lab.must("down")
+        tap.ok(lab.remains() == "", "down: no namespace, process or file is left", lab.remains())
+        code, output = lab.run("down")
+        tap.ok(code == 0, "down when it is down", output)
+        code, output = lab.run("status")
+        tap.ok(code == 1 and "not up" in output, "status when it is down", output)
+
+
+def stages(lab):
+    """Points of an `up` at which it is interrupted, by what can be seen from outside."""
+    here = lambda what: os.path.exists(f"/run/netns/{lab.name}-{what}")
+    return {
+        "the switch": lambda: here("switch"),
+        "the host": lambda: here("host"),
+        "the second access": lambda: here("scvm2"),
+        "a session service": lambda: os.path.exists(f"/run/{lab.name}/scvm3.pid"),
+        "the configuration": lambda: os.path.exists(f"/run/{lab.name}/reroute.conf"),
+    }
+
+
+def interrupted():
+    for stage in stages(Lab()):
+        lab = Lab()
+        process = lab.start("up", start_new_session=True)
+        wait_for(stages(lab)[stage])
+        os.killpg(process.pid, signal.SIGINT)
+        output, _ = process.communicate(timeout=30)
+        tap.ok(process.returncode == 130 and lab.remains() == "",
+               f"up interrupted after {stage}: nothing is left", f"{process.returncode}\n{output}{lab.remains()}")
+        lab.run("down")
+
+
+def killed():
+    for stage in ("the host", "a session service"):
+        lab = Lab()
+        process = lab.start("up", start_new_session=True)
+        wait_for(stages(lab)[stage])
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+        code, output = lab.run("up", 2) if stage == "the host" else (0, "")
+        tap.ok(code == 0, f"up killed after {stage}: the next up starts anew", output)
+        lab.must("down")
+        tap.ok(lab.remains() == "", "... and down leaves nothing", lab.remains())
+
+
+def side_by_side():
+    one = Lab(accesses=1)
+    with one:
+        other = Lab(accesses=1)
+        other.name = one.name + "-host"  # its namespaces begin with the other's names
+        other.environment["LAB_NAME"] = other.name
+        with other:
+            one.must("down")
+            tap.ok(other.pings("host", "10.10.85.15"), "down ends its own lab and not one whose name begins alike")
+
+
+commands()
+interrupted()
+killed()
+side_by_side()
+sys.exit(tap.done())
