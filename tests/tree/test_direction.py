@@ -1,0 +1,91 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The direction of the tree: who may include whom, where main() may be, and where code may lie.
+
+    probe/ <- nothing of ours            session/ <- probe/base.h
+    route/ <- public headers of probe/ and session/; only route/agent*.c both of them at once
+    tools/, bench/, tests/ <- all"""
+import os
+import re
+import sys
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+FOLDERS = ("probe", "session", "route", "tools", "bench", "tests")
+# What a folder offers to route/. Anything else of its headers is its own.
+PUBLIC = {
+    "probe": {"base.h", "probe.h", "stream.h", "sweep.h"},
+    "session": {"session.h", "liveness.h", "provider.h", "service_check.h"},
+}
+INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.M)
+MAIN = re.compile(r"^int\s+main\s*\(", re.M)
+
+
+def sources():
+    """Paths of all C files, relative to the root."""
+    found = []
+    for folder, below, files in os.walk(ROOT):
+        below[:] = [d for d in below if not d.startswith((".", "build")) and
+                    not (folder == ROOT and d == "subprojects")]
+        found += [os.path.relpath(os.path.join(folder, f), ROOT) for f in files if f.endswith((".c", ".h"))]
+    return sorted(found)
+
+
+def target(path, include):
+    """The file that is meant, relative to the root, or None."""
+    for base in ("", os.path.dirname(path)):
+        candidate = os.path.normpath(os.path.join(base, include))
+        if os.path.isfile(os.path.join(ROOT, candidate)):
+            return candidate
+    return None
+
+
+def complaint(path, include):
+    """Why this include is against the direction, or None."""
+    if include.startswith(".."):
+        return "climbs out of its folder"
+    meant = target(path, include)
+    if meant is None:
+        return "names no file of the tree"
+    here, (there, _, header) = path.split("/")[0], meant.partition("/")
+    if here == there or here in ("tools", "bench", "tests"):
+        return None
+    if here == "probe":
+        return "probe/ includes nothing of ours"
+    if here == "session" and meant != "probe/base.h":
+        return "session/ includes probe/base.h only"
+    if here == "route" and header not in PUBLIC.get(there, ()):
+        return f"no public header of probe/ or session/ (public: {PUBLIC})"
+    return None
+
+
+def check():
+    files, includes, strays, mains, meetings = sources(), [], [], [], []
+    for path in files:
+        if path.split("/")[0] not in FOLDERS:
+            strays.append(path)
+            continue
+        with open(os.path.join(ROOT, path), encoding="utf-8") as f:
+            text = f.read()
+        found = INCLUDE.findall(text)
+        includes += [f'{path} includes "{i}": {why}' for i in found if (why := complaint(path, i))]
+        if path.startswith(("probe/", "session/", "route/")) and MAIN.search(text):
+            mains.append(path)
+        met = {i.split("/")[0] for i in found if i != "probe/base.h"}
+        if path.startswith("route/") and {"probe", "session"} <= met and not re.match(r"route/agent\w*\.[ch]$", path):
+            meetings.append(path)
+    return [
+        (len(files) > 10, "the sources are found", [ROOT]),
+        (not strays, "code lies in the known folders only", strays),
+        (not includes, "every include goes in the allowed direction", includes),
+        (not mains, "main() is in tools/, bench/ or tests/", mains),
+        (not meetings, "probe, session and route meet in route/agent*.c only", meetings),
+    ]
+
+
+results = check()
+for number, (good, what, details) in enumerate(results, 1):
+    print(f"{'ok' if good else 'not ok'} {number} - {what}")
+    if not good:
+        print("".join(f"#   {line}\n" for line in details), end="")
+print(f"1..{len(results)}")
+sys.exit(not all(good for good, _, _ in results))
