@@ -40,6 +40,19 @@ static void loss_count(struct health_loss *loss, uint64_t span_ns, uint64_t now_
     loss->buckets[loss->newest].lost += lost;
 }
 
+/* One request that was counted as lost was only late. */
+static void loss_take_back(struct health_loss *loss)
+{
+    for (unsigned age = 0; age < HEALTH_BUCKETS; age++) {
+        unsigned i = (loss->newest + HEALTH_BUCKETS - age) % HEALTH_BUCKETS;
+
+        if (loss->buckets[i].lost) {
+            loss->buckets[i].lost--;
+            return;
+        }
+    }
+}
+
 static uint32_t loss_ppm(const struct health_loss *loss)
 {
     uint64_t requests = 0, lost = 0;
@@ -62,7 +75,7 @@ static void judge_degraded(struct health *health, const struct health_settings *
     uint32_t lost_ppm = loss_ppm(&health->recent);
 
     /* No verdict before the span has been watched once. */
-    if (now_ns - health->recent.begun_ns < settings->degraded_over_ns)
+    if (sub_sat_u64(now_ns, health->recent.begun_ns) < settings->degraded_over_ns)
         return;
     if (!health->degraded && lost_ppm > limit_ppm) {
         health->degraded = true;
@@ -100,6 +113,7 @@ void health_link_lost(struct health *health)
 {
     become_down(health);
     health->replies = 0;
+    health->replies_before = 0;
 }
 
 void health_restore(struct health *health, uint64_t up_since_ns)
@@ -111,6 +125,7 @@ void health_restore(struct health *health, uint64_t up_since_ns)
 static void observe_life(struct health *health, const struct health_settings *settings,
                          const struct probe_observation *observation)
 {
+    bool late = observation->outcome == PROBE_LATE;
     uint32_t missed = health->misses;
 
     health->misses = 0;
@@ -119,6 +134,9 @@ static void observe_life(struct health *health, const struct health_settings *se
     health->proven_ns = max_u64(health->proven_ns, observation->sent_ns);
     health->rtt_ns = health->rtt_ns ? health->rtt_ns - health->rtt_ns / 8 + observation->rtt_ns / 8
                                     : max_u64(observation->rtt_ns, 1);
+    /* Else a path whose every reply takes longer than select-timeout would never come up. */
+    if (late && missed == 1)
+        health->replies = health->replies_before;
     if (health->replies++ == 0)
         health->run_since_ns = observation->at_ns;
     if (health->state != HEALTH_UP) {
@@ -126,30 +144,32 @@ static void observe_life(struct health *health, const struct health_settings *se
             become_up(health);
         return;
     }
-    /* The late reply takes back the miss that its timeout had counted. */
-    if (observation->outcome == PROBE_LATE && missed)
-        missed--;
-    loss_count(&health->recent, settings->degraded_over_ns, observation->at_ns, missed + 1, missed);
-    loss_count(&health->steady, settings->hold_ns, observation->at_ns, missed + 1, missed);
+    /* The request of a late reply has been counted by its timeout: in this run of misses or before it. */
+    loss_count(&health->recent, settings->degraded_over_ns, observation->at_ns, missed + !late, missed);
+    loss_count(&health->steady, settings->hold_ns, observation->at_ns, missed + !late, missed);
+    if (late) {
+        loss_take_back(&health->recent);
+        loss_take_back(&health->steady);
+    }
     judge_degraded(health, settings, observation->at_ns);
 }
 
 static void observe_miss(struct health *health, const struct health_settings *settings,
                          const struct probe_observation *observation)
 {
-    uint64_t window_ns = settings->select_timeout_ns * settings->select_count;
-
-    if (health->misses++ == 0)
+    if (health->misses++ == 0) {
         health->first_missed_ns = observation->sent_ns;
+        health->replies_before = health->replies;
+    }
     health->replies = 0;
     /*
      * An ICMP error ends a request before its select-timeout does; the verdict still waits for the window.
-     * Half a select-timeout of tolerance, because requests leave on a grid and the first one may have left a
-     * little late.
+     * Requests are a select-timeout apart, so the window is over when the last of them timed out, or when one
+     * more has been sent: counted, not measured, so that a send that left a little late delays nothing.
      */
-    if (health->state != HEALTH_DOWN && health->misses >= settings->select_count &&
-        sub_sat_u64(observation->at_ns, health->first_missed_ns) + settings->select_timeout_ns / 2 >=
-            window_ns)
+    if (health->state != HEALTH_DOWN &&
+        (health->misses > settings->select_count ||
+         (health->misses == settings->select_count && observation->outcome == PROBE_TIMEOUT)))
         become_down(health);
 }
 

@@ -3,9 +3,10 @@
  * Path health: what a sequence of observations means for one path. Pure: every time comes from the
  * observation.
  *
- * - down: select-count requests in a row went unanswered and the window since the first of them is over.
+ * - down: select-count requests in a row went unanswered, and the last of them has had its select-timeout.
  * Timeouts, ICMP errors and sends that found no way out all count as unanswered; a late reply counts as life.
- * - up: `rise` replies in a row. At the start a path is neither: no verdict without evidence.
+ * - up: `rise` replies in a row; a miss that its own late reply takes back does not break the row. At the
+ * start a path is neither: no verdict without evidence.
  * - degraded: up, but more than degraded_percent of the requests of the last degraded_over were lost. A run
  * of misses that still goes on belongs to the down verdict and is counted here only when a reply has ended
  * it, so that a long window is not cut short. A degraded path is clean again at half that loss.
@@ -42,6 +43,7 @@ struct health {
     bool degraded;
     uint32_t misses;           /* unanswered requests in a row */
     uint32_t replies;          /* answered ones in a row */
+    uint32_t replies_before;   /* in a row before this run of misses */
     uint64_t first_missed_ns;  /* when the first request of this run of misses was sent */
     uint64_t run_since_ns;     /* when the first reply of this run of replies came */
     uint64_t up_since_ns;      /* start of the present steady (up, not degraded) health; 0: it is not */
