@@ -7,16 +7,17 @@
  * selector. Nothing here performs an effect: a decision that was not carried out (a refresh that failed) is
  * simply made again.
  *
- * The rules, and where they are:
+ * The rules, and where they are (their rows in tests/route/test_selector.c carry the same numbers):
  *
- *   1  cold start                        decide_cold_start()
- *   2  adopt what stands                 decide(): an unjudged or foreign current path is kept
- *   3  failover, with proof of life      leave(), is_proven(), pick()
- *   4  failback after hold               improve(), obstacle()
- *   5  equal rank never moves            improve(): a strictly better rank only; pick(): equals by rendezvous
- * hashing 6  nothing eligible: keep            leave(), worst_acceptable() 7  damping watch_access(),
- * selector_hold_ns() 8  pin and drain                     selector_rank(), decide_pin_hard(), leave() with
- * planned 9  stall guard                       not here: in probe/stream.c, before anything becomes evidence
+ *   1 cold start: decide_cold_start()
+ *   2 adopt what stands: selector_decide() keeps an unjudged, improve() a foreign current path
+ *   3 failover, with proof of life: leave(), is_proven(), pick()
+ *   4 failback after hold: improve(), obstacle(), plan_ahead()
+ *   5 equal rank never moves: is_candidate(); equals by rendezvous hashing: is_better()
+ *   6 nothing eligible: leave(), worst_acceptable()
+ *   7 damping: watch_access(), selector_hold_ns()
+ *   8 pin and drain: selector_rank(), decide_pin_hard(), leave() with planned
+ *   9 stall guard: not here, but in probe/stream.c, before anything becomes evidence
  *
  * "Level" says how far a path may be used at all, "rank" which of the usable ones is preferred; level goes
  * first.
@@ -24,64 +25,12 @@
 #include "route/selector.h"
 
 #define RESTARTS_ARE_FAILURE 3
-#define DAMPING_MAX_NS       (3600 * NS_PER_S)
-#define HEALTHY_AGAIN_NS     (3600 * NS_PER_S)
+/* More loss than this over the hold keeps a path from being returned to. */
+#define LOSS_LIMIT_PPM   10000
+#define DAMPING_MAX_NS   (3600 * NS_PER_S)
+#define HEALTHY_AGAIN_NS (3600 * NS_PER_S)
 /* How long before the end of hold the full-size probe is asked for. */
 #define FULL_SIZE_AHEAD_NS (1 * NS_PER_S)
-
-static const struct {
-    const char *word, *sentence;
-} reasons[SELECTOR_REASONS] = {
-    [KEEP_BEST] = {"best", "the best path is in use"},
-    [KEEP_NO_VERDICT] = {"no-verdict", "the path in use has not been judged yet"},
-    [KEEP_COLD_START] = {"cold-start", "just started: waiting for the top-ranked path and a session list"},
-    [KEEP_WAIT_PROOF] = {"wait-proof", "no other path has answered since the path in use failed"},
-    [KEEP_HOLD] = {"hold", "a better path waits for its hold to end"},
-    [KEEP_WAIT_STABLE] = {"wait-stable", "a better path waits for its session to be stable"},
-    [KEEP_WAIT_LOSS] = {"wait-loss", "a better path loses too many packets"},
-    [KEEP_WAIT_SERVICE_CHECK] = {"wait-service-check", "a better path waits for a successful service check"},
-    [KEEP_WAIT_FULL_SIZE] = {"wait-full-size", "a full-size packet has not passed a better path yet"},
-    [KEEP_FOREIGN] = {"foreign", "the adopted next hop is no configured path, and answers"},
-    [KEEP_PIN_HARD] = {"pin-hard", "pinned hard: never left automatically"},
-    [KEEP_NOTHING_ELIGIBLE] = {"nothing-eligible", "no path is eligible: the route stays as it is"},
-    [SWITCH_COLD_START] = {"cold-start", "first choice after the start"},
-    [SWITCH_PATH_DOWN] = {"path-down", "the path in use does not answer any more"},
-    [SWITCH_LINK_DOWN] = {"link-down", "the interface of the path in use is down"},
-    [SWITCH_NOT_ON_LINK] = {"not-on-link", "the path in use cannot be entered directly any more"},
-    [SWITCH_SESSION_DEAD] = {"session-dead",
-                             "the cluster says that the session of the access in use is dead"},
-    [SWITCH_RESTARTING] = {"restarting", "the access in use restarts over and over"},
-    [SWITCH_SERVICE_CHECK] = {"service-check", "the access in use answers pings but does not serve"},
-    [SWITCH_DEGRADED] = {"degraded", "the path in use loses too many packets"},
-    [SWITCH_DRAINED] = {"drained", "the access in use is drained"},
-    [SWITCH_FAILBACK] = {"failback", "a better path has been healthy for its hold"},
-    [SWITCH_FAILBACK_NOW] = {"failback-now", "a person ended the countdown"},
-    [SWITCH_PIN] = {"pin", "a person pinned this path"},
-};
-
-const char *selector_reason_text(enum selector_reason reason)
-{
-    return reasons[reason].word;
-}
-
-const char *selector_reason_sentence(enum selector_reason reason)
-{
-    return reasons[reason].sentence;
-}
-
-const char *selector_tier_text(enum selector_tier tier)
-{
-    static const char *const text[] = {"data", "secondary", "management", "foreign"};
-
-    return text[tier];
-}
-
-const char *selector_level_text(enum selector_level level)
-{
-    static const char *const text[] = {"eligible", "degraded", "session", "unwanted", "no-verdict", "never"};
-
-    return text[level];
-}
 
 uint64_t selector_weight(const char *host, const struct address *access)
 {
@@ -167,8 +116,7 @@ static bool is_storage(const struct selector_path *path)
     return path->tier == TIER_DATA || path->tier == TIER_SECONDARY;
 }
 
-/* --- rule 7: damping -------------------------------------------------------------------------------------
- */
+/* --- rule 7: damping --- */
 
 uint64_t selector_hold_ns(const struct selector_input *input, uint32_t path)
 {
@@ -182,25 +130,32 @@ uint64_t selector_hold_ns(const struct selector_input *input, uint32_t path)
     return min_u64(hold_ns, most_ns);
 }
 
-/*
- * Did the storage network fail rather than this access? Then nobody else on it has answered anything sent in
- * the later half of the window that has just ended.
- */
-static bool all_storage_failed(const struct selector_input *input, uint32_t access)
+/* Did a storage path of another access answer a request that was sent after this? */
+static bool other_storage_works(const struct selector_input *input, uint32_t access, uint64_t after_ns)
 {
-    uint64_t last_reply_ns = 0;
-
-    for (uint32_t i = 0; i < input->path_count; i++)
-        if (input->paths[i].access == access && is_storage(&input->paths[i]))
-            last_reply_ns = max_u64(last_reply_ns, input->paths[i].health->last_reply_ns);
     for (uint32_t i = 0; i < input->path_count; i++) {
         const struct selector_path *p = &input->paths[i];
 
         if (p->access != access && is_storage(p) && level_of(input, i) < LEVEL_UNJUDGED &&
-            p->health->proven_ns > last_reply_ns + input->window_ns / 2)
-            return false;
+            p->health->proven_ns > after_ns)
+            return true;
     }
-    return true;
+    return false;
+}
+
+/*
+ * When did the last storage path of this access fall silent? NEVER_NS: its link went down. Half a
+ * select-timeout of margin: what was sent right after the first miss may still have got through before a
+ * cable was pulled.
+ */
+static uint64_t silent_since_ns(const struct selector_input *input, uint32_t access)
+{
+    uint64_t missed_ns = 0;
+
+    for (uint32_t i = 0; i < input->path_count; i++)
+        if (input->paths[i].access == access && is_storage(&input->paths[i]))
+            missed_ns = max_u64(missed_ns, input->paths[i].health->first_missed_ns);
+    return missed_ns ? missed_ns + input->select_timeout_ns / 2 : NEVER_NS;
 }
 
 static void watch_access(const struct selector_input *input, uint32_t index)
@@ -209,8 +164,12 @@ static void watch_access(const struct selector_input *input, uint32_t index)
     enum selector_level best = LEVEL_NEVER;
     bool known = false;
 
-    if (access->locality != LOCALITY_LOCAL || access->drained)
+    if (access->locality != LOCALITY_LOCAL)
         return;
+    if (access->drained) { /* maintenance: what happens now is no failure */
+        access->was_healthy = false;
+        return;
+    }
     for (uint32_t i = 0; i < input->path_count; i++) {
         enum selector_level level = level_of(input, i);
 
@@ -222,26 +181,39 @@ static void watch_access(const struct selector_input *input, uint32_t index)
     }
     if (!known)
         return;
+    if (access->was_healthy && input->now_ns - access->healthy_since_ns >= HEALTHY_AGAIN_NS)
+        access->failures = 0;
     if (best <= LEVEL_DEGRADED) {
         if (!access->was_healthy)
             access->healthy_since_ns = input->now_ns;
-        else if (input->now_ns - access->healthy_since_ns >= HEALTHY_AGAIN_NS)
-            access->failures = 0;
         access->was_healthy = true;
     } else if (access->was_healthy) {
         access->was_healthy = false;
-        if (best != LEVEL_NEVER || !all_storage_failed(input, index))
+        /* When the whole storage network is gone with it, it is the host's cable. */
+        if (other_storage_works(input, index, best == LEVEL_NEVER ? silent_since_ns(input, index) : 0))
             access->failures++;
     }
+}
+
+/* Does something beside its health speak against this path? Its time of steady health starts anew then. */
+static bool is_blocked(const struct selector_input *input, uint32_t path)
+{
+    const struct selector_path *p = &input->paths[path];
+    const struct selector_access *access = access_of(input, path);
+
+    return !p->on_link || !p->link_usable || p->service_bad ||
+           (access &&
+            (access->drained || access->session == SESSION_DEAD || access->restarts >= RESTARTS_ARE_FAILURE));
 }
 
 static void remember(struct selector *selector, const struct selector_input *input)
 {
     for (uint32_t i = 0; i < input->path_count; i++) {
         struct selector_path *p = &input->paths[i];
-        enum selector_level level = level_of(input, i);
 
-        if (level == LEVEL_SESSION || level == LEVEL_UNWANTED || !p->on_link || !p->link_usable)
+        if (is_blocked(input, i))
+            p->blocked_ns = NEVER_NS;
+        else if (p->blocked_ns == NEVER_NS)
             p->blocked_ns = input->now_ns;
     }
     for (uint32_t i = 0; i < input->access_count; i++)
@@ -254,27 +226,31 @@ static void remember(struct selector *selector, const struct selector_input *inp
         selector->doubt_since_ns = max_u64(input->now_ns, 1);
 }
 
-/* --- picking ----------------------------------------------------------------------------------------------
- */
+/* --- picking --- */
 
-/* Is a a better choice than b? By level, then rank, then weight. */
-static bool is_better(const struct selector_input *input, uint32_t a, uint32_t b)
+/* Of two paths that work equally well: by rank, then weight (rule 5). */
+static bool is_preferred(const struct selector_input *input, uint32_t a, uint32_t b)
 {
-    enum selector_level level_a = level_of(input, a), level_b = level_of(input, b);
     unsigned rank_a = selector_rank(input, a), rank_b = selector_rank(input, b);
 
-    if (level_a != level_b)
-        return level_a < level_b;
     if (rank_a != rank_b)
         return rank_a < rank_b;
     return access_of(input, a) && access_of(input, b) &&
            access_of(input, a)->weight > access_of(input, b)->weight;
 }
 
+/* Is a a better choice than b? By level first. */
+static bool is_better(const struct selector_input *input, uint32_t a, uint32_t b)
+{
+    enum selector_level level_a = level_of(input, a), level_b = level_of(input, b);
+
+    return level_a != level_b ? level_a < level_b : is_preferred(input, a, b);
+}
+
 /*
- * Rule 3: never from one dead path to the next. When the network failed, the chosen path must have answered a
- * request that was sent after the current path's last reply; when something else did, one within the last
- * window.
+ * Rule 3: never from one dead path to the next. While the current path is silent, the chosen one must have
+ * answered a request that was sent after the current path's last reply; while it still answers (its session
+ * died, it is drained), one within the last window.
  */
 static bool is_proven(const struct selector_input *input, uint32_t path)
 {
@@ -283,7 +259,7 @@ static bool is_proven(const struct selector_input *input, uint32_t path)
     if (input->current == SELECTOR_NO_PATH)
         return true;
     current = input->paths[input->current].health;
-    if (level_of(input, input->current) == LEVEL_NEVER)
+    if (current->state == HEALTH_DOWN || current->misses || !input->paths[input->current].link_usable)
         return health->proven_ns > current->last_reply_ns;
     return health->proven_ns && health->proven_ns + input->window_ns >= input->now_ns;
 }
@@ -318,19 +294,26 @@ static void go(struct selector_decision *decision, uint32_t path, enum selector_
     decision->planned = planned;
 }
 
-/* --- rule 1: cold start -----------------------------------------------------------------------------------
- */
+/* --- rule 1: cold start --- */
+
+/* The path that would be chosen if all were clean. */
+static uint32_t top_ranked(const struct selector_input *input)
+{
+    uint32_t top = SELECTOR_NO_PATH;
+
+    for (uint32_t i = 0; i < input->path_count; i++)
+        if (input->paths[i].access != SELECTOR_NO_ACCESS &&
+            (top == SELECTOR_NO_PATH || is_preferred(input, i, top)))
+            top = i;
+    return top;
+}
 
 static void decide_cold_start(const struct selector_input *input, struct selector_decision *decision)
 {
     bool late = input->now_ns >= input->cold_deadline_ns;
-    uint32_t top = SELECTOR_NO_PATH, best;
+    uint32_t top = top_ranked(input), best;
 
     decision->doubt = true;
-    for (uint32_t i = 0; i < input->path_count; i++)
-        if (input->paths[i].access != SELECTOR_NO_ACCESS &&
-            (top == SELECTOR_NO_PATH || selector_rank(input, i) < selector_rank(input, top)))
-            top = i;
     if (!late && (top == SELECTOR_NO_PATH || level_of(input, top) != LEVEL_CLEAN || !input->list_arrived)) {
         keep(decision, KEEP_COLD_START);
         decision->again_ns = input->cold_deadline_ns;
@@ -343,8 +326,7 @@ static void decide_cold_start(const struct selector_input *input, struct selecto
         go(decision, best, SWITCH_COLD_START, false);
 }
 
-/* --- rule 3, 6, 8: leaving --------------------------------------------------------------------------------
- */
+/* --- rule 3, 6, 8: leaving --- */
 
 /* Rule 6: from a dead path anything that answers is better than nothing; from a living one only what is
  * better. */
@@ -373,8 +355,7 @@ static void leave(const struct selector *selector, const struct selector_input *
 
     decision->doubt = true;
     if (hoped == SELECTOR_NO_PATH) {
-        /* A degraded path without a clean one beside it is in use like any other. */
-        keep(decision, KEEP_NOTHING_ELIGIBLE);
+        keep(decision, level == LEVEL_DEGRADED ? KEEP_DEGRADED : KEEP_NOTHING_ELIGIBLE);
         return;
     }
     if (living == SELECTOR_NO_PATH) {
@@ -385,8 +366,7 @@ static void leave(const struct selector *selector, const struct selector_input *
      * A failure that was known at once (link down) leaves nobody the time to prove its life: the better paths
      * get one select-timeout, lest a worse one is taken because its answer came a millisecond earlier.
      */
-    if (input->now_ns < patience_ns && (level_of(input, hoped) < level_of(input, living) ||
-                                        selector_rank(input, hoped) < selector_rank(input, living))) {
+    if (input->now_ns < patience_ns && hoped != living) {
         keep(decision, KEEP_WAIT_PROOF);
         decision->again_ns = patience_ns;
         return;
@@ -394,42 +374,100 @@ static void leave(const struct selector *selector, const struct selector_input *
     go(decision, living, reason, reason == SWITCH_DRAINED);
 }
 
-/* --- rule 4, 5, 8: coming home ----------------------------------------------------------------------------
- */
+/* --- rules 4, 5, 8: coming home --- */
 
-/* When the path has been steadily eligible for its hold. */
-static uint64_t hold_over_ns(const struct selector_input *input, uint32_t path)
-{
-    const struct selector_path *p = &input->paths[path];
-
-    return add_sat_u64(max_u64(p->health->up_since_ns, p->blocked_ns), selector_hold_ns(input, path));
-}
-
+/* A person's word: no hold. */
 static bool is_hurried(const struct selector_input *input, uint32_t path)
 {
     return input->failback_now || (input->pin_now && input->paths[path].pinned);
 }
 
-/* What keeps us from moving to this better path: a KEEP_ reason, or SELECTOR_REASONS for nothing. */
-static enum selector_reason obstacle(const struct selector_input *input, uint32_t path)
+/* May the route move to this path one day? Rule 5: equal rank never moves. */
+static bool is_candidate(const struct selector_input *input, uint32_t path)
+{
+    if (selector_rank(input, path) >= selector_rank(input, input->current) ||
+        level_of(input, path) != LEVEL_CLEAN)
+        return false;
+    /* Rule 2: a foreign next hop is kept while it answers; only a person's word moves it. */
+    return input->paths[input->current].access != SELECTOR_NO_ACCESS || input->paths[path].pinned ||
+           is_hurried(input, path);
+}
+
+/* When the path has been steadily eligible for its hold. An hour of health ends the damping. */
+static uint64_t hold_over_ns(const struct selector_input *input, uint32_t path)
 {
     const struct selector_path *p = &input->paths[path];
     const struct selector_access *access = access_of(input, path);
+    uint64_t since_ns = max_u64(p->health->up_since_ns, p->blocked_ns);
+    uint64_t damped_ns = add_sat_u64(since_ns, selector_hold_ns(input, path));
+
+    if (!access->was_healthy)
+        return damped_ns;
+    return min_u64(damped_ns, max_u64(add_sat_u64(since_ns, input->hold_ns),
+                                      add_sat_u64(access->healthy_since_ns, HEALTHY_AGAIN_NS)));
+}
+
+/* When time alone stands in the way of this candidate no more; NEVER_NS: not known. */
+static uint64_t ready_at_ns(const struct selector_input *input, uint32_t path)
+{
+    if (is_hurried(input, path))
+        return input->now_ns;
+    if (input->sessions_waived)
+        return hold_over_ns(input, path);
+    return max_u64(hold_over_ns(input, path), access_of(input, path)->stable_at_ns);
+}
+
+static bool lacks_full_size(const struct selector_input *input, uint32_t path)
+{
+    return input->paths[path].full_size != FULL_SIZE_PASSED && !(input->pin_now && input->paths[path].pinned);
+}
+
+/* What keeps us from moving to this candidate: a KEEP_ reason, or KEEP_BEST for nothing. */
+static enum selector_reason obstacle(const struct selector_input *input, uint32_t path)
+{
+    const struct selector_path *p = &input->paths[path];
     uint32_t loss_ppm = health_loss_ppm(p->health);
 
     if (!is_hurried(input, path)) {
         if (input->now_ns < hold_over_ns(input, path))
             return KEEP_HOLD;
-        if (!input->sessions_waived && access->session != SESSION_STABLE)
+        if (!input->sessions_waived && access_of(input, path)->session != SESSION_STABLE)
             return KEEP_WAIT_STABLE;
-        if (loss_ppm > 10000 && loss_ppm > health_loss_ppm(input->paths[input->current].health))
+        if (loss_ppm > LOSS_LIMIT_PPM && loss_ppm > health_loss_ppm(input->paths[input->current].health))
             return KEEP_WAIT_LOSS;
-        if (!p->service_good)
-            return KEEP_WAIT_SERVICE_CHECK;
     }
-    if (p->full_size != FULL_SIZE_PASSED && !(input->pin_now && p->pinned))
-        return KEEP_WAIT_FULL_SIZE;
-    return SELECTOR_REASONS;
+    if (!p->service_good)
+        return KEEP_WAIT_SERVICE_CHECK;
+    return lacks_full_size(input, path) ? KEEP_WAIT_FULL_SIZE : KEEP_BEST;
+}
+
+/* When to look at this candidate again, and whether to test its size now. */
+static void plan_ahead(const struct selector_input *input, uint32_t path, struct selector_decision *decision)
+{
+    uint64_t ready_ns = ready_at_ns(input, path), test_ns = sub_sat_u64(ready_ns, FULL_SIZE_AHEAD_NS);
+
+    if (ready_ns == NEVER_NS)
+        return;
+    if (ready_ns > input->now_ns)
+        decision->again_ns = min_u64(decision->again_ns, ready_ns);
+    if (input->paths[path].full_size != FULL_SIZE_UNTESTED || !lacks_full_size(input, path))
+        return;
+    if (test_ns > input->now_ns)
+        decision->again_ns = min_u64(decision->again_ns, test_ns);
+    else if (decision->want_full_size == SELECTOR_NO_PATH || is_better(input, path, decision->want_full_size))
+        decision->want_full_size = path;
+}
+
+/* Will this candidate be ready so soon that a move to a lesser one is not worth it? */
+static bool is_soon(const struct selector_input *input, uint32_t path)
+{
+    enum selector_reason why = obstacle(input, path);
+    uint64_t ready_ns = ready_at_ns(input, path);
+
+    if (why == KEEP_WAIT_FULL_SIZE)
+        return input->paths[path].full_size == FULL_SIZE_UNTESTED;
+    return (why == KEEP_HOLD || why == KEEP_WAIT_STABLE) && ready_ns > input->now_ns &&
+           ready_ns - input->now_ns <= input->hold_ns / 10;
 }
 
 static enum selector_reason homecoming_reason(const struct selector_input *input, uint32_t path)
@@ -441,52 +479,34 @@ static enum selector_reason homecoming_reason(const struct selector_input *input
 
 static void improve(const struct selector_input *input, struct selector_decision *decision)
 {
-    unsigned rank = selector_rank(input, input->current);
     bool foreign = input->paths[input->current].access == SELECTOR_NO_ACCESS;
-    uint32_t best = SELECTOR_NO_PATH, ready = SELECTOR_NO_PATH, untested = SELECTOR_NO_PATH;
-    enum selector_reason why;
+    uint32_t best = SELECTOR_NO_PATH, ready = SELECTOR_NO_PATH;
 
     for (uint32_t i = 0; i < input->path_count; i++) {
-        if (selector_rank(input, i) >= rank || level_of(input, i) != LEVEL_CLEAN)
+        if (!is_candidate(input, i))
             continue;
-        /* Rule 2: a foreign next hop is kept while it answers; only a person's word moves it. */
-        if (foreign && !is_hurried(input, i))
-            continue;
+        plan_ahead(input, i, decision);
         if (best == SELECTOR_NO_PATH || is_better(input, i, best))
             best = i;
-        if (obstacle(input, i) == SELECTOR_REASONS &&
-            (ready == SELECTOR_NO_PATH || is_better(input, i, ready)))
+        if (obstacle(input, i) == KEEP_BEST && (ready == SELECTOR_NO_PATH || is_better(input, i, ready)))
             ready = i;
     }
     if (best == SELECTOR_NO_PATH) {
         keep(decision, foreign ? KEEP_FOREIGN : KEEP_BEST);
         return;
     }
-    why = obstacle(input, best);
+    /* One move, not two: a still better path whose turn comes soon is waited for. */
+    for (uint32_t i = 0; ready != SELECTOR_NO_PATH && i < input->path_count; i++) {
+        if (is_candidate(input, i) && is_better(input, i, ready) && is_soon(input, i)) {
+            ready = SELECTOR_NO_PATH;
+            best = i;
+        }
+    }
     decision->candidate = best;
     decision->candidate_hold_ns = selector_hold_ns(input, best);
-    decision->candidate_at_ns = hold_over_ns(input, best);
-    if (!input->sessions_waived)
-        decision->candidate_at_ns = max_u64(decision->candidate_at_ns, access_of(input, best)->stable_at_ns);
-    if (decision->candidate_at_ns > input->now_ns)
-        decision->again_ns = decision->candidate_at_ns;
-
-    decision->want_full_size = untested;
-    if (untested == SELECTOR_NO_PATH && input->paths[best].full_size == FULL_SIZE_UNTESTED &&
-        decision->candidate_at_ns != NEVER_NS) {
-        if (decision->candidate_at_ns <= input->now_ns + FULL_SIZE_AHEAD_NS)
-            decision->want_full_size = best;
-        else
-            decision->again_ns = decision->candidate_at_ns - FULL_SIZE_AHEAD_NS;
-    }
-
-    /* One move, not two: a still better path whose turn comes soon is waited for. */
-    if (ready != SELECTOR_NO_PATH && ready != best &&
-        sub_sat_u64(decision->candidate_at_ns, input->now_ns) <= input->hold_ns / 10 &&
-        (why == KEEP_HOLD || why == KEEP_WAIT_STABLE))
-        ready = SELECTOR_NO_PATH;
+    decision->candidate_at_ns = ready_at_ns(input, best);
     if (ready == SELECTOR_NO_PATH) {
-        keep(decision, why);
+        keep(decision, obstacle(input, best));
         return;
     }
     if (input->failback_now && access_of(input, ready)->locality == LOCALITY_LOCAL)
@@ -494,8 +514,7 @@ static void improve(const struct selector_input *input, struct selector_decision
     go(decision, ready, homecoming_reason(input, ready), true);
 }
 
-/* --- rule 8: pinned hard ----------------------------------------------------------------------------------
- */
+/* --- rule 8: pinned hard --- */
 
 static void decide_pin_hard(const struct selector_input *input, struct selector_decision *decision)
 {

@@ -40,6 +40,7 @@ enum selector_reason {
     KEEP_WAIT_FULL_SIZE,
     KEEP_FOREIGN,
     KEEP_PIN_HARD,
+    KEEP_DEGRADED,
     KEEP_NOTHING_ELIGIBLE,
     /* switch */
     SWITCH_COLD_START,
@@ -91,7 +92,7 @@ struct selector_path {
     bool service_good; /* its service check succeeded last, or there is none */
     enum selector_full_size full_size;
     /* memory, written by the selector only; zero at first */
-    uint64_t blocked_ns; /* when something other than its health last spoke against it; 0: never */
+    uint64_t blocked_ns; /* until when something beside its health spoke against it; NEVER_NS: still does */
 };
 
 struct selector_input {
@@ -107,7 +108,7 @@ struct selector_input {
     bool sessions_waived;      /* provider "none": stability is not asked for */
     bool list_arrived;         /* at least one session list, or there will be none */
     uint64_t cold_deadline_ns; /* start + the longer of the window and the session timeout */
-    bool failback_now;         /* a person ended the countdown */
+    bool failback_now;         /* a person ended the countdown: hold, stability and loss are not asked for */
     bool pin_hard;             /* the pinned paths are never left */
     bool pin_now;              /* the pin is new: go there without hold */
 };
@@ -126,7 +127,7 @@ struct selector_decision {
     uint32_t candidate;         /* better path that is waited for; SELECTOR_NO_PATH: none */
     uint64_t candidate_at_ns;   /* when its hold is over; NEVER_NS: not known */
     uint64_t candidate_hold_ns; /* its hold, damping included */
-    uint32_t want_full_size;    /* path to test with a full-size probe now; SELECTOR_NO_PATH: none */
+    uint32_t want_full_size;    /* untested path to test with a full-size probe now; SELECTOR_NO_PATH: none */
     uint64_t again_ns;          /* decide again at this time at the latest, without new evidence; NEVER_NS */
 };
 
