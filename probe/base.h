@@ -104,7 +104,7 @@ static inline void close_fd_cleanup(int *fd)
     })
 
 #define ARRAY_SIZE(a)              (sizeof(a) / sizeof((a)[0]))
-#define PRINTF_LIKE(format, first) __attribute__((format(printf, format, first)))
+#define PRINTF_LIKE(at, first) __attribute__((format(printf, at, first)))
 
 /* --- addresses -------------------------------------------------------------------------------------------
  * One IPv4 or IPv6 address, with the scope (an interface index) that a link-local IPv6 address needs. All

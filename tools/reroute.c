@@ -9,6 +9,16 @@
 
 static const struct command commands[] = {
     {"report", "is each of these addresses reachable?", command_report},
+    {"agent", "keep the route to the storage service on the best node", command_agent},
+    {"status", "what the running agent does and why", command_status},
+    {"pin", "prefer one access or path until unpin", command_pin},
+    {"unpin", "end a pin", command_unpin},
+    {"drain", "leave an access before its maintenance", command_drain},
+    {"undrain", "use an access again", command_undrain},
+    {"failback", "return to the better path without waiting for hold", command_failback},
+    {"route", "point the route at an address, without an agent", command_route},
+    {"clear", "remove the route", command_clear},
+    {"sessions", "ask the cluster which sessions are alive", command_sessions},
     {"check-config", "is this configuration good, and what does it mean?", command_check_config},
 };
 

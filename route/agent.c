@@ -1,0 +1,648 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The agent: the only place where probing, sessions and the route meet.
+ *
+ * One thread, one libevent loop, one timer. Whatever happens (an echo reply, a list, a link event, a person's
+ * command, a deadline) leads to agent_step(): take in the observations, write the evidence down, let the
+ * selector decide, carry the decision out, do what is due, set the timer for the next deadline. Callbacks of
+ * the parts only note what they learnt and ask for a step.
+ *
+ *   agent.c          start, stop, reload, the step
+ *   agent_table.c    accesses and paths: building, egress, evidence
+ *   agent_switch.c   adoption, switching, keeping the route
+ *   agent_session.c  lists, refreshes, heartbeats
+ *   agent_command.c  pin, drain, failback
+ *   agent_status.c   the status document
+ *   control.c        the control socket and the metrics
+ *   state.c          what is kept over a restart
+ *
+ * Nothing here blocks but netlink's round trips and small writes to the state directory. On exit the route
+ * stays.
+ */
+#include <signal.h>
+
+#include "route/agent_private.h"
+#include "route/notify.h"
+
+#define SAVE_INTERVAL_NS (5 * NS_PER_S)
+#define STATE_AGE_NS     (30 * NS_PER_S)
+#define EVENTS_PER_STEP  256
+
+void agent_soon(struct agent *agent)
+{
+    event_active(agent->timer, EV_TIMEOUT, 0);
+}
+
+/* --- what is kept over a restart --------------------------------------------------------------------------
+ */
+
+/* CLOCK_BOOTTIME minus CLOCK_MONOTONIC: grows with every suspend. */
+static uint64_t boottime_offset_ns(void)
+{
+    return clock_now_ns(CLOCK_BOOTTIME) - clock_now_ns(CLOCK_MONOTONIC);
+}
+
+void agent_save(struct agent *agent)
+{
+    struct state state = {
+        .drained = agent->drained, .drained_count = agent->drained_count, .pin_hard = agent->pin_hard};
+    int error;
+
+    agent->save_wanted = false;
+    agent->save_ns = agent->now_ns + SAVE_INTERVAL_NS;
+    if (agent->options->dry_run)
+        return;
+    memcpy(state.pin, agent->pin, sizeof(state.pin));
+    state.paths = calloc((size_t)agent->table.path_count + 1, sizeof(*state.paths));
+    for (uint32_t i = 0; state.paths && i < agent->table.path_count; i++) {
+        const struct agent_path *path = &agent->table.paths[i];
+
+        if (path->health.state == HEALTH_UP && path->health.up_since_ns)
+            state.paths[state.path_count++] = (struct state_path){
+                .address = path->address, .up_since_ns = path->health.up_since_ns + boottime_offset_ns()};
+    }
+    error = state_save(&state, agent->config->state_directory);
+    free(state.paths);
+    if (error < 0)
+        log_event(LOG_LEVEL_WARN, "state-not-saved", "directory=%s error=%s", agent->config->state_directory,
+                  LOG_QUOTE(strerror(-error)));
+}
+
+static void load_remembered(struct agent *agent)
+{
+    char message[160];
+    size_t size_bytes = 0;
+    CLEANUP(free) char *text = NULL;
+
+    if (!agent->config->bootstrap_count)
+        return;
+    text = state_load_list(agent->config->state_directory, &size_bytes);
+    if (text && session_list_parse(text, size_bytes, &(struct session_fields){0}, &agent->remembered, NULL,
+                                   message, sizeof(message)) < 0)
+        log_event(LOG_LEVEL_WARN, "saved-list-unreadable", "error=%s", LOG_QUOTE(message));
+}
+
+static void load_state(struct agent *agent)
+{
+    uint64_t offset_ns = boottime_offset_ns();
+    struct state state;
+
+    state_load(&state, agent->config->state_directory,
+               min_u64(STATE_AGE_NS, agent->config->route.hold_ns / 2));
+    memcpy(agent->pin, state.pin, sizeof(agent->pin));
+    agent->pin_hard = state.pin_hard;
+    agent->drained = TAKE(state.drained);
+    agent->drained_count = state.drained_count;
+    for (size_t i = 0; i < state.path_count; i++) {
+        uint32_t path = agent_table_find(&agent->table, &state.paths[i].address);
+
+        if (path != SELECTOR_NO_PATH)
+            health_restore(&agent->table.paths[path].health,
+                           max_u64(sub_sat_u64(state.paths[i].up_since_ns, offset_ns), 1));
+    }
+    state_clear(&state);
+}
+
+/* --- the step ---------------------------------------------------------------------------------------------
+ */
+
+static uint32_t path_of_stream(const struct agent *agent, uint32_t stream_id)
+{
+    for (uint32_t i = 0; i < agent->table.path_count; i++)
+        if (agent->table.paths[i].streamed && agent->table.paths[i].stream_id == stream_id)
+            return i;
+    return SELECTOR_NO_PATH;
+}
+
+static void take_observations(struct agent *agent)
+{
+    struct probe_observation observation;
+    int error = probe_stream_dispatch(agent->stream);
+
+    if (error < 0)
+        log_event(LOG_LEVEL_ERROR, "probe", "error=%s", LOG_QUOTE(strerror(-error)));
+    while (probe_stream_next(agent->stream, &observation)) {
+        uint32_t path = path_of_stream(agent, observation.id);
+
+        if (path == SELECTOR_NO_PATH)
+            continue;
+        agent->now_ns = max_u64(agent->now_ns, observation.at_ns);
+        if (!observation.extra)
+            health_observe(&agent->table.paths[path].health, &agent->health_settings, &observation);
+        else if (observation.outcome != PROBE_DUPLICATE && observation.outcome != PROBE_LATE)
+            agent_planned_probe_result(agent, path, observation.outcome == PROBE_REPLY);
+    }
+}
+
+static void note_path(struct agent *agent, uint32_t index)
+{
+    struct agent_path *path = &agent->table.paths[index];
+    char reason[160] = "";
+
+    if (path->noted == path->health.state)
+        return;
+    path->noted = path->health.state;
+    agent->save_wanted = true;
+    if (path->health.state == HEALTH_DOWN)
+        probe_reason_text(path->health.last, &path->health.error, agent->config->probe.select_timeout_ns,
+                          reason, sizeof(reason));
+    log_event(path->health.state == HEALTH_UP ? LOG_LEVEL_INFO : LOG_LEVEL_WARN,
+              path->health.state == HEALTH_UP ? "path-up" : "path-down",
+              "access=%s tier=%s path=%s rtt_ms=%.3f%s%s", agent_path_access_name(agent, index),
+              selector_tier_text(agent->table.selector_paths[index].tier), ADDRESS_TEXT(&path->address),
+              (double)path->health.rtt_ns / NS_PER_MS, reason[0] ? " reason=" : "",
+              reason[0] ? LOG_QUOTE(reason) : "");
+}
+
+static void note_changes(struct agent *agent)
+{
+    for (uint32_t i = 0; i < agent->table.path_count; i++)
+        note_path(agent, i);
+    for (uint32_t i = 0; i < agent->table.access_count; i++) {
+        struct agent_access *access = &agent->table.accesses[i];
+
+        if (access->noted == access->view.state)
+            continue;
+        access->noted = access->view.state;
+        log_event(access->view.state == SESSION_DEAD ? LOG_LEVEL_WARN : LOG_LEVEL_INFO, "session",
+                  "access=%s state=%s uuid=%s restarts=%u", access->name,
+                  session_state_text(access->view.state), access->view.uuid[0] ? access->view.uuid : "-",
+                  access->view.restarts);
+    }
+}
+
+void agent_fill_input(struct agent *agent, struct selector_input *input)
+{
+    const struct config *config = agent->config;
+    uint64_t window_ns = config->probe.select_timeout_ns * config->probe.select_count;
+    bool waived = strcmp(config->session.provider, "none") == 0;
+
+    *input = (struct selector_input){
+        .now_ns = agent->now_ns,
+        .paths = agent->table.selector_paths,
+        .path_count = agent->table.path_count,
+        .accesses = agent->table.selector_accesses,
+        .access_count = agent->table.access_count,
+        .current = agent->current,
+        .window_ns = window_ns,
+        .select_timeout_ns = config->probe.select_timeout_ns,
+        .hold_ns = config->route.hold_ns,
+        .sessions_waived = waived,
+        .list_arrived = waived || agent->list_arrived,
+        .cold_deadline_ns = agent->started_ns + max_u64(window_ns, config->session.timeout_ns),
+        .failback_now = agent->failback_now,
+        .pin_hard = agent->pin[0] && agent->pin_hard,
+        .pin_now = agent->pin_now,
+    };
+}
+
+static void log_decision(const struct agent *agent, const struct selector_decision *before)
+{
+    const struct selector_decision *now = &agent->decision;
+    uint32_t about = now->switch_now ? now->to : now->candidate;
+
+    if (now->switch_now == before->switch_now && now->reason == before->reason && now->to == before->to &&
+        now->candidate == before->candidate)
+        return;
+    log_event(
+        now->reason == KEEP_NOTHING_ELIGIBLE ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO, "decision",
+        "action=%s%s reason=%s%s%s why=%s%s",
+        now->switch_now ? now->planned ? "switch-planned" : "switch" : "keep",
+        now->switch_now && agent->options->dry_run ? "-not-done" : "", selector_reason_text(now->reason),
+        about != SELECTOR_NO_PATH ? now->switch_now ? " to=" : " candidate=" : "",
+        about != SELECTOR_NO_PATH ? ADDRESS_TEXT(&agent->table.paths[about].address) : "",
+        LOG_QUOTE(selector_reason_sentence(now->reason)), agent->options->dry_run ? " dry_run=true" : "");
+}
+
+static void decide(struct agent *agent)
+{
+    struct selector_decision before = agent->decision;
+    struct selector_input input;
+
+    agent_fill_input(agent, &input);
+    selector_decide(&agent->selector, &input, &agent->decision);
+    if (agent->failback_now && agent->decision.candidate == SELECTOR_NO_PATH)
+        agent->failback_now = false; /* the path it was meant for is gone */
+    log_decision(agent, &before);
+}
+
+static void schedule(struct agent *agent)
+{
+    uint64_t at_ns = min_u64(probe_stream_deadline_ns(agent->stream), agent->decision.again_ns);
+    uint64_t wait_us;
+    struct timeval wait;
+
+    at_ns = min_u64(at_ns, agent_switch_deadline_ns(agent));
+    at_ns = min_u64(at_ns, agent_session_deadline_ns(agent));
+    at_ns = min_u64(at_ns, agent->watchdog_ns);
+    if (agent->decision.candidate != SELECTOR_NO_PATH)
+        at_ns = min_u64(at_ns, agent->save_ns);
+    wait_us = (sub_sat_u64(at_ns, probe_stream_now_ns(agent->stream)) + NS_PER_US - 1) / NS_PER_US;
+    wait.tv_sec = (time_t)(wait_us / 1000000);
+    wait.tv_usec = (suseconds_t)(wait_us % 1000000);
+    event_add(agent->timer, &wait);
+}
+
+static void agent_step(struct agent *agent)
+{
+    agent->now_ns = probe_stream_now_ns(agent->stream);
+    take_observations(agent);
+    if (agent->now_ns >= agent->fib_check_ns)
+        agent_keep_route(agent);
+    agent_table_evidence(agent);
+    note_changes(agent);
+    decide(agent);
+    agent_apply(agent);
+    agent_table_intervals(agent);
+    agent_session_step(agent);
+    if (agent->save_wanted ||
+        (agent->decision.candidate != SELECTOR_NO_PATH && agent->now_ns >= agent->save_ns))
+        agent_save(agent);
+    if (agent->now_ns >= agent->watchdog_ns) {
+        notify_manager("WATCHDOG=1");
+        agent->watchdog_ns = agent->now_ns + agent->watchdog_interval_ns;
+    }
+    schedule(agent);
+}
+
+static void on_due(evutil_socket_t fd, short what, void *context)
+{
+    agent_step(context);
+}
+
+static void on_fib(evutil_socket_t fd, short what, void *context)
+{
+    struct agent *agent = context;
+    bool egress = false, route = false;
+    struct fib_event event;
+
+    for (int i = 0; i < EVENTS_PER_STEP && fib_next_event(agent->fib, &event); i++) {
+        switch (event.kind) {
+        case FIB_EVENT_RESYNC:
+            log_event(LOG_LEVEL_WARN, "fib-resync",
+                      "reason=\"notifications were lost; everything is read again\"");
+            egress = route = true;
+            break;
+        case FIB_EVENT_LINK:
+        case FIB_EVENT_ADDRESS: /* routes go silently with their link or source address */
+            egress = route = true;
+            break;
+        case FIB_EVENT_ROUTE:
+            route = true;
+            break;
+        case FIB_EVENT_NEIGHBOUR:
+            if (!event.usable && agent_table_find(&agent->table, &event.address) != SELECTOR_NO_PATH)
+                log_event(LOG_LEVEL_INFO, "neighbour-failed", "path=%s", ADDRESS_TEXT(&event.address));
+            break;
+        }
+    }
+    agent->now_ns = probe_stream_now_ns(agent->stream);
+    if (egress)
+        agent_table_egress(agent);
+    if (route)
+        agent->fib_check_ns = 0;
+    if (egress || route)
+        agent_step(agent);
+}
+
+/* --- reload -----------------------------------------------------------------------------------------------
+ */
+
+static struct health_settings health_settings_of(const struct config *config)
+{
+    return (struct health_settings){
+        .select_timeout_ns = config->probe.select_timeout_ns,
+        .select_count = config->probe.select_count,
+        .rise = config->probe.rise,
+        .degraded_percent = config->probe.degraded_percent,
+        .degraded_over_ns = config->probe.degraded_over_ns,
+        .hold_ns = config->route.hold_ns,
+    };
+}
+
+static struct session_liveness_settings liveness_settings_of(const struct config *config)
+{
+    return (struct session_liveness_settings){
+        .hold_ns = config->route.hold_ns,
+        .fresh_for_ns = 2 * config->session.poll_interval_ns + config->session.timeout_ns,
+    };
+}
+
+static int stream_open(const struct config *config, struct probe_stream **out, char *message,
+                       size_t size_bytes)
+{
+    struct probe_settings settings = probe_settings_default();
+
+    settings.transport = config->probe.transport;
+    settings.select_timeout_ns = config->probe.select_timeout_ns;
+    settings.select_count = config->probe.select_count;
+    settings.payload_bytes = config->probe.payload_bytes;
+    settings.dont_fragment = true;
+    settings.tos = config->probe.tos;
+    settings.mark = config->probe.mark;
+    return probe_stream_new(out, &settings, message, size_bytes);
+}
+
+static int watch_stream(struct agent *agent)
+{
+    if (agent->stream_event)
+        event_free(agent->stream_event);
+    agent->stream_event =
+        event_new(agent->base, probe_stream_fd(agent->stream), EV_READ | EV_PERSIST, on_due, agent);
+    return agent->stream_event && event_add(agent->stream_event, NULL) == 0 ? 0 : -ENOMEM;
+}
+
+/* What cannot change while the agent runs; NULL: nothing of it has. */
+static const char *needs_restart(const struct config *old, const struct config *new)
+{
+    if (!address_equal(&old->service, &new->service))
+        return "service";
+    if (strcmp(old->control_socket, new->control_socket) != 0)
+        return "control-socket";
+    if (strcmp(old->state_directory, new->state_directory) != 0)
+        return "state-directory";
+    if (strcmp(old->metrics_listen, new->metrics_listen) != 0)
+        return "metrics-listen";
+    if (old->route.table != new->route.table || old->route.metric != new->route.metric ||
+        old->route.protocol != new->route.protocol || strcmp(old->route.backend, new->route.backend) != 0)
+        return "route table, metric, protocol or backend";
+    return NULL;
+}
+
+/* Takes over what has been opened for the new configuration; nothing can fail from here on but memory. */
+static void install_config(struct agent *agent, struct config *config, struct probe_stream *stream,
+                           struct session_provider *provider, struct agent_table *table)
+{
+    struct session_liveness_settings liveness = liveness_settings_of(config);
+    struct probe_stream *old_stream = agent->stream;
+    struct config *old_config = agent->config;
+
+    for (uint32_t i = 0; i < agent->table.path_count; i++)
+        agent->table.paths[i].streamed = false; /* their ids belong to the old stream */
+    session_provider_free(agent->provider);
+    agent->provider = provider;
+    agent->stream = stream;
+    agent->config = config;
+    agent->health_settings = health_settings_of(config);
+    session_liveness_configure(agent->liveness, &liveness);
+    agent->poll_under_way = false;
+    agent->refresh.under_way = false;
+    agent->refresh.wanted = true;
+    agent->refresh.retry_ns = 0;
+    agent->poll_ns = 0;
+    agent_table_install(agent, table);
+    watch_stream(agent);
+    probe_stream_free(old_stream);
+    config_free(old_config);
+}
+
+static void reload(struct agent *agent)
+{
+    CLEANUP(config_free) struct config *config = NULL;
+    CLEANUP(probe_stream_free) struct probe_stream *stream = NULL;
+    CLEANUP(session_provider_free) struct session_provider *provider = NULL;
+    struct agent_table table = {0};
+    char message[512] = "out of memory";
+    const char *fixed;
+    int error;
+
+    agent->now_ns = probe_stream_now_ns(agent->stream);
+    error = config_load(&config, agent->options->config_path, message, sizeof(message));
+    fixed = error ? NULL : needs_restart(agent->config, config);
+    if (fixed) {
+        snprintf(message, sizeof(message), "%s cannot change while the agent runs: restart it", fixed);
+        error = -EBUSY;
+    }
+    if (!error)
+        error = stream_open(config, &stream, message, sizeof(message));
+    if (!error)
+        error = config_session_provider(&provider, agent->base, config, message, sizeof(message));
+    if (!error)
+        error = agent_table_build(agent, config, &table);
+    if (error) {
+        log_event(LOG_LEVEL_ERROR, "reload-refused", "kept=old error=%s", LOG_QUOTE(message));
+        return;
+    }
+    install_config(agent, TAKE(config), TAKE(stream), TAKE(provider), &table);
+    log_event(LOG_LEVEL_INFO, "reload", "config=%s accesses=%u paths=%u", agent->options->config_path,
+              agent->table.access_count, agent->table.path_count);
+}
+
+static void on_hangup(evutil_socket_t signal, short what, void *context)
+{
+    char text[64];
+
+    snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
+             clock_now_ns(CLOCK_MONOTONIC) / NS_PER_US);
+    notify_manager(text);
+    reload(context);
+    notify_manager("READY=1");
+    agent_step(context);
+}
+
+static void on_terminate(evutil_socket_t signal, short what, void *context)
+{
+    struct agent *agent = context;
+
+    log_event(LOG_LEVEL_INFO, "stop", "signal=%s route=%s", signal == SIGINT ? "INT" : "TERM",
+              agent->current == SELECTOR_NO_PATH ? "none" : "stays");
+    event_base_loopbreak(agent->base);
+}
+
+/* --- start ------------------------------------------------------------------------------------------------
+ */
+
+/* On some hosts epoll_wait only ever answers EINVAL: try, and do without. */
+static struct event_base *base_new(bool avoid_epoll)
+{
+    struct event_config *config = event_config_new();
+    struct timeval at_once = {0, 0};
+    struct event_base *base = NULL;
+
+    if (!config)
+        return NULL;
+    if (avoid_epoll)
+        event_config_avoid_method(config, "epoll");
+    event_config_set_flag(config, EVENT_BASE_FLAG_PRECISE_TIMER | EVENT_BASE_FLAG_NO_CACHE_TIME);
+    base = event_base_new_with_config(config);
+    event_config_free(config);
+    if (base && !avoid_epoll) {
+        event_base_loopexit(base, &at_once);
+        if (event_base_dispatch(base) < 0) {
+            event_base_free(base);
+            return base_new(true);
+        }
+    }
+    return base;
+}
+
+static int add_event(struct event *event)
+{
+    return event && event_add(event, NULL) == 0 ? 0 : -ENOMEM;
+}
+
+static int open_loop(struct agent *agent, char *message, size_t size_bytes)
+{
+    snprintf(message, size_bytes, "cannot make an event loop");
+    agent->base = base_new(false);
+    if (!agent->base)
+        return -ENOMEM;
+    agent->timer = evtimer_new(agent->base, on_due, agent);
+    agent->terminate = evsignal_new(agent->base, SIGTERM, on_terminate, agent);
+    agent->interrupt = evsignal_new(agent->base, SIGINT, on_terminate, agent);
+    agent->hangup = evsignal_new(agent->base, SIGHUP, on_hangup, agent);
+    if (!agent->timer || add_event(agent->terminate) || add_event(agent->interrupt) ||
+        add_event(agent->hangup))
+        return -ENOMEM;
+    return 0;
+}
+
+static int open_fib(struct agent *agent, char *message, size_t size_bytes)
+{
+    const struct config_route *route = &agent->config->route;
+    struct fib_settings settings = {
+        .backend = route->backend,
+        .table = route->table,
+        .metric = route->metric,
+        .protocol = route->protocol,
+        .dry_run = agent->options->dry_run,
+    };
+    int error = fib_open(&agent->fib, &settings, message, size_bytes);
+
+    if (error < 0)
+        return error;
+    if (fib_address_is_local(agent->fib, &agent->config->service)) {
+        snprintf(message, size_bytes,
+                 "service %s is an address of this host: expected one that only the accesses have",
+                 ADDRESS_TEXT(&agent->config->service));
+        return -EINVAL;
+    }
+    fib_watch(agent->fib, &agent->config->service);
+    agent->fib_event = event_new(agent->base, fib_fd(agent->fib), EV_READ | EV_PERSIST, on_fib, agent);
+    return add_event(agent->fib_event);
+}
+
+static int lock(struct agent *agent, char *message, size_t size_bytes)
+{
+    const char *directory = agent->config->state_directory;
+    pid_t holder = 0;
+
+    agent->lock_fd = -1;
+    if (agent->options->dry_run)
+        return 0;
+    agent->lock_fd = state_lock(directory, &holder);
+    if (agent->lock_fd >= 0)
+        return 0;
+    if (agent->lock_fd == -EWOULDBLOCK)
+        snprintf(message, size_bytes, "another agent runs already (pid %d holds %s/lock)", (int)holder,
+                 directory);
+    else
+        snprintf(message, size_bytes, "cannot lock %s/lock: %s", directory, strerror(-agent->lock_fd));
+    return agent->lock_fd;
+}
+
+static void warn_rp_filter(struct agent *agent)
+{
+    char name[IF_NAMESIZE];
+
+    for (uint32_t i = 0; i < agent->table.path_count; i++) {
+        uint32_t ifindex = agent->table.paths[i].ifindex;
+        bool seen = ifindex == 0;
+
+        for (uint32_t j = 0; j < i && !seen; j++)
+            seen = agent->table.paths[j].ifindex == ifindex;
+        if (!seen && fib_rp_filter(agent->fib, ifindex) == 1)
+            log_event(LOG_LEVEL_WARN, "rp-filter-strict", "interface=%s hint=%s",
+                      if_indextoname(ifindex, name) ? name : "?",
+                      LOG_QUOTE("strict rp_filter can drop the service's replies after a move: set it to 2"));
+    }
+}
+
+static int start(struct agent *agent, char *message, size_t size_bytes)
+{
+    struct session_liveness_settings liveness;
+    struct agent_table table;
+    int error = config_load(&agent->config, agent->options->config_path, message, size_bytes);
+
+    if (!error)
+        error = lock(agent, message, size_bytes);
+    if (!error)
+        error = open_loop(agent, message, size_bytes);
+    if (!error)
+        error = open_fib(agent, message, size_bytes);
+    if (!error)
+        error = stream_open(agent->config, &agent->stream, message, size_bytes);
+    if (!error)
+        error = config_session_provider(&agent->provider, agent->base, agent->config, message, size_bytes);
+    if (error)
+        return error;
+
+    snprintf(message, size_bytes, "out of memory");
+    liveness = liveness_settings_of(agent->config);
+    agent->health_settings = health_settings_of(agent->config);
+    agent->now_ns = agent->started_ns = probe_stream_now_ns(agent->stream);
+    agent->watchdog_interval_ns = notify_watchdog_interval_ns();
+    agent->watchdog_ns = agent->watchdog_interval_ns == NEVER_NS ? NEVER_NS : 0;
+    load_remembered(agent);
+    error = session_liveness_new(&agent->liveness, &liveness);
+    if (!error)
+        error = agent_table_build(agent, agent->config, &table);
+    if (!error)
+        error = watch_stream(agent);
+    if (error)
+        return error;
+    agent_table_install(agent, &table);
+    load_state(agent);
+    agent_adopt(agent);
+    warn_rp_filter(agent);
+    return agent->options->dry_run ? 0
+                                   : control_open(&agent->control, agent, agent->config->control_socket,
+                                                  agent->config->metrics_listen, message, size_bytes);
+}
+
+static void finish(struct agent *agent)
+{
+    struct event *events[] = {agent->timer,     agent->stream_event, agent->fib_event,
+                              agent->terminate, agent->interrupt,    agent->hangup};
+
+    control_close(agent->control);
+    session_provider_free(agent->provider);
+    agent_table_clear(agent, &agent->table);
+    probe_stream_free(agent->stream);
+    for (size_t i = 0; i < ARRAY_SIZE(events); i++)
+        if (events[i])
+            event_free(events[i]);
+    fib_close(agent->fib);
+    session_liveness_free(agent->liveness);
+    session_list_clear(&agent->remembered);
+    if (agent->base)
+        event_base_free(agent->base);
+    config_free(agent->config);
+    free(agent->drained);
+    close_fd(agent->lock_fd);
+    libevent_global_shutdown();
+}
+
+int agent_run(const struct agent_options *options)
+{
+    struct agent agent = {.options = options, .current = SELECTOR_NO_PATH, .lock_fd = -1};
+    char message[512] = "out of memory";
+    int error;
+
+    signal(SIGPIPE, SIG_IGN);
+    error = start(&agent, message, sizeof(message));
+    if (error) {
+        fprintf(stderr, "reroute agent: %s\n", message);
+    } else {
+        log_event(LOG_LEVEL_INFO, "start", "version=%s service=%s paths=%u transport=%s dry_run=%s",
+                  options->version, ADDRESS_TEXT(&agent.config->service), agent.table.path_count,
+                  probe_stream_transport(agent.stream), options->dry_run ? "true" : "false");
+        agent_soon(&agent);
+        notify_manager("READY=1");
+        event_base_dispatch(agent.base);
+        notify_manager("STOPPING=1");
+        agent_save(&agent);
+    }
+    finish(&agent);
+    return error;
+}

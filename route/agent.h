@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The agent: runs until a signal ends it. See agent.c.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+struct agent_options {
+    const char *config_path;
+    bool dry_run;        /* decide and explain, touch nothing */
+    const char *version; /* for the status, heartbeats and metrics */
+};
+
+/*
+ * Runs the agent in this process. Returns 0 after SIGTERM or SIGINT (the route stays), or a negative errno
+ * when it could not start, after one line about it on standard error: -EINVAL for a configuration that is
+ * wrong.
+ */
+int agent_run(const struct agent_options *options);

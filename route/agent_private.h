@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the files of the agent share. Nobody else includes this.
+ */
+#pragma once
+
+#include <event2/event.h>
+
+#include "probe/stream.h"
+#include "route/agent.h"
+#include "route/config.h"
+#include "route/config_session.h"
+#include "route/fib.h"
+#include "route/log.h"
+#include "route/selector.h"
+#include "route/state.h"
+#include "session/liveness.h"
+#include "session/provider.h"
+#include "session/service_check.h"
+
+struct control;
+struct agent;
+
+/* An access as configured, or as the session list tells of it. */
+struct agent_access {
+    char name[CONFIG_NAME_SIZE];
+    enum config_local local;
+    char zone[CONFIG_NAME_SIZE]; /* configured; empty: what its session says */
+    struct address data;
+    struct address secondary;
+    struct address management;
+    uint16_t check_port; /* service check; 0: none */
+    struct session_view view;
+    enum session_state noted; /* what the log has been told */
+};
+
+struct agent_path {
+    struct agent *agent;
+    struct address address;
+    /* how it is entered from here */
+    int egress_error; /* 0, -ENETUNREACH (not on-link), -EADDRINUSE (an address of this host) */
+    uint32_t ifindex;
+    struct address source;
+    uint32_t mtu_bytes;
+    bool link_usable;
+    uint64_t refused_until_ns; /* the kernel refused a route through it: not to be chosen before */
+    /* evidence */
+    struct health health;
+    bool streamed;
+    uint32_t stream_id;
+    struct service_check *check;
+    enum selector_full_size full_size;
+    bool full_size_asked;     /* a full-size probe is under way */
+    uint64_t full_size_at_ns; /* when its answer came */
+    enum health_state noted;  /* what the log has been told */
+};
+
+/* Accesses and paths; the arrays of one kind have the same indices. Rebuilt as a whole, see agent_table.c. */
+struct agent_table {
+    struct agent_access *accesses;
+    struct selector_access *selector_accesses;
+    uint32_t access_count;
+    struct agent_path *paths;
+    struct selector_path *selector_paths;
+    uint32_t path_count;
+};
+
+/* Telling the cluster where this host enters. */
+struct agent_refresh {
+    bool wanted; /* the access in use has not been told (since the last switch, start or new uuid) */
+    bool under_way;
+    char uuid[SESSION_UUID_SIZE]; /* of the request under way, or the last one that succeeded */
+    uint64_t retry_ns;
+    uint64_t backoff_ns;
+    bool failed; /* the last one did */
+    char message[160];
+};
+
+/* A switch for which nobody is waiting: probe, refresh, replace, refresh. */
+struct agent_planned {
+    enum { PLANNED_NONE, PLANNED_PROBE, PLANNED_REFRESH, PLANNED_WAIT } stage;
+    uint32_t to;
+    enum selector_reason reason;
+    uint64_t begun_ns;
+    uint64_t retry_ns; /* of PLANNED_WAIT */
+    bool told;         /* a refresh of the new access was sent: going on elsewhere must take it back */
+};
+
+struct agent {
+    const struct agent_options *options;
+    struct config *config;
+    struct event_base *base;
+    struct event *timer, *stream_event, *fib_event, *terminate, *interrupt, *hangup;
+    struct fib *fib;
+    struct probe_stream *stream;
+    struct session_provider *provider;
+    struct session_liveness *liveness;
+    struct control *control;
+    int lock_fd;
+    uint64_t now_ns; /* read once per step */
+    uint64_t started_ns;
+
+    struct agent_table table;
+    struct selector selector;
+    struct health_settings health_settings;
+    struct selector_decision decision;
+
+    uint32_t current;          /* index of the path in use; SELECTOR_NO_PATH: no route */
+    bool adopted;              /* the route stands as it was found */
+    struct fib_route standing; /* that route */
+    uint64_t since_realtime_ns;
+    enum { ORIGIN_NONE, ORIGIN_ADOPTED, ORIGIN_SWITCHED } origin;
+    enum selector_reason switch_reason;
+    char shadow[160]; /* a foreign route that hides ours; empty: none */
+    uint64_t switches;
+    uint64_t repairs;
+    uint64_t repair_ns;    /* of the last repair, to bound their rate */
+    uint64_t fib_check_ns; /* next slow re-read */
+    bool reset_unsupported;
+
+    struct agent_refresh refresh;
+    struct agent_planned planned;
+    char pin[CONFIG_NAME_SIZE];
+    bool pin_hard, pin_now, failback_now;
+    char (*drained)[CONFIG_NAME_SIZE];
+    size_t drained_count;
+
+    bool list_arrived;
+    bool poll_under_way;
+    uint64_t poll_ns;       /* next */
+    unsigned poll_turn;     /* rotates who is asked first */
+    char poll_message[160]; /* the last failure; empty: none */
+    bool poll_failed;
+    uint64_t heartbeat_ns;
+    bool heartbeat_failed;
+    uint64_t watchdog_interval_ns, watchdog_ns;
+    uint64_t save_ns;
+    bool save_wanted;
+    struct session_list remembered; /* the last list of before this start: addresses only, never liveness */
+    char saved_list_digest[17];
+};
+
+/* agent.c */
+void agent_soon(struct agent *agent); /* a step from the event loop, not from the caller's stack */
+void agent_save(struct agent *agent);
+const char *agent_path_access_name(const struct agent *agent,
+                                   uint32_t path); /* "foreign" for an adopted next hop */
+void agent_fill_input(struct agent *agent, struct selector_input *input);
+
+/* agent_table.c */
+int agent_table_build(struct agent *agent, const struct config *config, struct agent_table *table);
+void agent_table_clear(struct agent *agent, struct agent_table *table);
+void agent_table_install(struct agent *agent, struct agent_table *table); /* takes what *table holds */
+void agent_table_egress(struct agent *agent);                             /* how each path is entered now */
+void agent_table_evidence(struct agent *agent); /* writes what is known into the selector's arrays */
+uint32_t agent_table_find(const struct agent_table *table, const struct address *address);
+int agent_table_add_foreign(struct agent *agent, const struct address *next_hop,
+                            uint32_t ifindex); /* and uses it */
+void agent_table_intervals(struct agent *agent);
+bool agent_table_knows_new_sessions(struct agent *agent);
+
+/* agent_switch.c */
+void agent_adopt(struct agent *agent);
+void agent_apply(struct agent *agent); /* carries out agent->decision */
+void agent_planned_probe_result(struct agent *agent, uint32_t path, bool passed);
+void agent_keep_route(struct agent *agent); /* compares the FIB with what should be there and puts it right */
+uint64_t agent_switch_deadline_ns(const struct agent *agent);
+
+/* agent_session.c */
+void agent_session_step(struct agent *agent); /* polls, refreshes and heartbeats that are due */
+void agent_session_poll_soon(struct agent *agent, uint64_t at_ns);
+void agent_session_refresh(struct agent *agent, uint32_t path, session_answer_fn *done);
+void agent_session_heartbeat_soon(struct agent *agent);
+uint64_t agent_session_deadline_ns(const struct agent *agent);
+
+/* agent_status.c */
+struct cJSON;
+struct cJSON *agent_status(struct agent *agent); /* reroute.status/1; owned by the caller */
+
+/* agent_command.c: what the control socket may do. 0, or a negative errno with one line in message. */
+int agent_pin(struct agent *agent, const char *target, bool hard, char *message, size_t size_bytes);
+int agent_unpin(struct agent *agent, char *message, size_t size_bytes);
+int agent_drain(struct agent *agent, const char *access, bool drain, char *message, size_t size_bytes);
+int agent_failback(struct agent *agent, char *message, size_t size_bytes);
+bool agent_is_pinned(const struct agent *agent, uint32_t path);
+bool agent_is_drained(const struct agent *agent, const char *access);
+
+/* control.c */
+int control_open(struct control **out, struct agent *agent, const char *path, const char *metrics_listen,
+                 char *message, size_t size_bytes);
+struct control *control_close(struct control *control);

@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The agent's dealings with the cluster: lists, refreshes, heartbeats. All of it is asynchronous; nothing
+ * here holds up the probing, and a cluster that does not answer changes nothing but what the status says.
+ */
+#include <cjson/cJSON.h>
+
+#include "route/agent_private.h"
+
+/* Until a first list has come: how soon to ask again. */
+#define IMPATIENT_NS (500 * NS_PER_MS)
+/* A second list proves more than the first only when its alive_sec have moved on, and they count seconds. */
+#define CONFIRM_NS      (1100 * NS_PER_MS)
+#define BACKOFF_MIN_NS  (500 * NS_PER_MS)
+#define BACKOFF_MAX_NS  (10 * NS_PER_S)
+#define BOOTSTRAP_FIRST UINT32_C(0x10000) /* endpoints that are no access of the table */
+
+static bool has_provider(const struct agent *agent)
+{
+    return strcmp(agent->config->session.provider, "none") != 0;
+}
+
+static bool is_rest(const struct agent *agent)
+{
+    return strcmp(agent->config->session.provider, "rest") == 0;
+}
+
+/* --- whom to ask ------------------------------------------------------------------------------------------
+ */
+
+/* Appends the ways to one access: those that are up, or, with `hope`, those not known to be up. */
+static size_t add_ways(const struct agent *agent, uint32_t access, bool hope, struct session_endpoint *out,
+                       size_t room)
+{
+    size_t count = 0;
+
+    for (uint32_t i = 0; i < agent->table.path_count && count < room; i++) {
+        const struct agent_path *path = &agent->table.paths[i];
+        bool up = path->health.state == HEALTH_UP;
+
+        if (agent->table.selector_paths[i].access == access && !path->egress_error && up != hope)
+            out[count++] = (struct session_endpoint){.access = access, .address = path->address};
+    }
+    return count;
+}
+
+/*
+ * Every access that can be asked. The one in use comes last, because its own answer does not prove its own
+ * life; the others take turns at being first.
+ */
+static size_t list_endpoints(const struct agent *agent, struct session_endpoint *out, size_t room)
+{
+    uint32_t count = agent->table.access_count, in_use = SELECTOR_NO_ACCESS;
+    size_t used = 0;
+
+    if (agent->current != SELECTOR_NO_PATH)
+        in_use = agent->table.selector_paths[agent->current].access;
+    for (int hope = 0; hope <= 1; hope++) {
+        for (uint32_t i = 0; i < count; i++) {
+            uint32_t access = (i + agent->poll_turn) % count;
+
+            if (access != in_use)
+                used += add_ways(agent, access, hope, out + used, room - used);
+        }
+        if (in_use != SELECTOR_NO_ACCESS)
+            used += add_ways(agent, in_use, hope, out + used, room - used);
+        if (used) /* hope is for when nothing is up */
+            break;
+    }
+    for (size_t i = 0; i < agent->config->bootstrap_count && used < room; i++)
+        if (agent_table_find(&agent->table, &agent->config->bootstrap[i]) == SELECTOR_NO_PATH)
+            out[used++] = (struct session_endpoint){.access = BOOTSTRAP_FIRST + (uint32_t)i,
+                                                    .address = agent->config->bootstrap[i]};
+    return used;
+}
+
+/* The address by which the liveness knows who answered. */
+static struct address origin_of(const struct agent *agent, const struct session_endpoint *origin)
+{
+    if (origin->access < agent->table.access_count) {
+        const struct agent_access *access = &agent->table.accesses[origin->access];
+
+        return address_is_set(&access->data) ? access->data : access->secondary;
+    }
+    return origin->address;
+}
+
+/* --- lists ------------------------------------------------------------------------------------------------
+ */
+
+/* The last list is kept for its addresses only; it is written when those have changed. */
+static void save_list(struct agent *agent, const struct session_list *list)
+{
+    uint64_t digest = 0;
+    char text[sizeof(agent->saved_list_digest)];
+    CLEANUP(free) char *body = NULL;
+
+    if (agent->options->dry_run)
+        return;
+    for (size_t i = 0; i < list->count; i++) {
+        const struct address *both[] = {&list->items[i].data, &list->items[i].secondary};
+
+        for (size_t j = 0; j < ARRAY_SIZE(both); j++)
+            digest += siphash24(both[j]->bytes, sizeof(both[j]->bytes), (const uint64_t[2]){j, 0});
+    }
+    snprintf(text, sizeof(text), "%016" PRIx64, digest);
+    if (strcmp(text, agent->saved_list_digest) == 0)
+        return;
+    body = session_list_print(list);
+    if (body && state_save_list(agent->config->state_directory, body) == 0)
+        memcpy(agent->saved_list_digest, text, sizeof(text));
+}
+
+static void take_new_sessions(struct agent *agent)
+{
+    struct agent_table table;
+
+    if (!agent_table_knows_new_sessions(agent))
+        return;
+    if (agent_table_build(agent, agent->config, &table) == 0) {
+        agent_table_install(agent, &table);
+        log_event(LOG_LEVEL_INFO, "accesses", "count=%u", agent->table.access_count);
+    }
+}
+
+static void take_list(struct agent *agent, const struct session_answer *answer)
+{
+    enum session_verdict verdict = SESSION_LIST_EMPTY;
+    struct address origin = {0};
+
+    if (answer->origin.access != UINT32_MAX)
+        origin = origin_of(agent, &answer->origin);
+    else /* a file has no clock: what it says is true while it stands there */
+        for (size_t i = 0; i < answer->list->count; i++)
+            answer->list->items[i].has_alive_sec = false;
+    if (session_liveness_observe(agent->liveness, answer->list, &origin, answer->unasked > 0, agent->now_ns,
+                                 &verdict) < 0)
+        return;
+    if (verdict != SESSION_LIST_FRESH) {
+        agent->poll_turn++;
+        log_event(LOG_LEVEL_DEBUG, "session-list", "from=%s verdict=%s",
+                  ADDRESS_TEXT(&answer->origin.address), session_verdict_text(verdict));
+        return;
+    }
+    agent->list_arrived = true;
+    save_list(agent, answer->list);
+    take_new_sessions(agent);
+    agent_table_evidence(agent);
+    if (agent->current != SELECTOR_NO_PATH) {
+        uint32_t access = agent->table.selector_paths[agent->current].access;
+
+        if (access != SELECTOR_NO_ACCESS && agent->table.accesses[access].view.missing == 1) {
+            /* One list without it is no death: ask somebody else, as soon as the answer can mean something.
+             */
+            agent->poll_turn++;
+            agent_session_poll_soon(agent, agent->now_ns + CONFIRM_NS);
+        }
+    }
+}
+
+static void on_list(void *context, const struct session_answer *answer)
+{
+    struct agent *agent = context;
+
+    agent->poll_under_way = false;
+    agent->now_ns = probe_stream_now_ns(agent->stream);
+    if (answer->error < 0) {
+        if (!agent->poll_failed)
+            log_event(LOG_LEVEL_WARN, "session-list-failed", "error=%s", LOG_QUOTE(answer->message));
+        snprintf(agent->poll_message, sizeof(agent->poll_message), "%s", answer->message);
+        agent->poll_failed = true;
+        agent->poll_turn++;
+    } else {
+        if (agent->poll_failed)
+            log_event(LOG_LEVEL_INFO, "session-list", "from=%s count=%zu",
+                      ADDRESS_TEXT(&answer->origin.address), answer->list->count);
+        agent->poll_failed = false;
+        agent->poll_message[0] = '\0';
+        take_list(agent, answer);
+    }
+    agent_soon(agent);
+}
+
+void agent_session_poll_soon(struct agent *agent, uint64_t at_ns)
+{
+    agent->poll_ns = min_u64(agent->poll_ns, at_ns);
+}
+
+static void poll_list(struct agent *agent)
+{
+    struct session_endpoint endpoints[128];
+    size_t count = list_endpoints(agent, endpoints, ARRAY_SIZE(endpoints));
+    uint64_t interval_ns = agent->config->session.poll_interval_ns;
+    int error;
+
+    agent->poll_ns = agent->now_ns + (agent->list_arrived ? interval_ns : min_u64(interval_ns, IMPATIENT_NS));
+    if (agent->poll_under_way || (is_rest(agent) && count == 0))
+        return;
+    error = session_provider_list(agent->provider, endpoints, count, on_list, agent);
+    agent->poll_under_way = error == 0;
+    if (error < 0)
+        log_event(LOG_LEVEL_ERROR, "session-list-failed", "error=%s", LOG_QUOTE(strerror(-error)));
+}
+
+/* --- refreshes --------------------------------------------------------------------------------------------
+ */
+
+static void client_addresses(const struct agent *agent, char *text, size_t size_bytes)
+{
+    const struct config_session *s = &agent->config->session;
+    size_t length = 0;
+
+    text[0] = '\0';
+    for (size_t i = 0; i < s->client_address_count && length < size_bytes; i++)
+        length += (size_t)snprintf(text + length, size_bytes - length, "%s%s", length ? "," : "",
+                                   ADDRESS_TEXT(&s->client_addresses[i]));
+    if (s->client_address_count)
+        return;
+    for (uint32_t i = 0; i < agent->table.path_count && length < size_bytes; i++) {
+        const struct address *source = &agent->table.paths[i].source;
+        bool seen = !address_is_set(source);
+
+        for (uint32_t j = 0; j < i && !seen; j++)
+            seen = address_equal(source, &agent->table.paths[j].source);
+        if (!seen)
+            length += (size_t)snprintf(text + length, size_bytes - length, "%s%s", length ? "," : "",
+                                       ADDRESS_TEXT(source));
+    }
+}
+
+void agent_session_refresh(struct agent *agent, uint32_t path, session_answer_fn *done)
+{
+    uint32_t access = agent->table.selector_paths[path].access;
+    struct session_endpoint endpoints[64];
+    struct agent_refresh *refresh = &agent->refresh;
+    char addresses[1024];
+    size_t count = add_ways(agent, access, false, endpoints, ARRAY_SIZE(endpoints) / 2);
+    int error;
+
+    /* The access itself first, then whoever else answers: all of them speak for the cluster. */
+    for (uint32_t i = 0; i < agent->table.access_count; i++)
+        if (i != access)
+            count += add_ways(agent, i, false, endpoints + count, ARRAY_SIZE(endpoints) - count);
+    client_addresses(agent, addresses, sizeof(addresses));
+    memcpy(refresh->uuid, agent->table.accesses[access].view.uuid, sizeof(refresh->uuid));
+    error =
+        session_provider_refresh(agent->provider, endpoints, count, refresh->uuid, addresses, done, agent);
+    if (error < 0) {
+        struct session_answer answer = {.error = error, .message = strerror(-error)};
+
+        done(agent, &answer);
+    }
+}
+
+static void on_refresh(void *context, const struct session_answer *answer)
+{
+    struct agent *agent = context;
+    struct agent_refresh *refresh = &agent->refresh;
+
+    agent->now_ns = probe_stream_now_ns(agent->stream);
+    refresh->under_way = false;
+    if (answer->error == 0) {
+        log_event(LOG_LEVEL_INFO, "refresh", "session=%s took_ms=%.1f", refresh->uuid,
+                  (double)answer->took_ns / NS_PER_MS);
+        refresh->wanted = false;
+        refresh->failed = false;
+        refresh->backoff_ns = 0;
+    } else {
+        if (!refresh->failed)
+            log_event(LOG_LEVEL_WARN, "refresh-failed", "session=%s next=retry error=%s", refresh->uuid,
+                      LOG_QUOTE(answer->message));
+        snprintf(refresh->message, sizeof(refresh->message), "%s", answer->message);
+        refresh->failed = true;
+        refresh->backoff_ns =
+            refresh->backoff_ns ? min_u64(refresh->backoff_ns * 2, BACKOFF_MAX_NS) : BACKOFF_MIN_NS;
+        refresh->retry_ns = agent->now_ns + refresh->backoff_ns;
+        if (answer->error == -ENOENT) /* that session is gone: which is the new one? */
+            agent_session_poll_soon(agent, agent->now_ns);
+    }
+    agent_soon(agent);
+}
+
+/* The uuid of the access in use; NULL: there is none to be told. */
+static const char *uuid_in_use(const struct agent *agent)
+{
+    uint32_t access;
+
+    if (agent->current == SELECTOR_NO_PATH)
+        return NULL;
+    access = agent->table.selector_paths[agent->current].access;
+    if (access == SELECTOR_NO_ACCESS || !agent->table.accesses[access].view.uuid[0] ||
+        agent->table.accesses[access].view.state == SESSION_DEAD)
+        return NULL;
+    return agent->table.accesses[access].view.uuid;
+}
+
+static void refresh_step(struct agent *agent)
+{
+    struct agent_refresh *refresh = &agent->refresh;
+    const char *uuid = uuid_in_use(agent);
+
+    if (!is_rest(agent) || agent->options->dry_run || agent->planned.stage == PLANNED_REFRESH || !uuid)
+        return;
+    if (strcmp(uuid, refresh->uuid) != 0) { /* another access, or the same one after a restart */
+        refresh->wanted = true;
+        if (refresh->under_way)
+            refresh->retry_ns = 0;
+        refresh->under_way = false;
+    }
+    if (!refresh->wanted || refresh->under_way || agent->now_ns < refresh->retry_ns)
+        return;
+    refresh->under_way = true;
+    agent_session_refresh(agent, agent->current, on_refresh);
+}
+
+/* --- heartbeats -------------------------------------------------------------------------------------------
+ */
+
+static bool has_heartbeat(const struct agent *agent)
+{
+    return is_rest(agent) && agent->config->session.heartbeat_path[0] && !agent->options->dry_run;
+}
+
+void agent_session_heartbeat_soon(struct agent *agent)
+{
+    agent->heartbeat_ns = 0;
+}
+
+static void on_heartbeat(void *context, const struct session_answer *answer)
+{
+    struct agent *agent = context;
+
+    if (answer->error < 0 && !agent->heartbeat_failed)
+        log_event(LOG_LEVEL_WARN, "heartbeat-failed", "error=%s", LOG_QUOTE(answer->message));
+    agent->heartbeat_failed = answer->error < 0;
+}
+
+static void send_heartbeat(struct agent *agent)
+{
+    const struct agent_path *path;
+    uint32_t access;
+    char when[LOG_TIME_SIZE];
+    CLEANUP(free) char *body = NULL;
+    cJSON *root;
+
+    agent->heartbeat_ns = agent->now_ns + agent->config->session.heartbeat_interval_ns;
+    if (agent->current == SELECTOR_NO_PATH)
+        return;
+    path = &agent->table.paths[agent->current];
+    access = agent->table.selector_paths[agent->current].access;
+    root = cJSON_CreateObject();
+    cJSON_AddStringToObject(root, "host", agent->config->host);
+    cJSON_AddStringToObject(root, "version", agent->options->version);
+    cJSON_AddStringToObject(root, "service", ADDRESS_TEXT(&agent->config->service));
+    cJSON_AddStringToObject(root, "next_hop", ADDRESS_TEXT(&path->address));
+    cJSON_AddStringToObject(root, "access", agent_path_access_name(agent, agent->current));
+    cJSON_AddBoolToObject(root, "local",
+                          access != SELECTOR_NO_ACCESS &&
+                              agent->table.selector_accesses[access].locality == LOCALITY_LOCAL);
+    cJSON_AddStringToObject(root, "since", log_time_text(agent->since_realtime_ns, when));
+    cJSON_AddStringToObject(root, "reason",
+                            agent->origin == ORIGIN_ADOPTED ? "adopted"
+                                                            : selector_reason_text(agent->switch_reason));
+    body = cJSON_PrintUnformatted(root);
+    cJSON_Delete(root);
+    if (body)
+        session_provider_heartbeat(agent->provider,
+                                   &(struct session_endpoint){.access = access, .address = path->address},
+                                   body, on_heartbeat, agent);
+}
+
+/* --- what is due ------------------------------------------------------------------------------------------
+ */
+
+void agent_session_step(struct agent *agent)
+{
+    if (has_provider(agent) && agent->now_ns >= agent->poll_ns)
+        poll_list(agent);
+    refresh_step(agent);
+    if (has_heartbeat(agent) && agent->now_ns >= agent->heartbeat_ns)
+        send_heartbeat(agent);
+}
+
+uint64_t agent_session_deadline_ns(const struct agent *agent)
+{
+    uint64_t deadline_ns = has_provider(agent) ? agent->poll_ns : NEVER_NS;
+
+    if (agent->refresh.wanted && !agent->refresh.under_way && uuid_in_use(agent) && is_rest(agent) &&
+        !agent->options->dry_run && agent->planned.stage != PLANNED_REFRESH)
+        deadline_ns = min_u64(deadline_ns, agent->refresh.retry_ns);
+    if (has_heartbeat(agent))
+        deadline_ns = min_u64(deadline_ns, agent->heartbeat_ns);
+    return deadline_ns;
+}

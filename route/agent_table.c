@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The agent's table of accesses and paths.
+ *
+ * It is built as a whole from the configuration (and, with bootstrap, from the sessions ever seen) and then
+ * installed in place of the old one; what is remembered of an address (health, the selector's memory) goes
+ * over to the new table, so that a reload disturbs nothing. The path in use is kept even when it is not
+ * configured any more: it becomes a foreign one.
+ */
+#include "route/agent_private.h"
+
+/* A full-size probe that was lost is tried again after this. */
+#define FULL_SIZE_AGAIN_NS (10 * NS_PER_S)
+
+uint32_t agent_table_find(const struct agent_table *table, const struct address *address)
+{
+    for (uint32_t i = 0; i < table->path_count; i++)
+        if (address_equal(&table->paths[i].address, address))
+            return i;
+    return SELECTOR_NO_PATH;
+}
+
+const char *agent_path_access_name(const struct agent *agent, uint32_t path)
+{
+    uint32_t access = agent->table.selector_paths[path].access;
+
+    return access == SELECTOR_NO_ACCESS ? "foreign" : agent->table.accesses[access].name;
+}
+
+/* --- building ---------------------------------------------------------------------------------------------
+ */
+
+static int grow(void *array, uint32_t count, size_t size_bytes)
+{
+    void **p = array, *bigger = realloc(*p, (count + 1) * size_bytes);
+
+    if (!bigger)
+        return -ENOMEM;
+    *p = bigger;
+    memset((char *)bigger + count * size_bytes, 0, size_bytes);
+    return 0;
+}
+
+static int add_path(struct agent *agent, struct agent_table *table, uint32_t access, enum selector_tier tier,
+                    const struct address *address)
+{
+    if (!address_is_set(address))
+        return 0;
+    if (grow(&table->paths, table->path_count, sizeof(*table->paths)) < 0 ||
+        grow(&table->selector_paths, table->path_count, sizeof(*table->selector_paths)) < 0)
+        return -ENOMEM;
+    table->paths[table->path_count] = (struct agent_path){.agent = agent, .address = *address};
+    table->selector_paths[table->path_count] = (struct selector_path){.access = access, .tier = tier};
+    table->path_count++;
+    return 0;
+}
+
+static int add_access(struct agent *agent, const struct config *config, struct agent_table *table,
+                      const struct agent_access *access)
+{
+    uint32_t index = table->access_count;
+    const struct address *key = address_is_set(&access->data)        ? &access->data
+                                : address_is_set(&access->secondary) ? &access->secondary
+                                                                     : &access->management;
+    int error;
+
+    if (grow(&table->accesses, index, sizeof(*table->accesses)) < 0 ||
+        grow(&table->selector_accesses, index, sizeof(*table->selector_accesses)) < 0)
+        return -ENOMEM;
+    table->accesses[index] = *access;
+    table->selector_accesses[index].weight = selector_weight(config->host, key);
+    table->access_count++;
+    error = add_path(agent, table, index, TIER_DATA, &access->data);
+    if (!error)
+        error = add_path(agent, table, index, TIER_SECONDARY, &access->secondary);
+    if (!error)
+        error = add_path(agent, table, index, TIER_MANAGEMENT, &access->management);
+    return error;
+}
+
+static uint16_t check_port_of(const struct config *config, const char *own)
+{
+    const char *text = own[0] ? own : config->session.service_check;
+    uint16_t port = 0;
+
+    if (!text[0] || strcmp(text, "none") == 0 || service_check_parse(text, &port) < 0)
+        return 0;
+    return port;
+}
+
+static bool is_in_table(const struct agent_table *table, const struct address *data,
+                        const struct address *secondary)
+{
+    return (address_is_set(data) && agent_table_find(table, data) != SELECTOR_NO_PATH) ||
+           (address_is_set(secondary) && agent_table_find(table, secondary) != SELECTOR_NO_PATH);
+}
+
+/* One access that only a session list knows. */
+static int add_session(struct agent *agent, const struct config *config, struct agent_table *table,
+                       const struct address *data, const struct address *secondary)
+{
+    struct agent_access access = {.data = *data, .secondary = *secondary};
+
+    if (is_in_table(table, data, secondary) || address_equal(data, &config->service))
+        return 0;
+    snprintf(access.name, sizeof(access.name), "%s", ADDRESS_TEXT(address_is_set(data) ? data : secondary));
+    access.check_port = check_port_of(config, "");
+    return add_access(agent, config, table, &access);
+}
+
+/* With bootstrap: the accesses of the list of before this start, and of every list since. */
+static int add_sessions(struct agent *agent, const struct config *config, struct agent_table *table)
+{
+    struct session_view view;
+    int error = 0;
+
+    for (size_t i = 0; !error && i < agent->remembered.count; i++)
+        error = add_session(agent, config, table, &agent->remembered.items[i].data,
+                            &agent->remembered.items[i].secondary);
+    for (size_t i = 0; !error && session_liveness_at(agent->liveness, i, agent->now_ns, &view); i++)
+        error = add_session(agent, config, table, &view.data, &view.secondary);
+    return error;
+}
+
+int agent_table_build(struct agent *agent, const struct config *config, struct agent_table *table)
+{
+    int error = 0;
+
+    *table = (struct agent_table){0};
+    for (size_t i = 0; !error && i < config->access_count; i++) {
+        const struct config_access *from = &config->accesses[i];
+        struct agent_access access = {
+            .local = from->local,
+            .data = from->data,
+            .secondary = from->secondary,
+            .management = from->management,
+            .check_port = check_port_of(config, from->service_check),
+        };
+
+        memcpy(access.name, from->name, sizeof(access.name));
+        memcpy(access.zone, from->zone, sizeof(access.zone));
+        error = add_access(agent, config, table, &access);
+    }
+    if (!error && config->bootstrap_count)
+        error = add_sessions(agent, config, table);
+    if (error)
+        agent_table_clear(agent, table);
+    return error;
+}
+
+bool agent_table_knows_new_sessions(struct agent *agent)
+{
+    struct session_view view;
+
+    if (!agent->config->bootstrap_count)
+        return false;
+    for (size_t i = 0; session_liveness_at(agent->liveness, i, agent->now_ns, &view); i++)
+        if (!is_in_table(&agent->table, &view.data, &view.secondary))
+            return true;
+    return false;
+}
+
+void agent_table_clear(struct agent *agent, struct agent_table *table)
+{
+    for (uint32_t i = 0; i < table->path_count; i++) {
+        service_check_free(table->paths[i].check);
+        if (table->paths[i].streamed && agent->stream)
+            probe_stream_remove(agent->stream, table->paths[i].stream_id);
+    }
+    free(table->accesses);
+    free(table->selector_accesses);
+    free(table->paths);
+    free(table->selector_paths);
+    *table = (struct agent_table){0};
+}
+
+static void inherit(struct agent_table *table, const struct agent_table *old)
+{
+    for (uint32_t i = 0; i < table->path_count; i++) {
+        uint32_t before = agent_table_find(old, &table->paths[i].address);
+
+        if (before == SELECTOR_NO_PATH)
+            continue;
+        table->paths[i].health = old->paths[before].health;
+        table->paths[i].noted = old->paths[before].noted;
+        table->paths[i].egress_error = old->paths[before].egress_error;
+        table->selector_paths[i].blocked_ns = old->selector_paths[before].blocked_ns;
+    }
+    for (uint32_t i = 0; i < table->access_count; i++) {
+        for (uint32_t j = 0; j < old->access_count; j++) {
+            const struct selector_access *was = &old->selector_accesses[j];
+
+            if (table->selector_accesses[i].weight != was->weight)
+                continue;
+            table->selector_accesses[i].was_healthy = was->was_healthy;
+            table->selector_accesses[i].failures = was->failures;
+            table->selector_accesses[i].healthy_since_ns = was->healthy_since_ns;
+        }
+    }
+}
+
+void agent_table_install(struct agent *agent, struct agent_table *table)
+{
+    struct agent_table old = agent->table;
+    struct address in_use = {0};
+    uint32_t ifindex = 0;
+
+    if (agent->current != SELECTOR_NO_PATH) {
+        in_use = old.paths[agent->current].address;
+        ifindex = old.paths[agent->current].ifindex;
+    }
+    inherit(table, &old);
+    agent->table = *table;
+    *table = (struct agent_table){0};
+    agent->planned = (struct agent_planned){0};
+    agent->decision = (struct selector_decision){
+        .to = SELECTOR_NO_PATH, .candidate = SELECTOR_NO_PATH, .want_full_size = SELECTOR_NO_PATH};
+    if (address_is_set(&in_use)) {
+        agent->current = agent_table_find(&agent->table, &in_use);
+        if (agent->current == SELECTOR_NO_PATH && agent_table_add_foreign(agent, &in_use, ifindex) == 0) {
+            uint32_t before = agent_table_find(&old, &in_use);
+
+            agent->table.paths[agent->current].health = old.paths[before].health;
+            log_event(LOG_LEVEL_WARN, "next-hop-not-configured", "next_hop=%s", ADDRESS_TEXT(&in_use));
+        }
+    }
+    agent_table_clear(agent, &old);
+    agent_table_egress(agent);
+}
+
+int agent_table_add_foreign(struct agent *agent, const struct address *next_hop, uint32_t ifindex)
+{
+    struct agent_table *table = &agent->table;
+    int error = add_path(agent, table, SELECTOR_NO_ACCESS, TIER_FOREIGN, next_hop);
+
+    if (error < 0)
+        return error;
+    table->paths[table->path_count - 1].ifindex = ifindex;
+    agent->current = table->path_count - 1;
+    return 0;
+}
+
+/* --- how the paths are entered ----------------------------------------------------------------------------
+ */
+
+static void watch_service(struct agent *agent, uint32_t index)
+{
+    struct agent_path *path = &agent->table.paths[index];
+    uint32_t access = agent->table.selector_paths[index].access;
+    struct service_check_settings settings = {.address = path->address,
+                                              .ifindex = path->ifindex,
+                                              .interval_ns = NS_PER_S,
+                                              .rise = agent->config->probe.rise};
+
+    path->check = service_check_free(path->check);
+    if (access == SELECTOR_NO_ACCESS || !agent->table.accesses[access].check_port || path->egress_error)
+        return;
+    settings.port = agent->table.accesses[access].check_port;
+    if (service_check_new(&path->check, agent->base, &settings, (void (*)(void *))agent_soon, agent) < 0)
+        log_event(LOG_LEVEL_ERROR, "service-check", "path=%s error=\"cannot start\"",
+                  ADDRESS_TEXT(&path->address));
+}
+
+static void watch_path(struct agent *agent, uint32_t index)
+{
+    struct agent_path *path = &agent->table.paths[index];
+    struct probe_stream_target target = {.address = path->address,
+                                         .ifindex = path->ifindex,
+                                         .interval_ns = agent->config->probe.select_timeout_ns};
+
+    path->full_size_asked = false; /* outstanding requests are forgotten */
+    if (path->egress_error) {
+        if (path->streamed)
+            probe_stream_remove(agent->stream, path->stream_id);
+        path->streamed = false;
+    } else if (path->streamed) {
+        probe_stream_set_ifindex(agent->stream, path->stream_id, path->ifindex);
+    } else {
+        path->streamed = probe_stream_add(agent->stream, &target, &path->stream_id) == 0;
+    }
+    watch_service(agent, index);
+}
+
+static void update_egress(struct agent *agent, uint32_t index)
+{
+    struct agent_path *path = &agent->table.paths[index];
+    bool configured = agent->table.selector_paths[index].access != SELECTOR_NO_ACCESS;
+    uint32_t ifindex = path->ifindex;
+    struct address source = {0};
+    char name[IF_NAMESIZE] = "?";
+    bool usable = false;
+    int error;
+
+    error = fib_egress(agent->fib, &path->address, &ifindex, &source);
+    if (error < 0 && configured)
+        ifindex = 0;
+    if (!configured && path->ifindex) { /* an adopted route says itself through which interface it goes */
+        ifindex = path->ifindex;
+        error = 0;
+    }
+    if (ifindex)
+        usable = fib_link_usable(agent->fib, ifindex, name, &path->mtu_bytes);
+    if (error != path->egress_error || ifindex != path->ifindex || (!path->streamed && !error)) {
+        if (error)
+            log_event(LOG_LEVEL_WARN, "path-not-on-link", "path=%s reason=%s", ADDRESS_TEXT(&path->address),
+                      error == -EADDRINUSE ? "own-address" : "no-connected-network");
+        path->egress_error = error;
+        path->ifindex = ifindex;
+        watch_path(agent, index);
+    }
+    path->source = source;
+    if (path->link_usable && !usable)
+        log_event(LOG_LEVEL_WARN, "link-down", "path=%s interface=%s", ADDRESS_TEXT(&path->address), name);
+    if (error || !usable)
+        health_link_lost(&path->health);
+    path->link_usable = usable;
+}
+
+void agent_table_egress(struct agent *agent)
+{
+    for (uint32_t i = 0; i < agent->table.path_count; i++)
+        update_egress(agent, i);
+}
+
+/* --- evidence for the selector ----------------------------------------------------------------------------
+ */
+
+static bool access_is_local(struct agent *agent, const struct agent_access *access)
+{
+    if (access->local != CONFIG_LOCAL_AUTO)
+        return access->local == CONFIG_LOCAL_TRUE;
+    return address_is_set(&access->view.host_data) &&
+           fib_address_is_local(agent->fib, &access->view.host_data);
+}
+
+static const char *access_zone(const struct agent_access *access)
+{
+    return access->zone[0] ? access->zone : access->view.zone[0] ? access->view.zone : SESSION_ZONE_DEFAULT;
+}
+
+static const char *host_zone(struct agent *agent)
+{
+    if (agent->config->zone[0])
+        return agent->config->zone;
+    for (uint32_t i = 0; i < agent->table.access_count; i++)
+        if (access_is_local(agent, &agent->table.accesses[i]))
+            return access_zone(&agent->table.accesses[i]);
+    return NULL;
+}
+
+static void access_evidence(struct agent *agent, uint32_t index, const char *zone)
+{
+    struct agent_access *access = &agent->table.accesses[index];
+    struct selector_access *s = &agent->table.selector_accesses[index];
+
+    s->session = access->view.state;
+    s->restarts = access->view.restarts;
+    s->stable_at_ns = access->view.stable_at_ns;
+    s->drained = agent_is_drained(agent, access->name);
+    if (access_is_local(agent, access))
+        s->locality = LOCALITY_LOCAL;
+    else /* a host that does not know its zone treats all alike */
+        s->locality =
+            !zone || strcmp(zone, access_zone(access)) == 0 ? LOCALITY_SAME_ZONE : LOCALITY_OTHER_ZONE;
+}
+
+void agent_table_evidence(struct agent *agent)
+{
+    struct agent_table *table = &agent->table;
+    const char *zone;
+
+    for (uint32_t i = 0; i < table->access_count; i++)
+        session_liveness_view(agent->liveness, &table->accesses[i].data, &table->accesses[i].secondary,
+                              agent->now_ns, &table->accesses[i].view);
+    zone = host_zone(agent);
+    for (uint32_t i = 0; i < table->access_count; i++)
+        access_evidence(agent, i, zone);
+    for (uint32_t i = 0; i < table->path_count; i++) {
+        struct agent_path *path = &table->paths[i];
+        struct selector_path *s = &table->selector_paths[i];
+        enum service_check_state check = path->check ? service_check_state(path->check) : SERVICE_CHECK_GOOD;
+
+        if (path->health.state != HEALTH_UP || (path->full_size == FULL_SIZE_LOST &&
+                                                agent->now_ns >= path->full_size_at_ns + FULL_SIZE_AGAIN_NS))
+            path->full_size = FULL_SIZE_UNTESTED;
+        s->pinned = agent_is_pinned(agent, i);
+        s->health = &path->health;
+        s->on_link = !path->egress_error && agent->now_ns >= path->refused_until_ns;
+        s->link_usable = path->link_usable;
+        s->service_bad = check == SERVICE_CHECK_BAD;
+        s->service_good = check == SERVICE_CHECK_GOOD;
+        s->full_size = path->full_size;
+    }
+}
+
+void agent_table_intervals(struct agent *agent)
+{
+    const struct config_probe *probe = &agent->config->probe;
+
+    for (uint32_t i = 0; i < agent->table.path_count; i++) {
+        bool often = i == agent->current || agent->decision.doubt;
+
+        if (agent->table.paths[i].streamed)
+            probe_stream_set_interval(agent->stream, agent->table.paths[i].stream_id,
+                                      often ? probe->select_timeout_ns : probe->candidate_interval_ns);
+    }
+}

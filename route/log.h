@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The log: logfmt lines on standard error, one event each.
+ *
+ *     time=2026-01-31T12:00:00.123Z level=info event=switch to=10.10.85.16 reason=path-down
+ */
+#pragma once
+
+#include "probe/base.h"
+
+enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
+
+/* Lines above this level are not written; LOG_LEVEL_INFO at first. */
+void log_set_level(enum log_level level);
+
+/*
+ * Writes one line. `event` is a word; `format` gives the other fields as "key=%s other=%u". A field that may
+ * hold blanks or quotes is written with %s of LOG_QUOTE(text).
+ */
+void log_event(enum log_level level, const char *event, const char *format, ...) PRINTF_LIKE(3, 4);
+
+#define LOG_QUOTED_SIZE 320
+/* text as a quoted logfmt value, shortened to fit; returns buffer. */
+const char *log_quote(const char *text, char buffer[static LOG_QUOTED_SIZE]);
+#define LOG_QUOTE(text) log_quote((text), (char[LOG_QUOTED_SIZE]){0})
+
+#define LOG_TIME_SIZE 32
+/* CLOCK_REALTIME nanoseconds as "2026-01-31T12:00:00.123Z" (RFC 3339); returns buffer. */
+const char *log_time_text(uint64_t realtime_ns, char buffer[static LOG_TIME_SIZE]);

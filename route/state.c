@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "route/state.h"
+
+#include <cjson/cJSON.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#define FILE_MAX_BYTES (4 << 20)
+#define SCHEMA         "reroute.state/1"
+
+static char *path_of(const char *directory, const char *name)
+{
+    char *path = NULL;
+
+    return asprintf(&path, "%s/%s", directory, name) < 0 ? NULL : path;
+}
+
+static int make_directory(const char *directory)
+{
+    CLEANUP(free) char *path = strdup(directory);
+
+    if (!path)
+        return -ENOMEM;
+    for (char *p = path + 1; *p; p++) {
+        if (*p != '/')
+            continue;
+        *p = '\0';
+        if (mkdir(path, 0755) < 0 && errno != EEXIST)
+            return -errno;
+        *p = '/';
+    }
+    return mkdir(path, 0755) < 0 && errno != EEXIST ? -errno : 0;
+}
+
+int state_lock(const char *directory, pid_t *holder)
+{
+    CLEANUP(free) char *path = path_of(directory, "lock");
+    char text[16] = "";
+    int fd, error = make_directory(directory);
+
+    *holder = 0;
+    if (error < 0)
+        return error;
+    fd = path ? open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644) : -1;
+    if (fd < 0)
+        return path ? -errno : -ENOMEM;
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        error = -errno;
+        if (read(fd, text, sizeof(text) - 1) > 0)
+            *holder = (pid_t)strtol(text, NULL, 10);
+        close(fd);
+        return error;
+    }
+    snprintf(text, sizeof(text), "%d\n", (int)getpid());
+    if (ftruncate(fd, 0) < 0 || pwrite(fd, text, strlen(text), 0) < 0) {
+        error = -errno;
+        close(fd);
+        return error;
+    }
+    return fd;
+}
+
+static char *read_file(const char *directory, const char *name, size_t *size_bytes)
+{
+    CLEANUP(free) char *path = path_of(directory, name);
+    CLEANUP(free) char *text = NULL;
+    __attribute__((cleanup(close_fd_cleanup))) int fd = -1;
+    struct stat st;
+    size_t done = 0;
+
+    fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+    if (fd < 0 || fstat(fd, &st) < 0 || st.st_size > FILE_MAX_BYTES)
+        return NULL;
+    text = malloc((size_t)st.st_size + 1);
+    while (text && done < (size_t)st.st_size) {
+        ssize_t n = read(fd, text + done, (size_t)st.st_size - done);
+
+        if (n <= 0)
+            return NULL;
+        done += (size_t)n;
+    }
+    if (text)
+        text[done] = '\0';
+    *size_bytes = done;
+    return TAKE(text);
+}
+
+static int write_file(const char *directory, const char *name, const char *text)
+{
+    CLEANUP(free) char *path = path_of(directory, name);
+    CLEANUP(free) char *beside = NULL;
+    int error = make_directory(directory);
+    FILE *file;
+
+    if (error < 0)
+        return error;
+    if (!path || asprintf(&beside, "%s.new", path) < 0)
+        return -ENOMEM;
+    file = fopen(beside, "we");
+    if (!file)
+        return -errno;
+    if (fputs(text, file) < 0 || fflush(file) != 0)
+        error = -errno;
+    if (fclose(file) != 0 && !error)
+        error = -errno;
+    if (!error && rename(beside, path) < 0)
+        error = -errno;
+    if (error)
+        unlink(beside);
+    return error;
+}
+
+static const char *boot_id(char buffer[static 64])
+{
+    FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
+
+    buffer[0] = '\0';
+    if (file && fgets(buffer, 64, file))
+        buffer[strcspn(buffer, "\n")] = '\0';
+    if (file)
+        fclose(file);
+    return buffer;
+}
+
+void state_clear(struct state *state)
+{
+    free(state->paths);
+    free(state->drained);
+    *state = (struct state){0};
+}
+
+static void copy_text(char *to, size_t size_bytes, const cJSON *from)
+{
+    if (cJSON_IsString(from))
+        snprintf(to, size_bytes, "%s", from->valuestring);
+}
+
+/* Times are text: a double does not hold all nanoseconds. */
+static uint64_t number_of(const cJSON *item)
+{
+    return cJSON_IsString(item) ? strtoull(item->valuestring, NULL, 10) : 0;
+}
+
+static void load_paths(struct state *state, const cJSON *root, uint64_t max_age_ns)
+{
+    const cJSON *paths = cJSON_GetObjectItemCaseSensitive(root, "paths"), *item;
+    const cJSON *boot = cJSON_GetObjectItemCaseSensitive(root, "boot_id");
+    uint64_t saved_ns = number_of(cJSON_GetObjectItemCaseSensitive(root, "saved_ns"));
+    uint64_t now_ns = clock_now_ns(CLOCK_BOOTTIME);
+    char id[64];
+
+    if (!cJSON_IsString(boot) || strcmp(boot->valuestring, boot_id(id)) != 0 || saved_ns > now_ns ||
+        now_ns - saved_ns > max_age_ns || cJSON_GetArraySize(paths) == 0)
+        return;
+    state->paths = calloc((size_t)cJSON_GetArraySize(paths), sizeof(*state->paths));
+    cJSON_ArrayForEach(item, paths)
+    {
+        const cJSON *address = cJSON_GetObjectItemCaseSensitive(item, "address");
+        struct state_path *p = state->paths ? &state->paths[state->path_count] : NULL;
+
+        if (!p || !cJSON_IsString(address) || address_parse(&p->address, address->valuestring) < 0)
+            continue;
+        p->up_since_ns = number_of(cJSON_GetObjectItemCaseSensitive(item, "up_since_ns"));
+        if (p->up_since_ns && p->up_since_ns <= now_ns)
+            state->path_count++;
+    }
+}
+
+void state_load(struct state *state, const char *directory, uint64_t max_age_ns)
+{
+    size_t size_bytes = 0;
+    CLEANUP(free) char *text = read_file(directory, "state.json", &size_bytes);
+    const cJSON *pin, *drained, *item, *schema;
+    cJSON *root = text ? cJSON_ParseWithLength(text, size_bytes) : NULL;
+
+    *state = (struct state){0};
+    schema = cJSON_GetObjectItemCaseSensitive(root, "schema");
+    if (cJSON_IsString(schema) && strcmp(schema->valuestring, SCHEMA) == 0) {
+        pin = cJSON_GetObjectItemCaseSensitive(root, "pin");
+        copy_text(state->pin, sizeof(state->pin), cJSON_GetObjectItemCaseSensitive(pin, "target"));
+        state->pin_hard = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(pin, "hard"));
+        drained = cJSON_GetObjectItemCaseSensitive(root, "drained");
+        state->drained = calloc((size_t)cJSON_GetArraySize(drained) + 1, sizeof(*state->drained));
+        cJSON_ArrayForEach(item, drained)
+        {
+            if (state->drained && cJSON_IsString(item))
+                copy_text(state->drained[state->drained_count++], CONFIG_NAME_SIZE, item);
+        }
+        load_paths(state, root, max_age_ns);
+    }
+    cJSON_Delete(root);
+}
+
+static void add_number(cJSON *object, const char *name, uint64_t value)
+{
+    char text[24];
+
+    snprintf(text, sizeof(text), "%" PRIu64, value);
+    cJSON_AddStringToObject(object, name, text);
+}
+
+int state_save(const struct state *state, const char *directory)
+{
+    cJSON *root = cJSON_CreateObject(), *list, *item;
+    char id[64];
+    int error;
+
+    cJSON_AddStringToObject(root, "schema", SCHEMA);
+    cJSON_AddStringToObject(root, "boot_id", boot_id(id));
+    add_number(root, "saved_ns", clock_now_ns(CLOCK_BOOTTIME));
+    list = cJSON_AddArrayToObject(root, "paths");
+    for (size_t i = 0; i < state->path_count; i++) {
+        item = cJSON_CreateObject();
+        cJSON_AddStringToObject(item, "address", ADDRESS_TEXT(&state->paths[i].address));
+        add_number(item, "up_since_ns", state->paths[i].up_since_ns);
+        cJSON_AddItemToArray(list, item);
+    }
+    if (state->pin[0]) {
+        item = cJSON_AddObjectToObject(root, "pin");
+        cJSON_AddStringToObject(item, "target", state->pin);
+        cJSON_AddBoolToObject(item, "hard", state->pin_hard);
+    }
+    list = cJSON_AddArrayToObject(root, "drained");
+    for (size_t i = 0; i < state->drained_count; i++)
+        cJSON_AddItemToArray(list, cJSON_CreateString(state->drained[i]));
+
+    {
+        CLEANUP(free) char *text = cJSON_Print(root);
+
+        error = text ? write_file(directory, "state.json", text) : -ENOMEM;
+    }
+    cJSON_Delete(root);
+    return error;
+}
+
+char *state_load_list(const char *directory, size_t *size_bytes)
+{
+    return read_file(directory, "sessions.json", size_bytes);
+}
+
+int state_save_list(const char *directory, const char *text)
+{
+    return write_file(directory, "sessions.json", text);
+}

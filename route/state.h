@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The state directory: the lock that keeps a second agent out, what a restart should still know, and the last
+ * list.
+ *
+ * Files are written beside and renamed, so that a crash leaves the old or the new one. What cannot be read is
+ * as if it were not there: the state is a convenience, never a condition for starting.
+ */
+#pragma once
+
+#include "route/config.h"
+
+struct state_path {
+    struct address address;
+    uint64_t up_since_ns; /* CLOCK_BOOTTIME */
+};
+
+/* Owned by whoever filled it: state_clear(). */
+struct state {
+    struct state_path *paths; /* valid only when they were saved in this boot, and not long ago */
+    size_t path_count;
+    char pin[CONFIG_NAME_SIZE]; /* access name or address; empty: none */
+    bool pin_hard;
+    char (*drained)[CONFIG_NAME_SIZE];
+    size_t drained_count;
+};
+
+void state_clear(struct state *state);
+
+/*
+ * Takes the lock of this directory (made if missing). Returns a descriptor to be held, or a negative errno:
+ * -EWOULDBLOCK when another process has it (*holder: its pid, 0 if not known).
+ */
+int state_lock(const char *directory, pid_t *holder);
+
+/* Reads the state; paths are left out when they are older than max_age_ns or of another boot. */
+void state_load(struct state *state, const char *directory, uint64_t max_age_ns);
+int state_save(const struct state *state, const char *directory);
+
+/* The last list's text (malloc'ed; NULL: none), and replacing it. */
+char *state_load_list(const char *directory, size_t *size_bytes);
+int state_save_list(const char *directory, const char *text);

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * `reroute status`: the agent's status document, as it is or as a table for people.
+ */
+#include <getopt.h>
+
+#include "tools/command.h"
+#include "tools/control_client.h"
+
+static void usage(FILE *out)
+{
+    fprintf(out, "Usage: reroute status [OPTION...]\n"
+                 "What the running agent does and why.\n\n"
+                 "  --json         the document, schema reroute.status/1\n"
+                 "  --watch        again every second, until interrupted\n"
+                 "  --config FILE  configuration that names the agent's socket (default: " CONFIG_PATH_DEFAULT
+                 ")\n"
+                 "  --socket PATH  the agent's control socket\n"
+                 "  --help         this text\n\n"
+                 "Exit code: 0, 3 bad arguments, 4 no agent answers.\n");
+}
+
+static const cJSON *get(const cJSON *object, const char *name)
+{
+    return cJSON_GetObjectItemCaseSensitive(object, name);
+}
+
+static const char *text(const cJSON *object, const char *name)
+{
+    const cJSON *item = get(object, name);
+
+    return cJSON_IsString(item) ? item->valuestring : "-";
+}
+
+static bool is_true(const cJSON *object, const char *name)
+{
+    return cJSON_IsTrue(get(object, name));
+}
+
+/* A number, or "-". */
+static const char *number(const cJSON *object, const char *name, const char *format, char buffer[static 32])
+{
+    const cJSON *item = get(object, name);
+
+    if (!cJSON_IsNumber(item))
+        return "-";
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+    snprintf(buffer, 32, format, item->valuedouble);
+#pragma GCC diagnostic pop
+    return buffer;
+}
+
+static void print_failback(const cJSON *failback)
+{
+    char in[32], hold[32];
+
+    if (cJSON_IsObject(failback))
+        printf("failback  to %s (%s) in %s s, hold %s s, waits for: %s\n", text(failback, "to"),
+               text(failback, "access"), number(failback, "in_s", "%.0f", in),
+               number(failback, "hold_s", "%.0f", hold), text(failback, "waits_for"));
+}
+
+static void print_paths(const cJSON *paths)
+{
+    const cJSON *path;
+    char rtt[32], loss[32];
+
+    printf("\n  %-16s %-11s %-18s %-8s %9s %7s  %s\n", "ACCESS", "TIER", "ADDRESS", "STATE", "RTT ms",
+           "LOSS %", "WHY NOT");
+    cJSON_ArrayForEach(path, paths)
+    {
+        printf("%s %-16s %-11s %-18s %-8s %9s %7s  %s\n", is_true(path, "current") ? ">" : " ",
+               text(path, "access"), text(path, "tier"), text(path, "address"), text(path, "state"),
+               number(path, "rtt_ms", "%.3f", rtt), number(path, "loss_percent", "%.2f", loss),
+               text(path, "why"));
+    }
+}
+
+static void print_sessions(const cJSON *sessions)
+{
+    const cJSON *access;
+    char age[32], alive[32], restarts[32];
+
+    printf("\nsessions  provider %s, last list %s s ago", text(sessions, "provider"),
+           number(sessions, "list_age_s", "%.1f", age));
+    if (cJSON_IsString(get(sessions, "error")))
+        printf(", failing: %s", text(sessions, "error"));
+    printf("\n  %-16s %-11s %-8s %9s %9s  %s\n", "ACCESS", "WHERE", "SESSION", "ALIVE s", "RESTARTS", "UUID");
+    cJSON_ArrayForEach(access, get(sessions, "accesses"))
+    {
+        printf("  %-16s %-11s %-8s %9s %9s  %s%s\n", text(access, "access"), text(access, "locality"),
+               text(access, "state"), number(access, "alive_s", "%.0f", alive),
+               number(access, "restarts", "%.0f", restarts), text(access, "uuid"),
+               is_true(access, "drained") ? "  (drained)" : "");
+    }
+}
+
+static void print_status(const cJSON *status)
+{
+    printf("service   %s via %s (%s, %s%s) since %s, reason %s\n", text(status, "service"),
+           text(status, "next_hop"), text(status, "access"), text(status, "tier"),
+           is_true(status, "local") ? ", local" : "", text(status, "since"), text(status, "reason"));
+    printf("mode      %s", text(status, "mode"));
+    if (cJSON_IsString(get(status, "pin")))
+        printf(" to %s", text(status, "pin"));
+    printf("\ndecision  %s: %s\n", text(status, "decision"), text(status, "explanation"));
+    print_failback(get(status, "failback"));
+    if (cJSON_IsString(get(status, "shadowed_by")))
+        printf("WARNING   a foreign route hides ours: %s\n", text(status, "shadowed_by"));
+    if (cJSON_IsString(get(get(status, "refresh"), "error")))
+        printf("WARNING   the cluster has not been told where this host enters: %s\n",
+               text(get(status, "refresh"), "error"));
+    print_paths(get(status, "paths"));
+    print_sessions(get(status, "sessions"));
+}
+
+static int show_once(const char *socket_path, bool json)
+{
+    char message[512] = "out of memory";
+    CLEANUP(free) char *document = NULL;
+    cJSON *status = NULL;
+
+    if (control_client_ask(socket_path, "/v1/status", NULL, &status, &document, message, sizeof(message)) <
+        0) {
+        fprintf(stderr, "reroute status: %s\n", message);
+        return EXIT_SYSTEM;
+    }
+    if (json)
+        puts(document);
+    else
+        print_status(status);
+    cJSON_Delete(status);
+    if (fflush(stdout) != 0) {
+        fprintf(stderr, "reroute status: cannot write: %s\n", strerror(errno));
+        return EXIT_SYSTEM;
+    }
+    return 0;
+}
+
+int command_status(int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"json", no_argument, NULL, 'j'},         {"watch", no_argument, NULL, 'w'},
+        {"config", required_argument, NULL, 'c'}, {"socket", required_argument, NULL, 's'},
+        {"help", no_argument, NULL, 'h'},         {0},
+    };
+    const char *config_path = NULL, *socket_option = NULL;
+    char socket_path[CONFIG_TEXT_SIZE], message[512];
+    bool json = false, watch = false;
+    int option, code;
+
+    while ((option = getopt_long(argc, argv, "c:", options, NULL)) != -1) {
+        switch (option) {
+        case 'j':
+            json = true;
+            break;
+        case 'w':
+            watch = true;
+            break;
+        case 'c':
+            config_path = optarg;
+            break;
+        case 's':
+            socket_option = optarg;
+            break;
+        case 'h':
+            usage(stdout);
+            return 0;
+        default:
+            fprintf(stderr, "Try 'reroute status --help'.\n");
+            return EXIT_USAGE;
+        }
+    }
+    if (optind != argc) {
+        fprintf(stderr, "reroute status: '%s': expected no operand\nTry 'reroute status --help'.\n",
+                argv[optind]);
+        return EXIT_USAGE;
+    }
+    if (control_client_socket(socket_option, config_path, socket_path, message, sizeof(message)) < 0) {
+        fprintf(stderr, "reroute status: %s\n", message);
+        return EXIT_USAGE;
+    }
+    for (;;) {
+        if (watch && !json && isatty(STDOUT_FILENO))
+            fputs("\033[H\033[2J", stdout); /* ECMA-48: cursor home, erase the page */
+        code = show_once(socket_path, json);
+        if (!watch || code == EXIT_SYSTEM)
+            return code;
+        nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
+    }
+}
