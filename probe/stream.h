@@ -10,9 +10,15 @@
  * one is foreign. The stream is driven from the owner's event loop: it is due when its descriptor is readable
  * or its deadline has come.
  *
- * Stall guard: when this process itself was not running (SIGSTOP, a starved CPU, a paused virtual machine),
- * queued replies are read before anything is judged, and the deadlines of outstanding requests move by the
- * length of the stall, by two windows at most per verdict. Evidence is never thrown away.
+ * Stall guard: a stall is a dispatch that comes more than a quarter of select-timeout after the deadline that
+ * was asked for: this process was not running (SIGSTOP, a starved CPU, a paused virtual machine). Queued
+ * replies are read before anything is judged, and count by when they arrived; the deadlines of requests that
+ * are outstanding then move by the length of the stall, by two windows at most in all until the target's next
+ * reply. Evidence is never thrown away.
+ *
+ * An ICMP error that quotes our token ends its request at once; one whose quote is too short for that could
+ * be anybody's, so it is only the reason, given when the request's time is over. A send for which this host
+ * has no room (ENOBUFS, EAGAIN, ENOMEM) is tried again until it succeeds, and is no evidence.
  */
 #pragma once
 
@@ -39,11 +45,15 @@ struct probe_observation {
 
 /*
  * Opens the sockets; settings are copied. Each request's fate is exactly one of REPLY, TIMEOUT, UNREACHABLE,
- * FRAG_NEEDED, SEND_FAILED; LATE may follow TIMEOUT, DUPLICATE may follow REPLY or LATE. Errors as for
- * probe_sweep_new().
+ * FRAG_NEEDED, SEND_FAILED; LATE may follow TIMEOUT (or UNREACHABLE), DUPLICATE may follow REPLY or LATE.
+ * Errors as for probe_sweep_new().
  */
 int probe_stream_new(struct probe_stream **out, const struct probe_settings *settings, char *message,
                      size_t size_bytes);
+/* The same over a transport that is there already, which the stream takes over (also on failure). */
+struct transport;
+int probe_stream_new_over(struct probe_stream **out, const struct probe_settings *settings,
+                          struct transport *transport);
 struct probe_stream *probe_stream_free(struct probe_stream *stream);
 DEFINE_CLEANUP(struct probe_stream *, probe_stream_free)
 
@@ -62,10 +72,11 @@ void probe_stream_set_ifindex(struct probe_stream *stream, uint32_t id, uint32_t
  */
 int probe_stream_request(struct probe_stream *stream, uint32_t id, uint32_t payload_bytes);
 
-/* The clock all times of this stream are on: CLOCK_MONOTONIC, or the virtual one of the simulated transport.
+/* The clock that all times of this stream are on: CLOCK_MONOTONIC, or the virtual one of the simulated
+ * transport.
  */
 uint64_t probe_stream_now_ns(const struct probe_stream *stream);
-int probe_stream_fd(const struct probe_stream *stream); /* readable: dispatch */
+int probe_stream_fd(const struct probe_stream *stream); /* readable: dispatch; the same for its whole life */
 uint64_t
 probe_stream_deadline_ns(const struct probe_stream *stream); /* dispatch at this time at the latest */
 /* One bounded round: receive all that is queued, then judge, then send what is due. 0 or a negative errno. */

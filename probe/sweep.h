@@ -3,17 +3,31 @@
  * One-shot reachability of many targets.
  *
  * For each target request k goes out k x select-timeout after the first as long as no reply came; the target
- * is reachable at the first valid reply to any of its requests, unreachable when the window (select-timeout x
- * select-count, or ping-timeout when that is set) is over. Results come as they are known, in that order: who
- * waits for a dead target does not hold up a live one.
+ * is reachable at the first valid reply to any of its requests, unreachable when the window is over:
+ * select-timeout x select-count, or ping-timeout when that is set and shorter. Results come as they are
+ * known, in that order: who waits for a dead target does not hold up a live one.
+ *
+ * What counts is when a reply arrived (the kernel's time stamp), not when it was read: everything that is
+ * queued is read before a target is judged, so a process that was not running for a while loses nothing.
+ *
+ * An ICMP error or a refused send does not end a target's waiting while there is hope: as with fping, the
+ * remaining requests are sent, and a reply to any of them makes it reachable. Only when the last request that
+ * may be sent has failed as well, like every one before it, is the target unreachable at once: nobody is left
+ * who could answer. (An error counts for that only if it quotes our token, so that it cannot be made up.) The
+ * reason that is reported is the last error, or the timeout when there was none.
+ *
+ * A send for which this host has no room (ENOBUFS, EAGAIN, ENOMEM) is tried again; the target's time begins
+ * when the first request has left. If nothing at all can be sent for a whole window, and for ten seconds at
+ * least, the target that waits longest gets PROBE_SEND_FAILED with that errno, so that every sweep ends.
  *
  * A sweep belongs to one thread. It allocates when targets are added, never per probe.
  *
  *     probe_sweep_new(&sweep, &settings, message, sizeof(message));
- *     probe_sweep_add(sweep, &address, &index);                   // at any time, also between the steps
+ *     probe_sweep_add(sweep, &address, &index);     // at any time, also between the steps
  *     while (!probe_sweep_done(sweep)) {
- *         probe_sweep_step(sweep, NEVER_NS);                      // waits for the next thing to happen, does
- * it while (probe_sweep_next(sweep, &result)) ...            // pull what is known by now
+ *         probe_sweep_step(sweep, NEVER_NS);        // waits for the next thing to happen, does it
+ *         while (probe_sweep_next(sweep, &result))  // pull what is known by now
+ *             ...
  *     }
  *     probe_sweep_free(sweep);
  */
@@ -38,6 +52,10 @@ struct probe_result {
  */
 int probe_sweep_new(struct probe_sweep **out, const struct probe_settings *settings, char *message,
                     size_t size_bytes);
+/* The same over a transport that is there already, which the sweep takes over (also on failure). */
+struct transport;
+int probe_sweep_new_over(struct probe_sweep **out, const struct probe_settings *settings,
+                         struct transport *transport);
 struct probe_sweep *probe_sweep_free(struct probe_sweep *sweep);
 DEFINE_CLEANUP(struct probe_sweep *, probe_sweep_free)
 
@@ -56,7 +74,7 @@ bool probe_sweep_done(const struct probe_sweep *sweep);
 /*
  * One bounded round: waits (until the next deadline of its own, at the latest until `until_ns`, or until
  * wakeup_fd becomes readable), receives, judges, sends. Returns 0 or a negative errno that makes going on
- * useless.
+ * useless. Returns at once when there is nothing to wait for.
  */
 int probe_sweep_step(struct probe_sweep *sweep, uint64_t until_ns);
 

@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The core that sweep and stream share.
+ *
+ * Identity. Each request carries its own state and a token (icmp.h) under a key of this engine's, drawn at
+ * the start. What comes back is a reply of ours only if ident, token and pattern are right and it comes from
+ * the address that was asked, through the interface that was asked. The round trip is arrival (the kernel's
+ * time stamp) minus the time that travelled along: nothing is kept for it.
+ *
+ * An ICMP error is about us if the request it quotes is ours. Where the quote is too short to hold the token,
+ * ident, sequence and destination must do, and the event is marked: such an error may be a reason, but not a
+ * verdict.
+ *
+ * Receiving comes before judging: engine_receive() reads everything that arrived before a moment; only then
+ * are deadlines up to that moment judged. A process that was not running for a while finds its replies
+ * waiting, and they count by when they arrived.
+ *
+ * The bound on requests under way keeps our own receive buffer from overflowing, which would look like loss:
+ * as many replies as there is room for may be waiting unread, however long we do not run.
+ *
+ * One engine belongs to one thread. It knows nothing of targets: the owner does.
+ */
+#include "probe/engine.h"
+
+#include <sys/random.h>
+
+#define FLOW_HORIZON_MIN_NS (20 * NS_PER_MS)
+
+int engine_init(struct engine *engine, struct transport *transport, const struct probe_settings *settings,
+                const struct engine_owner *owner_operations, void *owner)
+{
+    *engine = (struct engine){
+        .transport = transport,
+        .operations = transport->operations,
+        .owner_operations = owner_operations,
+        .owner = owner,
+        .settings = *settings,
+        .flow.slot_ns = FLOW_HORIZON_MIN_NS / ENGINE_FLOW_SLOTS,
+    };
+    if (getrandom(engine->key, sizeof(engine->key), 0) != sizeof(engine->key))
+        return -EIO;
+    return engine_reserve(engine, settings->payload_bytes, 64);
+}
+
+void engine_destroy(struct engine *engine)
+{
+    engine->transport = transport_close(engine->transport);
+    free(engine->buffers);
+    engine->buffers = NULL;
+}
+
+int engine_open_family(struct engine *engine, int family)
+{
+    int i = family == AF_INET6;
+    int r;
+
+    if (family != AF_INET && family != AF_INET6)
+        return -EAFNOSUPPORT;
+    if (engine->is_open[i])
+        return 0;
+    r = engine->operations->open_family(engine->transport, family, &engine->ident[i], (char[1]){0}, 1);
+    if (r < 0)
+        return -EAFNOSUPPORT;
+    engine->is_open[i] = true;
+    return 0;
+}
+
+int engine_reserve(struct engine *engine, uint32_t payload_bytes, uint32_t replies)
+{
+    int room;
+
+    if (payload_bytes > engine->payload_bytes) {
+        size_t size_bytes = ICMP_HEADER_BYTES + payload_bytes;
+        uint8_t *buffers = realloc(engine->buffers, ENGINE_BATCH * size_bytes);
+
+        if (!buffers)
+            return -ENOMEM;
+        for (size_t i = 0; i < ENGINE_BATCH; i++)
+            icmp_pattern_fill(buffers + i * size_bytes, size_bytes);
+        engine->buffers = buffers;
+        engine->payload_bytes = payload_bytes;
+    }
+    room = engine->operations->reserve(engine->transport, engine->payload_bytes, replies);
+    if (room < 0)
+        return room;
+    engine->flow.limit = (uint32_t)room;
+    return 0;
+}
+
+/* Moves the slots on to now; what left too long ago is not expected back any more. */
+static void flow_advance(struct engine_flow *flow, uint64_t now_ns)
+{
+    uint64_t slot = now_ns / flow->slot_ns;
+
+    for (int i = 0; flow->slot < slot && i < ENGINE_FLOW_SLOTS; i++) {
+        uint32_t *oldest = &flow->sent[++flow->slot % ENGINE_FLOW_SLOTS];
+
+        flow->under_way -= *oldest;
+        *oldest = 0;
+    }
+    flow->slot = slot;
+}
+
+/* The horizon grows with the round trips; everything under way counts as sent just now. */
+static void flow_stretch(struct engine_flow *flow, uint64_t horizon_ns)
+{
+    uint64_t now_ns = flow->slot * flow->slot_ns;
+
+    flow->slot_ns = horizon_ns / ENGINE_FLOW_SLOTS;
+    flow->slot = now_ns / flow->slot_ns;
+    memset(flow->sent, 0, sizeof(flow->sent));
+    flow->sent[flow->slot % ENGINE_FLOW_SLOTS] = flow->under_way;
+}
+
+uint32_t engine_room(struct engine *engine, uint64_t now_ns)
+{
+    struct engine_flow *flow = &engine->flow;
+
+    flow_advance(flow, now_ns);
+    return (uint32_t)sub_sat_u64(flow->limit, flow->under_way);
+}
+
+uint64_t engine_room_at_ns(const struct engine *engine)
+{
+    return (engine->flow.slot + 1) * engine->flow.slot_ns;
+}
+
+void engine_answered(struct engine *engine, uint64_t sent_ns, uint64_t rtt_ns)
+{
+    struct engine_flow *flow = &engine->flow;
+    uint64_t horizon_ns = min_u64(4 * rtt_ns, engine->settings.select_timeout_ns);
+    uint64_t slot = sent_ns / flow->slot_ns;
+    uint32_t *sent = &flow->sent[slot % ENGINE_FLOW_SLOTS];
+
+    if (slot <= flow->slot && slot + ENGINE_FLOW_SLOTS > flow->slot && *sent > 0) {
+        (*sent)--;
+        flow->under_way--;
+    }
+    if (horizon_ns > 2 * flow->slot_ns * ENGINE_FLOW_SLOTS)
+        flow_stretch(flow, horizon_ns);
+}
+
+static void build(struct engine *engine, const struct engine_request *request, uint64_t sent_ns,
+                  uint8_t *buffer, struct packet_out *packet)
+{
+    struct icmp_echo echo = {
+        .sent_ns = sent_ns,
+        .index = request->index,
+        .attempt = request->attempt,
+        .ident = engine->ident[request->to.family == AF_INET6],
+        .sequence = request->sequence,
+    };
+    size_t size_bytes = ICMP_HEADER_BYTES + request->payload_bytes;
+
+    icmp_request_build(buffer, size_bytes, request->to.family, &echo,
+                       icmp_token(&echo, &request->to, engine->key));
+    *packet = (struct packet_out){
+        .to = request->to,
+        .ifindex = request->ifindex,
+        .dont_fragment = request->dont_fragment,
+        .bytes = buffer,
+        .size_bytes = (uint32_t)size_bytes,
+    };
+}
+
+unsigned engine_send(struct engine *engine, struct engine_request *requests, unsigned count,
+                     uint64_t *sent_ns, int *want)
+{
+    struct packet_out packets[ENGINE_BATCH];
+    size_t stride_bytes = ICMP_HEADER_BYTES + engine->payload_bytes;
+    unsigned done;
+
+    *sent_ns = engine_now_ns(engine);
+    flow_advance(&engine->flow, *sent_ns);
+    for (unsigned i = 0; i < count; i++)
+        build(engine, &requests[i], *sent_ns, engine->buffers + i * stride_bytes, &packets[i]);
+
+    done = engine->operations->send(engine->transport, packets, count);
+    for (unsigned i = 0; i < done; i++) {
+        requests[i].error = packets[i].error;
+        requests[i].mtu_bytes = packets[i].mtu_bytes;
+        if (packets[i].error) {
+            engine->counters.send_failures++;
+            continue;
+        }
+        engine->counters.sent++;
+        engine->flow.sent[engine->flow.slot % ENGINE_FLOW_SLOTS]++;
+        engine->flow.under_way++;
+    }
+    *want = done < count ? packets[done].error : 0;
+    if (done < count)
+        engine->counters.send_retries++;
+    return done;
+}
+
+enum probe_outcome engine_send_outcome(const struct engine_request *request, struct probe_error *error)
+{
+    *error = (struct probe_error){.error = request->error, .mtu_bytes = request->mtu_bytes};
+    return request->error == EMSGSIZE ? PROBE_FRAG_NEEDED : PROBE_SEND_FAILED;
+}
+
+/* A target without a scope is reached through an interface that was named otherwise. */
+static bool same_address(const struct address *got, const struct address *expected)
+{
+    struct address a = *got;
+
+    if (expected->scope == 0)
+        a.scope = 0;
+    return address_equal(&a, expected);
+}
+
+/* True when the request that `message` carries or quotes is one of ours. */
+static bool is_sealed(const struct engine *engine, const struct icmp_message *message,
+                      const struct address *destination)
+{
+    return icmp_token(&message->echo, destination, engine->key) == message->token;
+}
+
+static void take_reply(struct engine *engine, const struct packet_in *packet, struct icmp_message *message,
+                       struct engine_event *event)
+{
+    struct engine_expected expected;
+
+    if (!message->has_state) {
+        engine->counters.corrupt++;
+        return;
+    }
+    if (!engine->owner_operations->lookup(engine->owner, message->echo.index, message->echo.attempt,
+                                          &expected)) {
+        engine->counters.foreign++;
+        return;
+    }
+    if (!is_sealed(engine, message, &expected.address) || message->payload_bytes != expected.payload_bytes ||
+        !icmp_pattern_is_intact(message)) {
+        engine->counters.corrupt++;
+        return;
+    }
+    if (!same_address(&packet->from, &expected.address) ||
+        (expected.ifindex && packet->ifindex != expected.ifindex)) {
+        engine->counters.foreign++;
+        return;
+    }
+    event->reply = event->sealed = true;
+    event->index = message->echo.index;
+    event->attempt = message->echo.attempt;
+    event->sent_ns = message->echo.sent_ns;
+    /* The wall clock was set back under the time stamp: then it came just now. */
+    if (event->at_ns < event->sent_ns)
+        event->at_ns = max_u64(event->sent_ns, engine_now_ns(engine));
+    event->outcome = PROBE_REPLY;
+    engine->owner_operations->event(engine->owner, event);
+}
+
+static void take_error(struct engine *engine, const struct packet_in *packet, struct icmp_message *message,
+                       struct engine_event *event)
+{
+    struct engine_expected expected;
+
+    if (message->has_state) {
+        if (!engine->owner_operations->lookup(engine->owner, message->echo.index, message->echo.attempt,
+                                              &expected) ||
+            !is_sealed(engine, message, &expected.address)) {
+            engine->counters.corrupt++;
+            return;
+        }
+        event->sealed = true;
+        event->index = message->echo.index;
+        event->attempt = message->echo.attempt;
+        event->sent_ns = message->echo.sent_ns;
+    } else if (!engine->owner_operations->find(engine->owner, &message->destination, message->echo.sequence,
+                                               &event->index, &event->attempt)) {
+        engine->counters.foreign++;
+        return;
+    }
+    engine->counters.icmp_errors++;
+    event->outcome = icmp_error_outcome(packet->from.family, message->type, message->code);
+    event->error = (struct probe_error){
+        .icmp_type = message->type,
+        .icmp_code = message->code,
+        .mtu_bytes = message->mtu_bytes,
+        .from = packet->from,
+    };
+    engine->owner_operations->event(engine->owner, event);
+}
+
+/* The kernel has taken the error apart; only our request that it quotes is left to read. */
+static enum icmp_kind parse_queued_error(struct icmp_message *message, int family,
+                                         const struct packet_in *packet)
+{
+    *message = (struct icmp_message){
+        .type = packet->icmp_type,
+        .code = packet->icmp_code,
+        .mtu_bytes = packet->mtu_bytes,
+        .destination = packet->destination,
+    };
+    return icmp_is_error(family, packet->icmp_type) &&
+                   icmp_parse_quote(message, family, packet->bytes, packet->size_bytes)
+               ? ICMP_KIND_ERROR
+               : ICMP_KIND_OTHER;
+}
+
+static void take(struct engine *engine, int family, const struct packet_in *packet, uint64_t now_ns)
+{
+    struct icmp_message message;
+    struct engine_event event = {.at_ns = packet->at_ns, .stamped = packet->at_ns != 0};
+    enum icmp_kind kind = packet->quoted ? parse_queued_error(&message, family, packet)
+                                         : icmp_parse(&message, family, packet->bytes, packet->size_bytes);
+
+    if (!event.stamped)
+        event.at_ns = max_u64(now_ns, engine_now_ns(engine));
+    if (kind == ICMP_KIND_CORRUPT) {
+        engine->counters.corrupt++;
+        return;
+    }
+    if (kind == ICMP_KIND_OTHER || message.echo.ident != engine->ident[family == AF_INET6]) {
+        engine->counters.foreign++;
+        return;
+    }
+    if (kind == ICMP_KIND_REPLY)
+        take_reply(engine, packet, &message, &event);
+    else
+        take_error(engine, packet, &message, &event);
+}
+
+static int receive_family(struct engine *engine, int family, uint64_t now_ns)
+{
+    struct packet_in *packets = engine->received;
+    int got;
+
+    /* The kernel's queue is in order of arrival: a packet from after now_ns ends what came before it. */
+    do {
+        got = engine->operations->receive(engine->transport, family, packets, TRANSPORT_BATCH);
+        for (int i = 0; i < got; i++)
+            take(engine, family, &packets[i], now_ns);
+    } while (got == TRANSPORT_BATCH && packets[got - 1].at_ns <= now_ns);
+    if (got < 0)
+        return got;
+    do {
+        got = engine->operations->receive_errors(engine->transport, family, packets, TRANSPORT_BATCH);
+        for (int i = 0; i < got; i++)
+            take(engine, family, &packets[i], now_ns);
+    } while (got == TRANSPORT_BATCH && packets[got - 1].at_ns <= now_ns);
+    return got < 0 ? got : 0;
+}
+
+int engine_receive(struct engine *engine, uint64_t now_ns)
+{
+    int r = 0;
+
+    if (engine->is_open[0])
+        r = receive_family(engine, AF_INET, now_ns);
+    if (r == 0 && engine->is_open[1])
+        r = receive_family(engine, AF_INET6, now_ns);
+    return r;
+}
+
+const struct probe_counters *engine_counters(struct engine *engine)
+{
+    engine->counters.receive_drops = engine->operations->receive_drops(engine->transport);
+    return &engine->counters;
+}

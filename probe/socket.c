@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ICMP sockets: one for each family serves any number of targets and interfaces.
+ *
+ * Two kinds do the same for us. A ping socket (SOCK_DGRAM) needs no privilege, but a sysctl that is closed by
+ * default (ping_group_range = "1 0", also for root); the kernel owns the ident and hands out replies and
+ * errors by it. A raw socket (SOCK_RAW) needs CAP_NET_RAW; the kernel copies all ICMP that arrives at the
+ * host to each one, so it gets a type filter, which works before the copy, and a classic BPF filter on our
+ * ident, which works after it.
+ *
+ * Ping sockets come first: nothing of other programs reaches them, and they need no privilege.
+ *
+ * Everything is asked for by trying. What only makes us better (buffers, time stamps, drop counters) may fail
+ * in silence; what the caller asked for (source, interface, mark, TOS, TTL) may not.
+ */
+#include "probe/socket.h"
+
+#include <linux/errqueue.h>
+#include <linux/filter.h>
+#include <linux/icmp.h>
+#include <linux/net_tstamp.h>
+#include <linux/sock_diag.h>
+#include <netinet/icmp6.h>
+#include <sys/random.h>
+
+/*
+ * What one waiting reply takes from a receive buffer: its payload and the kernel's own bookkeeping. On a veth
+ * pair that is 832 bytes for a small one; network cards that receive into half pages take up to 2304.
+ */
+#define REPLY_COST_BYTES 2304
+/* The most we ask for. It is a limit, not an allocation: only waiting packets take memory. */
+#define BUFFER_MAX_BYTES (64 << 20)
+
+/* Not in every libc's headers. */
+#ifndef IPV6_DONTFRAG
+#define IPV6_DONTFRAG 62
+#endif
+
+static int set_int(int fd, int level, int option, int value)
+{
+    return setsockopt(fd, level, option, &value, sizeof(value)) < 0 ? -errno : 0;
+}
+
+static int attach_filter(int fd, struct sock_filter *code, size_t length)
+{
+    struct sock_fprog program = {.len = (unsigned short)length, .filter = code};
+
+    return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) < 0 ? -errno : 0;
+}
+
+/* A raw IPv4 socket sees the IP header first. Errors are known by the ident of the request they quote. */
+static int attach_ident_filter4(int fd, uint16_t ident)
+{
+    struct sock_filter code[] = {
+        /*  0 */ BPF_STMT(BPF_LDX | BPF_B | BPF_MSH, 0), /* X: the ICMP header */
+        /*  1 */ BPF_STMT(BPF_LD | BPF_B | BPF_IND, 0),
+        /*  2 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ICMP_ECHOREPLY, 8, 0),
+        /*  3 */ BPF_STMT(BPF_LD | BPF_B | BPF_IND, 8 + 9), /* protocol of the quoted packet */
+        /*  4 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_ICMP, 0, 8),
+        /*  5 */ BPF_STMT(BPF_LD | BPF_B | BPF_IND, 8),
+        /*  6 */ BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0xf),
+        /*  7 */ BPF_STMT(BPF_ALU | BPF_LSH | BPF_K, 2),
+        /*  8 */ BPF_STMT(BPF_ALU | BPF_ADD | BPF_X, 0),
+        /*  9 */ BPF_STMT(BPF_ALU | BPF_ADD | BPF_K, 8),
+        /* 10 */ BPF_STMT(BPF_MISC | BPF_TAX, 0), /* X: the quoted ICMP header */
+        /* 11 */ BPF_STMT(BPF_LD | BPF_H | BPF_IND, 4),
+        /* 12 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ident, 1, 0),
+        /* 13 */ BPF_STMT(BPF_RET | BPF_K, 0),
+        /* 14 */ BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+    };
+
+    return attach_filter(fd, code, ARRAY_SIZE(code));
+}
+
+/* A raw IPv6 socket sees the ICMP header first. */
+static int attach_ident_filter6(int fd, uint16_t ident)
+{
+    struct sock_filter code[] = {
+        /*  0 */ BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 0),
+        /*  1 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ICMP6_ECHO_REPLY, 5, 0),
+        /*  2 */ BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 8 + 6), /* next header of the quoted packet */
+        /*  3 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_FRAGMENT, 6, 0),
+        /*  4 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_ICMPV6, 0, 4),
+        /*  5 */ BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 8 + 40 + 4),
+        /*  6 */ BPF_JUMP(BPF_JMP | BPF_JA, 1, 0, 0),
+        /*  7 */ BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 4),
+        /*  8 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ident, 1, 0),
+        /*  9 */ BPF_STMT(BPF_RET | BPF_K, 0),
+        /* 10 */ BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+    };
+
+    return attach_filter(fd, code, ARRAY_SIZE(code));
+}
+
+/* Only echo replies and the errors that may be about our requests. */
+static int set_type_filter(int fd, int family)
+{
+    if (family == AF_INET) {
+        struct icmp_filter filter = {.data = ~(1U << ICMP_ECHOREPLY | 1U << ICMP_DEST_UNREACH |
+                                               1U << ICMP_TIME_EXCEEDED | 1U << ICMP_PARAMETERPROB)};
+
+        return setsockopt(fd, SOL_RAW, ICMP_FILTER, &filter, sizeof(filter)) < 0 ? -errno : 0;
+    }
+
+    struct icmp6_filter filter;
+
+    ICMP6_FILTER_SETBLOCKALL(&filter);
+    ICMP6_FILTER_SETPASS(ICMP6_ECHO_REPLY, &filter);
+    ICMP6_FILTER_SETPASS(ICMP6_DST_UNREACH, &filter);
+    ICMP6_FILTER_SETPASS(ICMP6_PACKET_TOO_BIG, &filter);
+    ICMP6_FILTER_SETPASS(ICMP6_TIME_EXCEEDED, &filter);
+    ICMP6_FILTER_SETPASS(ICMP6_PARAM_PROB, &filter);
+    return setsockopt(fd, IPPROTO_ICMPV6, ICMP6_FILTER, &filter, sizeof(filter)) < 0 ? -errno : 0;
+}
+
+/* Binds to the source address, if any. A ping socket gets its ident by it, also without an address. */
+static int bind_source(struct icmp_socket *s, const struct address *source, char *message, size_t size_bytes)
+{
+    struct address any = {.family = (uint8_t)s->family};
+    struct sockaddr_storage name;
+    socklen_t length = address_to_sockaddr(address_is_set(source) ? source : &any, 0, &name);
+    int r;
+
+    if (s->raw && !address_is_set(source))
+        return 0;
+    if (bind(s->fd, (struct sockaddr *)&name, length) < 0) {
+        r = -errno;
+        snprintf(message, size_bytes, "source address %s: %s", ADDRESS_TEXT(source), strerror(-r));
+        return r;
+    }
+    return 0;
+}
+
+static int find_ident(struct icmp_socket *s)
+{
+    struct sockaddr_storage name = {0};
+    socklen_t length = sizeof(name);
+
+    if (s->raw) {
+        if (getrandom(&s->ident, sizeof(s->ident), 0) != sizeof(s->ident))
+            return -EIO;
+        return s->family == AF_INET ? attach_ident_filter4(s->fd, s->ident)
+                                    : attach_ident_filter6(s->fd, s->ident);
+    }
+    if (getsockname(s->fd, (struct sockaddr *)&name, &length) < 0)
+        return -errno;
+    s->ident = ntohs(s->family == AF_INET ? ((struct sockaddr_in *)&name)->sin_port
+                                          : ((struct sockaddr_in6 *)&name)->sin6_port);
+    return 0;
+}
+
+/* What the caller asked for. */
+static int set_wanted_options(struct icmp_socket *s, const struct probe_settings *settings, char *message,
+                              size_t size_bytes)
+{
+    bool v4 = s->family == AF_INET;
+    int level = v4 ? IPPROTO_IP : IPPROTO_IPV6;
+    int r = 0;
+
+    if (settings->interface[0] && setsockopt(s->fd, SOL_SOCKET, SO_BINDTODEVICE, settings->interface,
+                                             (socklen_t)strnlen(settings->interface, IFNAMSIZ)) < 0) {
+        r = -errno;
+        snprintf(message, size_bytes, "interface %.*s: %s", IFNAMSIZ, settings->interface, strerror(-r));
+        return r;
+    }
+    if (settings->mark && setsockopt(s->fd, SOL_SOCKET, SO_MARK, &settings->mark, sizeof(uint32_t)) < 0) {
+        r = -errno;
+        snprintf(message, size_bytes, "mark %" PRIu32 ": %s", settings->mark, strerror(-r));
+        return r;
+    }
+    if (settings->tos)
+        r = set_int(s->fd, level, v4 ? IP_TOS : IPV6_TCLASS, settings->tos);
+    if (r == 0 && settings->ttl)
+        r = set_int(s->fd, level, v4 ? IP_TTL : IPV6_UNICAST_HOPS, settings->ttl);
+    if (r < 0)
+        snprintf(message, size_bytes, "TOS or TTL: %s", strerror(-r));
+    return r;
+}
+
+/* What makes us better where it is to be had. */
+static void set_helpful_options(struct icmp_socket *s)
+{
+    bool v4 = s->family == AF_INET;
+    int level = v4 ? IPPROTO_IP : IPPROTO_IPV6;
+
+    /* The time stamp of a packet that came before the kernel had begun to take them is told apart from the
+     * others, which SO_TIMESTAMPNS does not do: it would give the time of reading. */
+    set_int(s->fd, SOL_SOCKET, SO_TIMESTAMPING, SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE);
+    set_int(s->fd, SOL_SOCKET, SO_RXQ_OVFL, 1);
+    set_int(s->fd, level, v4 ? IP_PKTINFO : IPV6_RECVPKTINFO, 1);
+    /* Errors to ping sockets come no other way, and a raw socket hides a local ENOBUFS without it. */
+    set_int(s->fd, level, v4 ? IP_RECVERR : IPV6_RECVERR, 1);
+    /* Without DF on IPv4 unless it is asked for; the default would set it while the packet fits. */
+    if (v4)
+        set_int(s->fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT);
+}
+
+static int open_kind(struct icmp_socket *s, int family, bool raw)
+{
+    int type = (raw ? SOCK_RAW : SOCK_DGRAM) | SOCK_CLOEXEC | SOCK_NONBLOCK;
+
+    *s = (struct icmp_socket){.family = family, .raw = raw};
+    s->fd = socket(family, type, family == AF_INET ? IPPROTO_ICMP : (int)IPPROTO_ICMPV6);
+    if (s->fd < 0)
+        return -errno;
+    return raw ? set_type_filter(s->fd, family) : 0;
+}
+
+int icmp_socket_open(struct icmp_socket *s, int family, const struct probe_settings *settings, char *message,
+                     size_t size_bytes)
+{
+    const char *name = family == AF_INET ? "IPv4" : "IPv6";
+    int r = open_kind(s, family, false);
+
+    if (r == -EACCES || r == -EPERM || r == -EPROTONOSUPPORT || r == -EINVAL)
+        r = open_kind(s, family, true);
+    if (r == -EPERM)
+        r = -EACCES;
+    if (r < 0) {
+        snprintf(message, size_bytes,
+                 r == -EACCES ? "%s: neither ping sockets (sysctl net.ipv4.ping_group_range) nor raw sockets "
+                                "(CAP_NET_RAW) are allowed"
+                              : "no %s sockets",
+                 name);
+        goto fail;
+    }
+    set_helpful_options(s);
+    r = set_wanted_options(s, settings, message, size_bytes);
+    if (r < 0)
+        goto fail;
+    r = bind_source(s, family == AF_INET ? &settings->source4 : &settings->source6, message, size_bytes);
+    if (r < 0)
+        goto fail;
+    r = find_ident(s);
+    if (r < 0) {
+        snprintf(message, size_bytes, "%s: cannot tell our ident: %s", name, strerror(-r));
+        goto fail;
+    }
+    return 0;
+
+fail:
+    icmp_socket_close(s);
+    return r;
+}
+
+void icmp_socket_close(struct icmp_socket *s)
+{
+    s->fd = close_fd(s->fd);
+}
+
+uint32_t icmp_socket_reserve(struct icmp_socket *s, uint32_t payload_bytes, uint32_t replies)
+{
+    uint64_t cost_bytes = REPLY_COST_BYTES + 2 * (uint64_t)payload_bytes;
+    uint64_t wanted_bytes = min_u64(replies * cost_bytes, BUFFER_MAX_BYTES);
+    int actual_bytes = 0;
+    socklen_t length = sizeof(actual_bytes);
+
+    getsockopt(s->fd, SOL_SOCKET, SO_RCVBUF, &actual_bytes, &length);
+    if ((uint64_t)actual_bytes < wanted_bytes) {
+        /* The kernel doubles what it is told. Packets that wait for their neighbour's address stay in our
+         * send buffer, so that one must hold as many. */
+        int half_bytes = (int)(wanted_bytes / 2);
+
+        if (set_int(s->fd, SOL_SOCKET, SO_RCVBUFFORCE, half_bytes) < 0)
+            set_int(s->fd, SOL_SOCKET, SO_RCVBUF, half_bytes);
+        if (set_int(s->fd, SOL_SOCKET, SO_SNDBUFFORCE, half_bytes) < 0)
+            set_int(s->fd, SOL_SOCKET, SO_SNDBUF, half_bytes);
+        getsockopt(s->fd, SOL_SOCKET, SO_RCVBUF, &actual_bytes, &length);
+    }
+    return (uint32_t)max_u64(1, (uint64_t)actual_bytes / cost_bytes);
+}
+
+int icmp_socket_set_dont_fragment(struct icmp_socket *s, bool dont_fragment)
+{
+    int r;
+
+    if (s->dont_fragment == dont_fragment)
+        return 0;
+    if (s->family == AF_INET) {
+        r = set_int(s->fd, IPPROTO_IP, IP_MTU_DISCOVER, dont_fragment ? IP_PMTUDISC_PROBE : IP_PMTUDISC_DONT);
+    } else {
+        r = set_int(s->fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER,
+                    dont_fragment ? IPV6_PMTUDISC_PROBE : IPV6_PMTUDISC_WANT);
+        if (r == 0)
+            r = set_int(s->fd, IPPROTO_IPV6, IPV6_DONTFRAG, dont_fragment);
+    }
+    if (r == 0)
+        s->dont_fragment = dont_fragment;
+    return r;
+}
+
+uint32_t icmp_socket_mtu_bytes(const struct address *to, uint32_t ifindex)
+{
+    bool v4 = to->family == AF_INET;
+    struct sockaddr_storage name;
+    socklen_t name_length = address_to_sockaddr(to, 9, &name);
+    int mtu_bytes = 0;
+    socklen_t length = sizeof(mtu_bytes);
+    CLEANUP(close_fd) int fd = socket(to->family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    if (fd < 0)
+        return 0;
+    if (ifindex)
+        set_int(fd, SOL_SOCKET, SO_BINDTOIFINDEX, (int)ifindex);
+    if (connect(fd, (struct sockaddr *)&name, name_length) < 0 ||
+        getsockopt(fd, v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_MTU : IPV6_MTU, &mtu_bytes, &length) < 0)
+        return 0;
+    return (uint32_t)mtu_bytes;
+}
+
+void icmp_socket_count_drops(struct icmp_socket *s, uint32_t kernel_counter)
+{
+    s->drops += kernel_counter - s->drops_seen;
+    s->drops_seen = kernel_counter;
+}
+
+uint64_t icmp_socket_drops(struct icmp_socket *s)
+{
+    uint32_t info[SK_MEMINFO_VARS];
+    socklen_t length = sizeof(info);
+
+    /* SO_RXQ_OVFL speaks only with the next packet that is received; here no next packet is needed. */
+    if (getsockopt(s->fd, SOL_SOCKET, SO_MEMINFO, info, &length) == 0 &&
+        length > SK_MEMINFO_DROPS * sizeof(info[0]))
+        icmp_socket_count_drops(s, info[SK_MEMINFO_DROPS]);
+    return s->drops;
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ICMP sockets and what the transports on top of them share: see socket.c and socket_io.c.
+ */
+#pragma once
+
+#include "probe/transport.h"
+
+struct icmp_socket {
+    int fd; /* -1: not open */
+    int family;
+    bool raw; /* SOCK_RAW; otherwise a ping socket (SOCK_DGRAM) */
+    bool dont_fragment;
+    uint16_t ident;
+    uint64_t drops;      /* replies lost for want of buffer */
+    uint32_t drops_seen; /* the kernel's counter, which wraps */
+};
+
+/* Opens the socket with everything that settings ask for. On error a negative errno and one line. */
+int icmp_socket_open(struct icmp_socket *s, int family, const struct probe_settings *settings, char *message,
+                     size_t size_bytes);
+void icmp_socket_close(struct icmp_socket *s);
+/* Sizes both buffers for `replies` waiting messages, as far as allowed; returns for how many there is room.
+ */
+uint32_t icmp_socket_reserve(struct icmp_socket *s, uint32_t payload_bytes, uint32_t replies);
+/* Switches DF for what is sent from now on; no call when it is so already. */
+int icmp_socket_set_dont_fragment(struct icmp_socket *s, bool dont_fragment);
+/* The MTU of the way to `to` as this host knows it; 0: not known. */
+uint32_t icmp_socket_mtu_bytes(const struct address *to, uint32_t ifindex);
+void icmp_socket_count_drops(struct icmp_socket *s, uint32_t kernel_counter);
+uint64_t icmp_socket_drops(struct icmp_socket *s);
+
+/*
+ * A call to receive may give the errno of an ICMP error instead, once for each (the error queue tells it in
+ * full): so many in a row are passed over before it counts as "nothing there".
+ */
+#define RECEIVE_TRIES 8
+
+/* One message header with room for address and control data. */
+struct socket_header {
+    struct sockaddr_storage name;
+    struct iovec vector;
+    _Alignas(8) uint8_t control[256];
+};
+
+/* The part that epoll and poll have in common; they differ in how they call the kernel and how they wait. */
+struct socket_transport {
+    struct transport base;
+    struct probe_settings settings;
+    struct icmp_socket sockets[2]; /* IPv4, IPv6 */
+    struct socket_header headers[TRANSPORT_BATCH];
+    struct mmsghdr messages[TRANSPORT_BATCH];
+    uint8_t *buffers; /* TRANSPORT_BATCH x buffer_bytes, for receiving */
+    size_t buffer_bytes;
+    uint32_t replies;
+    uint32_t payload_bytes;
+};
+
+int socket_transport_init(struct socket_transport *t, const struct transport_operations *operations,
+                          const struct probe_settings *settings);
+void socket_transport_destroy(struct socket_transport *t);
+struct icmp_socket *socket_transport_socket(struct socket_transport *t, int family);
+
+/* Members of transport_operations that need nothing else. */
+int socket_transport_open_family(struct transport *transport, int family, uint16_t *ident, char *message,
+                                 size_t size_bytes);
+int socket_transport_reserve(struct transport *transport, uint32_t payload_bytes, uint32_t replies);
+int socket_transport_receive_errors(struct transport *transport, int family, struct packet_in *packets,
+                                    unsigned count);
+uint64_t socket_transport_now(const struct transport *transport);
+uint64_t socket_transport_receive_drops(struct transport *transport);
+
+/* Makes message header i ready to send `packet`, or to receive. */
+void socket_transport_fill_send(struct socket_transport *t, unsigned i, const struct packet_out *packet);
+void socket_transport_fill_receive(struct socket_transport *t, unsigned i);
+/*
+ * Sends message i by itself and finds out what an error means: sets packet->error and returns 1, or returns 0
+ * when the kernel has no room now (packet->error says why).
+ */
+int socket_transport_send_one(struct socket_transport *t, struct icmp_socket *s, unsigned i,
+                              struct packet_out *packet);
+
+/* What turns the kernel's wall-clock time stamps into times on CLOCK_MONOTONIC: both, read at one moment. */
+struct clock_pair {
+    uint64_t monotonic_ns;
+    uint64_t real_ns;
+};
+struct clock_pair clock_pair_read(void);
+
+/* Makes *packet of the message received into header i. */
+void socket_transport_decode(struct socket_transport *t, struct icmp_socket *s, unsigned i,
+                             const struct clock_pair *clocks, struct packet_in *packet);

@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Messages between the transports' packets and the kernel's msghdr: addresses, interfaces, time stamps, drop
+ * counters, the error queue.
+ *
+ * The error queue. With IP_RECVERR an ICMP error about one of our requests is queued beside the messages, and
+ * its errno is also the result of whatever is called next on the socket, often a send to another target. So
+ * an error of a send is believed only when it repeats itself. Ping sockets learn of ICMP errors only from
+ * this queue; raw sockets get them as messages too, so there the queue is just emptied.
+ */
+#include "probe/icmp.h"
+#include "probe/socket.h"
+
+#include <linux/errqueue.h>
+
+/* The fewest bytes for one received message: a whole ICMP error with all it may quote (RFC 1812, RFC 4443).
+ */
+#define BUFFER_MIN_BYTES 1536
+#define SEND_TRIES       4
+
+int socket_transport_init(struct socket_transport *t, const struct transport_operations *operations,
+                          const struct probe_settings *settings)
+{
+    int r;
+
+    t->base.operations = operations;
+    t->settings = *settings;
+    t->sockets[0].fd = t->sockets[1].fd = -1;
+    r = socket_transport_reserve(&t->base, settings->payload_bytes, 1);
+    return r < 0 ? r : 0;
+}
+
+void socket_transport_destroy(struct socket_transport *t)
+{
+    icmp_socket_close(&t->sockets[0]);
+    icmp_socket_close(&t->sockets[1]);
+    free(t->buffers);
+}
+
+struct icmp_socket *socket_transport_socket(struct socket_transport *t, int family)
+{
+    return &t->sockets[family == AF_INET6];
+}
+
+int socket_transport_open_family(struct transport *transport, int family, uint16_t *ident, char *message,
+                                 size_t size_bytes)
+{
+    struct socket_transport *t = (struct socket_transport *)transport;
+    struct icmp_socket *s = socket_transport_socket(t, family);
+
+    if (s->fd < 0) {
+        int r = icmp_socket_open(s, family, &t->settings, message, size_bytes);
+
+        if (r < 0)
+            return r;
+        icmp_socket_reserve(s, t->payload_bytes, t->replies);
+    }
+    *ident = s->ident;
+    return 0;
+}
+
+int socket_transport_reserve(struct transport *transport, uint32_t payload_bytes, uint32_t replies)
+{
+    struct socket_transport *t = (struct socket_transport *)transport;
+    /* An IPv4 header with options may be in front. */
+    size_t buffer_bytes = max_u64(BUFFER_MIN_BYTES, (uint64_t)payload_bytes + ICMP_HEADER_BYTES + 64);
+    uint32_t room = replies;
+
+    if (buffer_bytes > t->buffer_bytes) {
+        uint8_t *buffers = realloc(t->buffers, TRANSPORT_BATCH * buffer_bytes);
+
+        if (!buffers)
+            return -ENOMEM;
+        t->buffers = buffers;
+        t->buffer_bytes = buffer_bytes;
+    }
+    t->payload_bytes = payload_bytes;
+    t->replies = replies;
+    for (size_t i = 0; i < ARRAY_SIZE(t->sockets); i++)
+        if (t->sockets[i].fd >= 0)
+            room = (uint32_t)min_u64(room, icmp_socket_reserve(&t->sockets[i], payload_bytes, replies));
+    return (int)min_u64(room, INT32_MAX);
+}
+
+uint64_t socket_transport_now(const struct transport *transport)
+{
+    return clock_now_ns(CLOCK_MONOTONIC);
+}
+
+uint64_t socket_transport_receive_drops(struct transport *transport)
+{
+    struct socket_transport *t = (struct socket_transport *)transport;
+    uint64_t drops = 0;
+
+    for (size_t i = 0; i < ARRAY_SIZE(t->sockets); i++)
+        if (t->sockets[i].fd >= 0)
+            drops += icmp_socket_drops(&t->sockets[i]);
+    return drops;
+}
+
+static size_t put_control(uint8_t *control, int level, int type, const void *data, size_t size_bytes)
+{
+    struct cmsghdr *header = (struct cmsghdr *)(void *)control;
+
+    header->cmsg_level = level;
+    header->cmsg_type = type;
+    header->cmsg_len = CMSG_LEN(size_bytes);
+    memcpy(CMSG_DATA(header), data, size_bytes);
+    return CMSG_SPACE(size_bytes);
+}
+
+/* The interface of one packet. The source address must be said again: the kernel takes both from here. */
+static size_t put_interface(uint8_t *control, const struct probe_settings *settings,
+                            const struct packet_out *packet)
+{
+    if (packet->to.family == AF_INET) {
+        struct in_pktinfo info = {.ipi_ifindex = (int)packet->ifindex};
+
+        memcpy(&info.ipi_spec_dst, settings->source4.bytes, 4);
+        return put_control(control, IPPROTO_IP, IP_PKTINFO, &info, sizeof(info));
+    }
+
+    struct in6_pktinfo info = {.ipi6_ifindex = packet->ifindex};
+
+    memcpy(&info.ipi6_addr, settings->source6.bytes, 16);
+    return put_control(control, IPPROTO_IPV6, IPV6_PKTINFO, &info, sizeof(info));
+}
+
+void socket_transport_fill_send(struct socket_transport *t, unsigned i, const struct packet_out *packet)
+{
+    struct socket_header *h = &t->headers[i];
+    struct address to = packet->to;
+
+    if (to.scope == 0 && address_is_link_local(&to))
+        to.scope = packet->ifindex;
+    h->vector.iov_base = (void *)(uintptr_t)packet->bytes;
+    h->vector.iov_len = packet->size_bytes;
+    t->messages[i].msg_hdr = (struct msghdr){
+        .msg_name = &h->name,
+        .msg_namelen = address_to_sockaddr(&to, 0, &h->name),
+        .msg_iov = &h->vector,
+        .msg_iovlen = 1,
+    };
+    if (packet->ifindex) {
+        t->messages[i].msg_hdr.msg_controllen = put_interface(h->control, &t->settings, packet);
+        t->messages[i].msg_hdr.msg_control = h->control;
+    }
+}
+
+void socket_transport_fill_receive(struct socket_transport *t, unsigned i)
+{
+    struct socket_header *h = &t->headers[i];
+
+    h->vector.iov_base = t->buffers + i * t->buffer_bytes;
+    h->vector.iov_len = t->buffer_bytes;
+    t->messages[i].msg_hdr = (struct msghdr){
+        .msg_name = &h->name,
+        .msg_namelen = sizeof(h->name),
+        .msg_iov = &h->vector,
+        .msg_iovlen = 1,
+        .msg_control = h->control,
+        .msg_controllen = sizeof(h->control),
+    };
+}
+
+int socket_transport_send_one(struct socket_transport *t, struct icmp_socket *s, unsigned i,
+                              struct packet_out *packet)
+{
+    packet->error = 0;
+    packet->mtu_bytes = 0;
+    for (int tries = 0; tries < SEND_TRIES; tries++) {
+        if (sendmsg(s->fd, &t->messages[i].msg_hdr, MSG_DONTWAIT) >= 0) {
+            packet->error = 0;
+            return 1;
+        }
+        packet->error = errno;
+        if (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM)
+            return 0;
+    }
+    if (packet->error == EMSGSIZE)
+        packet->mtu_bytes = icmp_socket_mtu_bytes(&packet->to, packet->ifindex);
+    return 1;
+}
+
+struct clock_pair clock_pair_read(void)
+{
+    struct clock_pair pair = {0};
+
+    /* If we lost the CPU between the readings they do not belong together. */
+    for (int tries = 0; tries < 4; tries++) {
+        uint64_t before_ns = clock_now_ns(CLOCK_MONOTONIC);
+
+        pair.real_ns = clock_now_ns(CLOCK_REALTIME);
+        pair.monotonic_ns = clock_now_ns(CLOCK_MONOTONIC);
+        if (pair.monotonic_ns - before_ns < 5 * NS_PER_US)
+            break;
+    }
+    return pair;
+}
+
+static uint64_t stamp_to_monotonic(const struct timespec *stamp, const struct clock_pair *clocks)
+{
+    uint64_t stamp_ns = timespec_ns(stamp);
+
+    if (stamp_ns == 0)
+        return 0;
+    return sub_sat_u64(clocks->monotonic_ns, sub_sat_u64(clocks->real_ns, stamp_ns));
+}
+
+static void decode_error(struct packet_in *packet, const struct sock_extended_err *error)
+{
+    /* The offender's address is behind the structure, as the kernel laid it out. */
+    const struct sockaddr *offender = (const struct sockaddr *)(const void *)(error + 1);
+
+    if (error->ee_origin != SO_EE_ORIGIN_ICMP && error->ee_origin != SO_EE_ORIGIN_ICMP6)
+        return;
+    packet->quoted = true;
+    packet->destination = packet->from;
+    packet->from = address_from_sockaddr(offender);
+    packet->icmp_type = error->ee_type;
+    packet->icmp_code = error->ee_code;
+    if (error->ee_errno == EMSGSIZE)
+        packet->mtu_bytes = error->ee_info;
+}
+
+static void decode_control(struct icmp_socket *s, struct cmsghdr *c, const struct clock_pair *clocks,
+                           struct packet_in *packet)
+{
+    const void *data = CMSG_DATA(c);
+
+    if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SO_TIMESTAMPING) {
+        packet->at_ns = stamp_to_monotonic(data, clocks);
+    } else if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SO_RXQ_OVFL) {
+        uint32_t counter;
+
+        memcpy(&counter, data, sizeof(counter));
+        icmp_socket_count_drops(s, counter);
+    } else if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
+        packet->ifindex = (uint32_t)((const struct in_pktinfo *)data)->ipi_ifindex;
+    } else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
+        packet->ifindex = ((const struct in6_pktinfo *)data)->ipi6_ifindex;
+    } else if ((c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_RECVERR) ||
+               (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_RECVERR)) {
+        decode_error(packet, data);
+    }
+}
+
+void socket_transport_decode(struct socket_transport *t, struct icmp_socket *s, unsigned i,
+                             const struct clock_pair *clocks, struct packet_in *packet)
+{
+    struct msghdr *header = &t->messages[i].msg_hdr;
+    size_t size_bytes = t->messages[i].msg_len;
+    const uint8_t *bytes = t->headers[i].vector.iov_base;
+
+    *packet = (struct packet_in){0};
+    packet->from = address_from_sockaddr(header->msg_name);
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c))
+        decode_control(s, c, clocks, packet);
+    if (s->raw && s->family == AF_INET && !packet->quoted) {
+        size_t skip = icmp_ipv4_header_bytes(bytes, size_bytes);
+
+        bytes += skip;
+        size_bytes -= skip;
+    }
+    packet->bytes = bytes;
+    packet->size_bytes = (uint32_t)size_bytes;
+}
+
+int socket_transport_receive_errors(struct transport *transport, int family, struct packet_in *packets,
+                                    unsigned count)
+{
+    struct socket_transport *t = (struct socket_transport *)transport;
+    struct icmp_socket *s = socket_transport_socket(t, family);
+    struct clock_pair clocks = {0};
+    unsigned got = 0;
+
+    if (s->fd < 0)
+        return 0;
+    for (unsigned i = 0; i < count; i++) {
+        ssize_t r;
+
+        socket_transport_fill_receive(t, got);
+        r = recvmsg(s->fd, &t->messages[got].msg_hdr, MSG_ERRQUEUE | MSG_DONTWAIT);
+        if (r < 0)
+            break;
+        if (clocks.real_ns == 0)
+            clocks = clock_pair_read();
+        t->messages[got].msg_len = (unsigned)r;
+        socket_transport_decode(t, s, got, &clocks, &packets[got]);
+        if (packets[got].quoted && !s->raw)
+            got++;
+    }
+    return (int)got;
+}

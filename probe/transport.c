@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The choice of a transport: by name, or by trying ("auto"): the first row that opens is taken. Versions of
+ * the kernel are not asked, since sysctls, seccomp and other systems decide as well.
+ */
+#include "probe/transport.h"
+
+static const struct {
+    const char *name;
+    int (*open)(struct transport **out, const struct probe_settings *settings);
+} transports[] = {
+    {"epoll", transport_epoll_open},
+    {"poll", transport_poll_open},
+};
+
+static int open_by_name(struct transport **out, const struct probe_settings *settings, char *message,
+                        size_t size_bytes)
+{
+    bool any = strcmp(settings->transport, "auto") == 0;
+    int r = -EINVAL;
+
+    snprintf(message, size_bytes, "transport \"%s\" is not known, expected auto, epoll or poll",
+             settings->transport);
+    for (size_t i = 0; i < ARRAY_SIZE(transports); i++) {
+        if (!any && strcmp(settings->transport, transports[i].name) != 0)
+            continue;
+        r = transports[i].open(out, settings);
+        if (r == 0)
+            return 0;
+        snprintf(message, size_bytes, "transport %s: %s", transports[i].name, strerror(-r));
+    }
+    return r;
+}
+
+int transport_open(struct transport **out, const struct probe_settings *settings, char *message,
+                   size_t size_bytes)
+{
+    CLEANUP(transport_close) struct transport *transport = NULL;
+    uint16_t ident;
+    int r;
+
+    r = open_by_name(&transport, settings, message, size_bytes);
+    if (r < 0)
+        return r;
+    r = transport->operations->open_family(transport, AF_INET, &ident, message, size_bytes);
+    if (r < 0 && transport->operations->open_family(transport, AF_INET6, &ident, (char[1]){0}, 1) < 0)
+        return r;
+    *out = TAKE(transport);
+    return 0;
+}
+
+struct transport *transport_close(struct transport *transport)
+{
+    if (transport)
+        transport->operations->close(transport);
+    return NULL;
+}

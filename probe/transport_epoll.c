@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Batches: sendmmsg, recvmmsg, epoll. The usual transport on Linux.
+ *
+ * A batch has one socket and one DF setting; a mixed one is cut at the seams, so packets leave in order.
+ */
+#include "probe/socket.h"
+
+#include <sys/epoll.h>
+
+struct epoll_transport {
+    struct socket_transport base;
+    int epoll_fd;
+    int wakeup_fd; /* the one that is in the set now; -1: none */
+    bool watched[2];
+};
+
+/* How many packets from the first on can go in one call. */
+static unsigned run_length(const struct packet_out *packets, unsigned count)
+{
+    unsigned n = 1;
+
+    while (n < count && packets[n].to.family == packets[0].to.family &&
+           packets[n].dont_fragment == packets[0].dont_fragment)
+        n++;
+    return n;
+}
+
+/* Sends a run. Returns how many of it are dealt with. */
+static unsigned send_run(struct socket_transport *t, struct packet_out *packets, unsigned count)
+{
+    struct icmp_socket *s = socket_transport_socket(t, packets[0].to.family);
+    int r = icmp_socket_set_dont_fragment(s, packets[0].dont_fragment);
+    unsigned done = 0;
+
+    for (unsigned i = 0; i < count; i++) {
+        packets[i].error = -r;
+        socket_transport_fill_send(t, i, &packets[i]);
+    }
+    if (r < 0)
+        return count;
+    while (done < count) {
+        int sent = sendmmsg(s->fd, t->messages + done, count - done, MSG_DONTWAIT);
+
+        if (sent > 0)
+            done += (unsigned)sent;
+        /* The one that was refused goes by itself: that shows whose error it is. */
+        if (done < count && socket_transport_send_one(t, s, done, &packets[done]) == 0)
+            break;
+        done += done < count;
+    }
+    return done;
+}
+
+static unsigned epoll_send(struct transport *transport, struct packet_out *packets, unsigned count)
+{
+    struct socket_transport *t = (struct socket_transport *)transport;
+    unsigned done = 0;
+
+    while (done < count) {
+        unsigned n = run_length(packets + done, count - done);
+        unsigned sent = send_run(t, packets + done, n);
+
+        done += sent;
+        if (sent < n)
+            break;
+    }
+    return done;
+}
+
+static int epoll_receive(struct transport *transport, int family, struct packet_in *packets, unsigned count)
+{
+    struct socket_transport *t = (struct socket_transport *)transport;
+    struct icmp_socket *s = socket_transport_socket(t, family);
+    struct clock_pair clocks;
+    int got = -1;
+
+    if (s->fd < 0)
+        return 0;
+    for (unsigned i = 0; i < count; i++)
+        socket_transport_fill_receive(t, i);
+    for (int tries = 0; got < 0 && tries < RECEIVE_TRIES; tries++) {
+        got = recvmmsg(s->fd, t->messages, count, MSG_DONTWAIT, NULL);
+        if (got < 0 && errno == EAGAIN)
+            break;
+    }
+    if (got <= 0)
+        return 0;
+    clocks = clock_pair_read();
+    for (unsigned i = 0; i < (unsigned)got; i++)
+        socket_transport_decode(t, s, i, &clocks, &packets[i]);
+    return got;
+}
+
+static int watch(struct epoll_transport *e, int operation, int fd)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+
+    return epoll_ctl(e->epoll_fd, operation, fd, &event) < 0 ? -errno : 0;
+}
+
+static int epoll_open_family(struct transport *transport, int family, uint16_t *ident, char *message,
+                             size_t size_bytes)
+{
+    struct epoll_transport *e = (struct epoll_transport *)transport;
+    bool *watched = &e->watched[family == AF_INET6];
+    int r = socket_transport_open_family(transport, family, ident, message, size_bytes);
+
+    if (r < 0 || *watched)
+        return r;
+    r = watch(e, EPOLL_CTL_ADD, socket_transport_socket(&e->base, family)->fd);
+    if (r < 0)
+        snprintf(message, size_bytes, "epoll: %s", strerror(-r));
+    else
+        *watched = true;
+    return r;
+}
+
+static int set_wakeup(struct epoll_transport *e, int wakeup_fd)
+{
+    int r = 0;
+
+    if (wakeup_fd == e->wakeup_fd)
+        return 0;
+    if (e->wakeup_fd >= 0)
+        watch(e, EPOLL_CTL_DEL, e->wakeup_fd); /* gone by itself when its owner has closed it */
+    if (wakeup_fd >= 0)
+        r = watch(e, EPOLL_CTL_ADD, wakeup_fd);
+    e->wakeup_fd = r < 0 ? -1 : wakeup_fd;
+    return r;
+}
+
+/* Nanoseconds where the kernel has epoll_pwait2 (5.11), else milliseconds, rounded up. */
+static int wait_until(int epoll_fd, uint64_t until_ns)
+{
+    struct epoll_event events[3];
+    uint64_t left_ns = sub_sat_u64(until_ns, clock_now_ns(CLOCK_MONOTONIC));
+    struct timespec timeout = {.tv_sec = (time_t)(left_ns / NS_PER_S), .tv_nsec = (long)(left_ns % NS_PER_S)};
+    int r = epoll_pwait2(epoll_fd, events, ARRAY_SIZE(events), until_ns == NEVER_NS ? NULL : &timeout, NULL);
+
+    if (r < 0 && (errno == ENOSYS || errno == EPERM)) {
+        uint64_t left_ms = min_u64((left_ns + NS_PER_MS - 1) / NS_PER_MS, INT32_MAX);
+
+        r = epoll_wait(epoll_fd, events, ARRAY_SIZE(events), until_ns == NEVER_NS ? -1 : (int)left_ms);
+    }
+    return r < 0 && errno != EINTR ? -errno : 0;
+}
+
+static int epoll_wait_until(struct transport *transport, uint64_t until_ns, int wakeup_fd)
+{
+    struct epoll_transport *e = (struct epoll_transport *)transport;
+    int r = set_wakeup(e, wakeup_fd);
+
+    return r < 0 ? r : wait_until(e->epoll_fd, until_ns);
+}
+
+static int epoll_descriptor(const struct transport *transport, bool *complete)
+{
+    *complete = true;
+    return ((const struct epoll_transport *)transport)->epoll_fd;
+}
+
+static void epoll_close(struct transport *transport)
+{
+    struct epoll_transport *e = (struct epoll_transport *)transport;
+
+    socket_transport_destroy(&e->base);
+    close_fd(e->epoll_fd);
+    free(e);
+}
+
+static const struct transport_operations epoll_operations = {
+    .name = "epoll",
+    .open_family = epoll_open_family,
+    .reserve = socket_transport_reserve,
+    .send = epoll_send,
+    .receive = epoll_receive,
+    .receive_errors = socket_transport_receive_errors,
+    .wait = epoll_wait_until,
+    .fd = epoll_descriptor,
+    .now = socket_transport_now,
+    .receive_drops = socket_transport_receive_drops,
+    .close = epoll_close,
+};
+
+int transport_epoll_open(struct transport **out, const struct probe_settings *settings)
+{
+    struct epoll_transport *e = calloc(1, sizeof(*e));
+    struct epoll_event event;
+    int r;
+
+    if (!e)
+        return -ENOMEM;
+    e->wakeup_fd = -1;
+    e->epoll_fd = -1;
+    r = socket_transport_init(&e->base, &epoll_operations, settings);
+    if (r == 0)
+        e->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    /* Some systems let one create the descriptor and refuse to wait on it. */
+    if (r == 0 && epoll_wait(e->epoll_fd, &event, 1, 0) < 0)
+        r = -errno;
+    if (r < 0) {
+        epoll_close(&e->base.base);
+        return r;
+    }
+    *out = &e->base.base;
+    return 0;
+}
