@@ -16,11 +16,12 @@
  *   - no session that we know                     FRESH: the first list, or all have begun anew at once (a
  *                                                 power failure)
  *   - no values at all (old releases)             FRESH: nothing to tell it by
- * What an access says of itself counts for this only when it names nobody else that we know: its own value
- * may still move while the rest of its list is frozen. "Know" includes sessions that others have replaced,
- * so that an old list does not become news by naming the dead. There is one exception to STALE: all sessions
- * began anew and kept their uuids. Then all values are small, and so they are in a frozen list; the
- * difference is that these move. So the second such list counts.
+ * Who was in the last fresh list is the best witness, for its value is the latest we have; next comes every
+ * other session that we know, those that were replaced or died included, so that an old list does not become
+ * news by naming the dead; last the access that answered, whose own value may still move while the rest of
+ * its list is frozen. The best kind of witness that the list has decides. There is one exception to STALE:
+ * all sessions began anew and kept their uuids. Then all values are small, and so they are in a frozen list;
+ * the difference is that these move. So the second such list counts.
  *
  * What does it say? An entry of a fresh list proves that its access is alive, with one exception: the access
  * that answered proves nothing about itself while another one could be asked, neither by being in its list
@@ -64,7 +65,7 @@ struct life {
     char uuid[SESSION_UUID_SIZE];
     uint64_t newest_sec;  /* largest alive_sec seen */
     uint64_t doubted_sec; /* in the last stale list, where the birth had moved later; UINT64_MAX: none */
-    uint64_t restart_ns;  /* when it was first seen, if that was a restart; NEVER_NS: it was not */
+    uint64_t restart_ns;  /* its birth, if that was a restart; NEVER_NS: it was not */
 };
 
 struct access {
@@ -72,9 +73,10 @@ struct access {
     struct session last;          /* the entry that counts now, or the last one */
     struct life lives[LIVES_MAX]; /* newest first; lives[0] is the one that counts */
     unsigned life_count;
-    int64_t born_ns;    /* may be before the clock began */
-    uint64_t heard_ns;  /* last fresh list that had it */
-    uint64_t missed_ns; /* last fresh list that did not have it */
+    int64_t earliest_ns; /* the birth is not before this, whatever alive_sec says */
+    int64_t born_ns;     /* may be before the clock began */
+    uint64_t heard_ns;   /* last fresh list that had it */
+    uint64_t missed_ns;  /* last fresh list that did not have it */
     unsigned missing;
     const struct session *entry; /* its entry in the list at hand */
 };
@@ -212,10 +214,18 @@ static bool doubt_moved_on(const struct session_liveness *liveness, const struct
     return moved;
 }
 
+/* How good a witness an entry is for the age of its list, best first. */
+enum witness {
+    WITNESS_LAST, /* it was in the last fresh list too */
+    WITNESS_KNOWN,
+    WITNESS_SELF, /* the access that answered */
+    WITNESSES,
+};
+
 static enum session_verdict list_weigh(struct session_liveness *liveness, const struct session_list *list,
                                        const struct address *origin, bool others_up, uint64_t now_ns)
 {
-    unsigned known[2] = {0}, moved[2] = {0}; /* [1]: what the origin says of itself */
+    unsigned known[WITNESSES] = {0}, moved[WITNESSES] = {0};
 
     if (list->count == 0)
         return SESSION_LIST_EMPTY;
@@ -223,17 +233,23 @@ static enum session_verdict list_weigh(struct session_liveness *liveness, const 
         const struct session *entry = &list->items[i];
         struct access *access = access_find(liveness, &entry->data, &entry->secondary);
         struct life *life = access ? life_find(access, entry->uuid) : NULL;
-        bool own = others_up && entry_is_of(entry, origin);
+        enum witness witness = WITNESS_KNOWN;
 
         if (!life || !entry->has_alive_sec)
             continue;
-        known[own]++;
-        moved[own] +=
+        if (others_up && entry_is_of(entry, origin))
+            witness = WITNESS_SELF;
+        else if (life == &access->lives[0] && access->heard_ns == liveness->fresh_ns)
+            witness = WITNESS_LAST;
+        known[witness]++;
+        moved[witness] +=
             entry->alive_sec > life->newest_sec || doubt_moved_on(liveness, access, life, entry, now_ns);
     }
-    if (known[0])
-        return moved[0] ? SESSION_LIST_FRESH : SESSION_LIST_STALE;
-    return !known[1] || moved[1] ? SESSION_LIST_FRESH : SESSION_LIST_STALE;
+    for (int i = 0; i < WITNESSES; i++) {
+        if (known[i])
+            return moved[i] ? SESSION_LIST_FRESH : SESSION_LIST_STALE;
+    }
+    return SESSION_LIST_FRESH;
 }
 
 /* --- what does it say of each access? --------------------------------------------------------------------
@@ -282,12 +298,12 @@ static void access_describe(struct access *access)
     access->last = last;
 }
 
-static void life_begin(struct access *access, uint64_t restart_ns)
+static void life_begin(struct access *access)
 {
     memmove(&access->lives[1], &access->lives[0], (LIVES_MAX - 1) * sizeof(access->lives[0]));
     if (access->life_count < LIVES_MAX)
         access->life_count++;
-    access->lives[0] = (struct life){.doubted_sec = UINT64_MAX, .restart_ns = restart_ns};
+    access->lives[0] = (struct life){.doubted_sec = UINT64_MAX, .restart_ns = NEVER_NS};
     memcpy(access->lives[0].uuid, access->entry->uuid, SESSION_UUID_SIZE);
 }
 
@@ -328,6 +344,8 @@ static void birth_follow(const struct session_liveness *liveness, struct access 
             access->born_ns += (int64_t)sub_sat_u64(since_ns, liveness->settings.fresh_for_ns);
         return;
     }
+    if (heard_ns < access->earliest_ns)
+        heard_ns = access->earliest_ns;
     if (heard_ns < access->born_ns)
         access->born_ns = heard_ns;
     else if (access_is_stable(liveness, access, now_ns))
@@ -335,14 +353,23 @@ static void birth_follow(const struct session_liveness *liveness, struct access 
             (int64_t)min_u64((uint64_t)(heard_ns - access->born_ns), since_ns / 1000000 * DRIFT_PER_MILLION);
 }
 
-/* A new life, which cannot have begun before `earliest_ns` (by more than lists lag). */
-static void birth_set(struct access *access, uint64_t earliest_ns, uint64_t slack_ns, uint64_t now_ns)
+static void life_first(struct access *access, uint64_t now_ns)
 {
-    int64_t floor_ns = (int64_t)earliest_ns;
-
+    access->life_count = 0; /* what it said of itself */
+    life_begin(access);
+    access->earliest_ns = INT64_MIN;
     access->born_ns = access->entry->has_alive_sec ? birth_ns(access->entry, now_ns) : (int64_t)now_ns;
-    if (access->born_ns < floor_ns - (int64_t)slack_ns)
-        access->born_ns = floor_ns;
+}
+
+/* A new life, which cannot have begun before `known_ns` (by more than slack_ns: lists lag). */
+static void life_restart(struct access *access, uint64_t known_ns, uint64_t slack_ns, uint64_t now_ns)
+{
+    life_begin(access);
+    access->earliest_ns = (int64_t)known_ns - (int64_t)slack_ns;
+    access->born_ns = access->entry->has_alive_sec ? birth_ns(access->entry, now_ns) : (int64_t)now_ns;
+    if (access->born_ns < access->earliest_ns)
+        access->born_ns = access->earliest_ns = (int64_t)known_ns;
+    access->lives[0].restart_ns = access->born_ns > 0 ? (uint64_t)access->born_ns : 0;
 }
 
 /* A fresh list has the access, and may be believed about it. */
@@ -351,24 +378,18 @@ static void access_seen(const struct session_liveness *liveness, struct access *
     const struct session *entry = access->entry;
     struct life *life = life_find(access, entry->uuid);
 
-    if (access->state == SESSION_UNKNOWN) {
-        access->life_count = 0; /* what it said of itself */
-        life_begin(access, NEVER_NS);
-        access->born_ns = entry->has_alive_sec ? birth_ns(entry, now_ns) : (int64_t)now_ns;
-    } else if (access->state == SESSION_DEAD) {
-        life_begin(access, now_ns);
-        birth_set(access, access->missed_ns, 0, now_ns);
-    } else if (!life) {
-        life_begin(access, now_ns);
-        birth_set(access, access->heard_ns, RESTART_SLACK_NS, now_ns);
-    } else if (life != &access->lives[0]) {
+    if (access->state == SESSION_UNKNOWN)
+        life_first(access, now_ns);
+    else if (access->state == SESSION_DEAD)
+        life_restart(access, access->missed_ns, 0, now_ns);
+    else if (!life)
+        life_restart(access, access->heard_ns, RESTART_SLACK_NS, now_ns);
+    else if (life != &access->lives[0])
         life_resume(access, life);
-    } else if (entry->has_alive_sec && birth_moved(access, entry, now_ns)) {
-        life_begin(access, now_ns);
-        birth_set(access, 0, 0, now_ns);
-    } else {
+    else if (entry->has_alive_sec && birth_moved(access, entry, now_ns))
+        life_restart(access, access->heard_ns, RESTART_SLACK_NS, now_ns);
+    else
         birth_follow(liveness, access, now_ns);
-    }
     if (entry->has_alive_sec)
         access->lives[0].newest_sec = max_u64(access->lives[0].newest_sec, entry->alive_sec);
     access->lives[0].doubted_sec = UINT64_MAX;
@@ -384,7 +405,7 @@ static void access_claimed(struct access *access)
     if (access->state != SESSION_UNKNOWN)
         return;
     access->life_count = 0;
-    life_begin(access, NEVER_NS);
+    life_begin(access);
     access->lives[0].newest_sec = access->entry->alive_sec;
     access_describe(access);
 }
