@@ -81,8 +81,8 @@ int fib_lookup(struct fib *fib, const struct address *destination, uint32_t ifin
  * the FIB is asked which way a packet goes: -ESTALE when that is not the new one. Ours is in place then, but
  * *shadow decides (a lower metric, another table by a rule); its family is 0 when the kernel named no route.
  *
- * Other errors are the kernel's (-ENETUNREACH: the gateway is not on-link there; -ENETDOWN; -EPERM): what
- * stood before still stands. Other foreign routes are never touched.
+ * Other errors are the kernel's (-ENETUNREACH: the gateway is not on-link there, or the link is down;
+ * -EPERM): what stood before still stands. Other foreign routes are never touched.
  */
 int fib_replace(struct fib *fib, const struct address *service, const struct address *gateway,
                 uint32_t ifindex, const struct fib_route *standing, struct fib_route *shadow);

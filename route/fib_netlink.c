@@ -222,8 +222,10 @@ static int ask(struct fib *fib, const struct address *destination, uint32_t ifin
 static int netlink_backend_lookup(struct fib *fib, const struct address *destination, uint32_t ifindex,
                                   struct fib_route *way)
 {
+    /* IPv6 tells the table unasked, and refuses to be asked. */
+    unsigned match = RTM_F_FIB_MATCH | (destination->family == AF_INET ? RTM_F_LOOKUP_TABLE : 0);
     struct fib_route real;
-    int r = ask(fib, destination, ifindex, RTM_F_FIB_MATCH, way);
+    int r = ask(fib, destination, ifindex, match, way);
 
     if (r == 0)
         r = ask(fib, destination, ifindex, 0, &real);
