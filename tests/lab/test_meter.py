@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 
-from lab import Lab, Meter, SERVICE, Tap, need_namespaces
+from lab import Lab, Meter, SERVICE, Tap, need_namespaces, wait_for
 
 need_namespaces()
 tap = Tap()
@@ -128,6 +128,7 @@ with Lab() as the_lab:
     known(the_lab, "unreachable", "No route to host", 0.05)
     silent_loss(the_lab)
     way(the_lab, 15)
+    wait_for(lambda: the_lab.pings("host", SERVICE))
     open_end(the_lab)
     service_restart(the_lab)
 sys.exit(tap.done())
