@@ -8,7 +8,9 @@
 #include <linux/rtnetlink.h>
 #include <sys/un.h>
 
-#define ACCESS_MAX 1000
+#define ACCESS_MAX         1000
+#define BOOTSTRAP_MAX      64
+#define CLIENT_ADDRESS_MAX 16
 
 /* The line of the first of two keys that the file gives; what is not given is a default and has no line. */
 static int line_of(const struct config_reader *reader, int section, const char *key, const char *or_key)
@@ -97,10 +99,14 @@ static int check_accesses(struct config_reader *reader, const struct config *con
 }
 
 static int check_list(struct config_reader *reader, int section, const char *key, const struct address *list,
-                      size_t count, const struct config *config, bool same_family)
+                      size_t count, size_t most, const struct config *config)
 {
     int mark = config_reader_section(reader, section, 0);
+    bool same_family = section == CONFIG_SESSION; /* whoever is only asked may be anywhere */
 
+    if (count > most)
+        return config_fail(reader, config_text_line(&reader->text, mark, key, (int)most),
+                           "%s holds more than %zu addresses, expected fewer", key, most);
     for (size_t i = 0; i < count; i++) {
         int line = config_text_line(&reader->text, mark, key, (int)i);
 
@@ -120,16 +126,11 @@ static int check_list(struct config_reader *reader, int section, const char *key
 
 static int check_lists(struct config_reader *reader, const struct config *config)
 {
-    int rc = 0;
-
-    if (config->bootstrap_count > ACCESS_MAX || config->session.client_address_count > ACCESS_MAX)
-        return config_fail(reader, line_of(reader, CONFIG_TOP, "bootstrap", ""),
-                           "more than %d addresses in a list, expected fewer", ACCESS_MAX);
-    rc = check_list(reader, CONFIG_TOP, "bootstrap", config->bootstrap, config->bootstrap_count, config,
-                    false);
+    int rc = check_list(reader, CONFIG_TOP, "bootstrap", config->bootstrap, config->bootstrap_count,
+                        BOOTSTRAP_MAX, config);
     return rc ? rc
               : check_list(reader, CONFIG_SESSION, "client-addresses", config->session.client_addresses,
-                           config->session.client_address_count, config, true);
+                           config->session.client_address_count, CLIENT_ADDRESS_MAX, config);
 }
 
 /* --- where accesses come from -------------------------------------------------------------------------- */

@@ -145,6 +145,14 @@ static const struct {
     {GOOD "session { client-addresses = { 10.0.0.7,\nfd00::7 } }",
      ":3: client-addresses holds fd00::7, expected addresses of the family of service 10.9.9.9"},
 
+    {GOOD "session { client-addresses = { 10.0.0.7, 10.0.0.7 } }",
+     ":2: client-addresses holds 10.0.0.7 twice, expected each address once"},
+    {GOOD
+     "session { client-addresses = { 10.1.0.1, 10.1.0.2, 10.1.0.3, 10.1.0.4, 10.1.0.5, 10.1.0.6, 10.1.0.7,\n"
+     "10.1.0.8, 10.1.0.9, 10.1.0.10, 10.1.0.11, 10.1.0.12, 10.1.0.13, 10.1.0.14, 10.1.0.15, 10.1.0.16,\n"
+     "10.1.0.17 } }",
+     ":4: client-addresses holds more than 16 addresses, expected fewer"},
+
     /* --- accesses ---------------------------------------------------------------------------------- */
     {"service = 10.9.9.9",
      ":1: no path at all, expected access \"NAME\" { data = \"ADDRESS\" } or bootstrap = "

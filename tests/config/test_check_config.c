@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What this proves: `reroute check-config` finds its file in every way it may be named, tells people and
+ * programs what is in it, and ends with 0 or 3; the example file and the manual page have every key with the
+ * default that the code has.
+ */
+#include <cjson/cJSON.h>
+#include <criterion/criterion.h>
+#include <criterion/redirect.h>
+#include <getopt.h>
+
+#include "route/config_keys.h"
+#include "tests/config/config_file.h"
+#include "tools/command.h"
+
+static int run(const char *const *arguments)
+{
+    char *argv[8] = {0};
+    char name[] = "reroute check-config";
+    int argc = 1;
+    int rc = 0;
+
+    argv[0] = name;
+    for (; arguments[argc - 1]; argc++)
+        argv[argc] = strdup(arguments[argc - 1]);
+    optind = 1;
+    rc = command_check_config(argc, argv);
+    for (int i = 1; i < argc; i++)
+        free(argv[i]);
+    fflush(NULL);
+    return rc;
+}
+
+/* What was printed; static. */
+static const char *printed(FILE *stream)
+{
+    static char text[65536];
+
+    text[fread(text, 1, sizeof(text) - 1, stream)] = '\0';
+    return text;
+}
+
+static const char *read_file(const char *path)
+{
+    static char text[65536];
+    FILE *file = fopen(path, "re");
+
+    cr_assert(file, "%s", path);
+    text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
+    fclose(file);
+    return text;
+}
+
+Test(check_config, says_what_the_example_means, .init = cr_redirect_stdout)
+{
+    const char *text = NULL;
+
+    cr_assert_eq(run((const char *const[]){EXAMPLE, NULL}), 0);
+    text = printed(cr_get_redirected_stdout());
+    cr_expect_eq(strncmp(text, EXAMPLE ": ok\n", strlen(EXAMPLE ": ok\n")), 0, "%s", text);
+    cr_expect(strstr(text, "192.168.33.2"), "%s", text);
+    cr_expect(strstr(text, "window    1s = 100ms x 10"), "%s", text);
+    cr_expect(strstr(text, "hold      180s"), "%s", text);
+    /* Storage network before management network, in each by locality. */
+    cr_expect(strstr(text, "  node1            local       data        10.10.85.15\n"
+                           "  node2            same zone   data        10.10.85.16\n"
+                           "  node3            other zone  data        10.10.85.17\n"
+                           "  node1            local       management  192.168.85.15\n"
+                           "  node2            same zone   management  192.168.85.16\n"
+                           "  node3            other zone  management  192.168.85.17\n"),
+              "%s", text);
+}
+
+Test(check_config, a_bad_file_is_one_line_and_exit_code_3, .init = cr_redirect_stderr)
+{
+    cr_assert_eq(run((const char *const[]){"--config", "/nonexistent/x", NULL}), EXIT_USAGE);
+    cr_assert_stderr_eq_str("/nonexistent/x: No such file or directory\n");
+}
+
+static void redirect_both(void)
+{
+    cr_redirect_stdout();
+    cr_redirect_stderr();
+}
+
+Test(check_config, bad_arguments_are_exit_code_3, .init = redirect_both)
+{
+    cr_expect_eq(run((const char *const[]){"a", "b", NULL}), EXIT_USAGE);
+    cr_expect_eq(run((const char *const[]){"--config", "a", "b", NULL}), EXIT_USAGE);
+    cr_expect_eq(run((const char *const[]){"--nonsense", NULL}), EXIT_USAGE);
+    cr_expect_eq(run((const char *const[]){"--config", NULL}), EXIT_USAGE);
+    cr_expect_eq(run((const char *const[]){"--help", NULL}), 0);
+}
+
+Test(check_config, json_is_the_effective_configuration, .init = cr_redirect_stdout)
+{
+    cJSON *root = NULL, *probe = NULL;
+
+    cr_assert_eq(run((const char *const[]){"--json", "--config", EXAMPLE, NULL}), 0);
+    root = cJSON_Parse(printed(cr_get_redirected_stdout()));
+    cr_assert(root);
+    cr_expect_str_eq(cJSON_GetStringValue(cJSON_GetObjectItem(root, "schema")), "reroute.config/1");
+    cr_expect_str_eq(cJSON_GetStringValue(cJSON_GetObjectItem(root, "service")), "192.168.33.2");
+    cr_expect_eq(cJSON_GetArraySize(cJSON_GetObjectItem(root, "accesses")), 3);
+    probe = cJSON_GetObjectItem(root, "probe");
+    cr_expect_str_eq(cJSON_GetStringValue(cJSON_GetObjectItem(probe, "select-timeout")), "100ms");
+    cr_expect_eq(cJSON_GetNumberValue(cJSON_GetObjectItem(probe, "select-count")), 10);
+    cr_expect(cJSON_IsTrue(cJSON_GetObjectItem(cJSON_GetObjectItem(root, "route"), "reset-connections")));
+    cr_expect(cJSON_GetObjectItem(cJSON_GetObjectItem(root, "session"), "fields"));
+    cJSON_Delete(root);
+}
+
+/* The example with its defaults uncommented must be what it is with them commented out. */
+Test(check_config, what_the_example_comments_out_is_the_default)
+{
+    char text[65536] = "";
+    struct loaded with, without;
+    size_t length = 0;
+
+    for (const char *line = read_file(EXAMPLE); *line; line += strcspn(line, "\n"), line += *line == '\n') {
+        bool uncomment = line[0] == '#' && line[1] != ' ' && line[1] != '\n' &&
+                         strncmp(line, "#zone", 5) != 0; /* its default is not a text */
+
+        uncomment = uncomment || strncmp(line, "#    ", 5) == 0;
+        length += (size_t)snprintf(text + length, sizeof(text) - length, "%.*s\n",
+                                   (int)strcspn(line, "\n") - uncomment, line + uncomment);
+    }
+    with = load_text(text);
+    without = load_text(read_file(EXAMPLE));
+    cr_assert_eq(with.rc, 0, "%s", with.error);
+    cr_assert_eq(without.rc, 0, "%s", without.error);
+    cr_expect_eq(memcmp(&with.config->probe, &without.config->probe, sizeof(with.config->probe)), 0);
+    cr_expect_eq(memcmp(&with.config->session, &without.config->session, sizeof(with.config->session)), 0);
+    cr_expect_eq(memcmp(&with.config->route, &without.config->route, sizeof(with.config->route)), 0);
+    cr_expect_str_eq(with.config->control_socket, without.config->control_socket);
+    cr_expect_str_eq(with.config->state_directory, without.config->state_directory);
+    for (size_t i = 0; i < config_sections[CONFIG_PROBE].key_count; i++)
+        cr_expect(strstr(text, config_sections[CONFIG_PROBE].keys[i].name));
+    config_free(with.config);
+    config_free(without.config);
+}
+
+/* reroute.conf.5: one ".It Ic KEY" for each key, followed by its default. */
+Test(check_config, the_manual_page_has_every_key_and_its_default)
+{
+    const char *manual = read_file(MANUAL);
+
+    for (size_t s = 0; s < CONFIG_SECTIONS; s++) {
+        for (size_t k = 0; k < config_sections[s].key_count; k++) {
+            const struct config_key *key = &config_sections[s].keys[k];
+            char heading[96], entry[192];
+            const char *section = NULL;
+
+            snprintf(heading, sizeof(heading), "\n.\\\" keys of section: %s\n",
+                     *config_sections[s].name ? config_sections[s].name : "top");
+            section = strstr(manual, heading);
+            cr_assert(section, "no%s", heading);
+            if (key->value && *key->value)
+                snprintf(entry, sizeof(entry), "\n.It Ic %s Pq default %s", key->name, key->value);
+            else
+                snprintf(entry, sizeof(entry), "\n.It Ic %s", key->name);
+            cr_expect(strstr(section, entry), "%s: no%s", config_sections[s].name, entry);
+        }
+    }
+}
