@@ -5,7 +5,7 @@
 #include <getopt.h>
 #include <stdarg.h>
 
-#define DURATION_MAX_NS (UINT64_C(86400) * NS_PER_S)
+#define DURATION_MAX_NS (3600 * NS_PER_S)
 #define COUNT_MAX       1000000
 #define WORKERS_MAX     4096
 
@@ -22,7 +22,9 @@ static const char help_text[] =
     "How long\n"
     "      --select-timeout TIME   length of one wait for a reply (default 1)\n"
     "      --select-count N        how many waits, each after one more request (default 1)\n"
-    "      --ping-timeout TIME     bound of a target's whole time (default: select-timeout x select-count)\n"
+    "      --ping-timeout TIME     bound of a target's whole time (default: select-timeout x select-count, "
+    "and\n"
+    "                              never more)\n"
     "      --single-request        send the first request only, and wait the whole time\n"
     "  TIME is in seconds, or has a unit: 0.1, 100ms, 500us, 2m.\n"
     "\n"
@@ -157,7 +159,7 @@ __attribute__((format(printf, 2, 3))) static int bad(const struct parser *parser
 static int take_duration(const struct parser *parser, const char *option, uint64_t *out_ns)
 {
     if (report_parse_duration(optarg, out_ns) < 0 || *out_ns < NS_PER_MS)
-        return bad(parser, "--%s '%s': expected a time from 1ms to 1 day, such as 0.5 (seconds) or 100ms",
+        return bad(parser, "--%s '%s': expected a time from 1ms to 1 hour, such as 0.5 (seconds) or 100ms",
                    option, optarg);
     return 0;
 }

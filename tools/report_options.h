@@ -35,7 +35,7 @@ int report_options_help(void);
 
 /*
  * "1", "0.25", ".5" (seconds), "100ms", "50us", "2m" -> nanoseconds; what is finer than a nanosecond is cut
- * off. -EINVAL, or -ERANGE for more than a day.
+ * off. -EINVAL, or -ERANGE for more than an hour.
  */
 int report_parse_duration(const char *text, uint64_t *out_ns);
 

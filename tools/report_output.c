@@ -52,8 +52,9 @@ static const char *address_text(const struct report_view *view, const struct rep
 
 static uint64_t waited_ns(const struct probe_settings *settings)
 {
-    return settings->ping_timeout_ns ? settings->ping_timeout_ns
-                                     : settings->select_timeout_ns * settings->select_count;
+    uint64_t window_ns = settings->select_timeout_ns * settings->select_count;
+
+    return settings->ping_timeout_ns ? min_u64(settings->ping_timeout_ns, window_ns) : window_ns;
 }
 
 static const char *reason_text(const struct report_view *view, const struct report_target *target,
