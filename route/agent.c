@@ -137,6 +137,7 @@ static void take_observations(struct agent *agent)
 static void note_path(struct agent *agent, uint32_t index)
 {
     struct agent_path *path = &agent->table.paths[index];
+    const struct config_probe *probe = &agent->config->probe;
     char reason[160] = "";
 
     if (path->noted == path->health.state)
@@ -144,8 +145,8 @@ static void note_path(struct agent *agent, uint32_t index)
     path->noted = path->health.state;
     agent->save_wanted = true;
     if (path->health.state == HEALTH_DOWN)
-        probe_reason_text(path->health.last, &path->health.error, agent->config->probe.select_timeout_ns,
-                          reason, sizeof(reason));
+        probe_reason_text(path->health.last, &path->health.error,
+                          probe->select_timeout_ns * probe->select_count, reason, sizeof(reason));
     log_event(path->health.state == HEALTH_UP ? LOG_LEVEL_INFO : LOG_LEVEL_WARN,
               path->health.state == HEALTH_UP ? "path-up" : "path-down",
               "access=%s tier=%s path=%s rtt_ms=%.3f%s%s", agent_path_access_name(agent, index),

@@ -234,13 +234,16 @@ void agent_session_refresh(struct agent *agent, uint32_t path, session_answer_fn
     struct session_endpoint endpoints[64];
     struct agent_refresh *refresh = &agent->refresh;
     char addresses[1024];
-    size_t count = add_ways(agent, access, false, endpoints, ARRAY_SIZE(endpoints) / 2);
+    size_t count = 0;
     int error;
 
     /* The access itself first, then whoever else answers: all of them speak for the cluster. */
-    for (uint32_t i = 0; i < agent->table.access_count; i++)
-        if (i != access)
-            count += add_ways(agent, i, false, endpoints + count, ARRAY_SIZE(endpoints) - count);
+    for (int hope = 0; hope <= 1 && count == 0; hope++) {
+        count = add_ways(agent, access, hope, endpoints, ARRAY_SIZE(endpoints) / 2);
+        for (uint32_t i = 0; i < agent->table.access_count; i++)
+            if (i != access)
+                count += add_ways(agent, i, hope, endpoints + count, ARRAY_SIZE(endpoints) - count);
+    }
     client_addresses(agent, addresses, sizeof(addresses));
     memcpy(refresh->uuid, agent->table.accesses[access].view.uuid, sizeof(refresh->uuid));
     error =

@@ -44,8 +44,8 @@ static const char *path_why(struct agent *agent, uint32_t index, char *buffer, s
     case SWITCH_PATH_DOWN:
         if (path->health.misses == 0)
             return "was down; not enough replies in a row yet";
-        return probe_reason_text(path->health.last, &path->health.error, probe->select_timeout_ns, buffer,
-                                 size_bytes);
+        return probe_reason_text(path->health.last, &path->health.error,
+                                 probe->select_timeout_ns * probe->select_count, buffer, size_bytes);
     case KEEP_NO_VERDICT:
         return "no verdict yet";
     case SWITCH_DRAINED:

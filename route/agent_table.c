@@ -192,6 +192,7 @@ static void inherit(struct agent_table *table, const struct agent_table *old)
 
             if (table->selector_accesses[i].weight != was->weight)
                 continue;
+            table->accesses[i].noted = old->accesses[j].noted;
             table->selector_accesses[i].was_healthy = was->was_healthy;
             table->selector_accesses[i].failures = was->failures;
             table->selector_accesses[i].healthy_since_ns = was->healthy_since_ns;
