@@ -209,7 +209,10 @@ static int sweep_all(struct run *run)
     return error;
 }
 
-/* Hands every address to the sweep and every name to the lookup. */
+/*
+ * Hands every address to the sweep and every name to the lookup. (That a text is an address was known when it
+ * was read; reading it again is cheaper than to keep 24 bytes a target.)
+ */
 static int begin(struct run *run)
 {
     struct report_targets *targets = &run->targets;
@@ -219,26 +222,52 @@ static int begin(struct run *run)
     if (!run->by_sweep_index)
         return -ENOMEM;
     run->totals[REPORT_UNFINISHED] = targets->count;
-    if (targets->name_count > 0)
-        error = report_names_new(&run->names, run->options.family, wakeup_fd);
     for (uint32_t i = 0; i < targets->count && !error; i++) {
-        if (address_is_set(&targets->addresses[i]))
-            error = probe(run, i, &targets->addresses[i]);
-        else
+        struct address address;
+
+        if (address_parse(&address, targets->list[i].text) == 0) {
+            error = probe(run, i, &address);
+            continue;
+        }
+        if (!run->names)
+            error = report_names_new(&run->names, run->options.family, wakeup_fd);
+        if (!error)
             error = report_names_add(run->names, i, targets->list[i].text);
     }
-    free(targets->addresses);
-    targets->addresses = NULL;
     if (!error && run->names)
         error = report_names_start(run->names);
+    return error;
+}
+
+/* Is this an address of ours? Asked before any family is given up for want of sockets. */
+static int check_source(const struct run *run, const struct address *source)
+{
+    struct sockaddr_storage name;
+    socklen_t length = address_to_sockaddr(source, 0, &name);
+    __attribute__((cleanup(close_fd_cleanup))) int fd = -1;
+    int error = 0;
+
+    if (!address_is_set(source))
+        return 0;
+    fd = socket(source->family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || bind(fd, (struct sockaddr *)&name, length) < 0)
+        error = -errno;
+    if (error == -EADDRNOTAVAIL)
+        complain(run, "--source '%s': this host has no such address", ADDRESS_TEXT(source));
+    else if (error)
+        complain(run, "--source '%s': %s", ADDRESS_TEXT(source), strerror(-error));
     return error;
 }
 
 static int open_sweep(struct run *run)
 {
     char message[MESSAGE_BYTES] = "";
-    int error;
+    int error = check_source(run, &run->options.settings.source4);
 
+    if (!error)
+        error = check_source(run, &run->options.settings.source6);
+    if (error)
+        return error;
     wakeup_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (wakeup_fd < 0) {
         error = -errno;

@@ -67,7 +67,7 @@ static bool is_name(const char *text)
 static int grow(struct report_targets *targets)
 {
     uint32_t room = targets->room ? targets->room * 2 : 64;
-    void *list, *addresses;
+    void *list;
 
     if (room < targets->room || room == REPORT_NO_INDEX)
         return -ENOMEM;
@@ -75,10 +75,6 @@ static int grow(struct report_targets *targets)
     if (!list)
         return -ENOMEM;
     targets->list = list;
-    addresses = realloc(targets->addresses, room * sizeof(*targets->addresses));
-    if (!addresses)
-        return -ENOMEM;
-    targets->addresses = addresses;
     targets->room = room;
     return 0;
 }
@@ -103,10 +99,7 @@ int report_targets_add(struct report_targets *targets, const char *text, char *m
         snprintf(message, size_bytes, "out of memory after %" PRIu32 " targets", targets->count);
         return -ENOMEM;
     }
-    targets->list[targets->count] = (struct report_target){.text = text, .sweep_index = REPORT_NO_INDEX};
-    targets->addresses[targets->count] = address;
-    targets->count++;
-    targets->name_count += !address_is_set(&address);
+    targets->list[targets->count++] = (struct report_target){.text = text, .sweep_index = REPORT_NO_INDEX};
     return 0;
 }
 
@@ -272,7 +265,6 @@ void report_targets_clear(struct report_targets *targets)
         free(targets->buffers[i]);
     free(targets->buffers);
     free(targets->list);
-    free(targets->addresses);
     free(targets->reasons);
     *targets = (struct report_targets){0};
 }

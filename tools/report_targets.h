@@ -41,8 +41,7 @@ struct report_reason {
 
 struct report_targets {
     struct report_target *list;
-    struct address *addresses; /* beside list until the sweep has them; family 0: it is a name */
-    uint32_t count, room, name_count;
+    uint32_t count, room;
     struct report_reason *reasons;
     uint32_t reason_count, reason_room;
     char **buffers; /* the files' texts */

@@ -182,35 +182,34 @@ Test(report, targets)
     static const struct {
         const char *text;
         int error;
-        int family; /* 0: a name */
     } rows[] = {
-        {"10.0.0.1", 0, AF_INET},
-        {"255.255.255.255", 0, AF_INET},
-        {"::1", 0, AF_INET6},
-        {"fd00::1", 0, AF_INET6},
-        {"fe80::1%lo", 0, AF_INET6},
-        {"localhost", 0, 0},
-        {"storage-1.example.org", 0, 0},
-        {"storage_1.example.org.", 0, 0},
-        {"3com.example", 0, 0},
-        {"1.2.3.x4", 0, 0},
-        {"10.0.0.256", -EINVAL, 0}, /* not a name that somebody might own */
-        {"10.0.0", -EINVAL, 0},     /* nor the 10.0.0.0 that inet_aton() makes of it */
-        {"10", -EINVAL, 0},
-        {"010.0.0.1", -EINVAL, 0},
-        {"10.0.0.1.", -EINVAL, 0},
-        {"10.0.0.0/24", -EINVAL, 0},
-        {"10.0.0.1:80", -EINVAL, 0},
-        {"fd00:::1", -EINVAL, 0},
-        {"fe80::1%none0", -ENODEV, 0},
-        {"", -EINVAL, 0},
-        {".", -EINVAL, 0},
-        {"a..b", -EINVAL, 0},
-        {"-a.example", -EINVAL, 0},
-        {"a b", -EINVAL, 0},
-        {"a,b", -EINVAL, 0},
-        {"caf\xc3\xa9.example", -EINVAL, 0},
-        {long_label, -EINVAL, 0},
+        {"10.0.0.1", 0},
+        {"255.255.255.255", 0},
+        {"::1", 0},
+        {"fd00::1", 0},
+        {"fe80::1%lo", 0},
+        {"localhost", 0},
+        {"storage-1.example.org", 0},
+        {"storage_1.example.org.", 0},
+        {"3com.example", 0},
+        {"1.2.3.x4", 0},
+        {"10.0.0.256", -EINVAL}, /* not a name that somebody might own */
+        {"10.0.0", -EINVAL},     /* nor the 10.0.0.0 that inet_aton() makes of it */
+        {"10", -EINVAL},
+        {"010.0.0.1", -EINVAL},
+        {"10.0.0.1.", -EINVAL},
+        {"10.0.0.0/24", -EINVAL},
+        {"10.0.0.1:80", -EINVAL},
+        {"fd00:::1", -EINVAL},
+        {"fe80::1%none0", -ENODEV},
+        {"", -EINVAL},
+        {".", -EINVAL},
+        {"a..b", -EINVAL},
+        {"-a.example", -EINVAL},
+        {"a b", -EINVAL},
+        {"a,b", -EINVAL},
+        {"caf\xc3\xa9.example", -EINVAL},
+        {long_label, -EINVAL},
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -222,8 +221,6 @@ Test(report, targets)
         cr_expect_eq(targets.count, error ? 0 : 1);
         if (error)
             cr_expect(message[0] != '\0', "'%s' fails without a word", rows[i].text);
-        else
-            cr_expect_eq(targets.addresses[0].family, rows[i].family, "'%s'", rows[i].text);
         report_targets_clear(&targets);
     }
 }

@@ -379,8 +379,8 @@ BAD_INPUTS = [
     (['10.0.0.1', '--size', '70000'], '', 3, "--size '70000': expected a number from 24 to 65507"),
     (['10.0.0.1', '--size', '1'], '', 3, "--size '1': expected a number from 24 to 65507"),
     (['10.0.0.1', '--interface', 'none0'], '', 3, "--interface 'none0': there is no such interface"),
-    (['10.0.0.1', '--source', '192.0.2.1'], '', 3, '192.0.2.1'),
-    (['fd00:1::1', '--source', '2001:db8::1'], '', 3, '2001:db8::1'),
+    (['10.0.0.1', '--source', '192.0.2.1'], '', 3, "--source '192.0.2.1': this host has no such address"),
+    (['fd00:1::1', '--source', '2001:db8::1'], '', 3, "--source '2001:db8::1': this host has no such address"),
     (['10.0.0.1', '--source', 'me'], '', 3, "--source 'me': expected an address"),
     (['10.0.0.1', '--select-timeout', '-1'], '', 3, "--select-timeout '-1': expected a time"),
     (['10.0.0.1', '--transport', 'udp'], '', 3, "--transport 'udp': expected auto, epoll or poll"),
@@ -451,6 +451,7 @@ def set_stage():
     command('ip link set lo up')
     command('ip route add local 10.0.0.0/14 dev lo')
     command('ip -6 route add local fd00:1::/64 dev lo')
+    command('ip address add fd00:1::2/128 dev lo')
     # Without ARP the packets go out to a peer that has no address, and nothing comes back, no error either.
     command('ip link add quiet0 type veth peer name quiet1')
     command('ip address add 10.9.0.1/24 dev quiet0')
