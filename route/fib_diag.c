@@ -127,6 +127,8 @@ static int destroy_all(struct netlink *netlink, struct found_sockets *found, uns
 
     if (r == 0 && found->peer.family == AF_INET)
         r = list_sockets(netlink, AF_INET, found);
+    if (r == -ENOENT) /* nobody answers for TCP: no tcp_diag */
+        return -EOPNOTSUPP;
     for (size_t i = 0; i < found->count && r == 0; i++) {
         r = destroy_socket(netlink, &found->items[i]);
         if (r == 0)
@@ -151,7 +153,8 @@ int fib_diag_destroy(const struct address *peer, unsigned *count, char *message,
         free(found.items);
     }
     if (r == -EOPNOTSUPP)
-        snprintf(message, size_bytes, "this kernel cannot destroy sockets (CONFIG_INET_DIAG_DESTROY)");
+        snprintf(message, size_bytes,
+                 "this kernel cannot destroy sockets (CONFIG_INET_TCP_DIAG, CONFIG_INET_DIAG_DESTROY)");
     else if (r < 0)
         snprintf(message, size_bytes, "cannot reset the connections to %s: %s", ADDRESS_TEXT(peer),
                  strerror(-r));
