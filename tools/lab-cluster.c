@@ -22,17 +22,18 @@
  */
 #include "tools/lab-cluster.h"
 
+#include "tools/lab-clients.h"
+
 #include <cjson/cJSON.h>
 #include <sys/random.h>
 
 #define SESSIONS_MAX 256
-#define CLIENTS_SIZE 1024
 #define BURIED_MAX   64
 
 struct session {
     char uuid[LAB_UUID_SIZE];
     struct lab_identity who;
-    char clients[CLIENTS_SIZE]; /* comma-separated */
+    char clients[LAB_CLIENTS_SIZE]; /* comma-separated */
     uint64_t born_ns;
     uint64_t lease_end_ns; /* kept by the leader */
 };
@@ -129,90 +130,24 @@ static bool leads(const struct lab_cluster *c)
 
 /* --- client addresses ------------------------------------------------------------------------------------*/
 
-/* Takes the next address off a comma-separated list. False at its end; *ok false when it is no address. */
-static bool next_client(const char **list, char out[static ADDRESS_TEXT_SIZE], bool *ok)
-{
-    const char *p = *list + strspn(*list, ", ");
-    size_t length = strcspn(p, ", ");
-    struct address address;
-
-    if (length == 0)
-        return false;
-    *ok = length < ADDRESS_TEXT_SIZE;
-    if (*ok) {
-        memcpy(out, p, length);
-        out[length] = '\0';
-        *ok = address_parse(&address, out) == 0;
-    }
-    *list = p + length;
-    return true;
-}
-
-static bool clients_hold(const char *list, const char *client)
-{
-    char one[ADDRESS_TEXT_SIZE];
-    bool ok;
-
-    while (next_client(&list, one, &ok)) {
-        if (ok && strcmp(one, client) == 0)
-            return true;
-    }
-    return false;
-}
-
-static int clients_add(char list[static CLIENTS_SIZE], const char *client)
-{
-    size_t length = strlen(list);
-
-    if (length + 1 + strlen(client) >= CLIENTS_SIZE)
-        return -ENOSPC;
-    snprintf(list + length, CLIENTS_SIZE - length, "%s%s", length ? "," : "", client);
-    return 0;
-}
-
-static void clients_remove(char list[static CLIENTS_SIZE], const char *client)
-{
-    char rest[CLIENTS_SIZE] = "", one[ADDRESS_TEXT_SIZE];
-    const char *p = list;
-    bool ok;
-
-    while (next_client(&p, one, &ok)) {
-        if (ok && strcmp(one, client) != 0)
-            clients_add(rest, one);
-    }
-    memcpy(list, rest, CLIENTS_SIZE);
-}
-
 /* The leader's part of a refresh. */
 static int move_clients(struct lab_cluster *c, struct session *target, const char *clients)
 {
     char one[ADDRESS_TEXT_SIZE];
     bool ok;
 
-    while (next_client(&clients, one, &ok)) {
+    while (lab_clients_next(&clients, one, &ok)) {
         int r;
 
         if (!ok)
             return -EINVAL;
         for (size_t i = 0; i < c->count; i++)
-            clients_remove(c->sessions[i].clients, one);
-        r = clients_add(target->clients, one);
+            lab_clients_remove(c->sessions[i].clients, one);
+        r = lab_clients_add(target->clients, one);
         if (r < 0)
             return r;
     }
     return 0;
-}
-
-static bool clients_are_there(const struct session *s, const char *clients)
-{
-    char one[ADDRESS_TEXT_SIZE];
-    bool ok;
-
-    while (next_client(&clients, one, &ok)) {
-        if (!clients_hold(s->clients, one))
-            return false;
-    }
-    return true;
 }
 
 /* --- messages out ----------------------------------------------------------------------------------------*/
@@ -458,7 +393,7 @@ int lab_cluster_refresh(struct lab_cluster *c, const char *uuid, const char *cli
     cJSON *message;
     int r = 0;
 
-    while (ok && next_client(&p, one, &ok))
+    while (ok && lab_clients_next(&p, one, &ok))
         any = true;
     if (!ok || !any)
         return -EINVAL;
@@ -489,7 +424,7 @@ int lab_cluster_refreshed(struct lab_cluster *c, const char *uuid, const char *c
 
     if (!s)
         return -ENOENT;
-    return c->version != version && clients_are_there(s, clients) ? 0 : -EINPROGRESS;
+    return c->version != version && lab_clients_hold_all(s->clients, clients) ? 0 : -EINPROGRESS;
 }
 
 cJSON *lab_cluster_list(struct lab_cluster *c, uint64_t now_ns)

@@ -28,11 +28,18 @@ struct options {
     uint16_t http_port, echo_port;
 };
 
+/* One connection to the echo. */
+struct echo_client {
+    struct echo_client *next, **link; /* link: the pointer that points here */
+    struct bufferevent *bev;
+};
+
 struct service {
     struct options options;
     struct event_base *base;
     struct lab_cluster *cluster;
     struct lab_api *api;
+    struct echo_client *echo_clients;
     int peer_fd;
 };
 
@@ -105,33 +112,50 @@ static void on_echo_read(struct bufferevent *bev, void *context)
     bufferevent_write_buffer(bev, bufferevent_get_input(bev));
 }
 
+static void echo_client_free(struct echo_client *client)
+{
+    *client->link = client->next;
+    if (client->next)
+        client->next->link = client->link;
+    bufferevent_free(client->bev);
+    free(client);
+}
+
 static void on_echo_event(struct bufferevent *bev, short what, void *context)
 {
     if (what & (BEV_EVENT_EOF | BEV_EVENT_ERROR))
-        bufferevent_free(bev);
+        echo_client_free(context);
 }
 
 static void on_echo_client(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *from,
                            int length, void *context)
 {
-    struct bufferevent *bev =
-        bufferevent_socket_new(evconnlistener_get_base(listener), fd, BEV_OPT_CLOSE_ON_FREE);
+    struct service *s = context;
+    struct echo_client *client = calloc(1, sizeof(*client));
     int one = 1;
 
-    if (!bev) {
+    if (client)
+        client->bev = bufferevent_socket_new(s->base, fd, BEV_OPT_CLOSE_ON_FREE);
+    if (!client || !client->bev) {
+        free(client);
         evutil_closesocket(fd);
         return;
     }
+    client->link = &s->echo_clients;
+    client->next = s->echo_clients;
+    if (client->next)
+        client->next->link = &client->next;
+    s->echo_clients = client;
     setsockopt((int)fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-    bufferevent_setcb(bev, on_echo_read, NULL, on_echo_event, NULL);
-    bufferevent_enable(bev, EV_READ | EV_WRITE);
+    bufferevent_setcb(client->bev, on_echo_read, NULL, on_echo_event, client);
+    bufferevent_enable(client->bev, EV_READ | EV_WRITE);
 }
 
-static struct evconnlistener *echo_new(struct event_base *base, uint16_t port)
+static struct evconnlistener *echo_new(struct service *s)
 {
-    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(port)};
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(s->options.echo_port)};
 
-    return evconnlistener_new_bind(base, on_echo_client, NULL,
+    return evconnlistener_new_bind(s->base, on_echo_client, s,
                                    LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE, -1,
                                    (struct sockaddr *)&at, sizeof(at));
 }
@@ -254,7 +278,7 @@ static int run(struct service *s)
     uint64_t tick_us = s->options.cluster.heartbeat_ns / 5 / NS_PER_US;
     struct timeval tick = {.tv_sec = (time_t)(tick_us / 1000000),
                            .tv_usec = (suseconds_t)(tick_us % 1000000)};
-    struct evconnlistener *echo = echo_new(s->base, s->options.echo_port);
+    struct evconnlistener *echo = echo_new(s);
     struct event *events[] = {
         event_new(s->base, s->peer_fd, EV_READ | EV_PERSIST, on_peer, s),
         event_new(s->base, -1, EV_PERSIST, on_tick, s),
@@ -273,6 +297,8 @@ static int run(struct service *s)
         if (events[i])
             event_free(events[i]);
     }
+    while (s->echo_clients)
+        echo_client_free(s->echo_clients);
     if (echo)
         evconnlistener_free(echo);
     return r;
