@@ -6,7 +6,8 @@
 
 #include "route/config.h"
 
-/* Criterion does not fail a test whose process leaks: ask the sanitizer, when it is there, inside the test. */
+/* Criterion does not fail a test whose process leaks: ask the sanitizer, when it is there, inside the test.
+ */
 extern int __lsan_do_recoverable_leak_check(void) __attribute__((weak));
 
 static inline bool leaks(void)
