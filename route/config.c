@@ -23,6 +23,7 @@
 #include "route/config_check.h"
 
 #define SECTION_KEYS_MAX 24
+#define ACCESS_MAX       1000
 
 /* libconfuse hands no context to its error function. Only set while it parses. */
 static struct config_reader *parsing;
@@ -200,6 +201,17 @@ static cfg_t *parse_grammar(struct config_reader *reader)
     return NULL;
 }
 
+/* Before libconfuse sees them: it compares each with all others. */
+static int check_access_count(struct config_reader *reader)
+{
+    int mark = config_reader_section(reader, CONFIG_ACCESS, ACCESS_MAX);
+
+    if (mark < 0)
+        return 0;
+    return config_fail(reader, reader->text.marks[mark].line, "more than %d accesses, expected fewer",
+                       ACCESS_MAX);
+}
+
 static int check_repeated(struct config_reader *reader)
 {
     int first = -1;
@@ -325,6 +337,8 @@ static int load(struct config_reader *reader, struct config *config)
 
     if (rc && line > 0)
         return config_fail(reader, line, "%s", why);
+    if (!rc)
+        rc = check_access_count(reader);
     if (rc)
         return rc;
     cfg = parse_grammar(reader);

@@ -8,7 +8,6 @@
 #include <linux/rtnetlink.h>
 #include <sys/un.h>
 
-#define ACCESS_MAX         1000
 #define BOOTSTRAP_MAX      64
 #define CLIENT_ADDRESS_MAX 16
 
@@ -89,10 +88,6 @@ static int check_accesses(struct config_reader *reader, const struct config *con
 
     if (!address_is_set(&config->service))
         return config_fail(reader, 1, "no service, expected service = \"ADDRESS\"");
-    if (config->access_count > ACCESS_MAX)
-        return config_fail(reader,
-                           reader->text.marks[config_reader_section(reader, CONFIG_ACCESS, ACCESS_MAX)].line,
-                           "more than %d accesses, expected fewer", ACCESS_MAX);
     for (size_t i = 0; !rc && i < config->access_count; i++)
         rc = check_access(reader, config, i);
     return rc;

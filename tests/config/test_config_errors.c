@@ -333,6 +333,22 @@ Test(config_errors, files_that_cannot_be_read)
     }
 }
 
+/* And no long wait before it is said. */
+Test(config_errors, far_too_many_accesses, .timeout = 10)
+{
+    const unsigned count = 30000;
+    size_t room = 64 * count, length = 0;
+    char *text = malloc(room);
+    struct loaded l;
+
+    length = (size_t)snprintf(text, room, "service = 10.9.9.9\n");
+    for (unsigned i = 0; i < count; i++)
+        length += (size_t)snprintf(text + length, room - length, "access n%u { data = 10.0.0.1 }\n", i);
+    l = load_bytes(text, length);
+    cr_expect_str_eq(l.error, ":1002: more than 1000 accesses, expected fewer");
+    free(text);
+}
+
 Test(config_errors, a_small_message_buffer_is_kept_to)
 {
     struct config *config = NULL;
