@@ -16,8 +16,7 @@ struct config_reader {
 };
 
 /* Writes "PATH:LINE: ..." unless an error is there already; returns -EINVAL. A line of 0 becomes 1. */
-int config_fail(struct config_reader *reader, int line, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+int config_fail(struct config_reader *reader, int line, const char *format, ...) PRINTF_LIKE(3, 4);
 
 /* The mark of a section (CONFIG_TOP: -1); nth counts accesses. -1 too when the file does not have it. */
 int config_reader_section(const struct config_reader *reader, int section, int nth);

@@ -39,7 +39,7 @@ struct walk {
     size_t why_bytes;
 };
 
-static int __attribute__((format(printf, 3, 4))) fail(struct walk *walk, int line, const char *format, ...)
+static int PRINTF_LIKE(3, 4) fail(struct walk *walk, int line, const char *format, ...)
 {
     va_list arguments;
 

@@ -8,7 +8,7 @@
 
 #include "route/config_keys.h"
 
-static int __attribute__((format(printf, 3, 4))) fail(char *why, size_t why_bytes, const char *format, ...)
+static int PRINTF_LIKE(3, 4) fail(char *why, size_t why_bytes, const char *format, ...)
 {
     va_list arguments;
 
