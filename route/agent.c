@@ -74,7 +74,7 @@ static void load_remembered(struct agent *agent)
     size_t size_bytes = 0;
     CLEANUP(free) char *text = NULL;
 
-    if (!agent->config->bootstrap_count)
+    if (!agent_lists_make_accesses(agent->config))
         return;
     text = state_load_list(agent->config->state_directory, &size_bytes);
     if (text && session_list_parse(text, size_bytes, &(struct session_fields){0}, &agent->remembered, NULL,
@@ -119,8 +119,9 @@ static void take_observations(struct agent *agent)
     struct probe_observation observation;
     int error = probe_stream_dispatch(agent->stream);
 
-    if (error < 0)
+    if (error < 0 && error != agent->probe_error)
         log_event(LOG_LEVEL_ERROR, "probe", "error=%s", LOG_QUOTE(strerror(-error)));
+    agent->probe_error = error;
     while (probe_stream_next(agent->stream, &observation)) {
         uint32_t path = path_of_stream(agent, observation.id);
 
@@ -215,6 +216,17 @@ static void log_decision(const struct agent *agent, const struct selector_decisi
         LOG_QUOTE(selector_reason_sentence(now->reason)), agent->options->dry_run ? " dry_run=true" : "");
 }
 
+/* A person's hurry lasts as long as what it is for can be had at once; after that, hold counts again. */
+static void end_hurry(struct agent *agent, const struct selector_input *input)
+{
+    bool pinned = false;
+
+    for (uint32_t i = 0; i < input->path_count; i++)
+        pinned = pinned || (input->paths[i].pinned && selector_path_level(input, i, NULL) <= LEVEL_DEGRADED);
+    agent->pin_now = agent->pin_now && pinned;
+    agent->failback_now = agent->failback_now && agent->decision.candidate != SELECTOR_NO_PATH;
+}
+
 static void decide(struct agent *agent)
 {
     struct selector_decision before = agent->decision;
@@ -222,8 +234,7 @@ static void decide(struct agent *agent)
 
     agent_fill_input(agent, &input);
     selector_decide(&agent->selector, &input, &agent->decision);
-    if (agent->failback_now && agent->decision.candidate == SELECTOR_NO_PATH)
-        agent->failback_now = false; /* the path it was meant for is gone */
+    end_hurry(agent, &input);
     log_decision(agent, &before);
 }
 

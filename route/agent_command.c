@@ -99,16 +99,37 @@ int agent_drain(struct agent *agent, const char *access, bool drain, char *messa
     return 0;
 }
 
+/* The best path that would be better than the one in use, if it were eligible; SELECTOR_NO_PATH: none. */
+static uint32_t better_path(const struct agent *agent, const struct selector_input *input)
+{
+    uint32_t best = agent->current;
+
+    for (uint32_t i = 0; best != SELECTOR_NO_PATH && i < input->path_count; i++)
+        if (selector_rank(input, i) < selector_rank(input, best))
+            best = i;
+    return best == agent->current ? SELECTOR_NO_PATH : best;
+}
+
 int agent_failback(struct agent *agent, char *message, size_t size_bytes)
 {
-    if (agent->decision.candidate == SELECTOR_NO_PATH) {
-        snprintf(message, size_bytes, "no better path waits: %s",
-                 selector_reason_sentence(agent->decision.reason));
-        return -ENOENT;
+    struct selector_input input;
+    uint32_t better;
+    char why[160];
+
+    if (agent->decision.candidate != SELECTOR_NO_PATH) {
+        log_event(LOG_LEVEL_INFO, "failback-now", "to=%s",
+                  ADDRESS_TEXT(&agent->table.paths[agent->decision.candidate].address));
+        agent->failback_now = true;
+        agent_soon(agent);
+        return 0;
     }
-    log_event(LOG_LEVEL_INFO, "failback-now", "to=%s",
-              ADDRESS_TEXT(&agent->table.paths[agent->decision.candidate].address));
-    agent->failback_now = true;
-    agent_soon(agent);
-    return 0;
+    agent_fill_input(agent, &input);
+    better = better_path(agent, &input);
+    if (better == SELECTOR_NO_PATH)
+        snprintf(message, size_bytes, "there is no better path than the one in use");
+    else
+        snprintf(message, size_bytes, "%s %s is not eligible: %s", agent_path_access_name(agent, better),
+                 selector_tier_text(agent->table.selector_paths[better].tier),
+                 agent_path_why(agent, better, why, sizeof(why)));
+    return -ENOENT;
 }

@@ -83,7 +83,8 @@ struct agent_planned {
     enum selector_reason reason;
     uint64_t begun_ns;
     uint64_t retry_ns; /* of PLANNED_WAIT */
-    bool told;         /* a refresh of the new access was sent: going on elsewhere must take it back */
+    unsigned tries;
+    bool told; /* a refresh of the new access was sent: going on elsewhere must take it back */
 };
 
 struct agent {
@@ -97,6 +98,7 @@ struct agent {
     struct session_liveness *liveness;
     struct control *control;
     int lock_fd;
+    int probe_error; /* the last one, not to be logged again and again */
     uint64_t now_ns; /* read once per step */
     uint64_t started_ns;
 
@@ -157,6 +159,8 @@ uint32_t agent_table_find(const struct agent_table *table, const struct address 
 int agent_table_add_foreign(struct agent *agent, const struct address *next_hop,
                             uint32_t ifindex); /* and uses it */
 void agent_table_intervals(struct agent *agent);
+/* Do accesses also come from session lists? With bootstrap, or when none is configured (provider "file"). */
+bool agent_lists_make_accesses(const struct config *config);
 bool agent_table_knows_new_sessions(struct agent *agent);
 
 /* agent_switch.c */
@@ -176,6 +180,9 @@ uint64_t agent_session_deadline_ns(const struct agent *agent);
 /* agent_status.c */
 struct cJSON;
 struct cJSON *agent_status(struct agent *agent); /* reroute.status/1; owned by the caller */
+/* Why a path is not eligible, in words, by the evidence of the last step; "" for an eligible one. May use
+ * buffer. */
+const char *agent_path_why(struct agent *agent, uint32_t path, char *buffer, size_t size_bytes);
 
 /* agent_command.c: what the control socket may do. 0, or a negative errno with one line in message. */
 int agent_pin(struct agent *agent, const char *target, bool hard, char *message, size_t size_bytes);

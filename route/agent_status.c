@@ -21,8 +21,7 @@ static void add_text(cJSON *object, const char *name, const char *text)
         cJSON_AddNullToObject(object, name);
 }
 
-/* Why a path is not eligible; for one that is, what speaks about it last. */
-static const char *path_why(struct agent *agent, uint32_t index, char *buffer, size_t size_bytes)
+const char *agent_path_why(struct agent *agent, uint32_t index, char *buffer, size_t size_bytes)
 {
     const struct agent_path *path = &agent->table.paths[index];
     const struct config_probe *probe = &agent->config->probe;
@@ -93,7 +92,7 @@ static cJSON *path_status(struct agent *agent, uint32_t index)
     else
         cJSON_AddNullToObject(item, "up_s");
     cJSON_AddBoolToObject(item, "eligible", selector_path_level(&input, index, NULL) <= LEVEL_DEGRADED);
-    cJSON_AddStringToObject(item, "why", path_why(agent, index, buffer, sizeof(buffer)));
+    cJSON_AddStringToObject(item, "why", agent_path_why(agent, index, buffer, sizeof(buffer)));
     return item;
 }
 

@@ -12,12 +12,13 @@
 
 #include "route/agent_private.h"
 
-#define PLANNED_RETRY_NS    (1 * NS_PER_S)
-#define PLANNED_PATIENCE_NS (10 * NS_PER_S)
-#define REFUSED_FOR_NS      (1 * NS_PER_S)
-#define REPAIR_INTERVAL_NS  (100 * NS_PER_MS)
-#define FIB_CHECK_NS        (10 * NS_PER_S)
-#define ROUTES_MAX          16
+#define PLANNED_RETRY_NS     (1 * NS_PER_S)
+#define PLANNED_RETRY_MAX_NS (10 * NS_PER_S)
+#define PLANNED_PATIENCE_NS  (10 * NS_PER_S)
+#define REFUSED_FOR_NS       (1 * NS_PER_S)
+#define REPAIR_INTERVAL_NS   (100 * NS_PER_MS)
+#define FIB_CHECK_NS         (10 * NS_PER_S)
+#define ROUTES_MAX           16
 
 /* --- adoption ---------------------------------------------------------------------------------------------
  */
@@ -310,7 +311,10 @@ static bool may_go_untold(const struct agent *agent)
 static void planned_wait(struct agent *agent)
 {
     agent->planned.stage = PLANNED_WAIT;
-    agent->planned.retry_ns = agent->now_ns + PLANNED_RETRY_NS;
+    agent->planned.retry_ns =
+        agent->now_ns + min_u64(PLANNED_RETRY_NS << agent->planned.tries, PLANNED_RETRY_MAX_NS);
+    if (agent->planned.tries < 8)
+        agent->planned.tries++;
 }
 
 static void on_planned_refresh(void *context, const struct session_answer *answer)
@@ -324,8 +328,9 @@ static void on_planned_refresh(void *context, const struct session_answer *answe
         switch_to(agent, agent->planned.to, agent->planned.reason);
         return;
     }
-    log_event(LOG_LEVEL_WARN, "refresh-failed", "access=%s next=retry error=%s",
-              agent_path_access_name(agent, agent->planned.to), LOG_QUOTE(answer->message));
+    if (!agent->refresh.failed)
+        log_event(LOG_LEVEL_WARN, "refresh-failed", "access=%s next=retry error=%s",
+                  agent_path_access_name(agent, agent->planned.to), LOG_QUOTE(answer->message));
     snprintf(agent->refresh.message, sizeof(agent->refresh.message), "%s", answer->message);
     agent->refresh.failed = true;
     if (answer->error == -ENOENT)
@@ -372,12 +377,10 @@ void agent_planned_probe_result(struct agent *agent, uint32_t index, bool passed
 static void planned_begin(struct agent *agent, uint32_t to, enum selector_reason reason)
 {
     bool failback = reason == SWITCH_FAILBACK || reason == SWITCH_FAILBACK_NOW;
-    bool again = agent->planned.stage != PLANNED_NONE;
-    uint64_t begun_ns = again ? agent->planned.begun_ns : agent->now_ns;
-    bool told = again && agent->planned.told;
 
-    agent->planned = (struct agent_planned){
-        .stage = PLANNED_PROBE, .to = to, .reason = reason, .begun_ns = begun_ns, .told = told};
+    if (agent->planned.stage == PLANNED_NONE)
+        agent->planned = (struct agent_planned){.to = to, .reason = reason, .begun_ns = agent->now_ns};
+    agent->planned.stage = PLANNED_PROBE;
     ask_probe(agent, to,
               failback ? full_size_payload(&agent->table.paths[to]) : agent->config->probe.payload_bytes);
 }

@@ -27,6 +27,11 @@ const char *agent_path_access_name(const struct agent *agent, uint32_t path)
     return access == SELECTOR_NO_ACCESS ? "foreign" : agent->table.accesses[access].name;
 }
 
+bool agent_lists_make_accesses(const struct config *config)
+{
+    return config->bootstrap_count || !config->access_count;
+}
+
 /* --- building ---------------------------------------------------------------------------------------------
  */
 
@@ -101,14 +106,18 @@ static int add_session(struct agent *agent, const struct config *config, struct 
 {
     struct agent_access access = {.data = *data, .secondary = *secondary};
 
-    if (is_in_table(table, data, secondary) || address_equal(data, &config->service))
+    /* A list may name what cannot be a path to this service. */
+    if (address_is_set(data) ? data->family != config->service.family || address_equal(data, &config->service)
+                             : secondary->family != config->service.family)
+        return 0;
+    if (is_in_table(table, data, secondary))
         return 0;
     snprintf(access.name, sizeof(access.name), "%s", ADDRESS_TEXT(address_is_set(data) ? data : secondary));
     access.check_port = check_port_of(config, "");
     return add_access(agent, config, table, &access);
 }
 
-/* With bootstrap: the accesses of the list of before this start, and of every list since. */
+/* The accesses of the list of before this start, and of every list since. */
 static int add_sessions(struct agent *agent, const struct config *config, struct agent_table *table)
 {
     struct session_view view;
@@ -141,7 +150,7 @@ int agent_table_build(struct agent *agent, const struct config *config, struct a
         memcpy(access.zone, from->zone, sizeof(access.zone));
         error = add_access(agent, config, table, &access);
     }
-    if (!error && config->bootstrap_count)
+    if (!error && agent_lists_make_accesses(config))
         error = add_sessions(agent, config, table);
     if (error)
         agent_table_clear(agent, table);
@@ -152,7 +161,7 @@ bool agent_table_knows_new_sessions(struct agent *agent)
 {
     struct session_view view;
 
-    if (!agent->config->bootstrap_count)
+    if (!agent_lists_make_accesses(agent->config))
         return false;
     for (size_t i = 0; session_liveness_at(agent->liveness, i, agent->now_ns, &view); i++)
         if (!is_in_table(&agent->table, &view.data, &view.secondary))

@@ -97,7 +97,7 @@ enum selector_level selector_path_level(const struct selector_input *input, uint
     if (access && access->session == SESSION_DEAD)
         return LEVEL_SESSION;
     *reason = SWITCH_RESTARTING;
-    if (access && access->restarts >= RESTARTS_ARE_FAILURE)
+    if (access && access->restarts >= RESTARTS_ARE_FAILURE && access->session != SESSION_STABLE)
         return LEVEL_SESSION;
     *reason = SWITCH_DEGRADED;
     if (p->health->degraded)
@@ -202,8 +202,7 @@ static bool is_blocked(const struct selector_input *input, uint32_t path)
     const struct selector_access *access = access_of(input, path);
 
     return !p->on_link || !p->link_usable || p->service_bad ||
-           (access &&
-            (access->drained || access->session == SESSION_DEAD || access->restarts >= RESTARTS_ARE_FAILURE));
+           (access && (access->drained || access->session == SESSION_DEAD));
 }
 
 static void remember(struct selector *selector, const struct selector_input *input)
