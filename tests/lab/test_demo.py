@@ -1,0 +1,56 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The demo plays to its end with every switch it announces, and leaves nothing behind: not then, and not when it
+is interrupted while the lab comes up or while the agent runs."""
+import os
+import signal
+import subprocess
+import sys
+
+from lab import BUILD, Lab, ROOT, Tap, need_namespaces
+
+need_namespaces()
+tap = Tap()
+
+
+def start():
+    return subprocess.Popen([os.path.join(ROOT, "tools", "demo")], env=dict(os.environ, REROUTE_BUILD=BUILD),
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+
+
+def remains(process):
+    lab = Lab()
+    lab.name = f"rr-demo-{process.pid}"
+    return lab.remains()
+
+
+def to_the_end():
+    process = start()
+    output, _ = process.communicate()
+    tap.ok(process.returncode == 0, "the demo plays to its end", output)
+    table = output[output.rfind("what happened"):]
+    for row in ("the agent starts", "the local node dies", "the local node comes back",
+                "its service restarts three times in a row", "the host loses its storage network",
+                "everything returns"):
+        tap.ok(row in table, f"the table tells: {row}", table)
+    tap.ok(remains(process) == "", "nothing is left", remains(process))
+
+
+def interrupted(number, moment, what):
+    process = start()
+    seen = ""
+    for line in process.stdout:
+        seen += line
+        if moment in line:
+            break
+    process.send_signal(number)
+    rest, _ = process.communicate()
+    tap.ok(process.returncode == 130, f"interrupted {what}: it ends", f"{process.returncode}\n{seen}{rest}")
+    tap.ok(remains(process) == "", "... and nothing is left", remains(process))
+
+
+interrupted(signal.SIGINT, "a host and three nodes", "while the lab comes up")
+interrupted(signal.SIGINT, "the service answers", "while the agent runs")
+interrupted(signal.SIGTERM, "the local node dies", "(SIGTERM) in the middle of an event")
+to_the_end()
+sys.exit(tap.done())
