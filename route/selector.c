@@ -205,6 +205,19 @@ static bool is_blocked(const struct selector_input *input, uint32_t path)
            (access && (access->drained || access->session == SESSION_DEAD));
 }
 
+static void watch_current(struct selector *selector, const struct selector_input *input)
+{
+    const struct health *health;
+
+    if (input->current == SELECTOR_NO_PATH)
+        return;
+    health = input->paths[input->current].health;
+    if (level_of(input, input->current) == LEVEL_CLEAN && !health->misses)
+        selector->doubt_since_ns = 0;
+    else if (!selector->doubt_since_ns)
+        selector->doubt_since_ns = health->misses ? health->first_missed_ns : input->now_ns;
+}
+
 static void remember(struct selector *selector, const struct selector_input *input)
 {
     for (uint32_t i = 0; i < input->path_count; i++) {
@@ -218,11 +231,7 @@ static void remember(struct selector *selector, const struct selector_input *inp
     for (uint32_t i = 0; i < input->access_count; i++)
         watch_access(input, i);
 
-    if (input->current != SELECTOR_NO_PATH && level_of(input, input->current) == LEVEL_CLEAN &&
-        input->paths[input->current].health->misses == 0)
-        selector->doubt_since_ns = 0;
-    else if (!selector->doubt_since_ns)
-        selector->doubt_since_ns = max_u64(input->now_ns, 1);
+    watch_current(selector, input);
 }
 
 /* --- picking --- */

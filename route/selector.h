@@ -115,7 +115,8 @@ struct selector_input {
 
 /* Memory that belongs to no path; zero at first. */
 struct selector {
-    uint64_t doubt_since_ns; /* first miss of the current path, or the cause to leave it; 0: none */
+    uint64_t
+        doubt_since_ns; /* of the current path: its first missed request, or the cause to leave it; 0: none */
 };
 
 struct selector_decision {
