@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Proves what the selector's rules are made of: the rank of a path, the words of a reason, and rule 5's
+ * choice among equals over many hosts: survivors share the load evenly, and a host's choice does not change
+ * when others come and go.
+ */
+#include "scenario.h"
+#include <criterion/criterion.h>
+
+/* --- rank and level, which the rules are made of --- */
+
+Test(selector_choice, rank_storage_first_management_last)
+{
+    static const enum path order[] = {LOCAL,   LOCAL_2ND,  NEAR,      NEAR_2ND, FAR,
+                                      FAR_2ND, LOCAL_MGMT, NEAR_MGMT, FAR_MGMT, FOREIGN};
+    struct selector_input *input = scenario_input();
+
+    for (size_t i = 1; i < ARRAY_SIZE(order); i++)
+        cr_expect_lt(selector_rank(input, scenario_index(order[i - 1])),
+                     selector_rank(input, scenario_index(order[i])), "%zu", i);
+    cr_expect_eq(selector_rank(input, scenario_index(NEAR)), selector_rank(input, scenario_index(TWIN)));
+    input->paths[scenario_index(FAR_MGMT)].pinned = true;
+    cr_expect_lt(selector_rank(input, scenario_index(FAR_MGMT)), selector_rank(input, scenario_index(LOCAL)));
+}
+
+Test(selector_choice, every_reason_has_a_word_and_a_sentence)
+{
+    for (enum selector_reason reason = 0; reason < SELECTOR_REASONS; reason++) {
+        cr_expect_not_null(selector_reason_text(reason), "%u", reason);
+        cr_expect_not_null(selector_reason_sentence(reason), "%u", reason);
+    }
+}
+
+/* --- rule 5: rendezvous hashing, over many hosts --- */
+
+#define HOSTS         3000
+#define NODES_OF_MANY 5
+
+/* The node that a host chooses at a cold start among equals, when those in `down` are. */
+static uint32_t choice_of(unsigned host, unsigned down)
+{
+    struct selector_access accesses[NODES_OF_MANY] = {0};
+    struct selector_path paths[NODES_OF_MANY] = {0};
+    struct health up = {.state = HEALTH_UP, .up_since_ns = 1, .proven_ns = 1}, dead = {.state = HEALTH_DOWN};
+    struct selector_input input = {.now_ns = 1,
+                                   .paths = paths,
+                                   .path_count = NODES_OF_MANY,
+                                   .accesses = accesses,
+                                   .access_count = NODES_OF_MANY,
+                                   .current = SELECTOR_NO_PATH,
+                                   .list_arrived = true};
+    struct selector selector = {0};
+    struct selector_decision decision;
+    char name[32], text[32];
+
+    snprintf(name, sizeof(name), "host-%u.example", host);
+    for (uint32_t i = 0; i < NODES_OF_MANY; i++) {
+        struct address address;
+
+        snprintf(text, sizeof(text), "10.10.85.%u", 15 + i);
+        cr_assert_eq(address_parse(&address, text), 0);
+        accesses[i] = (struct selector_access){.locality = LOCALITY_SAME_ZONE,
+                                               .weight = selector_weight(name, &address)};
+        paths[i] = (struct selector_path){
+            .access = i, .health = down & 1u << i ? &dead : &up, .on_link = true, .link_usable = true};
+    }
+    selector_decide(&selector, &input, &decision);
+    cr_assert(decision.switch_now);
+    return decision.to;
+}
+
+static void expect_even(const unsigned *hosts, unsigned nodes, unsigned total)
+{
+    for (uint32_t i = 0; i < NODES_OF_MANY; i++) {
+        unsigned share = total / nodes;
+
+        /* Five standard deviations of a binomial with these numbers are less than a fifth of the share. */
+        cr_expect(hosts[i] == 0 || (hosts[i] > share * 4 / 5 && hosts[i] < share * 6 / 5),
+                  "node %u has %u of %u hosts, its share is %u", i, hosts[i], total, share);
+    }
+}
+
+Test(selector_choice, rule_5_survivors_share_the_load)
+{
+    unsigned before[NODES_OF_MANY] = {0}, after[NODES_OF_MANY] = {0}, moved = 0, all[NODES_OF_MANY] = {0};
+
+    for (unsigned host = 0; host < HOSTS; host++) {
+        uint32_t with = choice_of(host, 0), without = choice_of(host, 1u << 2);
+
+        before[with]++;
+        all[without]++;
+        cr_expect_neq(without, 2);
+        if (with != 2) {
+            cr_expect_eq(with, without, "host %u moved, though its node is still there", host);
+        } else {
+            after[without]++;
+            moved++;
+        }
+    }
+    expect_even(before, NODES_OF_MANY, HOSTS);
+    expect_even(all, NODES_OF_MANY - 1, HOSTS);
+    for (uint32_t i = 0; i < NODES_OF_MANY; i++)
+        cr_expect(i == 2 || (after[i] > moved / 4 * 2 / 3 && after[i] < moved / 4 * 4 / 3),
+                  "node %u got %u of the %u hosts of the dead one", i, after[i], moved);
+}
