@@ -242,10 +242,8 @@ static const struct scenario rule_3[] =
                  {"two are none", .t_ms = 0, .restarts[LOCAL_NODE] = 2, .want = KEEP, .why = KEEP_BEST},
                  {"three are a failure", .t_ms = 20000, .restarts[LOCAL_NODE] = 3,
                   .session[LOCAL_NODE] = ALIVE, .want = SWITCH, .to = NEAR, .why = SWITCH_RESTARTING},
-                 {"still three: not pulled back", .t_ms = 260000, .want = KEEP, .why = KEEP_BEST},
-                 {"fewer: hold begins", .t_ms = 320000, .restarts[LOCAL_NODE] = 2, .want = KEEP,
-                  .why = KEEP_HOLD, .again_ms = 499000, .candidate = LOCAL, .full_size[LOCAL] = UNTESTED},
-                 {"hold is over", .t_ms = 500000, .full_size[LOCAL] = PASSED, .want = PLANNED, .to = LOCAL,
+                 {"not stable yet: not pulled back", .t_ms = 199000, .want = KEEP, .why = KEEP_BEST},
+                 {"no restart for hold: come home", .t_ms = 200000, .want = PLANNED, .to = LOCAL,
                   .why = SWITCH_FAILBACK},
              }},
         {"failover: the service check fails", LOCAL,
@@ -277,7 +275,7 @@ static const struct scenario rule_3[] =
          .rows =
              {
                  {"the next one", .t_ms = 0, .node[LOCAL_NODE] = DOWN, .restarts[NEAR_NODE] = 3,
-                  .want = SWITCH, .to = TWIN, .why = SWITCH_PATH_DOWN},
+                  .session[NEAR_NODE] = UNSTABLE, .want = SWITCH, .to = TWIN, .why = SWITCH_PATH_DOWN},
              }},
 };
 
