@@ -45,7 +45,7 @@ struct run {
     const char *program;
 };
 
-__attribute__((format(printf, 2, 3))) static void complain(const struct run *run, const char *format, ...)
+PRINTF_LIKE(2, 3) static void complain(const struct run *run, const char *format, ...)
 {
     va_list arguments;
 

@@ -146,7 +146,7 @@ struct parser {
     size_t size_bytes;
 };
 
-__attribute__((format(printf, 2, 3))) static int bad(const struct parser *parser, const char *format, ...)
+PRINTF_LIKE(2, 3) static int bad(const struct parser *parser, const char *format, ...)
 {
     va_list arguments;
 

@@ -15,7 +15,7 @@ static const struct {
     {"sent", "sent", offsetof(struct probe_counters, sent)},
     {"replies", "replies", offsetof(struct probe_counters, replies)},
     {"late", "late", offsetof(struct probe_counters, late)},
-    {"duplicates", "duplicate", offsetof(struct probe_counters, duplicates)},
+    {"duplicates", "duplicates", offsetof(struct probe_counters, duplicates)},
     {"corrupt", "corrupt", offsetof(struct probe_counters, corrupt)},
     {"foreign", "foreign", offsetof(struct probe_counters, foreign)},
     {"icmp_errors", "ICMP errors", offsetof(struct probe_counters, icmp_errors)},
@@ -257,8 +257,7 @@ static int write_table(struct report_writer *writer, const struct report_view *v
     for (size_t i = 0; i < ARRAY_SIZE(counter_list); i++) {
         if (counter_value(counters, i) == 0)
             continue;
-        report_writef(writer, "%s%" PRIu64 " %s", separator, counter_value(counters, i),
-                      counter_list[i].words);
+        report_writef(writer, "%s%s %" PRIu64, separator, counter_list[i].words, counter_value(counters, i));
         separator = ", ";
     }
     if (separator[0] == ',')

@@ -95,6 +95,11 @@ int report_targets_add(struct report_targets *targets, const char *text, char *m
                  strchr(text, '/') ? " (networks are not expanded)" : "");
         return error;
     }
+    if (address_is_link_local(&address) && address.scope == 0) {
+        snprintf(message, size_bytes, "'%s' is link-local: say through which interface, '%s%%NAME'", text,
+                 text);
+        return -EINVAL;
+    }
     if (targets->count == targets->room && grow(targets) < 0) {
         snprintf(message, size_bytes, "out of memory after %" PRIu32 " targets", targets->count);
         return -ENOMEM;

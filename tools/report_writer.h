@@ -23,8 +23,7 @@ int report_writer_flush(struct report_writer *writer);
 
 void report_write_bytes(struct report_writer *writer, const char *bytes, size_t size_bytes);
 void report_write_text(struct report_writer *writer, const char *text);
-void report_writef(struct report_writer *writer, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+void report_writef(struct report_writer *writer, const char *format, ...) PRINTF_LIKE(2, 3);
 void report_write_u64(struct report_writer *writer, uint64_t number);
 /* Nanoseconds as milliseconds with three decimals, rounded: 1234567 -> "1.235". */
 void report_write_ms(struct report_writer *writer, uint64_t time_ns);

@@ -202,6 +202,7 @@ Test(report, targets)
         {"10.0.0.1:80", -EINVAL},
         {"fd00:::1", -EINVAL},
         {"fe80::1%none0", -ENODEV},
+        {"fe80::1", -EINVAL}, /* through which interface? */
         {"", -EINVAL},
         {".", -EINVAL},
         {"a..b", -EINVAL},

@@ -181,7 +181,7 @@ def table_for_people():
     check(lines[4].startswith('5 targets: 2 reachable, 2 unreachable, 1 not found; took '), out)
     for word in ('min ', 'p50 ', 'p95 ', 'p99 ', 'max '):
         check(word in lines[5], out)
-    check(lines[6].startswith('packets: 4 sent, 2 replies'), out)
+    check(lines[6].startswith('packets: sent 4, replies 2'), out)
     check('duplicate' not in out and 'corrupt' not in out, 'zero counters are not worth a word:', out)
     same(len(lines), 7)
 
@@ -376,6 +376,7 @@ BAD_INPUTS = [
     (['10.0.0.300'], '', 3, "'10.0.0.300' is neither an address nor a name"),
     (['10.0.0.0/24'], '', 3, 'networks are not expanded'),
     (['fe80::1%none0'], '', 3, "there is no interface 'none0' on this host"),
+    (['fe80::1'], '', 3, "'fe80::1' is link-local: say through which interface, 'fe80::1%NAME'"),
     (['-f', '/nonexistent/list'], '', 4, '/nonexistent/list: cannot read it: No such file or directory'),
     (['-f', '/tmp'], '', 4, '/tmp: cannot read it: Is a directory'),
     (['-f', '/dev/null'], '', 3, '/dev/null: there is no target in it'),
