@@ -407,8 +407,12 @@ static uint64_t hold_over_ns(const struct selector_input *input, uint32_t path)
     const struct selector_path *p = &input->paths[path];
     const struct selector_access *access = access_of(input, path);
     uint64_t since_ns = max_u64(p->health->up_since_ns, p->blocked_ns);
-    uint64_t damped_ns = add_sat_u64(since_ns, selector_hold_ns(input, path));
+    uint64_t hold_ns = selector_hold_ns(input, path), damped_ns;
 
+    /* A restart of the access is no break of its path; the longer hold begins with the session then. */
+    if (hold_ns > input->hold_ns && !input->sessions_waived && access->stable_at_ns != NEVER_NS)
+        since_ns = max_u64(since_ns, sub_sat_u64(access->stable_at_ns, input->hold_ns));
+    damped_ns = add_sat_u64(since_ns, hold_ns);
     if (!access->was_healthy)
         return damped_ns;
     return min_u64(damped_ns, max_u64(add_sat_u64(since_ns, input->hold_ns),
