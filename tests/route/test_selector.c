@@ -127,156 +127,123 @@ Test(selector, rule_2_adopt)
 
 /* --- rule 3: failover --- */
 
-static const struct scenario rule_3[] =
-    {
-        {"failover: the local node dies", LOCAL,
-         .rows =
-             {
-                 {"all is well", .t_ms = 0, .want = KEEP, .why = KEEP_BEST, .doubt = NO},
-                 {"the first miss: all paths are probed often", .t_ms = 900, .node[LOCAL_NODE] = MISSING,
-                  .want = KEEP, .why = KEEP_BEST, .doubt = YES},
-                 {"the window is over: leave at once, for the best", .t_ms = 1800, .node[LOCAL_NODE] = DOWN,
-                  .want = SWITCH, .to = NEAR, .why = SWITCH_PATH_DOWN},
-                 {"there it stays", .t_ms = 1801, .want = KEEP, .why = KEEP_BEST, .doubt = NO},
-             }},
-        {"failover: a miss that was none", LOCAL,
-         .rows =
-             {
-                 {"a miss", .t_ms = 0, .is[LOCAL] = MISSING, .want = KEEP, .why = KEEP_BEST, .doubt = YES},
-                 {"a reply: no doubt any more", .t_ms = 100, .is[LOCAL] = UP, .want = KEEP, .why = KEEP_BEST,
-                  .doubt = NO},
-             }},
-        {"failover: one path after the other dies, in order of rank", LOCAL, .secondaries = true,
-         .rows =
-             {
-                 {"local data", .t_ms = 2000, .is[LOCAL] = DOWN, .want = SWITCH, .to = LOCAL_2ND,
-                  .why = SWITCH_PATH_DOWN},
-                 {"local secondary", .t_ms = 4000, .is[LOCAL_2ND] = DOWN, .want = SWITCH, .to = NEAR,
-                  .why = SWITCH_PATH_DOWN},
-                 {"same zone, data", .t_ms = 6000, .is[NEAR] = DOWN, .want = SWITCH, .to = TWIN,
-                  .why = SWITCH_PATH_DOWN},
-                 {"its equal", .t_ms = 8000, .is[TWIN] = DOWN, .want = SWITCH, .to = NEAR_2ND,
-                  .why = SWITCH_PATH_DOWN},
-                 {"same zone, secondary", .t_ms = 10000, .is[NEAR_2ND] = DOWN, .want = SWITCH, .to = FAR,
-                  .why = SWITCH_PATH_DOWN},
-                 {"other zone, data", .t_ms = 12000, .is[FAR] = DOWN, .want = SWITCH, .to = FAR_2ND,
-                  .why = SWITCH_PATH_DOWN},
-                 {"other zone, secondary", .t_ms = 14000, .is[FAR_2ND] = DOWN, .want = SWITCH,
-                  .to = LOCAL_MGMT, .why = SWITCH_PATH_DOWN},
-                 {"local management", .t_ms = 16000, .is[LOCAL_MGMT] = DOWN, .want = SWITCH, .to = NEAR_MGMT,
-                  .why = SWITCH_PATH_DOWN},
-                 {"same zone, management", .t_ms = 18000, .is[NEAR_MGMT] = DOWN, .want = SWITCH,
-                  .to = TWIN_MGMT, .why = SWITCH_PATH_DOWN},
-                 {"its equal", .t_ms = 20000, .is[TWIN_MGMT] = DOWN, .want = SWITCH, .to = FAR_MGMT,
-                  .why = SWITCH_PATH_DOWN},
-             }},
-        {"failover: never from one dead path to the next", LOCAL,
-         .rows =
-             {
-                 {"the better one answered only before the current one's last reply", .t_ms = 0,
-                  .node[LOCAL_NODE] = DOWN, .node[NEAR_NODE] = STALE, .node[TWIN_NODE] = STALE,
-                  .want = SWITCH, .to = FAR, .why = SWITCH_PATH_DOWN},
-             }},
-        {"failover: nobody has answered since", LOCAL,
-         .rows =
-             {
-                 {"wait for proof", .t_ms = 0, .node[LOCAL_NODE] = DOWN, .node[NEAR_NODE] = STALE,
-                  .node[TWIN_NODE] = STALE, .node[FAR_NODE] = STALE, .want = KEEP, .why = KEEP_WAIT_PROOF,
-                  .doubt = YES},
-                 {"the first that answers", .t_ms = 40, .is[FAR_MGMT] = UP, .want = SWITCH, .to = FAR_MGMT,
-                  .why = SWITCH_PATH_DOWN},
-             }},
-        {"failover: link down, at once", LOCAL,
-         .rows =
-             {
-                 {"the others have answered since: go", .t_ms = 0, .node[LOCAL_NODE] = LINK_DOWN,
-                  .want = SWITCH, .to = NEAR, .why = SWITCH_LINK_DOWN},
-             }},
-        {"failover: link down, the better paths get one select-timeout to prove their life", LOCAL,
-         .rows =
-             {
-                 {"only a lesser one has answered: wait", .t_ms = 0, .node[LOCAL_NODE] = LINK_DOWN,
-                  .is[NEAR] = STALE, .is[TWIN] = STALE, .want = KEEP, .why = KEEP_WAIT_PROOF,
-                  .again_ms = 100},
-                 {"99 ms: wait", .t_ms = 99, .want = KEEP, .why = KEEP_WAIT_PROOF},
-                 {"100 ms: the best that has answered", .t_ms = 100, .want = SWITCH, .to = FAR,
-                  .why = SWITCH_LINK_DOWN},
-             }},
-        {"failover: link down, the better path answers in time", LOCAL,
-         .rows =
-             {
-                 {"only a lesser one has answered: wait", .t_ms = 0, .node[LOCAL_NODE] = LINK_DOWN,
-                  .is[NEAR] = STALE, .is[TWIN] = STALE, .want = KEEP, .why = KEEP_WAIT_PROOF},
-                 {"the host's choice has an equal that was faster: wait", .t_ms = 1, .is[TWIN] = UP,
-                  .want = KEEP, .why = KEEP_WAIT_PROOF},
-                 {"it answers: go", .t_ms = 2, .is[NEAR] = UP, .want = SWITCH, .to = NEAR,
-                  .why = SWITCH_LINK_DOWN},
-             }},
-        {"failover: link down after misses, no grace", LOCAL,
-         .rows =
-             {
-                 {"a miss", .t_ms = 0, .node[LOCAL_NODE] = MISSING, .is[NEAR] = STALE, .is[TWIN] = STALE,
-                  .want = KEEP, .why = KEEP_BEST},
-                 {"link down a select-timeout later", .t_ms = 100, .node[LOCAL_NODE] = LINK_DOWN,
-                  .want = SWITCH, .to = FAR, .why = SWITCH_LINK_DOWN},
-             }},
-        {"failover: the egress address is gone, at once, though the path still answers", LOCAL,
-         .rows =
-             {
-                 {"go", .t_ms = 0, .is[LOCAL] = OFF_LINK, .want = SWITCH, .to = NEAR,
-                  .why = SWITCH_NOT_ON_LINK},
-             }},
-        {"failover: the session is dead, at once", LOCAL,
-         .rows =
-             {
-                 {"no list has ever said anything of it: eligible", .t_ms = 0, .session[LOCAL_NODE] = UNHEARD,
-                  .want = KEEP, .why = KEEP_BEST},
-                 {"alive, not stable: eligible", .t_ms = 1000, .session[LOCAL_NODE] = ALIVE, .want = KEEP,
-                  .why = KEEP_BEST},
-                 {"dead: the best path of another node", .t_ms = 2000, .session[LOCAL_NODE] = DEAD,
-                  .want = SWITCH, .to = NEAR, .why = SWITCH_SESSION_DEAD},
-             }},
-        {"failover: three restarts within five minutes", LOCAL,
-         .rows =
-             {
-                 {"two are none", .t_ms = 0, .restarts[LOCAL_NODE] = 2, .want = KEEP, .why = KEEP_BEST},
-                 {"three are a failure", .t_ms = 20000, .restarts[LOCAL_NODE] = 3,
-                  .session[LOCAL_NODE] = ALIVE, .want = SWITCH, .to = NEAR, .why = SWITCH_RESTARTING},
-                 {"not stable yet: not pulled back", .t_ms = 199000, .want = KEEP, .why = KEEP_BEST},
-                 {"no restart for hold: come home", .t_ms = 200000, .want = PLANNED, .to = LOCAL,
-                  .why = SWITCH_FAILBACK},
-             }},
-        {"failover: the service check fails", LOCAL,
-         .rows =
-             {
-                 {"leave", .t_ms = 0, .service[LOCAL] = BAD, .want = SWITCH, .to = NEAR,
-                  .why = SWITCH_SERVICE_CHECK},
-             }},
-        {"failover: a degraded path is left for a clean one only", LOCAL,
-         .rows =
-             {
-                 {"all others degraded too: stay", .t_ms = 0, .node[LOCAL_NODE] = DEGRADED,
-                  .node[NEAR_NODE] = DEGRADED, .node[TWIN_NODE] = DEGRADED, .node[FAR_NODE] = DEGRADED,
-                  .want = KEEP, .why = KEEP_DEGRADED},
-                 {"a clean one: go", .t_ms = 1000, .is[FAR] = UP, .want = SWITCH, .to = FAR,
-                  .why = SWITCH_DEGRADED},
-                 {"that one dies: a degraded one is eligible if no clean one is", .t_ms = 9000,
-                  .is[FAR] = DOWN, .want = SWITCH, .to = LOCAL, .why = SWITCH_PATH_DOWN},
-             }},
-        {"failover: what is not eligible is not chosen", LOCAL,
-         .rows =
-             {
-                 {"dead session, failed service check, drained node, degraded path: the one that is left",
-                  .t_ms = 0, .node[LOCAL_NODE] = DOWN, .session[NEAR_NODE] = DEAD, .service[TWIN] = BAD,
-                  .is[FAR] = DEGRADED, .drained[FAR_NODE] = YES, .want = SWITCH, .to = TWIN_MGMT,
-                  .why = SWITCH_PATH_DOWN},
-             }},
-        {"failover: a node that restarts over and over is not chosen", LOCAL,
-         .rows =
-             {
-                 {"the next one", .t_ms = 0, .node[LOCAL_NODE] = DOWN, .restarts[NEAR_NODE] = 3,
-                  .session[NEAR_NODE] = UNSTABLE, .want = SWITCH, .to = TWIN, .why = SWITCH_PATH_DOWN},
-             }},
+static const struct scenario rule_3[] = {
+    {"failover: the local node dies", LOCAL, .rows = {
+        {"all is well", .t_ms = 0, .want = KEEP, .why = KEEP_BEST, .doubt = NO},
+        {"the first miss: all paths are probed often",
+         .t_ms = 900, .node[LOCAL_NODE] = MISSING, .want = KEEP, .why = KEEP_BEST, .doubt = YES},
+        {"the window is over: leave at once, for the best",
+         .t_ms = 1800, .node[LOCAL_NODE] = DOWN, .want = SWITCH, .to = NEAR, .why = SWITCH_PATH_DOWN},
+        {"there it stays", .t_ms = 1801, .want = KEEP, .why = KEEP_BEST, .doubt = NO},
+    }},
+    {"failover: a miss that was none", LOCAL, .rows = {
+        {"a miss", .t_ms = 0, .is[LOCAL] = MISSING, .want = KEEP, .why = KEEP_BEST, .doubt = YES},
+        {"a reply: no doubt any more",
+         .t_ms = 100, .is[LOCAL] = UP, .want = KEEP, .why = KEEP_BEST, .doubt = NO},
+    }},
+    {"failover: one path after the other dies, in order of rank", LOCAL, .secondaries = true, .rows = {
+        {"local data",
+         .t_ms = 2000, .is[LOCAL] = DOWN, .want = SWITCH, .to = LOCAL_2ND, .why = SWITCH_PATH_DOWN},
+        {"local secondary",
+         .t_ms = 4000, .is[LOCAL_2ND] = DOWN, .want = SWITCH, .to = NEAR, .why = SWITCH_PATH_DOWN},
+        {"same zone, data",
+         .t_ms = 6000, .is[NEAR] = DOWN, .want = SWITCH, .to = TWIN, .why = SWITCH_PATH_DOWN},
+        {"its equal",
+         .t_ms = 8000, .is[TWIN] = DOWN, .want = SWITCH, .to = NEAR_2ND, .why = SWITCH_PATH_DOWN},
+        {"same zone, secondary",
+         .t_ms = 10000, .is[NEAR_2ND] = DOWN, .want = SWITCH, .to = FAR, .why = SWITCH_PATH_DOWN},
+        {"other zone, data",
+         .t_ms = 12000, .is[FAR] = DOWN, .want = SWITCH, .to = FAR_2ND, .why = SWITCH_PATH_DOWN},
+        {"other zone, secondary",
+         .t_ms = 14000, .is[FAR_2ND] = DOWN, .want = SWITCH, .to = LOCAL_MGMT, .why = SWITCH_PATH_DOWN},
+        {"local management",
+         .t_ms = 16000, .is[LOCAL_MGMT] = DOWN, .want = SWITCH, .to = NEAR_MGMT, .why = SWITCH_PATH_DOWN},
+        {"same zone, management",
+         .t_ms = 18000, .is[NEAR_MGMT] = DOWN, .want = SWITCH, .to = TWIN_MGMT, .why = SWITCH_PATH_DOWN},
+        {"its equal",
+         .t_ms = 20000, .is[TWIN_MGMT] = DOWN, .want = SWITCH, .to = FAR_MGMT, .why = SWITCH_PATH_DOWN},
+    }},
+    {"failover: never from one dead path to the next", LOCAL, .rows = {
+        {"the better one answered only before the current one's last reply",
+         .t_ms = 0, .node[LOCAL_NODE] = DOWN, .node[NEAR_NODE] = STALE, .node[TWIN_NODE] = STALE,
+         .want = SWITCH, .to = FAR, .why = SWITCH_PATH_DOWN},
+    }},
+    {"failover: nobody has answered since", LOCAL, .rows = {
+        {"wait for proof",
+         .t_ms = 0, .node[LOCAL_NODE] = DOWN, .node[NEAR_NODE] = STALE, .node[TWIN_NODE] = STALE,
+         .node[FAR_NODE] = STALE, .want = KEEP, .why = KEEP_WAIT_PROOF, .doubt = YES},
+        {"the first that answers",
+         .t_ms = 40, .is[FAR_MGMT] = UP, .want = SWITCH, .to = FAR_MGMT, .why = SWITCH_PATH_DOWN},
+    }},
+    {"failover: link down, at once", LOCAL, .rows = {
+        {"the others have answered since: go",
+         .t_ms = 0, .node[LOCAL_NODE] = LINK_DOWN, .want = SWITCH, .to = NEAR, .why = SWITCH_LINK_DOWN},
+    }},
+    {"failover: link down, the better paths get one select-timeout to prove their life", LOCAL, .rows = {
+        {"only a lesser one has answered: wait",
+         .t_ms = 0, .node[LOCAL_NODE] = LINK_DOWN, .is[NEAR] = STALE, .is[TWIN] = STALE, .want = KEEP,
+         .why = KEEP_WAIT_PROOF, .again_ms = 100},
+        {"99 ms: wait", .t_ms = 99, .want = KEEP, .why = KEEP_WAIT_PROOF},
+        {"100 ms: the best that has answered",
+         .t_ms = 100, .want = SWITCH, .to = FAR, .why = SWITCH_LINK_DOWN},
+    }},
+    {"failover: link down, the better path answers in time", LOCAL, .rows = {
+        {"only a lesser one has answered: wait",
+         .t_ms = 0, .node[LOCAL_NODE] = LINK_DOWN, .is[NEAR] = STALE, .is[TWIN] = STALE, .want = KEEP,
+         .why = KEEP_WAIT_PROOF},
+        {"the host's choice has an equal that was faster: wait",
+         .t_ms = 1, .is[TWIN] = UP, .want = KEEP, .why = KEEP_WAIT_PROOF},
+        {"it answers: go", .t_ms = 2, .is[NEAR] = UP, .want = SWITCH, .to = NEAR, .why = SWITCH_LINK_DOWN},
+    }},
+    {"failover: link down after misses, no grace", LOCAL, .rows = {
+        {"a miss",
+         .t_ms = 0, .node[LOCAL_NODE] = MISSING, .is[NEAR] = STALE, .is[TWIN] = STALE, .want = KEEP,
+         .why = KEEP_BEST},
+        {"link down a select-timeout later",
+         .t_ms = 100, .node[LOCAL_NODE] = LINK_DOWN, .want = SWITCH, .to = FAR, .why = SWITCH_LINK_DOWN},
+    }},
+    {"failover: the egress address is gone, at once, though the path still answers", LOCAL, .rows = {
+        {"go", .t_ms = 0, .is[LOCAL] = OFF_LINK, .want = SWITCH, .to = NEAR, .why = SWITCH_NOT_ON_LINK},
+    }},
+    {"failover: the session is dead, at once", LOCAL, .rows = {
+        {"no list has ever said anything of it: eligible",
+         .t_ms = 0, .session[LOCAL_NODE] = UNHEARD, .want = KEEP, .why = KEEP_BEST},
+        {"alive, not stable: eligible",
+         .t_ms = 1000, .session[LOCAL_NODE] = ALIVE, .want = KEEP, .why = KEEP_BEST},
+        {"dead: the best path of another node",
+         .t_ms = 2000, .session[LOCAL_NODE] = DEAD, .want = SWITCH, .to = NEAR, .why = SWITCH_SESSION_DEAD},
+    }},
+    {"failover: three restarts within five minutes", LOCAL, .rows = {
+        {"two are none", .t_ms = 0, .restarts[LOCAL_NODE] = 2, .want = KEEP, .why = KEEP_BEST},
+        {"three are a failure",
+         .t_ms = 20000, .restarts[LOCAL_NODE] = 3, .session[LOCAL_NODE] = ALIVE, .want = SWITCH, .to = NEAR,
+         .why = SWITCH_RESTARTING},
+        {"not stable yet: not pulled back", .t_ms = 199000, .want = KEEP, .why = KEEP_BEST},
+        {"no restart for hold: come home",
+         .t_ms = 200000, .want = PLANNED, .to = LOCAL, .why = SWITCH_FAILBACK},
+    }},
+    {"failover: the service check fails", LOCAL, .rows = {
+        {"leave", .t_ms = 0, .service[LOCAL] = BAD, .want = SWITCH, .to = NEAR, .why = SWITCH_SERVICE_CHECK},
+    }},
+    {"failover: a degraded path is left for a clean one only", LOCAL, .rows = {
+        {"all others degraded too: stay",
+         .t_ms = 0, .node[LOCAL_NODE] = DEGRADED, .node[NEAR_NODE] = DEGRADED, .node[TWIN_NODE] = DEGRADED,
+         .node[FAR_NODE] = DEGRADED, .want = KEEP, .why = KEEP_DEGRADED},
+        {"a clean one: go", .t_ms = 1000, .is[FAR] = UP, .want = SWITCH, .to = FAR, .why = SWITCH_DEGRADED},
+        {"that one dies: a degraded one is eligible if no clean one is",
+         .t_ms = 9000, .is[FAR] = DOWN, .want = SWITCH, .to = LOCAL, .why = SWITCH_PATH_DOWN},
+    }},
+    {"failover: what is not eligible is not chosen", LOCAL, .rows = {
+        {"dead session, failed service check, drained node, degraded path: the one that is left",
+         .t_ms = 0, .node[LOCAL_NODE] = DOWN, .session[NEAR_NODE] = DEAD, .service[TWIN] = BAD,
+         .is[FAR] = DEGRADED, .drained[FAR_NODE] = YES, .want = SWITCH, .to = TWIN_MGMT,
+         .why = SWITCH_PATH_DOWN},
+    }},
+    {"failover: a node that restarts over and over is not chosen", LOCAL, .rows = {
+        {"the next one",
+         .t_ms = 0, .node[LOCAL_NODE] = DOWN, .restarts[NEAR_NODE] = 3, .session[NEAR_NODE] = UNSTABLE,
+         .want = SWITCH, .to = TWIN, .why = SWITCH_PATH_DOWN},
+    }},
 };
 
 Test(selector, rule_3_failover)
@@ -625,7 +592,19 @@ static const struct scenario
                      {"alive", .t_ms = 90000, .session[LOCAL_NODE] = ALIVE, .want = KEEP, .why = KEEP_HOLD,
                       .hold_s = 360},
                  }},
-            {"damping: all data paths fail together, it is the host's cable", LOCAL,
+            {"damping: an access that restarts over and over, twice", LOCAL, .rows = {
+        {"well", .t_ms = 0, .want = KEEP, .why = KEEP_BEST},
+        {"three restarts: the first failure",
+         .t_ms = 40000, .restarts[LOCAL_NODE] = 3, .session[LOCAL_NODE] = ALIVE, .want = SWITCH, .to = NEAR,
+         .why = SWITCH_RESTARTING},
+        {"stable: come home", .t_ms = 220000, .want = PLANNED, .to = LOCAL, .why = SWITCH_FAILBACK},
+        {"three restarts: the second failure",
+         .t_ms = 400000, .session[LOCAL_NODE] = ALIVE, .want = SWITCH, .to = NEAR, .why = SWITCH_RESTARTING},
+        {"stable, but not for twice the hold",
+         .t_ms = 580000, .want = KEEP, .why = KEEP_HOLD, .hold_s = 360, .again_ms = 760000},
+        {"for twice the hold", .t_ms = 760000, .want = PLANNED, .to = LOCAL, .why = SWITCH_FAILBACK},
+    }},
+    {"damping: all data paths fail together, it is the host's cable", LOCAL,
              .rows =
                  {
                      {"well", .t_ms = 0, .want = KEEP, .why = KEEP_BEST},

@@ -60,8 +60,8 @@ struct world {
     enum mode mode[PATHS];
     uint64_t next_sent_ns[PATHS];
     /* this test's own book-keeping */
-    bool was_eligible[PATHS], was_blocked[PATHS];
-    uint64_t eligible_since_ns[PATHS], down_seen_ns[PATHS];
+    bool was_steady[PATHS], was_blocked[PATHS];
+    uint64_t steady_since_ns[PATHS], down_seen_ns[PATHS];
     uint64_t trouble_since_ns; /* of the current path; 0: none */
     uint64_t digest;           /* of all decisions */
     const char *broken;        /* the property that did not hold */
@@ -214,7 +214,7 @@ static void change_access(struct world *w, uint32_t i)
     } else if (what < 5) {
         a->session = SESSION_ALIVE;
         a->stable_at_ns = w->input.now_ns + below(w, w->input.hold_ns * 2);
-    } else if (what == 5) {
+    } else if (what == 5 && !w->input.sessions_waived) {
         a->restarts = (unsigned)below(w, 5);
         a->session = SESSION_ALIVE;
         a->stable_at_ns = w->input.now_ns + w->input.hold_ns;
@@ -286,12 +286,20 @@ static bool is_blocked(const struct world *w, uint32_t i)
     const struct selector_access *a = access_at(w, i);
 
     return !can_be_entered(w, i) || w->memory.paths[i].service_bad ||
-           (a && (a->session == SESSION_DEAD || a->restarts >= 3 || a->drained));
+           (a && (a->session == SESSION_DEAD || a->drained));
+}
+
+/* Its access restarts over and over, and has not come to rest. */
+static bool is_restless(const struct world *w, uint32_t i)
+{
+    const struct selector_access *a = access_at(w, i);
+
+    return a && a->restarts >= 3 && a->session != SESSION_STABLE;
 }
 
 static bool is_eligible(const struct world *w, uint32_t i)
 {
-    return works(w, i) && !is_blocked(w, i);
+    return works(w, i) && !is_blocked(w, i) && !is_restless(w, i);
 }
 
 static bool is_clean(const struct world *w, uint32_t i)
@@ -330,7 +338,7 @@ static bool is_acceptable(const struct world *w, uint32_t i)
         return false;
     if (!works(w, current))
         return works(w, i);
-    return is_blocked(w, current) ? is_eligible(w, i) : is_clean(w, i);
+    return is_eligible(w, current) ? is_clean(w, i) : is_eligible(w, i);
 }
 
 /* Is a strictly better than b to fail over to? */
@@ -349,13 +357,14 @@ static void keep_books(struct world *w)
 {
     for (uint32_t i = 0; i < w->input.path_count; i++) {
         const struct health *h = &w->health[i];
-        bool eligible = is_clean(w, i);
+        /* Restarts are the session's side: it must be stable. */
+        bool steady = works(w, i) && !h->degraded && !is_blocked(w, i);
 
         if (h->state == HEALTH_DOWN && h->replies == 0)
             w->down_seen_ns[i] = w->input.now_ns;
-        if (eligible && !w->was_eligible[i])
-            w->eligible_since_ns[i] = w->was_blocked[i] ? w->input.now_ns : h->up_since_ns;
-        w->was_eligible[i] = eligible;
+        if (steady && !w->was_steady[i])
+            w->steady_since_ns[i] = w->was_blocked[i] ? w->input.now_ns : h->up_since_ns;
+        w->was_steady[i] = steady;
         w->was_blocked[i] = is_blocked(w, i);
     }
     if (w->input.current == SELECTOR_NO_PATH ||
@@ -447,9 +456,9 @@ static void check_coming_home(struct world *w, const struct selector_decision *d
          "a foreign next hop that answers is kept");
     if (hurried)
         return;
-    MUST(w->input.now_ns >= w->eligible_since_ns[to] + w->input.hold_ns, "failback: not before hold");
+    MUST(w->input.now_ns >= w->steady_since_ns[to] + w->input.hold_ns, "failback: not before hold");
     /* Evidence of a step is up to JUDGED_AFTER_NS older than the decision. */
-    MUST(w->eligible_since_ns[to] + JUDGED_AFTER_NS > w->down_seen_ns[to],
+    MUST(w->steady_since_ns[to] + JUDGED_AFTER_NS > w->down_seen_ns[to],
          "failback: hold begins after it was down");
     MUST(w->input.sessions_waived || access_at(w, to)->session == SESSION_STABLE,
          "failback: the session is stable");
