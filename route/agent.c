@@ -637,7 +637,8 @@ static void finish(struct agent *agent)
 
 int agent_run(const struct agent_options *options)
 {
-    struct agent agent = {.options = options, .current = SELECTOR_NO_PATH, .lock_fd = -1};
+    struct agent agent = {
+        .options = options, .current = SELECTOR_NO_PATH, .lock_fd = -1, .answered_last = SELECTOR_NO_ACCESS};
     char message[512] = "out of memory";
     int error;
 

@@ -131,6 +131,7 @@ struct agent {
     bool poll_under_way;
     uint64_t poll_ns;       /* next */
     unsigned poll_turn;     /* rotates who is asked first */
+    uint32_t answered_last; /* access that the last list came from */
     char poll_message[160]; /* the last failure; empty: none */
     bool poll_failed;
     uint64_t heartbeat_ns;

@@ -45,25 +45,35 @@ static size_t add_ways(const struct agent *agent, uint32_t access, bool hope, st
 }
 
 /*
- * Every access that can be asked. The one in use comes last, because its own answer does not prove its own
- * life; the others take turns at being first.
+ * Every access that can be asked, in order. An access' own answer does not prove its own life: so whoever
+ * answered last comes last, lest it never gets a witness, and the one in use before it, for the others know
+ * more of it than it does itself. While its death is to be confirmed, its own word comes last of all.
  */
 static size_t list_endpoints(const struct agent *agent, struct session_endpoint *out, size_t room)
 {
-    uint32_t count = agent->table.access_count, in_use = SELECTOR_NO_ACCESS;
+    uint32_t count = agent->table.access_count, in_use = SELECTOR_NO_ACCESS, late[2];
     size_t used = 0;
 
     if (agent->current != SELECTOR_NO_PATH)
         in_use = agent->table.selector_paths[agent->current].access;
+    late[0] = in_use;
+    late[1] = agent->answered_last;
+    if (late[1] == late[0] || late[1] >= count) {
+        late[1] = SELECTOR_NO_ACCESS;
+    } else if (in_use != SELECTOR_NO_ACCESS && agent->table.accesses[in_use].view.missing) {
+        late[0] = agent->answered_last;
+        late[1] = in_use;
+    }
     for (int hope = 0; hope <= 1; hope++) {
         for (uint32_t i = 0; i < count; i++) {
             uint32_t access = (i + agent->poll_turn) % count;
 
-            if (access != in_use)
+            if (access != late[0] && access != late[1])
                 used += add_ways(agent, access, hope, out + used, room - used);
         }
-        if (in_use != SELECTOR_NO_ACCESS)
-            used += add_ways(agent, in_use, hope, out + used, room - used);
+        for (size_t i = 0; i < ARRAY_SIZE(late); i++)
+            if (late[i] != SELECTOR_NO_ACCESS)
+                used += add_ways(agent, late[i], hope, out + used, room - used);
         if (used) /* hope is for when nothing is up */
             break;
     }
@@ -136,6 +146,11 @@ static void take_list(struct agent *agent, const struct session_answer *answer)
     if (session_liveness_observe(agent->liveness, answer->list, &origin, answer->unasked > 0, agent->now_ns,
                                  &verdict) < 0)
         return;
+    /* So soon after a fresh one nobody's list is news: ask the same one again before it is called behind. */
+    if (verdict == SESSION_LIST_STALE &&
+        agent->now_ns < add_sat_u64(session_liveness_fresh_ns(agent->liveness), CONFIRM_NS))
+        return;
+    agent->answered_last = answer->origin.access;
     if (verdict != SESSION_LIST_FRESH) {
         agent->poll_turn++;
         log_event(LOG_LEVEL_DEBUG, "session-list", "from=%s verdict=%s",
