@@ -1,0 +1,389 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the tests of the agent share: scenarios that run side by side, and the agent under test.
+
+A scenario is a function of one argument `t`. Each runs in a process of its own with a world of its own; the results
+are printed as one TAP stream. Waiting is always for a state, with a deadline.
+"""
+import contextlib
+import http.client
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import traceback
+
+from world import IPV4, RouteMonitor, World, entering
+from service import Service
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.environ.get("REROUTE_BUILD", os.path.join(ROOT, "build"))
+REROUTE = os.path.join(BUILD, "reroute")
+METER = os.path.join(BUILD, "tools", "lab-meter")
+with open(REROUTE, "rb") as f:
+    SANITIZED = b"__asan_init" in f.read()
+# On a busy machine everything takes longer; what must come by itself is never waited for longer than this.
+PATIENCE = 40.0 if SANITIZED else 20.0
+
+
+def wait_for(condition, seconds=PATIENCE):
+    """Polls until condition() is true; returns its value, the last false one after `seconds`."""
+    end = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value or time.monotonic() > end:
+            return value
+        time.sleep(0.02)
+
+
+def stays(condition, seconds):
+    """True when condition() was true all this time: the only wait that is not for a state."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if not condition():
+            return False
+        time.sleep(0.02)
+    return True
+
+
+# --- scenarios ------------------------------------------------------------------------------------------------
+
+class Scenario:
+    """`t` of a scenario: its results, and what it made, which is taken down in the end."""
+
+    def __init__(self, name, out):
+        self.name, self.out = name, out
+        self.directory = tempfile.mkdtemp(prefix=f"reroute-{name}-")
+        self.stack = contextlib.ExitStack()
+        self.stack.callback(shutil.rmtree, self.directory, ignore_errors=True)
+        self.agents = []
+
+    def say(self, **line):
+        os.write(self.out, (json.dumps(line) + "\n").encode())
+
+    def ok(self, good, what, detail=""):
+        if not good:
+            detail = f"{detail}\n" + "".join(f"--- log of the agent {a.name}:\n{a.log_tail()}" for a in self.agents)
+        self.say(good=bool(good), what=f"{self.name}: {what}", detail=str(detail) if not good else "")
+        return good
+
+    def note(self, text):
+        self.say(note=f"{self.name}: {text}")
+
+    def eventually(self, condition, what, seconds=PATIENCE, detail=None):
+        value = wait_for(condition, seconds)
+        return self.ok(value, what, detail() if detail and not value else "")
+
+    def world(self, **settings):
+        world = World(**settings)
+        self.stack.callback(world.clean)
+        return world
+
+    def cluster(self, world=None, settings=None, **service):
+        """A world with its session service: (world, service, monitor of the host's route)."""
+        world = world or self.world(**(settings or {}))
+        monitor = RouteMonitor(world)
+        self.stack.callback(monitor.close)
+        made = Service(world, monitor, **service)
+        self.stack.callback(made.end)
+        return world, made, monitor
+
+    def agent(self, world, config=None, name="a", start=True, **settings):
+        agent = Agent(self, world, config, name, **settings)
+        self.agents.append(agent)
+        self.stack.callback(agent.kill)
+        if start:
+            agent.start()
+        return agent
+
+    def meter(self, world, *options):
+        meter = Meter(world, *options)
+        self.stack.callback(meter.kill)
+        return meter
+
+    def popen(self, namespace, command, **options):
+        process = subprocess.Popen(command, preexec_fn=entering(namespace), **options)
+        self.stack.callback(end_process, process)
+        return process
+
+
+def end_process(process):
+    if process.poll() is None:
+        process.kill()
+    process.wait()
+
+
+def child(function, name, out):
+    os.setsid()  # a scenario that hangs is ended with all that it started
+    scenario = Scenario(name, out)
+    try:
+        function(scenario)
+    except BaseException:
+        scenario.ok(False, "ran to its end", traceback.format_exc())
+    finally:
+        with contextlib.suppress(BaseException):
+            scenario.stack.close()
+    os._exit(0)
+
+
+def start_scenario(function):
+    reading, writing = os.pipe()
+    sys.stdout.flush()
+    name = function.__name__
+    pid = os.fork()
+    if pid == 0:
+        os.close(reading)
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+        child(function, name, writing)
+    os.close(writing)
+    lines = []
+    thread = threading.Thread(target=lambda: lines.extend(os.fdopen(reading)))
+    thread.start()
+    return {"name": name, "pid": pid, "thread": thread, "lines": lines, "began": time.monotonic()}
+
+
+def end_scenario(one):
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(one["pid"], signal.SIGKILL)
+
+
+def main(scenarios, parallel=4, each_seconds=100):
+    """Runs the scenarios, `parallel` at a time; those named on the command line when there are any."""
+    if os.geteuid() != 0:
+        print("1..0 # SKIP needs root, for network namespaces")
+        return 0
+    try:
+        World(nodes=1, echo=False).clean()
+    except (OSError, RuntimeError) as error:
+        print(f"1..0 # SKIP no network namespaces: {error}")
+        return 0
+    each_seconds *= 2 if SANITIZED else 1
+    wanted = [s for s in scenarios if not sys.argv[1:] or s.__name__ in sys.argv[1:]]
+    running, count, failed = [], 0, 0
+
+    def on_signal(*_):
+        for one in running:
+            end_scenario(one)
+        os._exit(1)
+
+    signal.signal(signal.SIGTERM, on_signal)
+    signal.signal(signal.SIGINT, on_signal)
+    while wanted or running:
+        while wanted and len(running) < parallel:
+            running.append(start_scenario(wanted.pop(0)))
+        for one in running[:]:
+            late = time.monotonic() - one["began"] > each_seconds * (2 if SANITIZED else 1)
+            if late:
+                end_scenario(one)
+            if not late and one["thread"].is_alive():
+                continue
+            os.waitpid(one["pid"], 0)
+            end_scenario(one)
+            one["thread"].join()
+            running.remove(one)
+            results = [json.loads(line) for line in one["lines"] if line.endswith("\n")]
+            if late or not any("good" in r for r in results):
+                results.append({"good": False, "what": f"{one['name']}: ended in time", "detail": "it did not"})
+            for result in results:
+                if "note" in result:
+                    print(f"# {result['note']}")
+                    continue
+                count += 1
+                failed += not result["good"]
+                print(f"{'ok' if result['good'] else 'not ok'} {count} - {result['what'].replace('#', '')}")
+                for line in result["detail"].splitlines():
+                    print(f"#   {line}")
+            print(f"# {one['name']} took {time.monotonic() - one['began']:.1f} s", flush=True)
+        time.sleep(0.05)
+    print(f"1..{count}", flush=True)
+    return 1 if failed else 0
+
+
+# --- the agent --------------------------------------------------------------------------------------------------
+
+class UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path):
+        super().__init__("localhost", timeout=3)
+        self.unix_path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(3)
+        self.sock.connect(self.unix_path)
+
+
+class Agent:
+    """One agent in the host's namespace. `settings` are keys of the configuration, see text()."""
+
+    def __init__(self, t, world, config, name, arguments=(), **settings):
+        self.t, self.world, self.name = t, world, name
+        self.arguments = list(arguments)
+        self.config_path = os.path.join(t.directory, f"{name}.conf")
+        self.log_path = os.path.join(t.directory, f"{name}.log")
+        self.socket_path = os.path.join(t.directory, f"{name}.sock")
+        self.state_directory = os.path.join(t.directory, f"state-{name}")
+        self.settings = settings
+        self.environment = {}
+        self.process = None
+        self.write(config if config is not None else self.text(**settings))
+
+    def write(self, text):
+        with open(self.config_path, "w") as f:
+            f.write(text)
+
+    def text(self, accesses=None, top="", probe="", session="", route="", hold="3s", timeout="50ms", count=4,
+             provider="rest", poll="500ms", candidate="200ms"):
+        """A configuration for this world. `accesses`: the nodes that are named in it (default: all)."""
+        lines = [f'service = "{self.world.service}"', f'control-socket = "{self.socket_path}"',
+                 f'state-directory = "{self.state_directory}"', top]
+        for node in self.world.nodes if accesses is None else accesses:
+            lines.append(f'access "{node.name}" {{ ' + "".join(
+                f'{n} = "{node.address(n)}" ' for n in self.world.networks) + "}")
+        lines.append(f'probe {{ select-timeout = "{timeout}" select-count = {count} candidate-interval = "{candidate}" '
+                     f'{probe} }}')
+        lines.append(f'session {{ provider = "{provider}" poll-interval = "{poll}" timeout = "400ms" '
+                     f'hedge-delay = "100ms" {session} }}')
+        lines.append(f'route {{ hold = "{hold}" {route} }}')
+        return "\n".join(lines) + "\n"
+
+    def start(self):
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen([REROUTE, "agent", "--config", self.config_path, *self.arguments],
+                                            stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+                                            env={**os.environ, **self.environment},
+                                            preexec_fn=entering(self.world.host.namespace))
+        return self
+
+    def run_to_end(self, seconds=15):
+        """(exit code, standard error) of an agent that is expected to refuse to run."""
+        process = subprocess.run([REROUTE, "agent", "--config", self.config_path, *self.arguments],
+                                 capture_output=True, text=True, timeout=seconds,
+                                 env={**os.environ, **self.environment},
+                                 preexec_fn=entering(self.world.host.namespace))
+        return process.returncode, process.stderr
+
+    def command(self, *arguments, config=True):
+        """(exit code, standard output, standard error) of reroute ARGUMENTS, on this agent's configuration."""
+        process = subprocess.run([REROUTE, *arguments, *(["--config", self.config_path] if config else [])],
+                                 capture_output=True, text=True, timeout=30,
+                                 preexec_fn=entering(self.world.host.namespace))
+        return process.returncode, process.stdout, process.stderr
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def kill(self):
+        if self.process:
+            end_process(self.process)
+
+    def terminate(self, seconds=10):
+        """Exit code after SIGTERM; None: it did not end."""
+        self.signal(signal.SIGTERM)
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def ask(self, method, path, body=None):
+        connection = UnixConnection(self.socket_path)
+        try:
+            connection.request(method, path, body)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+        finally:
+            connection.close()
+
+    def status(self):
+        """The status document; {} while nobody answers."""
+        try:
+            code, text = self.ask("GET", "/v1/status")
+            return json.loads(text) if code == 200 else {}
+        except (OSError, ValueError, http.client.HTTPException):
+            return {}
+
+    def get(self, name):
+        return self.status().get(name)
+
+    def path(self, address):
+        return next((p for p in self.status().get("paths", []) if p["address"] == address), {})
+
+    def access(self, name):
+        return next((a for a in self.status().get("sessions", {}).get("accesses", []) if a["access"] == name), {})
+
+    def on(self, address):
+        """For waiting: the route points at this address, says the agent."""
+        return lambda: self.get("next_hop") == address
+
+    def settled(self, address):
+        """For waiting: there, the cluster told, every path with a verdict, every session known."""
+        def check():
+            s = self.status()
+            return (s.get("next_hop") == address and s["refresh"]["done"] and
+                    all(p["state"] != "unknown" for p in s["paths"]))
+        return check
+
+    def log(self):
+        try:
+            with open(self.log_path) as f:
+                return f.read()
+        except OSError:
+            return ""
+
+    def log_tail(self, lines=45):
+        return "\n".join(self.log().splitlines()[-lines:]) + "\n"
+
+    def events(self, name):
+        """The log's lines of one event, as dictionaries."""
+        found = []
+        for line in self.log().splitlines():
+            fields = {k: v.strip('"') for k, v in re.findall(r'(\w+)=("(?:[^"\\]|\\.)*"|\S*)', line)}
+            if fields.get("event") == name:
+                found.append(fields)
+        return found
+
+    def switches(self):
+        return [(e["from"], e["to"], e["reason"]) for e in self.events("switch")]
+
+    def rss_kib(self):
+        with open(f"/proc/{self.process.pid}/status") as f:
+            return next(int(line.split()[1]) for line in f if line.startswith("VmRSS"))
+
+    def descriptors(self):
+        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+
+
+class Meter:
+    """The lab's meter in the host's namespace."""
+
+    def __init__(self, world, *options):
+        self.events = []
+        self.process = subprocess.Popen([METER, *options, world.service], stdout=subprocess.PIPE, text=True,
+                                        preexec_fn=entering(world.host.namespace))
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            self.events.append(json.loads(line))
+
+    def has_begun(self, *streams):
+        return {e["stream"] for e in self.events if e["event"] == "first"} >= set(streams)
+
+    def interruptions(self, stream, since=0.0):
+        return [e for e in self.events if e["event"] == "interruption" and e["stream"] == stream
+                and e["until"] >= since]
+
+    def finish(self):
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(20)
+        self.reader.join(5)
+        return self.events[-1]
+
+    def kill(self):
+        end_process(self.process)
