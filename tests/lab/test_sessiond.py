@@ -118,6 +118,21 @@ def restart(lab):
            "... until the old lease is over")
 
 
+def leader_restarts(lab):
+    """It comes back within the lease, first of all by its number and with an empty table: it must not lead."""
+    leader = lab.state("scvm2")["leader"]
+    others = [n for n in (1, 2, 3) if n != leader]
+    watch = f"scvm{others[0]}"
+    refresh(lab, watch, uuid_of(lab, others[0]), "10.10.85.13")
+    before = {s["cid"]: s["uuid"] for s in lab.list(watch)}
+    lab.must("restart", f"scvm{leader}")
+    tap.ok(wait_for(lambda: lab.state(watch)["leader"] in others), "the leader restarts: one with a table leads")
+    after = {s["cid"]: s["uuid"] for s in lab.list(watch)}
+    tap.ok(all(after[n] == before[n] for n in others) and "10.10.85.13" in clients(lab, watch)[others[0]],
+           "... and no session is lost, nor who enters where", f"{before} {after}")
+    wait_for(lambda: ids(lab.list(watch)) == [1, 2, 3])
+
+
 def leader_dies(lab):
     leader = lab.state("scvm2")["leader"]
     others = [n for n in (1, 2, 3) if n != leader]
@@ -182,5 +197,6 @@ with Lab(LAB_LEASE_MS=str(int(LEASE * 1000))) as the_lab:
     lease_ends(the_lab)
     cut_off(the_lab)
     restart(the_lab)
+    leader_restarts(the_lab)
     leader_dies(the_lab)
 sys.exit(tap.done())
