@@ -106,7 +106,6 @@ static void become_down(struct health *health)
     health->state = HEALTH_DOWN;
     health->degraded = false;
     health->up_since_ns = 0;
-    health->restored_up_ns = 0;
 }
 
 void health_link_lost(struct health *health)
