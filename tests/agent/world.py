@@ -183,6 +183,13 @@ class World:
     def plug(self, node, network):
         self._cable(node, network, "up")
 
+    def switch_off(self, network):
+        """The whole network falls silent; nobody's carrier goes."""
+        execute(self.switch, ["ip", "link", "set", network, "down"])
+
+    def switch_on(self, network):
+        execute(self.switch, ["ip", "link", "set", network, "up"])
+
     def power(self, node, on):
         node.run("ip", "-batch", "-", text="\n".join(
             f"link set {node.interface(n)} {'up' if on else 'down'}" for n in self.networks))

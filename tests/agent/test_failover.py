@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Failover and failback, measured by the lab's meter on an echo stream and a TCP stream.
+
+Bounds are DESIGN's (window + select-timeout + 20 ms) plus what a busy machine may add: the time in which the meter
+itself did not run, and SLACK_MS. Distributions are the business of `reroute bench`."""
+import datetime
+import sys
+import time
+
+from harness import SANITIZED, main, stays, wait_for
+
+SLACK_MS = 600 if SANITIZED else 250
+
+
+def log_time(event):
+    return datetime.datetime.fromisoformat(event["time"].replace("Z", "+00:00")).timestamp()
+
+
+def check_refreshes(t, world, service, monitor, old, new, since):
+    """Seen by the cluster: the new session named while the route still led to the old node, and again after."""
+    def named():
+        return [r for r in service.seen("PUT", since) if service.node_of(r.path.rsplit("/", 1)[1]) is new]
+
+    t.eventually(lambda: any(r.route == new.address("data") for r in named()), "told again after the route moved",
+                 detail=lambda: service.seen("PUT", since))
+    t.ok(any(r.route == old for r in named()), "told before the route moved", service.seen("PUT", since))
+    t.ok(all(world.host.address(n) in r.body for r in named() for n in world.networks), "with all our addresses",
+         named())
+
+
+def pull_cable(t, world, service, agent, meter, bound_ms):
+    """The local data cable: pulled, and both streams come back in time. Where the route went."""
+    home = world.node(1)
+    count = {s: len(meter.interruptions(s)) for s in ("icmp", "tcp")}
+    world.cut(home, "data")
+    t.eventually(lambda: all(len(meter.interruptions(s)) > count[s] for s in count), "both streams come back",
+                 detail=lambda: meter.events)
+    for stream in count:
+        found = meter.interruptions(stream)[count[stream]:]
+        worst = max((e["length_ms"] - e["own_ms"] for e in found), default=0)
+        t.ok(0 < worst <= bound_ms + SLACK_MS, f"{stream} was away for no longer than {bound_ms} ms and slack", found)
+        t.note(f"{stream} was away for {worst:.0f} ms of {bound_ms}")
+    to = agent.get("next_hop")
+    t.ok(to in [n.address("data") for n in world.nodes if n.zone == home.zone and n is not home],
+         "the route is at a node of the same zone", agent.status())
+    return to
+
+
+def cables(t, timeout_ms, count):
+    world, service, monitor = t.cluster(settings=dict(nodes=6, zones=("north", "south")), lease=60)
+    home = world.node(1)
+    agent = t.agent(world, timeout=f"{timeout_ms}ms", count=count, hold="3s", candidate="100ms")
+    t.eventually(agent.settled(home.address("data")), "at home")
+    meter = t.meter(world, "--connect-timeout", "20")
+    t.eventually(lambda: meter.has_begun("icmp", "tcp"), "traffic flows")
+    bound_ms = timeout_ms * (count + 1) + 20
+
+    # The first time: home after hold, by itself, and nobody notices.
+    to = pull_cable(t, world, service, agent, meter, bound_ms)
+    plugged = time.monotonic()
+    world.plug(home, "data")
+    t.eventually(agent.on(home.address("data")), "home again")
+    t.ok(monitor.gateway() == home.address("data"), "in the kernel too", monitor.events)
+    held = log_time(agent.events("switch")[-1]) - log_time(agent.events("path-up")[-1])
+    t.ok(3.0 - 3 * 0.1 <= held <= 3.0 + SLACK_MS / 1000, "exactly after hold", held)
+    check_refreshes(t, world, service, monitor, to, home, plugged)
+    t.ok(not meter.interruptions("icmp", plugged + 0.5), "coming home lost no echo and failed no send", meter.events)
+    t.ok(all(e["length_ms"] - e["own_ms"] < SLACK_MS for e in meter.interruptions("tcp", plugged + 0.5)),
+         "and a TCP client reconnected at once", meter.events)
+
+    # Again: home by a person's word, for each failure doubles the hold.
+    for _ in range(2):
+        to = pull_cable(t, world, service, agent, meter, bound_ms)
+        world.plug(home, "data")
+        plugged = time.monotonic()
+        t.eventually(lambda: (agent.get("failback") or {}).get("to") == home.address("data"), "a countdown")
+        code, _, error = agent.command("failback", "--now")
+        t.ok(code == 0, "failback --now", error)
+        t.eventually(agent.on(home.address("data")), "home at once", seconds=5, detail=agent.status)
+        check_refreshes(t, world, service, monitor, to, home, plugged)
+    t.ok(len(agent.switches()) == 7, "no other switch", agent.switches())
+    t.ok(len([e for e in meter.interruptions("icmp") if e["lost"] > 2]) == 3, "no other interruption",
+         meter.interruptions("icmp"))
+    summary = meter.finish()
+    t.ok(summary["icmp"]["errors"] == 0, "no send ever failed", summary)
+    t.ok([e.kind for e in monitor.events].count("delete") == 0, "never a moment without a route", monitor.events)
+
+
+def cable_100x10(t):
+    cables(t, 100, 10)
+
+
+def cable_20x3(t):
+    cables(t, 20, 3)
+
+
+def host_cable(t):
+    """The host's storage network gone: management with traffic flowing, and back; one move each, no damping."""
+    world, service, monitor = t.cluster(settings=dict(nodes=5, zones=("north", "south")))
+    home = world.node(1)
+    agent = t.agent(world, hold="2s")
+    t.eventually(agent.settled(home.address("data")), "at home")
+    meter = t.meter(world)
+    t.eventually(lambda: meter.has_begun("icmp", "tcp"), "traffic flows")
+    ways = {"cable": (lambda: world.cut(world.host, "data"), lambda: world.plug(world.host, "data")),
+            "interface": (lambda: world.host.ip("link", "set", world.host.interface("data"), "down"),
+                          lambda: world.host.ip("link", "set", world.host.interface("data"), "up")),
+            "switch": (lambda: world.switch_off("data"), lambda: world.switch_on("data"))}
+    for name, (down, up) in ways.items():
+        before = len(agent.switches())
+        began = time.monotonic()
+        down()
+        t.eventually(agent.on(home.address("management")), f"{name}: management", detail=agent.status)
+        t.ok(len(agent.switches()) == before + 1, f"{name}: one move", agent.switches())
+        t.eventually(lambda: meter.interruptions("tcp", began) and meter.interruptions("icmp", began),
+                     f"{name}: traffic flows there", detail=lambda: meter.events)
+        worst = max(e["length_ms"] - e["own_ms"] for e in meter.interruptions("icmp", began))
+        t.ok(worst < 270 + SLACK_MS, f"{name}: within the window", worst)
+        t.note(f"{name}: away for {worst:.0f} ms")
+        t.ok(agent.access(home.name)["failures"] == 0, f"{name}: not counted against the local access")
+        back = time.monotonic()
+        up()
+        t.eventually(agent.on(home.address("data")), f"{name}: home", detail=agent.status)
+        t.ok(time.monotonic() - back < 2 + 1 + SLACK_MS / 1000, f"{name}: after hold", time.monotonic() - back)
+        t.ok(len(agent.switches()) == before + 2, f"{name}: one move back", agent.switches())
+    t.ok(not [e for e in meter.interruptions("icmp", back + 0.5) if e["lost"]], "coming home lost nothing")
+
+
+def session_dies(t):
+    """The storage process dies, the node answers pings: left when its lease is gone and two lists say so."""
+    world, service, monitor = t.cluster(settings=dict(nodes=5), lease=3, envelope="data")
+    home = world.node(1)
+    agent = t.agent(world, hold="2s")
+    t.eventually(agent.settled(home.address("data")), "at home")
+    service.stop(home)
+    t.ok(wait_for(lambda: not service.is_listed(home), 8), "its lease ends")
+    gone = time.monotonic()
+    t.ok(agent.get("next_hop") == home.address("data"), "not left before", agent.log())
+    t.eventually(lambda: agent.get("next_hop") not in (None, home.address("data")), "left", detail=agent.status)
+    moved = monitor.events[-1].at
+    lists = [r for r in service.seen("GET", gone - 0.05) if r.at < moved]
+    t.ok(len(lists) >= 2, "after two lists", lists)
+    t.ok(agent.get("reason") == "session-dead", "and it says why", agent.status())
+    t.ok(moved - gone < 6, "in seconds", moved - gone)
+    t.ok(agent.path(home.address("data"))["up"], "though it answers pings")
+    service.start(home)
+    t.eventually(agent.on(home.address("data")), "home when its new session is stable", detail=agent.status)
+
+
+def restarting_process(t):
+    """A process that restarts every second and a half, while its node answers pings: left once, not returned to."""
+    world, service, monitor = t.cluster(settings=dict(nodes=4))
+    home = world.node(1)
+    agent = t.agent(world, hold="4s")
+    t.eventually(agent.settled(home.address("data")), "at home")
+    uuids = {service.uuid(home)}
+    for i in range(8):
+        service.restart(home, keep_old=i % 2)
+        uuids.add(service.uuid(home))
+        stays(lambda: True, 1.5)
+        if i == 1:
+            t.ok(agent.switches()[1:] == [], "two restarts are none of our business", agent.switches())
+            t.eventually(lambda: service.entered(world.host.address("data")) == [home], "but each new session is told")
+    t.ok(len(agent.switches()) == 2 and agent.switches()[1][2] == "restarting", "left once, after the third",
+         agent.switches())
+    t.ok(agent.access(home.name)["restarts"] >= 3, "they are counted", agent.status())
+    t.ok(not agent.path(home.address("data"))["eligible"], "not eligible now", agent.status())
+
+
+def flapping_node(t):
+    """A node that goes off and on again faster than hold: one switch, and from the second failure on each doubles
+    the hold."""
+    world, service, monitor = t.cluster(settings=dict(nodes=4), lease=30)
+    home = world.node(1)
+    agent = t.agent(world, hold="3s")
+    t.eventually(agent.settled(home.address("data")), "at home")
+    for failure in (1, 2):
+        world.power(home, False)
+        t.eventually(lambda: agent.path(home.address("data")).get("up") is False, "down")
+        world.power(home, True)
+        t.eventually(lambda: (agent.get("failback") or {}).get("hold_s") == 3 * failure, f"hold {failure} times",
+                     detail=agent.status)
+        stays(lambda: True, 1.0)
+    t.ok(len(agent.switches()) == 2, "no ping-pong", agent.switches())
+    t.eventually(agent.on(home.address("data")), "home when it has been up for that long")
+
+
+def other_zone(t):
+    """Where it goes when nodes die one after the other: same zone, other zone, management last."""
+    world, service, monitor = t.cluster(settings=dict(nodes=6, zones=("north", "south"), local=2))
+    agent = t.agent(world, hold="60s")
+    t.eventually(agent.settled(world.node(2).address("data")), "at home")
+    north = {n.address("data"): n for n in world.nodes[:3]}
+    seen = [world.node(2)]
+    for _ in range(2):
+        world.power(seen[-1], False)
+        t.eventually(lambda: agent.get("next_hop") not in (None, seen[-1].address("data")), "moves on")
+        where = agent.get("next_hop")
+        t.ok(where in north, "within the zone", where)
+        seen.append(north.get(where))
+    world.power(seen[-1], False)
+    south = [n.address("data") for n in world.nodes[3:]]
+    t.eventually(lambda: agent.get("next_hop") in south, "then to the other zone", detail=agent.status)
+    for node in world.nodes[3:]:
+        world.cut(node, "data")
+    t.eventually(lambda: agent.get("tier") == "management", "management last", detail=agent.status)
+    t.ok(agent.get("next_hop") in [n.address("management") for n in world.nodes[3:]], "of a node that lives")
+
+
+sys.exit(main([cable_100x10, cable_20x3, host_cable, session_dies, restarting_process, flapping_node, other_zone],
+              parallel=3))
