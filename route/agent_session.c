@@ -153,10 +153,15 @@ static void take_list(struct agent *agent, const struct session_answer *answer)
     agent->answered_last = answer->origin.access;
     if (verdict != SESSION_LIST_FRESH) {
         agent->poll_turn++;
-        log_event(LOG_LEVEL_DEBUG, "session-list", "from=%s verdict=%s",
-                  ADDRESS_TEXT(&answer->origin.address), session_verdict_text(verdict));
+        /* One that is behind is no news, time and again. */
+        log_event(verdict == SESSION_LIST_EMPTY && !agent->poll_message[0] ? LOG_LEVEL_WARN : LOG_LEVEL_DEBUG,
+                  "session-list", "from=%s verdict=%s", ADDRESS_TEXT(&answer->origin.address),
+                  LOG_QUOTE(session_verdict_text(verdict)));
+        snprintf(agent->poll_message, sizeof(agent->poll_message), "%s: the list is %s",
+                 ADDRESS_TEXT(&answer->origin.address), session_verdict_text(verdict));
         return;
     }
+    agent->poll_message[0] = '\0';
     agent->list_arrived = true;
     save_list(agent, answer->list);
     take_new_sessions(agent);
@@ -190,7 +195,6 @@ static void on_list(void *context, const struct session_answer *answer)
             log_event(LOG_LEVEL_INFO, "session-list", "from=%s count=%zu",
                       ADDRESS_TEXT(&answer->origin.address), answer->list->count);
         agent->poll_failed = false;
-        agent->poll_message[0] = '\0';
         take_list(agent, answer);
     }
     agent_soon(agent);
