@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The session service misbehaves: the route stays where the network evidence says, probing goes on at its pace,
+nothing grows. And what the cluster is told: refreshes, heartbeats, the token; what a service check adds."""
+import json
+import os
+import sys
+import time
+
+from harness import SANITIZED, main, stays, wait_for
+from world import inside
+from service import Session
+
+TIMEOUT_S = 0.05
+
+
+def probes(agent, address):
+    p = agent.path(address)
+    return p["state"], p["loss_percent"]
+
+
+def misbehaving(t):
+    """Every misbehaviour in turn, by all nodes at once."""
+    world, service, monitor = t.cluster(settings=dict(nodes=5, zones=("a", "b")), alive="string")
+    home = world.node(1)
+    agent = t.agent(world, session='heartbeat-path = "/heartbeat/reroute" heartbeat-interval = "500ms"')
+    t.eventually(agent.settled(home.address("data")), "at home")
+    t.eventually(lambda: agent.access(home.name)["state"] == "stable", "all is known")
+    stays(lambda: True, 1)
+    rss, descriptors, changes = agent.rss_kib(), agent.descriptors(), monitor.changes()
+    peak, most = rss, descriptors
+    for mode in ("hang", "html", "502", "garbage", "half", "empty", "error", "huge", "refused"):
+        before, began = agent.status(), time.monotonic()
+        if mode == "refused":
+            for node in world.nodes:
+                service.refuse(node, True)
+        else:
+            service.behave(mode)
+        for _ in range(8):
+            stays(lambda: True, 0.25)
+            peak, most = max(peak, agent.rss_kib()), max(most, agent.descriptors())
+        after, took = agent.status(), time.monotonic() - began
+        good = after["next_hop"] == home.address("data") and all(p["up"] for p in after["paths"])
+        t.ok(good, f"{mode}: the route and every path stay", after)
+        # One path every select-timeout, nine others every 200 ms.
+        due = took / 0.05 + 9 * took / 0.2
+        sent = after["probe"]["sent"] - before["probe"]["sent"]
+        t.ok(sent > 0.8 * due, f"{mode}: probing goes on", f"{sent} of {due:.0f}")
+        t.ok(after["probe"]["replies"] - before["probe"]["replies"] >= sent - 12, f"{mode}: and is answered", after["probe"])
+        t.ok(after["sessions"]["error"], f"{mode}: the status says so", after["sessions"])
+        t.ok(all(a["state"] == "stable" for a in after["sessions"]["accesses"]), f"{mode}: silence is not death",
+             after["sessions"])
+    for node in world.nodes:
+        service.refuse(node, False)
+    service.behave("normal")
+    t.eventually(lambda: agent.get("sessions")["error"] is None, "all is well again", detail=agent.status)
+    t.ok(monitor.changes() == changes, "the route was not touched", monitor.events)
+    t.ok(peak < rss + (400000 if SANITIZED else 12000), "memory is bounded", f"{rss} to {peak} KiB")
+    t.note(f"resident {rss} KiB, at most {peak}; {descriptors} descriptors, at most {most}")
+    t.eventually(lambda: agent.descriptors() <= descriptors, "no descriptor leaks",
+                 detail=lambda: f"{descriptors} to {agent.descriptors()}, at most {most}")
+    t.ok(most <= descriptors + 24, "nor piles up", most)
+
+
+def failover_without_service(t):
+    """Nobody answers HTTP: network evidence decides alone, both ways of leaving; no failback without a list."""
+    world, service, monitor = t.cluster(settings=dict(nodes=4))
+    home = world.node(1)
+    agent = t.agent(world, hold="2s")
+    t.eventually(agent.settled(home.address("data")), "at home")
+    service.behave("hang")
+    began = time.monotonic()
+    world.cut(home, "data")
+    t.eventually(lambda: agent.get("tier") == "data" and not agent.get("local"), "left all the same")
+    t.ok(monitor.events[-1].at - began < 0.27 + (1 if SANITIZED else 0.4), "as fast", monitor.events[-1].at - began)
+    t.eventually(lambda: agent.get("refresh")["error"], "the cluster is not told, and the status says so",
+                 detail=agent.status)
+    world.plug(home, "data")
+    service.behave("normal")
+    t.eventually(lambda: service.entered(world.host.address("data")) != [home], "told later")
+    t.eventually(agent.on(home.address("data")), "home")
+    service.behave("hang", home)
+    world.cut(world.node(2), "data")
+    t.ok(stays(lambda: agent.get("next_hop") == home.address("data"), 1), "one bad node and one bad service: nothing")
+
+
+def one_sided(t):
+    """A failback waits until the cluster is told; a drain goes on after ten seconds."""
+    world, service, monitor = t.cluster(settings=dict(nodes=3))
+    home = world.node(1)
+    agent = t.agent(world, hold="1s")
+    t.eventually(agent.settled(home.address("data")), "at home")
+    world.cut(home, "data")
+    t.eventually(lambda: agent.get("next_hop") not in (None, home.address("data")), "left")
+    away = agent.get("next_hop")
+    t.eventually(agent.settled(away), "told")
+    send = service._serve
+
+    def refuse_puts(handler, node, method, body):
+        if method == "PUT":
+            return service._send(handler, 503, json.dumps({"ec": "EBUSY", "error": {"msg": "try later"}}))
+        return send(handler, node, method, body)
+
+    service._serve = refuse_puts
+    world.plug(home, "data")
+    t.eventually(lambda: agent.events("refresh-failed"), "a failback asks first", detail=agent.status)
+    t.ok(stays(lambda: agent.get("next_hop") == away, 3), "and waits", agent.log())
+    service._serve = send
+    t.eventually(agent.on(home.address("data")), "then goes")
+    service._serve = refuse_puts
+    began = time.monotonic()
+    code, _, error = agent.command("drain", home.name)
+    t.ok(code == 0, "drain", error)
+    t.eventually(lambda: agent.get("next_hop") not in (None, home.address("data")), "a drain goes on untold",
+                 detail=agent.status)
+    t.ok(9 < time.monotonic() - began < 13, "after ten seconds", time.monotonic() - began)
+
+
+def telling(t):
+    """Token, client addresses, heartbeats, a new uuid."""
+    world, service, monitor = t.cluster(settings=dict(nodes=3), token="s3cret", port=8081)
+    home = world.node(1)
+    token = os.path.join(t.directory, "token")
+    with open(token, "w") as f:
+        f.write("s3cret\n")
+    os.chmod(token, 0o600)
+    agent = t.agent(world, top='host = "hv-07"', hold="2s",
+                    session=f'port = 8081 token-file = "{token}" client-addresses = {{"198.18.7.1", "10.77.16.33"}} '
+                            'heartbeat-path = "/heartbeat/reroute" heartbeat-interval = "1s"')
+    t.eventually(agent.settled(home.address("data")), "at home, so the token was right")
+    t.ok(service.seen("PUT")[-1].body == '{"local_clients_ips":"198.18.7.1,10.77.16.33"}', "the configured addresses",
+         service.seen("PUT"))
+    t.eventually(lambda: len(service.seen("POST")) >= 3, "heartbeats")
+    beat = json.loads(service.seen("POST")[-1].body)
+    t.ok(beat == {"host": "hv-07", "version": agent.get("version"), "service": world.service,
+                  "next_hop": home.address("data"), "access": home.name, "local": True,
+                  "since": agent.get("since"), "reason": "cold-start"}, "with what is documented", beat)
+    t.ok(all(r.node is home and r.path == "/heartbeat/reroute" for r in service.seen("POST")), "to the access in use")
+    service.restart(home)
+    t.eventually(lambda: service.entered("198.18.7.1") == [home], "the new session is told", detail=service.seen("PUT"))
+    changed = time.monotonic()
+    world.cut(home, "data")
+    t.eventually(lambda: [r for r in service.seen("POST", changed) if r.node is not home], "a heartbeat on the change")
+    beat = json.loads(next(r for r in service.seen("POST", changed) if r.node is not home).body)
+    t.ok(beat["reason"] == "path-down" and not beat["local"], "which says why", beat)
+    with open(token, "w") as f:
+        f.write("new\n")
+    service.token = "new"
+    t.eventually(lambda: agent.get("sessions")["error"], "a token that ran out shows", detail=agent.status)
+    agent.signal(1)
+    t.eventually(lambda: agent.get("sessions")["error"] is None, "and is read again on reload", detail=agent.status)
+
+
+def cut_off(t):
+    """An access that is cut off from its cluster answers with an old list: it is not believed about itself."""
+    world, service, monitor = t.cluster(settings=dict(nodes=4), lease=1)
+    home = world.node(1)
+    agent = t.agent(world, hold="2s")
+    t.eventually(agent.settled(home.address("data")), "at home")
+    # Its process loses the cluster, its addresses answer: only the lists of the others tell.
+    service.network_cut(home)
+    t.eventually(lambda: agent.get("next_hop") not in (None, home.address("data")), "left by what the others say",
+                 detail=agent.status)
+    t.ok(agent.get("reason") == "session-dead", "as dead", agent.status())
+    t.ok(stays(lambda: agent.access(home.name)["state"] == "dead", 3), "its own old list does not revive it")
+    service.network_plugged(home)
+    t.eventually(agent.on(home.address("data")), "home when it is back")
+
+
+def odd_entries(t):
+    """Entries that are no entries, duplicates, an access that nobody configured."""
+    world, service, monitor = t.cluster(settings=dict(nodes=3), envelope="data")
+    home = world.node(1)
+    service.extra += [{}, {"uuid": ""}, {"uuid": "x", "ip": "not-an-address"}, {"uuid": 7, "ip": "10.77.16.120"}, None,
+                      "entry", {"uuid": "stranger", "ip": "203.0.113.9", "alive_sec": 5},
+                      {"uuid": "nothing", "ip": "", "secondary_data_ip": ""},
+                      {"uuid": "odd", "ip": "10.77.16.250", "alive_sec": -3, "zone": 7}]
+    agent = t.agent(world, hold="2s")
+    t.eventually(agent.settled(home.address("data")), "at home", detail=agent.status)
+    t.ok(len(agent.status()["paths"]) == 6, "only configured paths", agent.status())
+    with service.lock:  # the process begins anew; both sessions are listed, whichever comes first
+        service.sessions[home].insert(0, Session())
+        service.sessions[home][0].renewed += 1000
+        service.sessions[home].reverse()
+    new = min(service.sessions[home], key=lambda s: -s.born).uuid
+    t.eventually(lambda: agent.access(home.name)["uuid"] == new, "the younger of two sessions counts",
+                 detail=agent.status)
+    t.eventually(lambda: agent.get("refresh")["session"] == new and agent.get("refresh")["done"], "and is told")
+
+
+def service_check(t):
+    """The node answers pings but does not serve: left; a success is needed before the way back."""
+    import socket
+    world, service, monitor = t.cluster(settings=dict(nodes=3))
+    home = world.node(1)
+    listeners = {}
+
+    def serve(node):
+        def listen():
+            s = socket.socket()
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            s.bind((node.address("data"), 3260))
+            s.listen(50)
+            return s
+        listeners[node] = inside(node.namespace, listen)
+
+    for node in world.nodes:
+        serve(node)
+    agent = t.agent(world, hold="1s", session='service-check = "tcp:3260"', probe="rise = 2")
+    t.eventually(agent.on(home.address("data")), "at home")
+    t.eventually(lambda: agent.path(home.address("data"))["why"] == "", "serving", detail=agent.status)
+    listeners.pop(home).close()
+    t.eventually(lambda: agent.get("next_hop") not in (None, home.address("data")), "left", detail=agent.status)
+    t.ok(agent.get("reason") == "service-check", "for that reason", agent.status())
+    t.ok("service check" in agent.path(home.address("data"))["why"], "the path says why", agent.status())
+    t.ok(stays(lambda: not agent.get("local"), 2), "not back while it does not serve")
+    serve(home)
+    t.eventually(agent.on(home.address("data")), "home when it serves")
+
+
+sys.exit(main([one_sided, misbehaving, failover_without_service, telling, cut_off, odd_entries, service_check],
+              parallel=4))
