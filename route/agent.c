@@ -327,7 +327,9 @@ static struct health_settings health_settings_of(const struct config *config)
         .select_count = config->probe.select_count,
         .rise = config->probe.rise,
         .degraded_percent = config->probe.degraded_percent,
-        .degraded_over_ns = config->probe.degraded_over_ns,
+        /* Long enough for the requests that a verdict needs. */
+        .degraded_over_ns = max_u64(config->probe.degraded_over_ns, 25 * config->probe.select_timeout_ns),
+        .degraded_requests = 20,
         .hold_ns = config->route.hold_ns,
     };
 }

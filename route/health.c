@@ -53,14 +53,21 @@ static void loss_take_back(struct health_loss *loss)
     }
 }
 
+static uint64_t loss_requests(const struct health_loss *loss)
+{
+    uint64_t requests = 0;
+
+    for (unsigned i = 0; i < HEALTH_BUCKETS; i++)
+        requests += loss->buckets[i].requests;
+    return requests;
+}
+
 static uint32_t loss_ppm(const struct health_loss *loss)
 {
-    uint64_t requests = 0, lost = 0;
+    uint64_t requests = loss_requests(loss), lost = 0;
 
-    for (unsigned i = 0; i < HEALTH_BUCKETS; i++) {
-        requests += loss->buckets[i].requests;
+    for (unsigned i = 0; i < HEALTH_BUCKETS; i++)
         lost += loss->buckets[i].lost;
-    }
     return requests ? (uint32_t)(lost * 1000000 / requests) : 0;
 }
 
@@ -77,7 +84,9 @@ static void judge_degraded(struct health *health, const struct health_settings *
     /* No verdict before the span has been watched once. */
     if (sub_sat_u64(now_ns, health->recent.begun_ns) < settings->degraded_over_ns)
         return;
-    if (!health->degraded && lost_ppm > limit_ppm) {
+    /* Of ten requests at 5 % random loss four are lost several times a day: too few to judge by. */
+    if (!health->degraded && lost_ppm > limit_ppm &&
+        loss_requests(&health->recent) >= settings->degraded_requests) {
         health->degraded = true;
         health->up_since_ns = 0;
     } else if (health->degraded && lost_ppm <= limit_ppm / 2) {

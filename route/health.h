@@ -7,7 +7,8 @@
  * Timeouts, ICMP errors and sends that found no way out all count as unanswered; a late reply counts as life.
  * - up: `rise` replies in a row; a miss that its own late reply takes back does not break the row. At the
  * start a path is neither: no verdict without evidence.
- * - degraded: up, but more than degraded_percent of the requests of the last degraded_over were lost. A run
+ * - degraded: up, but more than degraded_percent of the requests of the last degraded_over were lost, of at
+ * least degraded_requests. A run
  * of misses that still goes on belongs to the down verdict and is counted here only when a reply has ended
  * it, so that a long window is not cut short. A degraded path is clean again at half that loss.
  */
@@ -21,7 +22,8 @@ struct health_settings {
     uint32_t rise;
     uint32_t degraded_percent; /* 1..100 */
     uint64_t degraded_over_ns;
-    uint64_t hold_ns; /* loss_ppm is taken over this time */
+    uint32_t degraded_requests; /* fewer are too few to judge by */
+    uint64_t hold_ns;           /* loss_ppm is taken over this time */
 };
 
 enum health_state { HEALTH_UNKNOWN, HEALTH_UP, HEALTH_DOWN };

@@ -130,6 +130,7 @@ static struct health_settings settings_of(unsigned select_timeout_ms, unsigned s
         .rise = 3,
         .degraded_percent = 30,
         .degraded_over_ns = 10 * NS_PER_S,
+        .degraded_requests = 20,
         .hold_ns = 180 * NS_PER_S,
     };
 }
@@ -217,8 +218,9 @@ static const struct row {
     {"degraded: replies later than the next reply are not lost", "3r 200(2r v)", .up = 201, .up_since = 1},
     {"degraded: an open run of misses is the down verdict's", "23r 9t", 1000, 10, .up = 2001, .up_since = 1},
     {"degraded: 1 s x 10 is not cut short", "23r 10t", 1000, 10, .up = 2001, .down = 33000},
-    {"degraded: the run counts when a reply has ended it", "23r 9t r", 1000, 10, .up = 2001,
-     .degraded = 32001},
+    {"degraded: the run counts when a reply has ended it", "60r 2t r 39r 9t r 9t r 9t r 9t r", .up = 201,
+     .degraded = 14101},
+    {"degraded: not by less than 20 requests", "23r 5(r t)", 1000, 10, .up = 2001, .up_since = 1},
     {"degraded: down ends it", "3r 40(2r t) 12t", .up = 201, .degraded = 10301, .down = 13200},
     {"degraded: what was lost before down does not count after", "3r 40(2r t) 10t 100r", .up = 201,
      .degraded = 10301, .down = 13200, .up_again = 13501, .up_since = 13301},

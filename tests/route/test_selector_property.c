@@ -107,6 +107,7 @@ static void build(struct world *w, uint64_t seed)
         .rise = 1 + (uint32_t)below(w, 3),
         .degraded_percent = 30,
         .degraded_over_ns = 5 * NS_PER_S,
+        .degraded_requests = 5,
         .hold_ns = (3 + below(w, 6)) * NS_PER_S,
     };
     w->input = (struct selector_input){
