@@ -257,8 +257,9 @@ static bool is_better(const struct selector_input *input, uint32_t a, uint32_t b
 
 /*
  * Rule 3: never from one dead path to the next. While the current path is silent, the chosen one must have
- * answered a request that was sent after the current path's last reply; while it still answers (its session
- * died, it is drained), one within the last window.
+ * answered a request that was sent after the current path's first miss: what was sent before that, though after
+ * its last reply, may have been answered just before a failure of both. While the current path still answers
+ * (its session died, it is drained), one within the last window.
  */
 static bool is_proven(const struct selector_input *input, uint32_t path)
 {
@@ -268,7 +269,7 @@ static bool is_proven(const struct selector_input *input, uint32_t path)
         return true;
     current = input->paths[input->current].health;
     if (current->state == HEALTH_DOWN || current->misses || !input->paths[input->current].link_usable)
-        return health->proven_ns > current->last_reply_ns;
+        return health->proven_ns > max_u64(current->last_reply_ns, current->first_missed_ns);
     return health->proven_ns && health->proven_ns + input->window_ns >= input->now_ns;
 }
 

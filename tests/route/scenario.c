@@ -102,6 +102,12 @@ static void path_does(enum path p, enum doing doing, uint64_t now_ns)
         h->last_reply_ns = now_ns - WINDOW_NS - 500 * NS_PER_MS;
         h->proven_ns = h->last_reply_ns - NS_PER_MS;
         break;
+    case RACED:
+        answer_again(p, now_ns);
+        c.answers[p] = false;
+        h->last_reply_ns = now_ns - WINDOW_NS - 29 * NS_PER_MS;
+        h->proven_ns = h->last_reply_ns - NS_PER_MS;
+        break;
     case MISSING:
         fall_silent(p, now_ns - SELECT_NS);
         break;

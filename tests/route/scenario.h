@@ -35,12 +35,14 @@ enum node { LOCAL_NODE, NEAR_NODE, TWIN_NODE, FAR_NODE, NODES };
 /* What a path does from now on. */
 enum doing {
     AS_BEFORE,
-    UP,        /* answers; since now, if it did not before */
-    STALE,     /* up, but has answered nothing that was sent within the last window */
-    MISSING,   /* up, but the newest request went unanswered */
-    DOWN,      /* the verdict: nothing for a window */
-    DEGRADED,  /* up, but loses too much */
-    UNJUDGED,  /* no verdict yet */
+    UP,       /* answers; since now, if it did not before */
+    STALE,    /* up, but has answered nothing that was sent within the last window */
+    RACED,    /* up, but its newest proof was sent between the last reply and the first miss of what went down
+                 now */
+    MISSING,  /* up, but the newest request went unanswered */
+    DOWN,     /* the verdict: nothing for a window */
+    DEGRADED, /* up, but loses too much */
+    UNJUDGED, /* no verdict yet */
     LINK_DOWN, /* its interface lost the carrier */
     OFF_LINK,  /* cannot be entered directly any more, but still answers */
     ABSENT,    /* is not configured */

@@ -168,6 +168,11 @@ static const struct scenario rule_3[] = {
          .t_ms = 0, .node[LOCAL_NODE] = DOWN, .node[NEAR_NODE] = STALE, .node[TWIN_NODE] = STALE,
          .want = SWITCH, .to = FAR, .why = SWITCH_PATH_DOWN},
     }},
+    {"failover: what was answered just before the network died is no proof", LOCAL, .rows = {
+        {"after the current one's last reply, but before its first miss",
+         .t_ms = 0, .node[LOCAL_NODE] = DOWN, .is[NEAR] = RACED, .is[TWIN] = RACED, .is[FAR] = RACED,
+         .want = SWITCH, .to = NEAR_MGMT, .why = SWITCH_PATH_DOWN},
+    }},
     {"failover: nobody has answered since", LOCAL, .rows = {
         {"wait for proof",
          .t_ms = 0, .node[LOCAL_NODE] = DOWN, .node[NEAR_NODE] = STALE, .node[TWIN_NODE] = STALE,

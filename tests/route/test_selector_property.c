@@ -319,14 +319,14 @@ static unsigned rank(const struct world *w, uint32_t i)
     return p->pinned ? p->tier : by_place[p->tier][access_at(w, i)->locality];
 }
 
-/* Has it answered something that was sent after the current path's last reply, or, if that one answers,
+/* Has it answered something that was sent after the current path's first miss, or, if that one answers,
  * lately? */
 static bool has_proved(const struct world *w, uint32_t i)
 {
     const struct health *current = &w->health[w->input.current];
 
     if (current->state == HEALTH_DOWN || current->misses > 0)
-        return w->health[i].proven_ns > current->last_reply_ns;
+        return w->health[i].proven_ns > max_u64(current->last_reply_ns, current->first_missed_ns);
     return w->health[i].proven_ns > 0 && w->health[i].proven_ns + w->input.window_ns >= w->input.now_ns;
 }
 
