@@ -36,10 +36,12 @@ void agent_soon(struct agent *agent)
 /* --- what is kept over a restart --------------------------------------------------------------------------
  */
 
-/* CLOCK_BOOTTIME minus CLOCK_MONOTONIC: grows with every suspend. */
+/* CLOCK_BOOTTIME minus CLOCK_MONOTONIC: grows with every suspend. Read in this order it is never negative. */
 static uint64_t boottime_offset_ns(void)
 {
-    return clock_now_ns(CLOCK_BOOTTIME) - clock_now_ns(CLOCK_MONOTONIC);
+    uint64_t monotonic_ns = clock_now_ns(CLOCK_MONOTONIC);
+
+    return clock_now_ns(CLOCK_BOOTTIME) - monotonic_ns;
 }
 
 void agent_save(struct agent *agent)
