@@ -31,6 +31,7 @@ struct agent_access {
     struct address management;
     uint16_t check_port; /* service check; 0: none */
     struct session_view view;
+    struct address local_by;  /* the address of this host by which its list named it as local; empty: none */
     enum session_state noted; /* what the log has been told */
 };
 

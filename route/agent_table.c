@@ -335,12 +335,17 @@ void agent_table_egress(struct agent *agent)
 /* --- evidence for the selector ----------------------------------------------------------------------------
  */
 
-static bool access_is_local(struct agent *agent, const struct agent_access *access)
+/* What has been local stays local while the list says the same: our address may be gone for a while, not we.
+ */
+static bool access_is_local(struct agent *agent, struct agent_access *access)
 {
+    const struct address *host = &access->view.host_data;
+
     if (access->local != CONFIG_LOCAL_AUTO)
         return access->local == CONFIG_LOCAL_TRUE;
-    return address_is_set(&access->view.host_data) &&
-           fib_address_is_local(agent->fib, &access->view.host_data);
+    if (address_is_set(host) && fib_address_is_local(agent->fib, host))
+        access->local_by = *host;
+    return address_is_set(host) && address_equal(host, &access->local_by);
 }
 
 static const char *access_zone(const struct agent_access *access)
