@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The route when others touch it, and when its interface or address goes and comes."""
+import os
+import sys
+import time
+
+from harness import main, stays
+from world import execute
+
+
+def one_of_ours(monitor, gateway):
+    routes = monitor.standing()
+    return len(routes) == 1 and routes[0].gateway == gateway and routes[0].protocol == 213
+
+
+def settled(t, nodes=3, **settings):
+    world, service, monitor = t.cluster(settings=dict(nodes=nodes))
+    agent = t.agent(world, **settings)
+    home = world.node(1).address("data")
+    t.eventually(agent.settled(home), "at home")
+    return world, service, monitor, agent, home
+
+
+def by_hand(t):
+    """Deleted; replaced by another gateway, protocol and both; all of it put right, at once."""
+    world, service, monitor, agent, home = settled(t)
+    other, away = world.node(2).address("data"), world.service
+    host = world.host
+    for what, command in (
+            ("deleted", ["del", away]),
+            ("replaced by another gateway", ["replace", away, "via", other]),
+            ("replaced by another protocol", ["replace", away, "via", home, "proto", "static"]),
+            ("replaced by a blackhole", ["replace", "blackhole", away]),
+            ("replaced by one on-link", ["replace", away, "dev", host.interface("data")])):
+        repairs, changes = agent.get("repairs"), monitor.changes()
+        began = time.monotonic()
+        host.ip("route", *command)
+        t.eventually(lambda: monitor.changes() > changes + 1 and one_of_ours(monitor, home), f"{what}: put right",
+                     detail=monitor.standing)
+        t.ok(time.monotonic() - began < 1.5, f"{what}: soon", time.monotonic() - began)
+        t.eventually(lambda: agent.get("repairs") == repairs + 1, f"{what}: counted once", detail=agent.status)
+    t.ok(len(agent.switches()) == 1, "none of it is a switch", agent.switches())
+    # Somebody who does it over and over: put right, but not in a storm.
+    changes, began = monitor.changes(), time.monotonic()
+    while time.monotonic() - began < 2:
+        host.ip("route", "replace", away, "via", other)
+    t.eventually(lambda: one_of_ours(monitor, home), "after a quarrel too", detail=monitor.standing)
+    t.ok(agent.get("repairs") < 60, "its rate is bounded", agent.get("repairs"))
+
+
+def shadowed(t):
+    """A foreign route that hides ours is reported and left alone."""
+    world, service, monitor, agent, home = settled(t, route="metric = 50")
+    other = world.node(2).address("data")
+    world.host.ip("route", "add", world.service, "via", other, "metric", "10")
+    t.eventually(lambda: other in (agent.get("shadowed_by") or ""), "lower metric: reported", detail=agent.status)
+    code, out, _ = agent.command("status")
+    t.ok(code == 0 and "WARNING" in out, "in the table for people too", out)
+    t.ok(agent.events("shadowed"), "and in the log")
+    t.ok(stays(lambda: len(monitor.standing()) == 2, 1), "left alone", monitor.standing())
+    t.ok(len(agent.events("shadowed")) == 1, "said once", agent.log())
+    world.cut(world.node(1), "data")
+    t.eventually(lambda: agent.get("next_hop") not in (home, None), "a switch goes on underneath")
+    t.ok([r.gateway for r in monitor.standing() if r.metric == 10] == [other], "the foreign one untouched",
+         monitor.standing())
+    world.host.ip("route", "del", world.service, "metric", "10")
+    t.eventually(lambda: agent.get("shadowed_by") is None, "gone: reported too")
+    world.host.ip("rule", "add", "to", world.service, "lookup", "77")
+    world.host.ip("route", "add", world.service, "via", world.node(3).address("data"), "table", "77")
+    t.eventually(lambda: agent.get("shadowed_by"), "a rule that leads to another table: reported", seconds=15,
+                 detail=agent.status)
+
+
+def restarts(t):
+    """kill -9 and a new start, an upgrade in the middle of a countdown: the route is not touched."""
+    world, service, monitor, agent, home = settled(t, hold="8s")
+    changes = monitor.changes()
+    agent.kill()
+    t.ok(monitor.gateway() == home, "a killed agent leaves the route")
+    agent.start()
+    t.eventually(agent.settled(home), "adopted by the next one", detail=agent.status)
+    t.ok(agent.get("reason") == "adopted" and agent.get("switches") == 0, "and nothing else", agent.status())
+    t.ok(monitor.changes() == changes, "no route event at all", monitor.events)
+
+    world.cut(world.node(1), "data")
+    t.eventually(lambda: agent.get("next_hop") not in (home, None), "failover")
+    world.plug(world.node(1), "data")
+    t.eventually(lambda: agent.path(home).get("up_s"), "up again")
+    up = time.monotonic()
+    changes = monitor.changes()
+    t.eventually(lambda: ((agent.get("failback") or {}).get("in_s") or 9) < 5, "the countdown runs")
+    t.ok(agent.terminate() == 0, "an upgrade: SIGTERM")
+    agent.start()
+    t.eventually(lambda: agent.path(home).get("up_s"), "the new one runs")
+    t.ok(monitor.changes() == changes, "the route was not touched", monitor.events)
+    t.ok(agent.path(home)["up_s"] > 2.5, "and the time of health was kept", agent.path(home))
+    t.eventually(agent.on(home), "home", detail=agent.status)
+    t.ok(7.5 < time.monotonic() - up < 11, "after the same hold", time.monotonic() - up)
+    # A crash in the same situation: what was saved last counts.
+    world.cut(world.node(1), "data")
+    t.eventually(lambda: agent.get("next_hop") not in (home, None), "failover again")
+    agent.kill()
+    world.plug(world.node(1), "data")
+    changes = monitor.changes()
+    agent.start()
+    t.eventually(lambda: agent.path(home).get("up_s") is not None, "a path that came up while nobody looked")
+    t.ok(agent.path(home)["up_s"] < 3 and monitor.changes() == changes, "starts its hold anew", agent.path(home))
+
+
+def interface(t):
+    """Down and up; its address removed and added again; the interface deleted and made again."""
+    world, service, monitor, agent, home = settled(t, hold="1s")
+    host, management = world.host, world.node(1).address("management")
+    device, address = host.interface("data"), host.address("data")
+
+    host.ip("link", "set", device, "down")
+    t.eventually(agent.on(management), "down: management", seconds=5, detail=agent.status)
+    t.ok("interface is down" in agent.path(home)["why"], "and says why", agent.path(home))
+    t.ok(agent.switches()[-1][2] == "link-down", "its reason", agent.switches())
+    host.ip("link", "set", device, "up")
+    t.eventually(agent.on(home), "up: home", detail=agent.status)
+
+    host.ip("address", "del", f"{address}/20", "dev", device)
+    t.eventually(agent.on(management), "without an address: management", seconds=5, detail=agent.status)
+    t.ok("not on-link" in agent.path(home)["why"], "and says why", agent.path(home))
+    host.ip("address", "add", f"{address}/20", "dev", device)
+    t.eventually(agent.on(home), "with it: home", detail=agent.status)
+
+    switches, index = len(agent.switches()), monitor.standing()[0].interface
+    host.ip("link", "del", device)
+    t.eventually(agent.on(management), "interface deleted: management", seconds=5, detail=agent.status)
+    execute(world.switch, ["ip", "-batch", "-"],
+            f"link add data0 type veth peer name {device} netns /proc/{os.getpid()}/fd/{host.namespace}\n"
+            "link set data0 master data up\n")
+    host.ip("address", "add", f"{address}/20", "dev", device)
+    host.ip("link", "set", device, "up")
+    t.eventually(agent.on(home), "made again, with another index: home", detail=agent.status)
+    t.ok(monitor.standing()[0].interface != index, "through the new one", monitor.standing())
+    t.ok(len(agent.switches()) == switches + 2, "no detours", agent.switches())
+
+
+def only_one_network(t):
+    """No management network at all: the interface goes and comes, and the route with it."""
+    world, service, monitor = t.cluster(settings=dict(nodes=3, networks=[("data", "10.77.16.0/20", "eth0", "p1")]))
+    agent = t.agent(world, hold="1s")
+    home = world.node(1).address("data")
+    t.eventually(agent.settled(home), "at home")
+    device = world.host.interface("data")
+    world.host.ip("link", "set", device, "down")
+    t.eventually(lambda: agent.get("decision") == "nothing-eligible", "says so", detail=agent.status)
+    t.ok(monitor.standing() == [], "the kernel took the route", monitor.standing())
+    world.host.ip("link", "set", device, "up")
+    t.eventually(lambda: one_of_ours(monitor, agent.get("next_hop")), "the route is back", detail=monitor.standing)
+    world.switch_off("data")
+    t.eventually(lambda: agent.get("decision") == "nothing-eligible", "everything silent: says so")
+    t.ok(stays(lambda: len(monitor.standing()) == 1, 1), "but keeps the last way", monitor.standing())
+    world.switch_on("data")
+    t.eventually(lambda: agent.get("decision") in ("best", "hold", "wait-stable"), "and goes on")
+
+
+def adopted_by_hand(t):
+    """An adopted route is deleted: what the agent puts there is its own."""
+    world, service, monitor = t.cluster(settings=dict(nodes=3))
+    home = world.node(1).address("data")
+    world.host.ip("route", "add", world.service, "via", home, "metric", "40", "proto", "static")
+    changes = monitor.changes()
+    agent = t.agent(world)
+    t.eventually(agent.settled(home), "adopted")
+    t.ok(stays(lambda: monitor.changes() == changes, 2), "left alone", monitor.events)
+    world.host.ip("route", "del", world.service, "metric", "40")
+    t.eventually(lambda: one_of_ours(monitor, home), "put back as ours", detail=monitor.standing)
+
+
+sys.exit(main([restarts, by_hand, shadowed, interface, only_one_network, adopted_by_hand], parallel=4))
