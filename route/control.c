@@ -208,6 +208,29 @@ static struct evhttp *server_new(struct agent *agent)
     return http;
 }
 
+/*
+ * Makes room for our socket: one that an agent left when it was killed is removed, one on which somebody
+ * listens is not, nor anything that is no socket.
+ */
+static int remove_stale(const struct sockaddr_un *local)
+{
+    struct stat st;
+    int fd, error;
+
+    if (lstat(local->sun_path, &st) < 0)
+        return 0; /* what is wrong with it shows at bind() */
+    if (!S_ISSOCK(st.st_mode))
+        return -EEXIST;
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return -errno;
+    error = connect(fd, (const struct sockaddr *)local, sizeof(*local)) == 0 ? 0 : errno;
+    close(fd);
+    if (error != ECONNREFUSED)
+        return -EADDRINUSE;
+    return unlink(local->sun_path) < 0 ? -errno : 0;
+}
+
 static int listen_unix(const char *path)
 {
     struct sockaddr_un local = {.sun_family = AF_UNIX};
@@ -226,10 +249,12 @@ static int listen_unix(const char *path)
             mkdir(folder, 0755); /* what is wrong with it shows at bind() */
         }
     }
+    error = remove_stale(&local);
+    if (error < 0)
+        return error;
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return -errno;
-    unlink(path); /* of an agent that was killed: we hold the lock */
     mask = umask(0117);
     if (bind(fd, (const struct sockaddr *)&local, sizeof(local)) < 0 || listen(fd, 16) < 0)
         error = -errno;
