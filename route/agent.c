@@ -590,6 +590,9 @@ static int start(struct agent *agent, char *message, size_t size_bytes)
         error = stream_open(agent->config, &agent->stream, message, size_bytes);
     if (!error)
         error = config_session_provider(&agent->provider, agent->base, agent->config, message, size_bytes);
+    if (!error && !agent->options->dry_run)
+        error = control_open(&agent->control, agent, agent->config->control_socket,
+                             agent->config->metrics_listen, message, size_bytes);
     if (error)
         return error;
 
@@ -611,9 +614,7 @@ static int start(struct agent *agent, char *message, size_t size_bytes)
     load_state(agent);
     agent_adopt(agent);
     warn_rp_filter(agent);
-    return agent->options->dry_run ? 0
-                                   : control_open(&agent->control, agent, agent->config->control_socket,
-                                                  agent->config->metrics_listen, message, size_bytes);
+    return 0;
 }
 
 static void finish(struct agent *agent)
