@@ -63,10 +63,15 @@ def inside(namespace, function, *arguments):
     return result[0]
 
 
+def end_of_life():
+    """In a child: ends with its parent, however that ends."""
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 def entering(namespace):
     """For Popen's preexec_fn: in the namespace, and gone with this process."""
     def enter():
-        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        end_of_life()
         setns(namespace)
     return enter
 
@@ -199,8 +204,8 @@ class World:
         """Random loss of what arrives at a node, its neighbour protocol excepted; 0 ends it."""
         node.run("nft", "delete", "table", "inet", "loss", check=False)
         if percent:
-            node.run("nft", "-f", "-", text="table inet loss { chain in { type filter hook input priority 0; "
-                     f"meta l4proto {{ icmp, tcp, udp }} numgen random mod 1000 < {int(percent * 10)} drop; }} }}")
+            node.run("nft", "-f", "-", text="table inet loss {\n chain in {\n type filter hook input priority 0\n"
+                     f"meta l4proto {{ icmp, tcp, udp }} numgen random mod 1000 < {int(percent * 10)} drop\n}}\n}}\n")
 
     def clean(self):
         if self.echo:
@@ -220,7 +225,7 @@ class Echo:
         self.pid = os.fork()
         if self.pid == 0:
             try:
-                libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+                end_of_life()
                 self._serve(listeners)
             finally:
                 os._exit(1)

@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a person can do beside a running agent, and without one: pin, drain, failback, route, clear, sessions,
+check-config, status, metrics."""
+import json
+import sys
+import time
+import urllib.error
+import urllib.request
+
+from harness import UnixConnection, main, stays
+from world import inside
+
+STATUS = {"schema": str, "service": str, "next_hop": str, "access": str, "tier": str, "local": bool, "since": str,
+          "reason": str, "mode": str, "paths": list, "sessions": dict}
+PATH = {"access": str, "tier": str, "address": str, "up": bool, "rtt_ms": (int, float), "eligible": bool, "why": str}
+
+
+def settled(t, nodes=3, settings=None, **agent_settings):
+    world, service, monitor = t.cluster(settings=dict(nodes=nodes, **(settings or {})))
+    agent = t.agent(world, **agent_settings)
+    home = world.node(1).address("data")
+    t.eventually(agent.settled(home), "at home")
+    return world, service, monitor, agent, home
+
+
+def run(t, agent, what, code, *arguments):
+    got, out, error = agent.command(*arguments)
+    t.ok(got == code and (code == 0) == (error == "") and error.count("\n") <= 2, what, f"{got}: {out} {error}")
+    return out
+
+
+def pins(t):
+    world, service, monitor, agent, home = settled(t, hold="2s")
+    second, third = world.node(2), world.node(3)
+    run(t, agent, "pin to an access", 0, "pin", second.name)
+    t.eventually(agent.on(second.address("data")), "goes there at once", seconds=5, detail=agent.status)
+    t.ok(agent.get("mode") == "pinned" and agent.get("pin") == second.name and agent.get("reason") == "pin",
+         "the status says so", agent.status())
+    t.ok(stays(agent.on(second.address("data")), 3), "and stays, longer than hold")
+    world.cut(second, "data")
+    t.eventually(lambda: agent.get("next_hop") not in (None, second.address("data")), "left when it is down")
+    world.plug(second, "data")
+    t.eventually(agent.on(second.address("data")), "resumed after hold", detail=agent.status)
+    t.ok(agent.terminate() == 0, "restart")
+    agent.start()
+    t.eventually(lambda: agent.get("pin") == second.name, "the pin is kept")
+    run(t, agent, "pin to an address, hard", 0, "pin", "--hard", third.address("management"))
+    t.eventually(agent.on(third.address("management")), "goes there")
+    t.ok(agent.get("mode") == "pinned-hard", "the status says so", agent.status())
+    world.cut(third, "management")
+    t.eventually(lambda: agent.path(third.address("management"))["up"] is False, "it is down")
+    t.ok(stays(agent.on(third.address("management")), 1.5), "and never left", agent.log())
+    run(t, agent, "unpin", 0, "unpin")
+    t.eventually(lambda: agent.get("tier") == "data", "left now", detail=agent.status)
+    t.eventually(agent.on(home), "and home in the end")
+    run(t, agent, "unpin again: refused", 1, "unpin")
+    run(t, agent, "pin to nobody: refused", 1, "pin", "nobody")
+    run(t, agent, "pin without operand", 3, "pin")
+    t.ok(len(monitor.standing()) == 1, "one route", monitor.standing())
+
+
+def drains(t):
+    world, service, monitor, agent, home = settled(t, hold="1s")
+    meter = t.meter(world, "--port", "0")
+    t.eventually(lambda: meter.has_begun("icmp"), "traffic flows")
+    run(t, agent, "drain", 0, "drain", world.node(1).name)
+    t.eventually(lambda: agent.get("next_hop") not in (None, home), "left")
+    t.ok(agent.get("reason") == "drained" and agent.path(home)["why"], "and says why", agent.status())
+    moved = [r for r in service.seen("PUT") if r.route == home and service.node_of(r.path.rsplit("/", 1)[1]) is not
+             world.node(1)]
+    t.ok(moved, "the cluster was told before", service.seen("PUT"))
+    t.ok(stays(lambda: agent.get("next_hop") != home, 2), "not returned to, longer than hold")
+    run(t, agent, "twice: refused", 1, "drain", world.node(1).name)
+    t.ok(agent.terminate() == 0, "restart")
+    agent.start()
+    t.eventually(lambda: agent.access(world.node(1).name).get("drained"), "kept over a restart", detail=agent.status)
+    run(t, agent, "undrain", 0, "undrain", world.node(1).name)
+    t.eventually(agent.on(home), "home after hold")
+    t.ok(agent.access(world.node(1).name)["failures"] == 0, "maintenance is no failure")
+    for node in world.nodes:
+        run(t, agent, f"drain {node.name}", 0, "drain", node.name)
+    t.ok(stays(lambda: monitor.gateway() is not None, 1), "all drained: the last way stays", monitor.standing())
+    run(t, agent, "drain nobody: refused", 1, "drain", "nobody")
+    summary = meter.finish()
+    t.ok(not meter.interruptions("icmp") and summary["icmp"]["errors"] == 0, "in all this no echo was lost",
+         meter.events)
+
+
+def failback(t):
+    world, service, monitor, agent, home = settled(t, hold="60s")
+    run(t, agent, "nothing waits: refused", 1, "failback", "--now")
+    run(t, agent, "without --now", 3, "failback")
+    world.cut(world.node(1), "data")
+    t.eventually(lambda: agent.get("next_hop") not in (None, home), "left")
+    world.plug(world.node(1), "data")
+    t.eventually(lambda: agent.get("failback"), "a countdown")
+    countdown = agent.get("failback")
+    t.ok(countdown["to"] == home and countdown["hold_s"] == 60 and countdown["waits_for"] == "hold", "of 60 s", countdown)
+    run(t, agent, "ends it", 0, "failback", "--now")
+    t.eventually(agent.on(home), "home", seconds=5, detail=agent.status)
+    t.ok(agent.get("reason") == "failback-now", "because somebody said so", agent.status())
+
+
+def by_hand(t):
+    """route --to and clear: refused while the agent runs, static without it."""
+    world, service, monitor, agent, home = settled(t)
+    other, stranger = world.node(2).address("data"), "203.0.113.1"
+    run(t, agent, "route --to beside the agent: refused", 1, "route", "--to", other)
+    run(t, agent, "clear beside the agent: refused", 1, "clear")
+    t.ok(monitor.gateway() == home, "nothing happened", monitor.standing())
+    agent.terminate()
+    out = run(t, agent, "route --to", 0, "route", "--to", other)
+    t.ok(other in out and monitor.gateway() == other and len(monitor.standing()) == 1, "points there", out)
+    run(t, agent, "an address that is not on-link", 3, "route", "--to", stranger)
+    run(t, agent, "no address", 3, "route", "--to", "there")
+    run(t, agent, "of another family", 3, "route", "--to", "fd00::1")
+    run(t, agent, "an address of this host", 3, "route", "--to", world.host.address("data"))
+    t.ok(monitor.gateway() == other, "none of these did anything", monitor.standing())
+    run(t, agent, "clear", 0, "clear")
+    t.ok(monitor.standing() == [], "the route is gone", monitor.standing())
+    run(t, agent, "clear again", 0, "clear")
+    world.host.ip("route", "add", world.service, "via", other, "metric", "9")
+    out = run(t, agent, "clear leaves what is not ours", 0, "clear")
+    t.ok("--adopted" in out and monitor.gateway() == other, "and says how", out)
+    run(t, agent, "clear --adopted", 0, "clear", "--adopted")
+    t.ok(monitor.standing() == [], "removes it", monitor.standing())
+
+
+def asking(t):
+    """status, sessions, check-config, the control socket itself, metrics."""
+    import os
+    import stat
+    world, service, monitor, agent, home = settled(
+        t, nodes=5, settings=dict(zones=("a", "b")), top='metrics-listen = "127.0.0.1:9321"')
+    document = json.loads(run(t, agent, "status --json", 0, "status", "--json"))
+    wrong = [k for k, kind in STATUS.items() if not isinstance(document.get(k), kind)]
+    wrong += [k for p in document["paths"] for k, kind in PATH.items() if not isinstance(p.get(k), kind)]
+    t.ok(not wrong and document["schema"] == "reroute.status/1", "has the documented shape", f"{wrong} {document}")
+    t.ok(document["next_hop"] == home and document["local"] is True and document["tier"] == "data"
+         and document["access"] == world.node(1).name and len(document["paths"]) == 10, "and says what is", document)
+    text = run(t, agent, "status", 0, "status")
+    t.ok(all(n.name in text and n.address("data") in text for n in world.nodes) and "\t" not in text, "a table", text)
+    code, out, _ = agent.command("status", "--json", "--socket", agent.socket_path, config=False)
+    t.ok(code == 0 and json.loads(out)["pid"] == agent.process.pid, "status --socket", out)
+    mode = os.stat(agent.socket_path).st_mode
+    t.ok(stat.S_IMODE(mode) == 0o660, "the socket is for its owner and group", oct(mode))
+
+    for method, path, body, code in (("GET", "/v1/nothing", None, 404), ("GET", "/v1/pin", None, 405),
+                                     ("POST", "/v1/status", "{}", 405), ("POST", "/v1/pin", "{", 400),
+                                     ("POST", "/v1/pin", '{"target": 7}', 409), ("POST", "/v1/pin", "[1]", 409),
+                                     ("POST", "/v1/pin", "x" * 100000, 413), ("DELETE", "/v1/status", None, 405)):
+        got = agent.ask(method, path, body)[0]
+        t.ok(got == code, f"{method} {path} {(body or '')[:20]}: {code}", got)
+    half = UnixConnection(agent.socket_path)
+    half.connect()
+    half.sock.send(b"GET /v1/status HT")
+    t.ok(agent.status(), "half a request holds nobody up")
+    before = agent.descriptors()
+    many = [UnixConnection(agent.socket_path) for _ in range(40)]
+    for c in many:
+        c.connect()
+    t.ok(agent.status(), "nor do forty silent clients")
+    t.ok(monitor.gateway() == home and agent.path(home)["loss_percent"] == 0, "probing does not suffer")
+    for c in many:
+        c.close()
+    t.eventually(lambda: agent.descriptors() <= before, "all are closed again", detail=agent.descriptors)
+
+    out = json.loads(run(t, agent, "sessions --json", 0, "sessions", "--json"))
+    t.ok({s["uuid"] for s in out["sessions"]} == {service.uuid(n) for n in world.nodes}, "all sessions", out)
+    out = run(t, agent, "sessions", 0, "sessions")
+    t.ok(all(service.uuid(n) in out for n in world.nodes), "as a table", out)
+    service.behave("502")
+    run(t, agent, "sessions, but nobody answers well", 1, "sessions")
+    service.behave("normal")
+    run(t, agent, "check-config", 0, "check-config")
+    bad = t.agent(world, name="bad", start=False, config="service = 7\n")
+    code, out, error = bad.command("check-config")
+    t.ok(code == 3 and "bad.conf:1" in out + error, "check-config of a bad one", f"{code} {out} {error}")
+
+    def fetch(path):
+        try:
+            return inside(world.host.namespace, lambda: urllib.request.urlopen(
+                f"http://127.0.0.1:9321{path}", timeout=3).read().decode())
+        except urllib.error.HTTPError as error:
+            return str(error.code)
+
+    metrics = fetch("/metrics")
+    t.ok("reroute_route_present 1\n" in metrics and "reroute_route_local 1\n" in metrics and
+         f'reroute_path_current{{access="{world.node(1).name}",tier="data",address="{home}"}} 1\n' in metrics, "metrics",
+         metrics)
+    t.ok(fetch("/v1/status") == "404", "and nothing else over TCP")
+
+
+sys.exit(main([pins, drains, failback, by_hand, asking], parallel=4))

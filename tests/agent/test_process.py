@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The process: stopped, starved, reloaded, ended, watched by a service manager; and loss that is no failure.
+
+`LOSS_SECONDS=600 tests/agent/test_process.py random_loss` is the long run."""
+import os
+import signal
+import socket
+import sys
+import time
+
+from harness import main, stays, wait_for
+from world import end_of_life
+
+
+def settled(t, nodes=3, settings=None, **agent_settings):
+    world, service, monitor = t.cluster(settings=dict(nodes=nodes, **(settings or {})))
+    agent = t.agent(world, **agent_settings)
+    home = world.node(1).address("data")
+    t.eventually(agent.settled(home), "at home")
+    return world, service, monitor, agent, home
+
+
+def stopped(t):
+    """SIGSTOP for three seconds: no false failover, and a real failure in that time is seen."""
+    world, service, monitor, agent, home = settled(t, timeout="20ms", count=3)
+    changes = monitor.changes()
+    for seconds in (3, 0.2, 0.5):
+        agent.signal(signal.SIGSTOP)
+        stays(lambda: True, seconds)
+        agent.signal(signal.SIGCONT)
+        t.ok(stays(lambda: monitor.changes() == changes, 1), f"{seconds} s: no switch", agent.log())
+    t.ok(all(p["up"] for p in agent.status()["paths"]), "no path went down", agent.status())
+    t.ok(len(agent.events("path-down")) == 0, "not even for a moment", agent.log())
+    agent.signal(signal.SIGSTOP)
+    world.cut(world.node(1), "data")
+    stays(lambda: True, 1)
+    agent.signal(signal.SIGCONT)
+    t.eventually(lambda: agent.get("next_hop") not in (None, home), "what broke meanwhile is seen", seconds=3,
+                 detail=agent.status)
+
+
+def starved(t):
+    """Busy loops beside, twice as many as processors."""
+    world, service, monitor, agent, home = settled(t, timeout="20ms", count=3)
+    changes = monitor.changes()
+    pids = []
+    for _ in range(2 * os.cpu_count()):
+        pid = os.fork()
+        if pid == 0:
+            end_of_life()
+            while True:
+                pass
+        pids.append(pid)
+    try:
+        t.ok(stays(lambda: monitor.changes() == changes, 6), "no switch", agent.log())
+        t.ok(len(agent.events("path-down")) == 0, "no path down", agent.log())
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+
+
+def random_loss(t):
+    """Five percent of all packets to and from every node lost at random."""
+    seconds = float(os.environ.get("LOSS_SECONDS", "40"))
+    world, service, monitor, agent, home = settled(t, nodes=4, timeout="50ms", count=10)
+    for node in world.nodes:
+        world.lose(node, 5)
+    changes = monitor.changes()
+    t.ok(stays(lambda: monitor.changes() == changes, seconds), f"no switch in {seconds:.0f} s", agent.log())
+    loss = agent.path(home)["loss_percent"]
+    t.ok(1 < loss < 15, "the loss is in the status", loss)
+    t.ok(agent.path(home)["up"] and agent.path(home)["eligible"], "up and eligible", agent.path(home))
+    for node in world.nodes:
+        world.lose(node, 0)
+
+
+def degraded(t):
+    """A path that loses half: left for a clean one; not returned to while it does."""
+    world, service, monitor, agent, home = settled(t, probe='degraded-over = "2s"', count=20, timeout="20ms", hold="2s")
+    world.lose(world.node(1), 50)
+    t.eventually(lambda: agent.get("next_hop") not in (None, home), "left", detail=agent.status)
+    t.ok(agent.get("reason") == "degraded" and "degraded" in agent.path(home)["why"], "for that reason", agent.status())
+    t.ok(stays(lambda: agent.get("next_hop") != home, 3), "and not returned to", agent.log())
+    world.lose(world.node(1), 0)
+    t.eventually(agent.on(home), "home when it is clean", detail=agent.status)
+
+
+def reload(t):
+    """SIGHUP: a bad file, changed timings, an access more, the access in use gone from the file."""
+    world, service, monitor, agent, home = settled(t, nodes=4, hold="60s")
+    changes, good = monitor.changes(), agent.text(hold="60s")
+
+    def hup():
+        before = len(agent.events("reload")) + len(agent.events("reload-refused"))
+        agent.signal(signal.SIGHUP)
+        t.eventually(lambda: len(agent.events("reload")) + len(agent.events("reload-refused")) == before + 1, "reloads")
+
+    for text, expected in ((good + 'colour = "blue"\n', "colour"), (good.replace("hold =", "holt ="), "holt"),
+                           (good.replace(world.service, "10.0.0.300"), "10.0.0.300"),
+                           (good.replace(world.service, "198.18.7.10"), "service"), ("", "service"),
+                           (good.replace(agent.socket_path, agent.socket_path + "2"), "control-socket")):
+        agent.write(text)
+        refused = len(agent.events("reload-refused"))
+        hup()
+        line = agent.events("reload-refused")[-1:]
+        t.ok(len(agent.events("reload-refused")) == refused + 1 and expected in line[0]["error"],
+             f"a bad file: one line that names {expected}", line)
+        t.ok(agent.get("next_hop") == home and len(agent.status()["paths"]) == 8, "the old one is kept", agent.status())
+    up = agent.path(home)["up_s"]
+    agent.write(agent.text(hold="60s", timeout="30ms", count=3, accesses=world.nodes[:3]))
+    hup()
+    t.eventually(lambda: len(agent.status().get("paths", [])) == 6, "an access less", detail=agent.status)
+    t.ok(agent.path(home)["up"] and agent.path(home)["up_s"] > up, "what is known stays", agent.path(home))
+    sent, began = agent.get("probe")["sent"], time.monotonic()
+    stays(lambda: True, 1)
+    t.ok((agent.get("probe")["sent"] - sent) / (time.monotonic() - began) > 28 + 5 * 2.5, "new timings hold")
+    agent.write(agent.text(hold="60s", accesses=world.nodes[1:]))
+    hup()
+    t.eventually(lambda: agent.get("access") == "foreign", "the access in use is gone from the file", detail=agent.status)
+    t.ok(agent.get("next_hop") == home and agent.path(home)["up"], "its route stays while it answers", agent.status())
+    t.ok(stays(lambda: agent.get("next_hop") == home, 1.5), "and stays", agent.log())
+    t.ok(monitor.changes() == changes, "in all this the route was not touched", monitor.events)
+    agent.write(good)
+    hup()
+    t.eventually(lambda: agent.get("access") == world.node(1).name and agent.get("local"), "and back in the file",
+                 detail=agent.status)
+    agent.write(agent.text(hold="60s", accesses=world.nodes[1:]))
+    hup()
+    world.cut(world.node(1), "data")
+    t.eventually(lambda: agent.get("next_hop") in [n.address("data") for n in world.nodes[1:]],
+                 "gone from the file and silent: left", detail=agent.status)
+    for _ in range(30):
+        agent.signal(signal.SIGHUP)
+    hops = agent.get("next_hop")
+    t.ok(stays(lambda: monitor.gateway() == hops, 1) and agent.status(), "a storm of SIGHUPs", agent.log())
+
+
+def ending(t):
+    """SIGTERM and SIGINT leave the route; a second agent is refused; what another agent holds is left alone."""
+    world, service, monitor, agent, home = settled(t)
+    code, error = agent.run_to_end()
+    t.ok(code == 4 and error.count("\n") == 1 and str(agent.process.pid) in error, "a second agent: one line, code 4",
+         f"{code} {error}")
+    second = t.agent(world, name="b", start=False)
+    second.write(second.text().replace(second.socket_path, agent.socket_path))
+    code, error = second.run_to_end()
+    t.ok(code == 4 and error.count("\n") == 1, "another state directory, the same socket: refused too",
+         f"{code} {error}")
+    t.ok(agent.status(), "and the first one still answers on it")
+    changes = monitor.changes()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        agent.signal(number)
+        t.ok(wait_for(lambda: agent.process.poll() == 0), f"{number.name}: code 0", agent.process.poll())
+        t.ok(monitor.changes() == changes and monitor.gateway() == home, "the route stays", monitor.events)
+        t.ok(not os.path.exists(agent.socket_path), "the socket is gone")
+        code, _, error = agent.command("status")
+        t.ok(code == 4 and error.count("\n") == 1, "status without an agent: one line, code 4", f"{code} {error}")
+        agent.start()
+        t.eventually(agent.settled(home), "starts again")
+    # Ended while the session service hangs: at once.
+    service.behave("hang")
+    stays(lambda: True, 0.7)
+    began = time.monotonic()
+    t.ok(agent.terminate() == 0 and time.monotonic() - began < 2, "ends while requests hang", time.monotonic() - began)
+
+
+def notify(t):
+    """READY, WATCHDOG, RELOADING and STOPPING for the service manager."""
+    world, service, monitor = t.cluster(settings=dict(nodes=2))
+    path = os.path.join(t.directory, "notify")
+    manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    manager.bind(path)
+    manager.settimeout(5)
+    agent = t.agent(world, start=False)
+    agent.environment = {"NOTIFY_SOCKET": path, "WATCHDOG_USEC": "400000"}
+    agent.start()
+    seen, times = [], []
+
+    def hear(until, seconds=5):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            try:
+                text = manager.recv(4096).decode()
+            except TimeoutError:
+                return False
+            seen.append(text)
+            times.append(time.monotonic())
+            if until(text):
+                return True
+        return False
+
+    t.ok(hear(lambda x: "READY=1" in x), "READY", seen)
+    t.ok(agent.status(), "when it answers")
+    for _ in range(5):
+        hear(lambda x: "WATCHDOG=1" in x)
+    t.ok(max(b - a for a, b in zip(times[1:], times[2:])) < 0.4, "WATCHDOG in time", times)
+    agent.signal(signal.SIGHUP)
+    t.ok(hear(lambda x: "RELOADING=1" in x and "MONOTONIC_USEC=" in x), "RELOADING", seen)
+    t.ok(hear(lambda x: "READY=1" in x), "READY again", seen)
+    agent.signal(signal.SIGTERM)
+    t.ok(hear(lambda x: "STOPPING=1" in x), "STOPPING", seen)
+
+
+def dry_run(t):
+    """Decides and explains, touches nothing."""
+    world, service, monitor = t.cluster(settings=dict(nodes=3))
+    home, other = world.node(1).address("data"), world.node(2).address("data")
+    agent = t.agent(world, start=False, arguments=["--dry-run"], hold="1s",
+                    session='heartbeat-path = "/heartbeat/reroute"')
+    agent.start()
+    t.eventually(lambda: [e for e in agent.events("decision") if e["action"] == "switch-not-done"], "decides",
+                 detail=agent.log)
+    t.ok(agent.events("decision")[-1]["to"] == home, "for the local access", agent.log())
+    t.ok(stays(lambda: monitor.changes() == 0, 1), "no route", monitor.events)
+    world.host.ip("route", "add", world.service, "via", other)
+    changes = monitor.changes()
+    t.eventually(lambda: agent.events("adopt"), "follows what others do", seconds=15)
+    t.eventually(lambda: [e for e in agent.events("decision") if e["reason"] == "failback"], "would go home",
+                 detail=agent.log)
+    world.cut(world.node(2), "data")
+    t.eventually(lambda: [e for e in agent.events("decision") if e["reason"] == "path-down"], "would leave",
+                 detail=agent.log)
+    t.ok(agent.terminate() == 0 and monitor.changes() == changes, "touched no route", monitor.events)
+    t.ok(not service.seen("PUT") and not service.seen("POST"), "told nobody", service.requests)
+    t.ok(not os.path.exists(agent.socket_path) and not os.path.exists(agent.state_directory), "wrote nothing")
+
+
+sys.exit(main([random_loss, stopped, starved, degraded, reload, ending, notify, dry_run], parallel=3,
+              each_seconds=100 + float(os.environ.get("LOSS_SECONDS", "0"))))
