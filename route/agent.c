@@ -580,16 +580,20 @@ static int start(struct agent *agent, char *message, size_t size_bytes)
     struct agent_table table;
     int error = config_load(&agent->config, agent->options->config_path, message, size_bytes);
 
-    if (!error)
-        error = lock(agent, message, size_bytes);
+    if (error)
+        return -EINVAL;
+    error = lock(agent, message, size_bytes);
     if (!error)
         error = open_loop(agent, message, size_bytes);
     if (!error)
         error = open_fib(agent, message, size_bytes);
     if (!error)
         error = stream_open(agent->config, &agent->stream, message, size_bytes);
-    if (!error)
+    if (!error) {
         error = config_session_provider(&agent->provider, agent->base, agent->config, message, size_bytes);
+        if (error && error != -ENOMEM && error != -ENOSYS)
+            return -EINVAL; /* a file that it names */
+    }
     if (!error && !agent->options->dry_run)
         error = control_open(&agent->control, agent, agent->config->control_socket,
                              agent->config->metrics_listen, message, size_bytes);

@@ -62,5 +62,5 @@ int command_agent(int argc, char **argv)
     error = agent_run(&agent);
     if (!error)
         return 0;
-    return error == -EINVAL || error == -ENOENT ? EXIT_USAGE : EXIT_SYSTEM;
+    return error == -EINVAL ? EXIT_USAGE : EXIT_SYSTEM;
 }
