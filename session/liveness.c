@@ -7,21 +7,22 @@
  * whole (is it news?) and then read access by access (what does it say of this one?).
  *
  * Is it news? Every session carries its own clock, alive_sec, and all values of a list were taken at one
- * moment. We keep the largest value seen of each session. Then:
- *   - no entries                                  EMPTY: a leader is being elected; says nothing
- *   - a session we know has a larger value        FRESH
- *   - sessions we know, none has                  STALE: a list seen before, a follower that lags (its values
- *                                                 are smaller), two polls within one second, answers that
- *                                                 overtook each other; says nothing
- *   - no session that we know                     FRESH: the first list, or all have begun anew at once (a
- *                                                 power failure)
- *   - no values at all (old releases)             FRESH: nothing to tell it by
- * Who was in the last fresh list is the best witness, for its value is the latest we have; next comes every
- * other session that we know, those that were replaced or died included, so that an old list does not become
- * news by naming the dead; last the access that answered, whose own value may still move while the rest of
- * its list is frozen. The best kind of witness that the list has decides. There is one exception to STALE:
- * all sessions began anew and kept their uuids. Then all values are small, and so they are in a frozen list;
- * the difference is that these move. So the second such list counts.
+ * moment. We keep the largest value seen of each session, and when that was. Those sessions of the list that
+ * we have seen latest are its witnesses:
+ *   - no entries                             EMPTY: a leader is being elected; says nothing
+ *   - a witness has a larger value           FRESH
+ *   - witnesses, but none has                STALE: a list seen before, a follower that lags (its values are
+ *                                            smaller), two polls within one second, answers that overtook
+ *                                            each other; says nothing
+ *   - no session that we know                FRESH: the first list, or all have begun anew at once (a power
+ *                                            failure)
+ *   - no values at all (old releases)        FRESH: nothing to tell it by
+ * A session that was replaced or died is known all the same, so that an old list does not become news by
+ * naming the dead; but its value is old, so others that were seen since are better witnesses. That the
+ * access that answered has moved on itself counts only when there is no other witness: its own value may
+ * still move while the rest of its list is frozen. There is one exception to STALE: all sessions began anew
+ * and kept their uuids. Then all values are small, and so they are in a frozen list; the difference is that
+ * these move. So the second such list counts.
  *
  * What does it say? An entry of a fresh list proves that its access is alive, with one exception: the access
  * that answered proves nothing about itself while another one could be asked, neither by being in its list
@@ -29,13 +30,15 @@
  * middle of something); who is missing from one is as before, and `missing` tells the owner to ask again.
  *
  * Lives. A life begins at first sight, with a uuid not seen before, with a birth (now - alive_sec) that moved
- * later by more than 15 s, or with the return of the dead, and never before the last moment at which we know
- * better (the old uuid was still listed, the access was missing). Each but the first is a restart. alive_sec
- * is whole seconds and lags behind, so the earliest birth heard of a life is the best one; once a life is
- * stable its birth is let drift by up to 500 ppm, or clocks that run differently would make a restart out of
- * a week of health. Without alive_sec a life is born when we see it. A uuid that was replaced and shows up
- * again is taken (the cluster decides which one counts) but begins no life: two sessions of one address that
- * are listed in turn are not an endless row of restarts.
+ * later by more than 15 s, or with the return of the dead. Each but the first is a restart. A new uuid and a
+ * return do not begin before the last moment at which we know better (the old uuid was still listed, the
+ * access was missing), whatever alive_sec says. For the rest alive_sec is whole seconds and lags behind, so
+ * the earliest birth heard of a life is the best one; if that takes back the move which made a restart (the
+ * first answer after a silence was an old list) there was none. Once a life is stable its birth is let drift
+ * by up to 500 ppm, or clocks that run differently would make a restart out of a month of health. Without
+ * alive_sec a life is born when we see it. A uuid that was replaced and shows up again is taken (the cluster
+ * decides which one counts) but begins no life: two sessions of one address that are listed in turn are not
+ * an endless row of restarts.
  *
  * Duplicates: of several entries with one address the smaller alive_sec is the new session; if that does not
  * decide it, the one we have not seen before.
@@ -64,7 +67,9 @@
 struct life {
     char uuid[SESSION_UUID_SIZE];
     uint64_t newest_sec;  /* largest alive_sec seen */
-    uint64_t doubted_sec; /* in the last stale list, where the birth had moved later; UINT64_MAX: none */
+    uint64_t seen_ns;     /* when it was last in a fresh list */
+    bool doubted;         /* a stale list had it, with a birth that had moved later */
+    uint64_t doubted_sec; /* the largest value in such lists */
     uint64_t restart_ns;  /* its birth, if that was a restart; NEVER_NS: it was not */
 };
 
@@ -203,29 +208,35 @@ static bool birth_moved(const struct access *access, const struct session *entry
 static bool doubt_moved_on(const struct session_liveness *liveness, const struct access *access,
                            struct life *life, const struct session *entry, uint64_t now_ns)
 {
-    bool moved = life->doubted_sec != UINT64_MAX && entry->alive_sec > life->doubted_sec;
+    bool moved = life->doubted && entry->alive_sec > life->doubted_sec;
 
     if (!birth_moved(access, entry, now_ns) ||
-        alive_ns(entry) > sub_sat_u64(now_ns, liveness->fresh_ns) + RESTART_SLACK_NS) {
-        life->doubted_sec = UINT64_MAX;
+        alive_ns(entry) > sub_sat_u64(now_ns, liveness->fresh_ns) + RESTART_SLACK_NS)
         return false;
-    }
-    life->doubted_sec = entry->alive_sec;
+    life->doubted_sec = life->doubted ? max_u64(life->doubted_sec, entry->alive_sec) : entry->alive_sec;
+    life->doubted = true;
     return moved;
 }
 
-/* How good a witness an entry is for the age of its list, best first. */
-enum witness {
-    WITNESS_LAST, /* it was in the last fresh list too */
-    WITNESS_KNOWN,
-    WITNESS_SELF, /* the access that answered */
-    WITNESSES,
+/* Of the known sessions in a list: when was the one last seen that was seen latest, and has it moved on? */
+struct witness {
+    bool known;
+    bool moved;
+    uint64_t seen_ns;
 };
+
+static void witness_add(struct witness *witness, uint64_t seen_ns, bool moved)
+{
+    if (!witness->known || seen_ns > witness->seen_ns)
+        *witness = (struct witness){.known = true, .moved = moved, .seen_ns = seen_ns};
+    else if (seen_ns == witness->seen_ns)
+        witness->moved |= moved;
+}
 
 static enum session_verdict list_weigh(struct session_liveness *liveness, const struct session_list *list,
                                        const struct address *origin, bool others_up, uint64_t now_ns)
 {
-    unsigned known[WITNESSES] = {0}, moved[WITNESSES] = {0};
+    struct witness others = {0}, self = {0};
 
     if (list->count == 0)
         return SESSION_LIST_EMPTY;
@@ -233,23 +244,17 @@ static enum session_verdict list_weigh(struct session_liveness *liveness, const 
         const struct session *entry = &list->items[i];
         struct access *access = access_find(liveness, &entry->data, &entry->secondary);
         struct life *life = access ? life_find(access, entry->uuid) : NULL;
-        enum witness witness = WITNESS_KNOWN;
+
+        bool moved;
 
         if (!life || !entry->has_alive_sec)
             continue;
-        if (others_up && entry_is_of(entry, origin))
-            witness = WITNESS_SELF;
-        else if (life == &access->lives[0] && access->heard_ns == liveness->fresh_ns)
-            witness = WITNESS_LAST;
-        known[witness]++;
-        moved[witness] +=
-            entry->alive_sec > life->newest_sec || doubt_moved_on(liveness, access, life, entry, now_ns);
+        moved = entry->alive_sec > life->newest_sec || doubt_moved_on(liveness, access, life, entry, now_ns);
+        witness_add(others_up && moved && entry_is_of(entry, origin) ? &self : &others, life->seen_ns, moved);
     }
-    for (int i = 0; i < WITNESSES; i++) {
-        if (known[i])
-            return moved[i] ? SESSION_LIST_FRESH : SESSION_LIST_STALE;
-    }
-    return SESSION_LIST_FRESH;
+    if (!others.known)
+        others = self;
+    return !others.known || others.moved ? SESSION_LIST_FRESH : SESSION_LIST_STALE;
 }
 
 /* --- what does it say of each access? --------------------------------------------------------------------
@@ -303,7 +308,7 @@ static void life_begin(struct access *access)
     memmove(&access->lives[1], &access->lives[0], (LIVES_MAX - 1) * sizeof(access->lives[0]));
     if (access->life_count < LIVES_MAX)
         access->life_count++;
-    access->lives[0] = (struct life){.doubted_sec = UINT64_MAX, .restart_ns = NEVER_NS};
+    access->lives[0] = (struct life){.restart_ns = NEVER_NS};
     memcpy(access->lives[0].uuid, access->entry->uuid, SESSION_UUID_SIZE);
 }
 
@@ -332,27 +337,6 @@ static bool access_is_stable(const struct session_liveness *liveness, const stru
            (uint64_t)lived_ns >= liveness->settings.hold_ns;
 }
 
-/* The same life goes on: what is its birth by now? */
-static void birth_follow(const struct session_liveness *liveness, struct access *access, uint64_t now_ns)
-{
-    uint64_t since_ns = sub_sat_u64(now_ns, access->heard_ns);
-    int64_t heard_ns = birth_ns(access->entry, now_ns);
-
-    if (!access->entry->has_alive_sec) {
-        /* The silence between the lists is not life that we have seen. */
-        if (!access_is_stable(liveness, access, now_ns))
-            access->born_ns += (int64_t)sub_sat_u64(since_ns, liveness->settings.fresh_for_ns);
-        return;
-    }
-    if (heard_ns < access->earliest_ns)
-        heard_ns = access->earliest_ns;
-    if (heard_ns < access->born_ns)
-        access->born_ns = heard_ns;
-    else if (access_is_stable(liveness, access, now_ns))
-        access->born_ns +=
-            (int64_t)min_u64((uint64_t)(heard_ns - access->born_ns), since_ns / 1000000 * DRIFT_PER_MILLION);
-}
-
 static void life_first(struct access *access, uint64_t now_ns)
 {
     access->life_count = 0; /* what it said of itself */
@@ -372,6 +356,47 @@ static void life_restart(struct access *access, uint64_t known_ns, uint64_t slac
     access->lives[0].restart_ns = access->born_ns > 0 ? (uint64_t)access->born_ns : 0;
 }
 
+/* A new life under the same uuid. */
+static void life_renew(struct access *access, uint64_t now_ns)
+{
+    life_begin(access);
+    access->born_ns = birth_ns(access->entry, now_ns);
+    access->lives[0].restart_ns = access->born_ns > 0 ? (uint64_t)access->born_ns : 0;
+}
+
+/* The birth went back by as much as it had moved: that was no restart, but a list older than it looked. */
+static void life_renewal_undo(struct access *access)
+{
+    if (access->life_count < 2 || strcmp(access->lives[0].uuid, access->lives[1].uuid) != 0)
+        return;
+    access->lives[0].restart_ns = access->lives[1].restart_ns;
+    memmove(&access->lives[1], &access->lives[2], (LIVES_MAX - 2) * sizeof(access->lives[0]));
+    access->life_count--;
+}
+
+/* The same life goes on: what is its birth by now? */
+static void birth_follow(const struct session_liveness *liveness, struct access *access, uint64_t now_ns)
+{
+    uint64_t since_ns = sub_sat_u64(now_ns, access->heard_ns);
+    int64_t heard_ns = birth_ns(access->entry, now_ns);
+
+    if (!access->entry->has_alive_sec) {
+        /* The silence between the lists is not life that we have seen. */
+        if (!access_is_stable(liveness, access, now_ns))
+            access->born_ns += (int64_t)sub_sat_u64(since_ns, liveness->settings.fresh_for_ns);
+        return;
+    }
+    if (heard_ns < access->earliest_ns)
+        heard_ns = access->earliest_ns;
+    if (heard_ns + (int64_t)RESTART_SLACK_NS < access->born_ns)
+        life_renewal_undo(access);
+    if (heard_ns < access->born_ns)
+        access->born_ns = heard_ns;
+    else if (access_is_stable(liveness, access, now_ns))
+        access->born_ns +=
+            (int64_t)min_u64((uint64_t)(heard_ns - access->born_ns), since_ns / 1000000 * DRIFT_PER_MILLION);
+}
+
 /* A fresh list has the access, and may be believed about it. */
 static void access_seen(const struct session_liveness *liveness, struct access *access, uint64_t now_ns)
 {
@@ -387,27 +412,37 @@ static void access_seen(const struct session_liveness *liveness, struct access *
     else if (life != &access->lives[0])
         life_resume(access, life);
     else if (entry->has_alive_sec && birth_moved(access, entry, now_ns))
-        life_restart(access, access->heard_ns, RESTART_SLACK_NS, now_ns);
+        life_renew(access, now_ns);
     else
         birth_follow(liveness, access, now_ns);
     if (entry->has_alive_sec)
         access->lives[0].newest_sec = max_u64(access->lives[0].newest_sec, entry->alive_sec);
-    access->lives[0].doubted_sec = UINT64_MAX;
+    access->lives[0].doubted = false;
+    access->lives[0].seen_ns = now_ns;
     access_describe(access);
     access->state = SESSION_ALIVE;
     access->missing = 0;
     access->heard_ns = now_ns;
 }
 
-/* Its own word: good for knowing of it, and which session to name, until somebody vouches for it. */
-static void access_claimed(struct access *access)
+/*
+ * Its own word: good for the age of the list, and, until somebody vouches for it, for knowing of it and which
+ * session to name.
+ */
+static void access_claimed(struct access *access, uint64_t now_ns)
 {
-    if (access->state != SESSION_UNKNOWN)
-        return;
-    access->life_count = 0;
-    life_begin(access);
-    access->lives[0].newest_sec = access->entry->alive_sec;
-    access_describe(access);
+    struct life *life;
+
+    if (access->state == SESSION_UNKNOWN) {
+        access->life_count = 0;
+        life_begin(access);
+        access_describe(access);
+    }
+    life = life_find(access, access->entry->uuid);
+    if (life && access->entry->has_alive_sec) {
+        life->newest_sec = max_u64(life->newest_sec, access->entry->alive_sec);
+        life->seen_ns = now_ns;
+    }
 }
 
 static void access_missed(struct access *access, uint64_t now_ns)
@@ -454,7 +489,7 @@ int session_liveness_observe(struct session_liveness *liveness, const struct ses
         bool own = others_up && entry_is_of(access->entry ? access->entry : &access->last, origin);
 
         if (own && access->entry)
-            access_claimed(access);
+            access_claimed(access, now_ns);
         else if (access->entry)
             access_seen(liveness, access, now_ns);
         else if (!own)
