@@ -101,11 +101,14 @@ static void flow_advance(struct engine_flow *flow, uint64_t now_ns)
     flow->slot = slot;
 }
 
-/* The horizon grows with the round trips; everything under way counts as sent just now. */
-static void flow_stretch(struct engine_flow *flow, uint64_t horizon_ns)
+/* The horizon follows the round trips, in steps of two; everything under way counts as sent just now. */
+static void flow_follow(struct engine_flow *flow, uint64_t horizon_ns)
 {
     uint64_t now_ns = flow->slot * flow->slot_ns;
+    uint64_t before_ns = flow->slot_ns * ENGINE_FLOW_SLOTS;
 
+    if (horizon_ns <= 2 * before_ns && horizon_ns >= before_ns / 2)
+        return;
     flow->slot_ns = horizon_ns / ENGINE_FLOW_SLOTS;
     flow->slot = now_ns / flow->slot_ns;
     memset(flow->sent, 0, sizeof(flow->sent));
@@ -128,7 +131,6 @@ uint64_t engine_room_at_ns(const struct engine *engine)
 void engine_answered(struct engine *engine, uint64_t sent_ns, uint64_t rtt_ns)
 {
     struct engine_flow *flow = &engine->flow;
-    uint64_t horizon_ns = min_u64(4 * rtt_ns, engine->settings.select_timeout_ns);
     uint64_t slot = sent_ns / flow->slot_ns;
     uint32_t *sent = &flow->sent[slot % ENGINE_FLOW_SLOTS];
 
@@ -136,8 +138,9 @@ void engine_answered(struct engine *engine, uint64_t sent_ns, uint64_t rtt_ns)
         (*sent)--;
         flow->under_way--;
     }
-    if (horizon_ns > 2 * flow->slot_ns * ENGINE_FLOW_SLOTS)
-        flow_stretch(flow, horizon_ns);
+    flow->rtt_ns = flow->rtt_ns ? flow->rtt_ns - flow->rtt_ns / 8 + rtt_ns / 8 : rtt_ns;
+    flow_follow(flow,
+                max_u64(FLOW_HORIZON_MIN_NS, min_u64(4 * flow->rtt_ns, engine->settings.select_timeout_ns)));
 }
 
 static void build(struct engine *engine, const struct engine_request *request, uint64_t sent_ns,
@@ -164,18 +167,19 @@ static void build(struct engine *engine, const struct engine_request *request, u
 }
 
 unsigned engine_send(struct engine *engine, struct engine_request *requests, unsigned count,
-                     uint64_t *sent_ns, int *want)
+                     struct engine_sending *sending)
 {
     struct packet_out packets[ENGINE_BATCH];
     size_t stride_bytes = ICMP_HEADER_BYTES + engine->payload_bytes;
     unsigned done;
 
-    *sent_ns = engine_now_ns(engine);
-    flow_advance(&engine->flow, *sent_ns);
+    sending->sent_ns = engine_now_ns(engine);
+    flow_advance(&engine->flow, sending->sent_ns);
     for (unsigned i = 0; i < count; i++)
-        build(engine, &requests[i], *sent_ns, engine->buffers + i * stride_bytes, &packets[i]);
+        build(engine, &requests[i], sending->sent_ns, engine->buffers + i * stride_bytes, &packets[i]);
 
     done = engine->operations->send(engine->transport, packets, count);
+    sending->left_ns = engine_now_ns(engine);
     for (unsigned i = 0; i < done; i++) {
         requests[i].error = packets[i].error;
         requests[i].mtu_bytes = packets[i].mtu_bytes;
@@ -187,7 +191,7 @@ unsigned engine_send(struct engine *engine, struct engine_request *requests, uns
         engine->flow.sent[engine->flow.slot % ENGINE_FLOW_SLOTS]++;
         engine->flow.under_way++;
     }
-    *want = done < count ? packets[done].error : 0;
+    sending->want = done < count ? packets[done].error : 0;
     if (done < count)
         engine->counters.send_retries++;
     return done;

@@ -65,6 +65,7 @@ struct engine_flow {
     uint32_t sent[ENGINE_FLOW_SLOTS];
     uint32_t under_way;
     uint32_t limit;
+    uint64_t rtt_ns; /* smoothed */
 };
 
 struct engine {
@@ -103,11 +104,17 @@ static inline uint64_t engine_now_ns(const struct engine *engine)
 
 /*
  * Sends up to ENGINE_BATCH requests, in order. Returns how many are dealt with (each has its error); the
- * others found no room in the kernel, for *want, and are to be tried again. *sent_ns is when all of them
- * left.
+ * others found no room in the kernel, for *want, and are to be tried again. sent_ns is what travels in them,
+ * read before the kernel had them; left_ns is when the kernel had them all. Round trips are counted from the
+ * one and waits from the other, so that losing the CPU in between shortens no wait.
  */
+struct engine_sending {
+    uint64_t sent_ns;
+    uint64_t left_ns;
+    int want;
+};
 unsigned engine_send(struct engine *engine, struct engine_request *requests, unsigned count,
-                     uint64_t *sent_ns, int *want);
+                     struct engine_sending *sending);
 
 /*
  * Receives all that arrived before now_ns, the time of the call, and hands it to the owner in the order of

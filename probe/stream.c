@@ -473,18 +473,18 @@ static void forgive_stall(struct probe_stream *stream, uint64_t now_ns)
 
 /* Enters a request that has left, or was refused for good. */
 static void request_made(struct probe_stream *stream, struct stream_target *target,
-                         const struct engine_request *made, bool extra, uint64_t sent_ns)
+                         const struct engine_request *made, bool extra, const struct engine_sending *sending)
 {
     struct stream_request *request = request_slot(target, made->attempt);
 
     /* Only moved deadlines let a request wait so long that its place is needed. */
     if (request->state == REQUEST_WAITING)
-        miss(stream, target, request, sent_ns);
+        miss(stream, target, request, sending->sent_ns);
     *request = (struct stream_request){
         .attempt = made->attempt,
         .state = REQUEST_WAITING,
-        .sent_ns = sent_ns,
-        .deadline_ns = sent_ns + stream->engine.settings.select_timeout_ns,
+        .sent_ns = sending->sent_ns,
+        .deadline_ns = sending->left_ns + stream->engine.settings.select_timeout_ns,
         .payload_bytes = made->payload_bytes,
         .extra = extra,
         .outcome = PROBE_TIMEOUT,
@@ -494,7 +494,7 @@ static void request_made(struct probe_stream *stream, struct stream_target *targ
         target->oldest = target->next_attempt - STREAM_HISTORY;
     if (made->error) {
         request->outcome = engine_send_outcome(made, &request->error);
-        miss(stream, target, request, sent_ns);
+        miss(stream, target, request, sending->left_ns);
     }
 }
 
@@ -528,8 +528,7 @@ static void send_due(struct probe_stream *stream, uint64_t now_ns)
         struct stream_target *targets[ENGINE_BATCH];
         unsigned count = 0;
         unsigned done;
-        uint64_t sent_ns;
-        int want;
+        struct engine_sending sending;
 
         for (; i < stream->count && count < ENGINE_BATCH; i++) {
             if (stream->targets[i]->due_ns > now_ns)
@@ -541,13 +540,13 @@ static void send_due(struct probe_stream *stream, uint64_t now_ns)
         }
         if (count == 0)
             return;
-        done = engine_send(&stream->engine, requests, count, &sent_ns, &want);
+        done = engine_send(&stream->engine, requests, count, &sending);
         for (unsigned k = 0; k < done; k++) {
-            request_made(stream, targets[k], &requests[k], false, sent_ns);
+            request_made(stream, targets[k], &requests[k], false, &sending);
             /* On the beat, but what was missed is not made up for. */
             targets[k]->due_ns += targets[k]->wanted.interval_ns;
-            if (targets[k]->due_ns <= sent_ns)
-                targets[k]->due_ns = sent_ns + targets[k]->wanted.interval_ns;
+            if (targets[k]->due_ns <= sending.left_ns)
+                targets[k]->due_ns = sending.left_ns + targets[k]->wanted.interval_ns;
         }
         if (done < count) {
             block(stream, now_ns);
@@ -563,15 +562,14 @@ static void send_extras(struct probe_stream *stream, uint64_t now_ns)
     for (; sent < stream->extra_count; sent++) {
         struct stream_target *target = target_find(stream, stream->extras[sent].id);
         struct engine_request request;
-        uint64_t sent_ns;
-        int want;
+        struct engine_sending sending;
 
         request_prepare(target, stream->extras[sent].payload_bytes, true, &request);
-        if (engine_send(&stream->engine, &request, 1, &sent_ns, &want) == 0) {
+        if (engine_send(&stream->engine, &request, 1, &sending) == 0) {
             block(stream, now_ns);
             break;
         }
-        request_made(stream, target, &request, true, sent_ns);
+        request_made(stream, target, &request, true, &sending);
     }
     stream->extra_count -= sent;
     memmove(stream->extras, stream->extras + sent, stream->extra_count * sizeof(*stream->extras));

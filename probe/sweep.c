@@ -362,14 +362,14 @@ bool probe_sweep_done(const struct probe_sweep *sweep)
 }
 
 /* Files a target whose request has left, or was refused for good. */
-static void request_made(struct probe_sweep *sweep, const struct engine_request *request, uint64_t sent_ns)
+static void request_made(struct probe_sweep *sweep, const struct engine_request *request, uint64_t left_ns)
 {
     struct target *target = &sweep->targets[request->index];
-    uint64_t planned_ns = target->requests ? target->due_ns : sent_ns;
+    uint64_t planned_ns = target->requests ? target->due_ns : left_ns;
     bool last = ++target->requests == sweep->requests_max;
     uint64_t wait_ns = last ? sweep->last_wait_ns : sweep->wait_ns;
 
-    target->due_ns = max_u64(planned_ns + wait_ns, sub_sat_u64(sent_ns + wait_ns, sweep->wait_ns / 4));
+    target->due_ns = max_u64(planned_ns + wait_ns, sub_sat_u64(left_ns + wait_ns, sweep->wait_ns / 4));
     if (request->error) {
         struct probe_error error;
         enum probe_outcome outcome = engine_send_outcome(request, &error);
@@ -424,8 +424,7 @@ static void send_batch(struct probe_sweep *sweep, uint64_t now_ns)
     unsigned limit = (unsigned)min_u64(engine_room(&sweep->engine, now_ns), ENGINE_BATCH);
     unsigned count = 0;
     unsigned done;
-    uint64_t sent_ns;
-    int want;
+    struct engine_sending sending;
 
     for (; count < limit && queue_due_ns(sweep, &sweep->waiting) <= now_ns; count++) {
         request_prepare(sweep, sweep->waiting.head, &requests[count]);
@@ -437,11 +436,11 @@ static void send_batch(struct probe_sweep *sweep, uint64_t now_ns)
     }
     if (count == 0)
         return;
-    done = engine_send(&sweep->engine, requests, count, &sent_ns, &want);
+    done = engine_send(&sweep->engine, requests, count, &sending);
     for (unsigned i = 0; i < done; i++)
-        request_made(sweep, &requests[i], sent_ns);
+        request_made(sweep, &requests[i], sending.left_ns);
     if (done < count)
-        blocked(sweep, requests + done, count - done, done > 0, now_ns, want);
+        blocked(sweep, requests + done, count - done, done > 0, now_ns, sending.want);
     else
         sweep->blocked_since_ns = NEVER_NS;
 }
