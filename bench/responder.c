@@ -88,6 +88,7 @@ int responder_open(struct responder **out, const struct responder_settings *sett
     snprintf(message, size_bytes, "%s", strerror(ENOMEM));
     responder->device.fd = responder->stop_fd = -1;
     responder->seed = settings->seed;
+    responder->realtime = settings->realtime;
     choose_routers(responder, settings);
     r = take_rules(responder, settings, message, size_bytes);
     if (r == 0)

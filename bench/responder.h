@@ -186,6 +186,11 @@ struct responder_settings {
     const struct responder_rule *rules; /* any order; all else behaves as `perfect` */
     size_t rule_count;
     uint64_t seed;
+    /*
+     * Answer before all ordinary work of the machine (SCHED_FIFO, CAP_SYS_NICE), so that delays are exact on
+     * a busy one, as those of a real network are. It may take most of a core away from everybody else.
+     */
+    bool realtime;
 };
 
 /* Of one rule. Every request ends in exactly one of the verdicts; what was made of it later is below. */

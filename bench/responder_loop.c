@@ -21,9 +21,8 @@
 #include "bench/responder_loop.h"
 
 #include <poll.h>
-#include <sys/mman.h>
+#include <sched.h>
 #include <sys/prctl.h>
-#include <sys/wait.h>
 
 #define SPIN_NS      (60 * NS_PER_US)
 #define STOP_LOOK_NS (2 * NS_PER_MS) /* how often a busy loop looks whether it shall stop */
@@ -220,6 +219,16 @@ static int turn(struct loop *loop, int stop_fd)
     return wait_for(loop, stop_fd, loop->queue.count ? left_ns - SPIN_NS : NEVER_NS);
 }
 
+/* 0 or a negative errno. */
+static int be_prompt(bool realtime)
+{
+    const struct sched_param lowest = {.sched_priority = 1};
+
+    /* The default slack of 50 us is as much as the loop is willing to spin. */
+    prctl(PR_SET_TIMERSLACK, 1);
+    return realtime && sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &lowest) < 0 ? -errno : 0;
+}
+
 int responder_run(struct responder *responder, int stop_fd)
 {
     struct loop *loop = calloc(1, sizeof(*loop));
@@ -231,9 +240,9 @@ int responder_run(struct responder *responder, int stop_fd)
     loop->shared = responder->shared;
     loop->now_ns = loop->looked_ns = clock_now_ns(CLOCK_MONOTONIC);
     loop->used_before_ns = clock_now_ns(CLOCK_THREAD_CPUTIME_ID);
-    r = responder_memories_open(&loop->memories);
-    /* The default slack of 50 us is as much as the loop is willing to spin. */
-    prctl(PR_SET_TIMERSLACK, 1);
+    r = be_prompt(responder->realtime);
+    if (r == 0)
+        r = responder_memories_open(&loop->memories);
     while (r == 0) {
         r = turn(loop, stop_fd);
         loop->shared->figures.forgotten = loop->memories.forgotten;

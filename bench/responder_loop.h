@@ -23,6 +23,7 @@ struct responder {
     size_t shared_bytes;
     struct address routers[2]; /* IPv4, IPv6: who sends ICMP errors */
     uint64_t seed;
+    bool realtime;
     uint64_t began_ns;
     pid_t child; /* 0: none */
     int stop_fd; /* closed or written to, it ends the child */

@@ -27,6 +27,9 @@ static const char help_text[] =
     "is\n"
     "                            'perfect'. Any number of times\n"
     "  --seed N                  another course of the same game (default 1)\n"
+    "  --realtime                answer before all other work of the machine, so that delays are exact on a "
+    "busy\n"
+    "                            one; may take most of a core away from everybody else\n"
     "  --help                    this text\n"
     "\n"
     "For example\n"
@@ -121,6 +124,9 @@ static int take_option(struct arguments *arguments, int option)
         return take_rule(arguments, optarg);
     case 's':
         return take_seed(arguments, optarg);
+    case 'R':
+        arguments->settings.realtime = true;
+        return 0;
     case 'h':
         arguments->help = true;
         return 0;
@@ -132,13 +138,10 @@ static int take_option(struct arguments *arguments, int option)
 static int read_arguments(struct arguments *arguments, int argc, char **argv)
 {
     static const struct option options[] = {
-        {"tun", required_argument, NULL, 't'},
-        {"address", required_argument, NULL, 'a'},
-        {"route", required_argument, NULL, 'r'},
-        {"profile", required_argument, NULL, 'p'},
-        {"seed", required_argument, NULL, 's'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
+        {"tun", required_argument, NULL, 't'},   {"address", required_argument, NULL, 'a'},
+        {"route", required_argument, NULL, 'r'}, {"profile", required_argument, NULL, 'p'},
+        {"seed", required_argument, NULL, 's'},  {"realtime", no_argument, NULL, 'R'},
+        {"help", no_argument, NULL, 'h'},        {NULL, 0, NULL, 0},
     };
     int option, r = 0;
 
