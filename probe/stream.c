@@ -572,7 +572,8 @@ static void send_extras(struct probe_stream *stream, uint64_t now_ns)
         request_made(stream, target, &request, true, &sending);
     }
     stream->extra_count -= sent;
-    memmove(stream->extras, stream->extras + sent, stream->extra_count * sizeof(*stream->extras));
+    if (sent && stream->extra_count)
+        memmove(stream->extras, stream->extras + sent, stream->extra_count * sizeof(*stream->extras));
 }
 
 int probe_stream_dispatch(struct probe_stream *stream)
