@@ -227,6 +227,30 @@ Test(route, situations)
     }
 }
 
+Test(route, the_same_again_is_silent)
+{
+    static const struct {
+        uint8_t family;
+        const char *gateway;
+    } rows[] = {{AF_INET, "10.1.0.2"}, {AF_INET6, "fd01::2"}};
+    struct fib_settings settings = world_settings();
+    struct world world;
+
+    world_open(&world, &settings);
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct address service = service_of(rows[i].family);
+        struct address gateway = address_of(rows[i].gateway);
+
+        fib_watch(world.fib, &service);
+        drain_events(world.fib, FIB_EVENT_ROUTE);
+        cr_expect_eq(fib_replace(world.fib, &service, &gateway, world.data, NULL, NULL), 0);
+        cr_expect_eq(drain_events(world.fib, FIB_EVENT_ROUTE), 1);
+        cr_expect_eq(fib_replace(world.fib, &service, &gateway, world.data, NULL, NULL), 0);
+        cr_expect_eq(drain_events(world.fib, FIB_EVENT_ROUTE), 0, "%s", rows[i].gateway);
+    }
+    world_close(&world);
+}
+
 Test(route, another_table)
 {
     struct fib_settings settings = world_settings();
