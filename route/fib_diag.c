@@ -76,13 +76,13 @@ static void put_filter(struct nlmsghdr *header, const struct address *peer)
         .yes = (uint8_t)size_bytes,
         .no = (uint16_t)(size_bytes + sizeof(op)),
     };
-    const struct inet_diag_hostcond condition = {
-        .family = peer->family,
-        .prefix_len = (uint8_t)(address_size_bytes(peer) * 8),
-        .port = -1,
-    };
+    struct inet_diag_hostcond condition;
     uint8_t program[sizeof(op) + sizeof(condition) + sizeof(peer->bytes)];
 
+    memset(&condition, 0, sizeof(condition)); /* what lies between its members is sent too */
+    condition.family = peer->family;
+    condition.prefix_len = (uint8_t)(address_size_bytes(peer) * 8);
+    condition.port = -1;
     memcpy(program, &op, sizeof(op));
     memcpy(program + sizeof(op), &condition, sizeof(condition));
     memcpy(program + address_offset, peer->bytes, address_size_bytes(peer));
