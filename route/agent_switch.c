@@ -38,7 +38,12 @@ static int standing_routes(struct agent *agent, struct fib_route *routes, size_t
 
 static bool is_ours(const struct agent *agent, const struct fib_route *route)
 {
-    return route->protocol == agent->config->route.protocol && route->metric == agent->config->route.metric;
+    const struct config_route *config = &agent->config->route;
+    uint32_t metric = config->metric;
+
+    if (metric == 0 && route->destination.family == AF_INET6)
+        metric = 1024; /* the kernel's own default, IP6_RT_PRIO_USER */
+    return route->protocol == config->protocol && route->metric == metric;
 }
 
 static bool is_usable(const struct fib_route *route)
