@@ -256,7 +256,7 @@ static int listen_unix(const char *path)
     if (fd < 0)
         return -errno;
     mask = umask(0117);
-    if (bind(fd, (const struct sockaddr *)&local, sizeof(local)) < 0 || listen(fd, 16) < 0)
+    if (bind(fd, (const struct sockaddr *)&local, sizeof(local)) < 0 || listen(fd, SOMAXCONN) < 0)
         error = -errno;
     umask(mask);
     if (error) {
