@@ -230,6 +230,7 @@ class Agent:
         self.state_directory = os.path.join(t.directory, f"state-{name}")
         self.settings = settings
         self.environment = {}
+        self.program = [REROUTE]
         self.process = None
         self.write(config if config is not None else self.text(**settings))
 
@@ -254,8 +255,8 @@ class Agent:
 
     def start(self):
         with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen([REROUTE, "agent", "--config", self.config_path, *self.arguments],
-                                            stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+            self.process = subprocess.Popen([*self.program, "agent", "--config", self.config_path,
+                                             *self.arguments], stdout=log, stderr=log, stdin=subprocess.DEVNULL,
                                             env={**os.environ, **self.environment},
                                             preexec_fn=entering(self.world.host.namespace))
         return self
