@@ -284,6 +284,16 @@ static void on_due(evutil_socket_t fd, short what, void *context)
     agent_step(context);
 }
 
+/* The kernel says so again every few seconds, for as long as the path is probed. */
+static void note_neighbour(const struct agent *agent, const struct fib_event *event)
+{
+    uint32_t path = event->usable ? SELECTOR_NO_PATH : agent_table_find(&agent->table, &event->address);
+
+    if (path != SELECTOR_NO_PATH)
+        log_event(agent->table.paths[path].health.state == HEALTH_DOWN ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO,
+                  "neighbour-failed", "path=%s", ADDRESS_TEXT(&event->address));
+}
+
 static void on_fib(evutil_socket_t fd, short what, void *context)
 {
     struct agent *agent = context;
@@ -305,8 +315,7 @@ static void on_fib(evutil_socket_t fd, short what, void *context)
             route = true;
             break;
         case FIB_EVENT_NEIGHBOUR:
-            if (!event.usable && agent_table_find(&agent->table, &event.address) != SELECTOR_NO_PATH)
-                log_event(LOG_LEVEL_INFO, "neighbour-failed", "path=%s", ADDRESS_TEXT(&event.address));
+            note_neighbour(agent, &event);
             break;
         }
     }
