@@ -112,9 +112,10 @@ def host_cable(t):
         down()
         t.eventually(agent.on(home.address("management")), f"{name}: management", detail=agent.status)
         t.ok(len(agent.switches()) == before + 1, f"{name}: one move", agent.switches())
-        t.eventually(lambda: meter.interruptions("tcp", began) and meter.interruptions("icmp", began),
-                     f"{name}: traffic flows there", detail=lambda: meter.events)
-        worst = max(e["length_ms"] - e["own_ms"] for e in meter.interruptions("icmp", began))
+        t.eventually(lambda: meter.interruptions("tcp", began), f"{name}: traffic flows there",
+                     detail=lambda: meter.events)
+        stays(lambda: True, 0.5)  # an echo that was lost is known by then; there may be none
+        worst = max((e["length_ms"] - e["own_ms"] for e in meter.interruptions("icmp", began)), default=0)
         t.ok(worst < 270 + SLACK_MS, f"{name}: within the window", worst)
         t.note(f"{name}: away for {worst:.0f} ms")
         t.ok(agent.access(home.name)["failures"] == 0, f"{name}: not counted against the local access")
