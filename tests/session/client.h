@@ -26,7 +26,7 @@ struct client {
 
 /* rest, port CLIENT_PORT, 400 ms in all, the next access after 100 ms. */
 struct session_provider_settings client_settings(void);
-/* A fresh namespace (skips the test where it may not have one) and a loop in it. */
+/* A fresh network namespace, an own /tmp (skips the test where it may not have them), and a loop. */
 void client_open(struct client *client);
 /* Makes the provider; asserts that it can be made. */
 void client_provider(struct client *client, const struct session_provider_settings *settings);

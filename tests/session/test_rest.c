@@ -346,11 +346,10 @@ Test(rest, token_is_shown_and_read_again)
 {
     struct client client;
     struct server *server;
-    char path[] = "/tmp/reroute-token-XXXXXX";
+    static const char path[] = "/tmp/token";
     struct session_provider_settings settings = client_settings();
 
     client_open(&client);
-    close_fd(mkstemp(path));
     server = server_new(client.base, "127.0.0.1", CLIENT_PORT, &list_a);
     settings.token_file = path;
     file_make(path, "first\n", 0600);
@@ -363,7 +362,6 @@ Test(rest, token_is_shown_and_read_again)
     client_list(&client, "1=127.0.0.1");
     cr_expect(strstr(server_request(server), "\r\nAuthorization: Bearer second\r\n"), "%s",
               server_request(server));
-    unlink(path);
     server_free(server);
     client_close(&client);
 }
@@ -386,11 +384,10 @@ Test(rest, settings_that_cannot_work)
         {"no CA file", NULL, "ca-file", 0, -EINVAL, {.ca_file = "/nonexistent"}},
         {"an unknown kind", NULL, "expected rest, file or none", 0, -EINVAL, {.kind = "nfs"}},
     };
-    char path[] = "/tmp/reroute-token-XXXXXX";
+    static const char path[] = "/tmp/token";
     struct client client;
 
     client_open(&client);
-    close_fd(mkstemp(path));
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         struct session_provider_settings settings = rows[i].settings;
         char message[256] = "";
@@ -407,7 +404,6 @@ Test(rest, settings_that_cannot_work)
         cr_expect_eq(r, rows[i].error, "%s: %d", rows[i].title, r);
         cr_expect(strstr(message, rows[i].want), "%s: %s", rows[i].title, message);
     }
-    unlink(path);
     client_close(&client);
 }
 

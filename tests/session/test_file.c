@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Proves that the file provider answers with the file's list, follows every way in which files are changed
+ * (replaced by rename, written in place, removed and made again, the directory made later), and says nothing
+ * while the file holds no list.
+ */
+#include "tests/session/client.h"
+
+#include <criterion/criterion.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+struct fixture {
+    struct client client;
+    char directory[64];
+    char path[80];
+};
+
+static void text_write(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "we");
+
+    cr_assert(file && fputs(text, file) >= 0 && fclose(file) == 0, "%s", path);
+}
+
+/* The right way to write a file that others read. */
+static void text_replace(const char *path, const char *text)
+{
+    char other[96];
+
+    snprintf(other, sizeof(other), "%s.new", path);
+    text_write(other, text);
+    cr_assert_eq(rename(other, path), 0);
+}
+
+static void list_replace(const char *path, const char *uuid)
+{
+    char text[128];
+
+    snprintf(text, sizeof(text), "[{\"uuid\":\"%s\",\"ip\":\"10.0.0.1\"}]", uuid);
+    text_replace(path, text);
+}
+
+static void fixture_open(struct fixture *fixture)
+{
+    struct session_provider_settings settings = {.kind = "file", .file = fixture->path};
+
+    client_open(&fixture->client);
+    snprintf(fixture->directory, sizeof(fixture->directory), "/tmp/directory");
+    snprintf(fixture->path, sizeof(fixture->path), "%s/sessions.json", fixture->directory);
+    cr_assert_eq(mkdir(fixture->directory, 0700), 0);
+    client_provider(&fixture->client, &settings);
+}
+
+/* Asks, and waits for the answer. */
+static void ask(struct client *client)
+{
+    unsigned answers = client->answers;
+
+    cr_assert_eq(session_provider_list(client->provider, NULL, 0, client_answered, client), 0);
+    cr_expect_eq(client->answers, answers, "answered from inside the call");
+    client_wait(client, answers + 1);
+}
+
+Test(file, answers_and_follows_replacement)
+{
+    struct fixture fixture;
+    struct client *client = &fixture.client;
+
+    fixture_open(&fixture);
+    list_replace(fixture.path, "a");
+    client_idle(client, 50 * NS_PER_MS);
+    cr_expect_eq(client->answers, 0, "nobody has asked yet");
+    ask(client);
+    cr_expect_eq(client->error, 0, "%s", client->message);
+    cr_expect_str_eq(client->uuid, "a");
+    cr_expect_eq(client->origin.access, UINT32_MAX);
+    for (unsigned i = 0; i < 20; i++) {
+        char uuid[8];
+
+        snprintf(uuid, sizeof(uuid), "b%u", i);
+        list_replace(fixture.path, uuid);
+        client_wait(client, client->answers + 1);
+        cr_expect_str_eq(client->uuid, uuid);
+    }
+    client_close(client);
+}
+
+Test(file, half_written_says_nothing_and_goes_on_listening)
+{
+    static const char whole[] = "{\"data\":[{\"uuid\":\"b\",\"ip\":\"10.0.0.1\"}]}";
+    struct fixture fixture;
+    struct client *client = &fixture.client;
+    int fd;
+
+    fixture_open(&fixture);
+    list_replace(fixture.path, "a");
+    ask(client);
+    /* Written in place, in two pieces. */
+    fd = open(fixture.path, O_WRONLY | O_TRUNC | O_CLOEXEC);
+    cr_assert_geq(fd, 0);
+    cr_assert_eq(write(fd, whole, 20), 20);
+    client_idle(client, 50 * NS_PER_MS);
+    cr_expect_eq(client->answers, 1);
+    cr_assert_eq(write(fd, whole + 20, sizeof(whole) - 21), sizeof(whole) - 21);
+    close(fd);
+    client_wait(client, 2);
+    cr_expect_str_eq(client->uuid, "b");
+    text_write(fixture.path, "{\"data\":[{\"uu");
+    client_idle(client, 100 * NS_PER_MS);
+    cr_expect_eq(client->answers, 2);
+    ask(client); /* who asks is told */
+    cr_expect_eq(client->error, -EBADMSG, "%s", client->message);
+    cr_expect(strstr(client->message, fixture.path), "%s", client->message);
+    list_replace(fixture.path, "c");
+    client_wait(client, 4);
+    cr_expect_str_eq(client->uuid, "c");
+    client_close(client);
+}
+
+Test(file, removed_and_made_again)
+{
+    struct fixture fixture;
+    struct client *client = &fixture.client;
+
+    fixture_open(&fixture);
+    ask(client);
+    cr_expect_eq(client->error, -ENOENT, "%s", client->message);
+    list_replace(fixture.path, "a");
+    client_wait(client, 2);
+    cr_expect_str_eq(client->uuid, "a");
+    unlink(fixture.path);
+    client_idle(client, 50 * NS_PER_MS);
+    cr_expect_eq(client->answers, 2);
+    list_replace(fixture.path, "b");
+    client_wait(client, 3);
+    cr_expect_str_eq(client->uuid, "b");
+    client_close(client);
+}
+
+/* The slow look finds what inotify cannot see. */
+Test(file, directory_replaced)
+{
+    struct fixture fixture;
+    struct client *client = &fixture.client;
+
+    fixture_open(&fixture);
+    list_replace(fixture.path, "a");
+    ask(client);
+    unlink(fixture.path);
+    cr_assert_eq(rmdir(fixture.directory), 0);
+    client_idle(client, 50 * NS_PER_MS);
+    cr_assert_eq(mkdir(fixture.directory, 0700), 0);
+    list_replace(fixture.path, "b");
+    client_wait(client, 2);
+    cr_expect_str_eq(client->uuid, "b");
+    list_replace(fixture.path, "c");
+    client_wait(client, 3);
+    cr_expect_str_eq(client->uuid, "c");
+    client_close(client);
+}
+
+Test(file, symlink_switched)
+{
+    struct fixture fixture;
+    struct client *client = &fixture.client;
+    char one[96], two[96], link[96];
+
+    fixture_open(&fixture);
+    snprintf(one, sizeof(one), "%s/one", fixture.directory);
+    snprintf(two, sizeof(two), "%s/two", fixture.directory);
+    snprintf(link, sizeof(link), "%s/link", fixture.directory);
+    list_replace(one, "one");
+    list_replace(two, "two");
+    cr_assert_eq(symlink("one", fixture.path), 0);
+    ask(client);
+    cr_expect_str_eq(client->uuid, "one");
+    cr_assert_eq(symlink("two", link), 0);
+    cr_assert_eq(rename(link, fixture.path), 0);
+    client_wait(client, 2);
+    cr_expect_str_eq(client->uuid, "two");
+    list_replace(two, "three"); /* behind the link: found by the slow look */
+    client_wait(client, 3);
+    cr_expect_str_eq(client->uuid, "three");
+    client_close(client);
+}
+
+Test(file, what_cannot_be_read)
+{
+    struct fixture fixture;
+    struct client *client = &fixture.client;
+    struct session_provider_settings settings = {
+        .kind = "file", .file = fixture.path, .body_limit_bytes = 16};
+    struct session_endpoint endpoint = {.access = 1};
+    char message[256];
+
+    fixture_open(&fixture);
+    client_provider(client, &settings);
+    list_replace(fixture.path, "a");
+    ask(client);
+    cr_expect_eq(client->error, -EMSGSIZE, "%s", client->message);
+    unlink(fixture.path);
+    cr_assert_eq(mkfifo(fixture.path, 0600), 0);
+    ask(client); /* and does not wait for a writer */
+    cr_expect_eq(client->error, -EINVAL, "%s", client->message);
+    cr_expect_eq(session_provider_refresh(client->provider, &endpoint, 1, "u", "", client_answered, client),
+                 -ENOTSUP);
+    cr_expect_eq(session_provider_heartbeat(client->provider, &endpoint, "{}", client_answered, client),
+                 -ENOTSUP);
+    client_close(client);
+    settings.file = "";
+    cr_expect_eq(session_provider_new(&client->provider, NULL, &settings, message, sizeof(message)), -EINVAL);
+}
