@@ -107,7 +107,7 @@ size_t endpoints_make(const char *text, struct session_endpoint *endpoints, size
         char address[ADDRESS_TEXT_SIZE];
 
         cr_assert_lt(count, room);
-        cr_assert_eq(sscanf(text, " %u=%63s%n", &endpoints[count].access, address, &used), 2);
+        cr_assert_eq(sscanf(text, " %u=%62s%n", &endpoints[count].access, address, &used), 2);
         cr_assert_eq(address_parse(&endpoints[count++].address, address), 0, "%s", address);
     }
     return count;
