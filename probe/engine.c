@@ -60,7 +60,7 @@ int engine_open_family(struct engine *engine, int family)
         return 0;
     r = engine->operations->open_family(engine->transport, family, &engine->ident[i], (char[1]){0}, 1);
     if (r < 0)
-        return -EAFNOSUPPORT;
+        return r;
     engine->is_open[i] = true;
     return 0;
 }

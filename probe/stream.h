@@ -7,8 +7,9 @@
  * decided elsewhere, by pure code (route/health.h).
  *
  * Each target may be tied to an interface: requests leave through it and a reply that came in through another
- * one is foreign. The stream is driven from the owner's event loop: it is due when its descriptor is readable
- * or its deadline has come.
+ * one is foreign. (An address of this host itself may answer through any interface, as the kernel tells it:
+ * who must not be fooled by that asks for the address first.) The stream is driven from the owner's event
+ * loop: it is due when its descriptor is readable or its deadline has come.
  *
  * Stall guard: a stall is a dispatch that comes more than a quarter of select-timeout after the deadline that
  * was asked for: this process was not running (SIGSTOP, a starved CPU, a paused virtual machine). Queued

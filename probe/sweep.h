@@ -61,7 +61,8 @@ DEFINE_CLEANUP(struct probe_sweep *, probe_sweep_free)
 
 /*
  * Adds a target; *index counts from 0 in the order of the calls. The same address may be added more than
- * once. Returns -ENOMEM, or -EAFNOSUPPORT when this host has no sockets for the family.
+ * once. Returns -ENOMEM, -EAFNOSUPPORT when this host has no sockets for the family, or another error of
+ * opening them.
  */
 int probe_sweep_add(struct probe_sweep *sweep, const struct address *target, uint32_t *index);
 

@@ -43,7 +43,10 @@ int transport_open(struct transport **out, const struct probe_settings *settings
     if (r < 0)
         return r;
     r = transport->operations->open_family(transport, AF_INET, &ident, message, size_bytes);
-    if (r < 0 && transport->operations->open_family(transport, AF_INET6, &ident, (char[1]){0}, 1) < 0)
+    /* Without IPv4 there may still be IPv6; and what was asked for it must be right from the start. */
+    if (r == -EAFNOSUPPORT || (r == 0 && address_is_set(&settings->source6)))
+        r = transport->operations->open_family(transport, AF_INET6, &ident, message, size_bytes);
+    if (r < 0)
         return r;
     *out = TAKE(transport);
     return 0;

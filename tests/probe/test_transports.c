@@ -1,0 +1,553 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What this proves: one table of targets has the same outcomes over every transport and both kinds of
+ * sockets, the simulated transport included, so they cannot drift apart; and over the real ones, that a busy
+ * machine, a stopped process and a reply by another way change nothing. In network namespaces, against the
+ * real kernel.
+ */
+#include <criterion/criterion.h>
+#include <netinet/ip_icmp.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "probe/simulated.h"
+#include "probe/stream.h"
+#include "probe/sweep.h"
+#include "tests/probe/cluster.h"
+
+enum kind { RAW, PING, SIMULATED };
+
+static const struct {
+    const char *transport;
+    enum kind kind;
+} ways[] = {{"simulated", SIMULATED}, {"epoll", RAW}, {"epoll", PING}, {"poll", RAW}, {"poll", PING}};
+
+/* 200 ms x 2, so a row without an answer takes 400 ms; all rows of a family are in one sweep. */
+static const struct row {
+    const char *target;
+    enum probe_outcome outcome;
+    uint8_t icmp_type, icmp_code;
+    const char *from;
+    int error;
+    uint32_t mtu_bytes;
+    uint32_t payload_bytes; /* 0: 56 */
+    bool dont_fragment;
+    uint8_t ttl;
+} rows[] = {
+    {"10.1.0.2", PROBE_REPLY},
+    {"10.1.0.1", PROBE_REPLY},
+    {"127.0.0.1", PROBE_REPLY},
+    {"10.2.0.1", PROBE_REPLY},
+    {"10.2.77.5", PROBE_REPLY},
+    {"10.4.0.2", PROBE_REPLY},
+    {"fd01::2", PROBE_REPLY},
+    {"fd02::7", PROBE_REPLY},
+    {"fd04::2", PROBE_REPLY},
+    {"10.6.0.1", PROBE_REPLY},
+    {"10.1.0.200", PROBE_TIMEOUT},
+    {"10.2.1.1", PROBE_TIMEOUT},
+    {"fd02::1:1", PROBE_TIMEOUT},
+    {"10.2.2.1", PROBE_UNREACHABLE, 3, 10, "10.2.2.1"},
+    {"fd02::2:1", PROBE_UNREACHABLE, 1, 1, "fd01::2"},
+    {"10.3.0.1", PROBE_UNREACHABLE, 3, 1, "10.1.0.2"},
+    {"fd03::1", PROBE_UNREACHABLE, 1, 3, "fd01::2"},
+    {"10.2.3.1", PROBE_SEND_FAILED, .error = EPERM},
+    {"10.99.0.1", PROBE_SEND_FAILED, .error = ENETUNREACH},
+    {"fd99::1", PROBE_SEND_FAILED, .error = ENETUNREACH},
+    {"10.4.0.2", PROBE_UNREACHABLE, 11, 0, "10.1.0.2", .ttl = 1},
+    {"fd04::2", PROBE_UNREACHABLE, 3, 0, "fd01::2", .ttl = 1},
+    {"10.4.0.2", PROBE_REPLY, .payload_bytes = 1272, .dont_fragment = true},
+    {"10.4.0.2", PROBE_FRAG_NEEDED, 3, 4, "10.1.0.2", .mtu_bytes = 1300, .payload_bytes = 1273,
+     .dont_fragment = true},
+    {"fd04::2", PROBE_REPLY, .payload_bytes = 1252, .dont_fragment = true},
+    {"fd04::2", PROBE_FRAG_NEEDED, 2, 0, "fd01::2", .mtu_bytes = 1300, .payload_bytes = 1253,
+     .dont_fragment = true},
+    {"10.1.0.2", PROBE_REPLY, .payload_bytes = 1472, .dont_fragment = true},
+    {"10.1.0.2", PROBE_FRAG_NEEDED, .error = EMSGSIZE, .mtu_bytes = 1500, .payload_bytes = 1473,
+     .dont_fragment = true},
+    {"fd01::2", PROBE_FRAG_NEEDED, .error = EMSGSIZE, .mtu_bytes = 1500, .payload_bytes = 1453,
+     .dont_fragment = true},
+    {"10.1.0.2", PROBE_REPLY, .payload_bytes = 1473},
+    {"10.4.0.2", PROBE_REPLY, .payload_bytes = 4000},
+    {"fd01::2", PROBE_REPLY, .payload_bytes = 4000},
+    {"10.1.0.2", PROBE_REPLY, .payload_bytes = PROBE_PAYLOAD_MAX_BYTES},
+    {"10.1.0.2", PROBE_REPLY, .payload_bytes = PROBE_PAYLOAD_MIN_BYTES},
+};
+
+static struct address address(const char *text)
+{
+    struct address a;
+
+    cr_assert_eq(address_parse(&a, text), 0);
+    return a;
+}
+
+/* The simulated network plays the row. */
+static int play(void *context, struct simulated *network, const struct packet_out *packet)
+{
+    const struct row *row = context;
+    struct address from = row->from ? address(row->from) : (struct address){0};
+
+    switch (row->outcome) {
+    case PROBE_REPLY:
+        return simulated_reply(network, packet, NS_PER_MS);
+    case PROBE_UNREACHABLE:
+    case PROBE_FRAG_NEEDED:
+        return row->error ? row->error
+                          : simulated_error(network, packet, &from, row->icmp_type, row->icmp_code,
+                                            row->mtu_bytes, 548, NS_PER_MS);
+    case PROBE_SEND_FAILED:
+        return row->error;
+    case PROBE_TIMEOUT:
+    case PROBE_LATE:
+    case PROBE_DUPLICATE:
+        break;
+    }
+    return 0;
+}
+
+static void check_row(size_t i, size_t way)
+{
+    const struct row *row = &rows[i];
+    struct simulated_script script = {.request = play, .context = (void *)(uintptr_t)row};
+    struct probe_settings settings = probe_settings_default();
+    CLEANUP(probe_sweep_free) struct probe_sweep *sweep = NULL;
+    struct transport *transport;
+    struct address target = address(row->target);
+    struct probe_result result;
+    char text[128] = "";
+    uint32_t index;
+
+    settings.transport = ways[way].transport;
+    settings.select_timeout_ns = 200 * NS_PER_MS;
+    settings.select_count = 2;
+    settings.payload_bytes = row->payload_bytes ? row->payload_bytes : 56;
+    settings.dont_fragment = row->dont_fragment;
+    settings.ttl = row->ttl;
+    if (ways[way].kind == SIMULATED) {
+        cr_assert_eq(simulated_open(&transport, &script), 0);
+        cr_assert_eq(probe_sweep_new_over(&sweep, &settings, transport), 0);
+    } else {
+        cr_assert_eq(probe_sweep_new(&sweep, &settings, text, sizeof(text)), 0, "%s", text);
+    }
+    cr_assert_str_eq(probe_sweep_transport(sweep), ways[way].transport);
+    cr_assert_eq(probe_sweep_add(sweep, &target, &index), 0);
+    while (!probe_sweep_next(sweep, &result))
+        cr_assert_eq(probe_sweep_step(sweep, NEVER_NS), 0);
+    probe_reason_text(result.outcome, &result.error, 0, text, sizeof(text));
+
+#define EXPECT(what, want) cr_expect_eq(what, want, "row %zu, way %zu, %s: %s", i, way, row->target, text)
+    EXPECT(result.outcome, row->outcome);
+    EXPECT(result.error.icmp_type, row->icmp_type);
+    EXPECT(result.error.icmp_code, row->icmp_code);
+    EXPECT(result.error.error, row->error);
+    if (ways[way].kind != SIMULATED || !row->error)
+        EXPECT(result.error.mtu_bytes, row->mtu_bytes);
+    if (row->from)
+        cr_expect_str_eq(ADDRESS_TEXT(&result.error.from), row->from, "row %zu, way %zu", i, way);
+    EXPECT(probe_sweep_counters(sweep)->corrupt, 0);
+    EXPECT(probe_sweep_counters(sweep)->receive_drops, 0);
+}
+
+Test(transports, one_table_over_all_of_them, .timeout = 120)
+{
+    struct cluster cluster;
+
+    cluster_make(&cluster);
+    for (size_t way = 0; way < ARRAY_SIZE(ways); way++) {
+        cluster_allow_ping_sockets(ways[way].kind == PING);
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+            check_row(i, way);
+    }
+}
+
+static void open_sweep(struct probe_sweep **sweep, const struct probe_settings *settings)
+{
+    char text[128] = "";
+
+    cr_assert_eq(probe_sweep_new(sweep, settings, text, sizeof(text)), 0, "%s", text);
+}
+
+static void add_range(struct probe_sweep *sweep, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        struct address a = {.family = AF_INET,
+                            .bytes = {10, 2, (uint8_t)(4 + i / 250), (uint8_t)(1 + i % 250)}};
+        uint32_t index;
+
+        cr_assert_eq(probe_sweep_add(sweep, &a, &index), 0);
+    }
+}
+
+static uint32_t count_unreachable(struct probe_sweep *sweep)
+{
+    struct probe_result result;
+    uint32_t unreachable = 0;
+
+    while (!probe_sweep_done(sweep)) {
+        cr_assert_eq(probe_sweep_step(sweep, NEVER_NS), 0);
+        while (probe_sweep_next(sweep, &result))
+            unreachable += result.outcome != PROBE_REPLY;
+    }
+    return unreachable;
+}
+
+static int burn(void *context)
+{
+    for (volatile uint64_t i = 0;; i = i + 1)
+        ;
+    return 0;
+}
+
+/* The bar of the whole project: 506 live targets, every CPU busy, 1 s x 1, nobody falsely unreachable. */
+Test(transports, no_false_unreachables_on_a_busy_machine, .timeout = 300)
+{
+    const char *times = getenv("PROBE_SWEEPS");
+    long sweeps = times ? atol(times) : 10;
+    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    struct cluster cluster;
+    pid_t burners[16];
+
+    cluster_make(&cluster);
+    cpus = cpus > 16 ? 16 : cpus;
+    for (long i = 0; i < cpus; i++)
+        burners[i] = netns_spawn(NETNS_HERE, burn, NULL);
+    for (size_t way = 0; way < ARRAY_SIZE(ways); way++) {
+        if (ways[way].kind == SIMULATED)
+            continue;
+        cluster_allow_ping_sockets(ways[way].kind == PING);
+        for (long i = 0; i < sweeps; i++) {
+            CLEANUP(probe_sweep_free) struct probe_sweep *sweep = NULL;
+            struct probe_settings settings = probe_settings_default();
+
+            settings.transport = ways[way].transport;
+            open_sweep(&sweep, &settings);
+            add_range(sweep, 506);
+            cr_expect_eq(count_unreachable(sweep), 0, "sweep %ld, way %zu", i, way);
+            cr_expect_eq(probe_sweep_counters(sweep)->receive_drops, 0);
+        }
+    }
+    for (long i = 0; i < cpus; i++)
+        netns_stop(burners[i]);
+}
+
+/* This process does nothing for longer than the window, with the replies to its requests on the way. */
+Test(transports, replies_count_by_when_they_arrived, .timeout = 60)
+{
+    struct cluster cluster;
+
+    cluster_make(&cluster);
+    for (size_t way = 0; way < ARRAY_SIZE(ways); way++) {
+        CLEANUP(probe_sweep_free) struct probe_sweep *sweep = NULL;
+        struct probe_settings settings = probe_settings_default();
+
+        if (ways[way].kind == SIMULATED)
+            continue;
+        cluster_allow_ping_sockets(ways[way].kind == PING);
+        settings.transport = ways[way].transport;
+        settings.select_timeout_ns = 50 * NS_PER_MS;
+        open_sweep(&sweep, &settings);
+        add_range(sweep, 12);
+        cr_assert_eq(probe_sweep_step(sweep, NEVER_NS), 0);
+        usleep(200000);
+        cr_assert_eq(count_unreachable(sweep), 0, "way %zu", way);
+        cr_assert_eq(probe_sweep_counters(sweep)->late, 0);
+    }
+}
+
+/* --- streams --- */
+
+static struct probe_stream *open_stream(const char *transport, uint64_t timeout_ms)
+{
+    struct probe_settings settings = probe_settings_default();
+    struct probe_stream *stream = NULL;
+    char text[128] = "";
+
+    settings.transport = transport;
+    settings.select_timeout_ns = timeout_ms * NS_PER_MS;
+    settings.select_count = 3;
+    cr_assert_eq(probe_stream_new(&stream, &settings, text, sizeof(text)), 0, "%s", text);
+    return stream;
+}
+
+static uint32_t add_path(struct probe_stream *stream, const char *text, uint64_t interval_ms,
+                         uint32_t ifindex)
+{
+    struct probe_stream_target target = {
+        .address = address(text), .ifindex = ifindex, .interval_ns = interval_ms * NS_PER_MS};
+    uint32_t id;
+
+    cr_assert_eq(probe_stream_add(stream, &target, &id), 0);
+    return id;
+}
+
+#define STREAM_MAX 512
+struct seen {
+    struct probe_observation observations[STREAM_MAX];
+    size_t count;
+};
+
+/* An owner's loop, waiting on the descriptor and the deadline only. */
+static void run_stream(struct probe_stream *stream, struct seen *seen, uint64_t duration_ms)
+{
+    uint64_t end_ns = probe_stream_now_ns(stream) + duration_ms * NS_PER_MS;
+
+    for (;;) {
+        uint64_t now_ns = probe_stream_now_ns(stream);
+        uint64_t left_ns = sub_sat_u64(min_u64(end_ns, probe_stream_deadline_ns(stream)), now_ns);
+        struct timeval timeout = {.tv_sec = (time_t)(left_ns / NS_PER_S),
+                                  .tv_usec = (suseconds_t)(left_ns % NS_PER_S / 1000)};
+        int fd = probe_stream_fd(stream);
+        fd_set fds;
+
+        if (now_ns >= end_ns)
+            return;
+        FD_ZERO(&fds);
+        FD_SET(fd, &fds);
+        select(fd + 1, &fds, NULL, NULL, &timeout);
+        cr_assert_eq(probe_stream_dispatch(stream), 0);
+        while (seen->count < STREAM_MAX && probe_stream_next(stream, &seen->observations[seen->count]))
+            seen->count++;
+    }
+}
+
+static size_t count_seen(const struct seen *seen, uint32_t id, enum probe_outcome outcome)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < seen->count; i++)
+        count += seen->observations[i].id == id && seen->observations[i].outcome == outcome;
+    return count;
+}
+
+static size_t count_all(const struct seen *seen, uint32_t id)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < seen->count; i++)
+        count += seen->observations[i].id == id;
+    return count;
+}
+
+#define EXPECT_ONLY(id, outcome)                                                                   \
+    cr_expect(count_all(&seen, id) > 0 && count_seen(&seen, id, outcome) == count_all(&seen, id),  \
+              "way %zu: %s of %s: %zu of %zu", way, #outcome, #id, count_seen(&seen, id, outcome), \
+              count_all(&seen, id))
+
+Test(transports, streams_tell_paths_apart, .timeout = 60)
+{
+    struct cluster c;
+
+    cluster_make(&c);
+    for (size_t way = 0; way < ARRAY_SIZE(ways); way++) {
+        CLEANUP(probe_stream_free) struct probe_stream *stream = NULL;
+        struct seen seen = {0};
+
+        if (ways[way].kind == SIMULATED)
+            continue;
+        cluster_allow_ping_sockets(ways[way].kind == PING);
+        stream = open_stream(ways[way].transport, 50);
+        uint32_t plain = add_path(stream, "10.1.0.2", 50, 0);
+        uint32_t tied = add_path(stream, "10.1.0.2", 50, c.first_ifindex);
+        uint32_t tied6 = add_path(stream, "fd01::2", 50, c.first_ifindex);
+        uint32_t second = add_path(stream, "10.5.0.2", 50, c.second_ifindex);
+        uint32_t wrong = add_path(stream, "10.1.0.2", 50, c.second_ifindex); /* not on that link */
+        uint32_t detour = add_path(stream, "10.6.0.1", 50, c.first_ifindex); /* comes back by the second */
+        uint32_t untied = add_path(stream, "10.6.0.1", 50, 0);
+        uint32_t rejected = add_path(stream, "10.2.2.1", 50, 0);
+        uint32_t unrouted = add_path(stream, "10.99.0.1", 50, 0);
+
+        run_stream(stream, &seen, 475);
+        EXPECT_ONLY(plain, PROBE_REPLY);
+        EXPECT_ONLY(tied, PROBE_REPLY);
+        EXPECT_ONLY(tied6, PROBE_REPLY);
+        EXPECT_ONLY(second, PROBE_REPLY);
+        cr_expect_eq(count_seen(&seen, wrong, PROBE_REPLY), 0);
+        EXPECT_ONLY(detour, PROBE_TIMEOUT);
+        EXPECT_ONLY(untied, PROBE_REPLY);
+        EXPECT_ONLY(rejected, PROBE_UNREACHABLE);
+        EXPECT_ONLY(unrouted, PROBE_SEND_FAILED);
+        cr_expect_geq(count_all(&seen, plain), 5);
+        cr_expect_leq(count_all(&seen, plain), 10);
+    }
+}
+
+Test(transports, full_size_requests_beside_the_usual_ones, .timeout = 60)
+{
+    struct cluster c;
+
+    cluster_make(&c);
+    for (size_t way = 0; way < ARRAY_SIZE(ways); way++) {
+        CLEANUP(probe_stream_free) struct probe_stream *stream = NULL;
+        struct seen seen = {0};
+        size_t fits = 0, too_big = 0;
+
+        if (ways[way].kind == SIMULATED)
+            continue;
+        cluster_allow_ping_sockets(ways[way].kind == PING);
+        stream = open_stream(ways[way].transport, 50);
+        uint32_t far = add_path(stream, "10.4.0.2", 50, c.first_ifindex);
+
+        cr_assert_eq(probe_stream_request(stream, far, 1272), 0);
+        cr_assert_eq(probe_stream_request(stream, far, 1273), 0);
+        run_stream(stream, &seen, 120);
+        for (size_t i = 0; i < seen.count; i++) {
+            const struct probe_observation *o = &seen.observations[i];
+
+            fits += o->extra && o->payload_bytes == 1272 && o->outcome == PROBE_REPLY;
+            too_big += o->extra && o->payload_bytes == 1273 && o->outcome == PROBE_FRAG_NEEDED &&
+                       o->error.mtu_bytes == 1300;
+            cr_expect(o->extra || o->outcome == PROBE_REPLY, "way %zu", way);
+        }
+        cr_expect_eq(fits, 1, "way %zu", way);
+        cr_expect_eq(too_big, 1, "way %zu", way);
+    }
+}
+
+/* Runs a stream in a process of its own and tells how many requests went unanswered. */
+static int stream_process(void *context)
+{
+    struct probe_stream *stream = open_stream(context, 50);
+    uint32_t id = add_path(stream, "10.1.0.2", 50, 0);
+    struct seen seen = {0};
+
+    run_stream(stream, &seen, 2000);
+    probe_stream_free(stream);
+    if (count_seen(&seen, id, PROBE_REPLY) < 3)
+        return 101;
+    return (int)(count_all(&seen, id) - count_seen(&seen, id, PROBE_REPLY));
+}
+
+/* SIGSTOP for longer than window and tolerance, several times: not one miss on a live path. */
+Test(transports, a_stopped_process_blames_nobody, .timeout = 60)
+{
+    struct cluster c;
+
+    cluster_make(&c);
+    for (size_t way = 0; way < ARRAY_SIZE(ways); way++) {
+        char name[16];
+        pid_t pid;
+
+        if (ways[way].kind == SIMULATED)
+            continue;
+        cluster_allow_ping_sockets(ways[way].kind == PING);
+        snprintf(name, sizeof(name), "%s", ways[way].transport);
+        pid = netns_spawn(NETNS_HERE, stream_process, name);
+        for (int i = 0; i < 3; i++) {
+            usleep(110000);
+            kill(pid, SIGSTOP);
+            usleep(400000);
+            kill(pid, SIGCONT);
+        }
+        cr_expect_eq(netns_wait(pid), 0, "way %zu", way);
+    }
+}
+
+/* --- settings --- */
+
+static const struct {
+    const char *name;
+    const char *source;
+    const char *interface;
+    const char *target;
+    int want_new;
+    enum probe_outcome want;
+} settings_rows[] = {
+    {"a source of ours", "10.5.0.1", "", "10.1.0.2", 0, PROBE_REPLY},
+    {"a source that is not ours", "10.77.0.1", "", "10.1.0.2", -EADDRNOTAVAIL, 0},
+    {"the right interface", "", "first", "10.1.0.2", 0, PROBE_REPLY},
+    {"the wrong one", "", "second", "10.1.0.2", 0, PROBE_TIMEOUT},
+    {"one that is not there", "", "nosuch", "10.1.0.2", -ENODEV, 0},
+};
+
+Test(transports, source_and_interface, .timeout = 60)
+{
+    struct cluster c;
+
+    cluster_make(&c);
+    for (size_t way = 0; way < ARRAY_SIZE(ways); way++) {
+        for (size_t i = 0; i < ARRAY_SIZE(settings_rows) && ways[way].kind != SIMULATED; i++) {
+            CLEANUP(probe_sweep_free) struct probe_sweep *sweep = NULL;
+            struct probe_settings settings = probe_settings_default();
+            struct address target = address(settings_rows[i].target);
+            struct probe_result result;
+            char text[128] = "";
+            uint32_t index;
+            int r;
+
+            cluster_allow_ping_sockets(ways[way].kind == PING);
+            settings.transport = ways[way].transport;
+            settings.select_timeout_ns = 100 * NS_PER_MS;
+            if (settings_rows[i].source[0])
+                settings.source4 = address(settings_rows[i].source);
+            snprintf(settings.interface, IFNAMSIZ, "%s", settings_rows[i].interface);
+            r = probe_sweep_new(&sweep, &settings, text, sizeof(text));
+            cr_expect_eq(r, settings_rows[i].want_new, "%s: %d %s", settings_rows[i].name, r, text);
+            if (r < 0) {
+                cr_expect(text[0] != '\0');
+                continue;
+            }
+            cr_assert_eq(probe_sweep_add(sweep, &target, &index), 0);
+            while (!probe_sweep_next(sweep, &result))
+                cr_assert_eq(probe_sweep_step(sweep, NEVER_NS), 0);
+            cr_expect_eq(result.outcome, settings_rows[i].want, "%s, way %zu: %s", settings_rows[i].name, way,
+                         probe_outcome_text(result.outcome));
+        }
+    }
+}
+
+static const struct {
+    const char *transport;
+    int want;
+    const char *runs;
+} choices[] = {
+    {"auto", 0, "epoll"}, {"epoll", 0, "epoll"}, {"poll", 0, "poll"}, {"carrier-pigeon", -EINVAL, ""}};
+
+Test(transports, are_chosen_by_name)
+{
+    struct cluster c;
+
+    cluster_make(&c);
+    for (size_t i = 0; i < ARRAY_SIZE(choices); i++) {
+        CLEANUP(probe_sweep_free) struct probe_sweep *sweep = NULL;
+        struct probe_settings settings = probe_settings_default();
+        char text[128] = "";
+
+        settings.transport = choices[i].transport;
+        cr_assert_eq(probe_sweep_new(&sweep, &settings, text, sizeof(text)), choices[i].want, "%s", text);
+        if (choices[i].want == 0)
+            cr_assert_str_eq(probe_sweep_transport(sweep), choices[i].runs);
+        else
+            cr_assert(strstr(text, "carrier-pigeon"), "%s", text);
+    }
+}
+
+/* A descriptor that becomes readable ends the wait of a sweep. */
+Test(transports, a_wakeup_ends_the_wait, .timeout = 30)
+{
+    struct cluster c;
+
+    cluster_make(&c);
+    for (size_t way = 0; way < ARRAY_SIZE(ways); way++) {
+        CLEANUP(probe_sweep_free) struct probe_sweep *sweep = NULL;
+        struct probe_settings settings = probe_settings_default();
+        struct probe_result result;
+        uint64_t begin_ns;
+        int fds[2];
+
+        if (ways[way].kind == SIMULATED)
+            continue;
+        cr_assert_eq(pipe(fds), 0);
+        settings.transport = ways[way].transport;
+        settings.select_timeout_ns = 600 * NS_PER_S;
+        open_sweep(&sweep, &settings);
+        probe_sweep_set_wakeup(sweep, fds[0]);
+        cr_assert_eq(write(fds[1], "x", 1), 1);
+        begin_ns = clock_now_ns(CLOCK_MONOTONIC);
+        cr_assert_eq(probe_sweep_step(sweep, begin_ns + 20 * NS_PER_S), 0);
+        cr_assert_lt(clock_now_ns(CLOCK_MONOTONIC) - begin_ns, 10 * NS_PER_S);
+        cr_assert_not(probe_sweep_next(sweep, &result));
+        close(fds[0]);
+        close(fds[1]);
+    }
+}
