@@ -43,7 +43,7 @@ struct socket_header {
     _Alignas(8) uint8_t control[256];
 };
 
-/* The part that epoll and poll have in common; they differ in how they call the kernel and how they wait. */
+/* What the transports have in common; they differ in how they call the kernel and how they wait. */
 struct socket_transport {
     struct transport base;
     struct probe_settings settings;
@@ -67,6 +67,8 @@ int socket_transport_open_family(struct transport *transport, int family, uint16
 int socket_transport_reserve(struct transport *transport, uint32_t payload_bytes, uint32_t replies);
 int socket_transport_receive_errors(struct transport *transport, int family, struct packet_in *packets,
                                     unsigned count);
+/* By sendmmsg(). A batch has one socket and one DF setting; a mixed one is cut at the seams. */
+unsigned socket_transport_send(struct transport *transport, struct packet_out *packets, unsigned count);
 uint64_t socket_transport_now(const struct transport *transport);
 uint64_t socket_transport_receive_drops(struct transport *transport);
 

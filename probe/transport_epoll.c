@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Batches: sendmmsg, recvmmsg, epoll. The usual transport on Linux.
- *
- * A batch has one socket and one DF setting; a mixed one is cut at the seams, so packets leave in order.
+ * Batches: sendmmsg, recvmmsg, epoll. It runs on any Linux.
  */
 #include "probe/socket.h"
 
@@ -14,59 +12,6 @@ struct epoll_transport {
     int wakeup_fd; /* the one that is in the set now; -1: none */
     bool watched[2];
 };
-
-/* How many packets from the first on can go in one call. */
-static unsigned run_length(const struct packet_out *packets, unsigned count)
-{
-    unsigned n = 1;
-
-    while (n < count && packets[n].to.family == packets[0].to.family &&
-           packets[n].dont_fragment == packets[0].dont_fragment)
-        n++;
-    return n;
-}
-
-/* Sends a run. Returns how many of it are dealt with. */
-static unsigned send_run(struct socket_transport *t, struct packet_out *packets, unsigned count)
-{
-    struct icmp_socket *s = socket_transport_socket(t, packets[0].to.family);
-    int r = icmp_socket_set_dont_fragment(s, packets[0].dont_fragment);
-    unsigned done = 0;
-
-    for (unsigned i = 0; i < count; i++) {
-        packets[i].error = -r;
-        socket_transport_fill_send(t, i, &packets[i]);
-    }
-    if (r < 0)
-        return count;
-    while (done < count) {
-        int sent = sendmmsg(s->fd, t->messages + done, count - done, MSG_DONTWAIT);
-
-        if (sent > 0)
-            done += (unsigned)sent;
-        /* The one that was refused goes by itself: that shows whose error it is. */
-        if (done < count && socket_transport_send_one(t, s, done, &packets[done]) == 0)
-            break;
-        done += done < count;
-    }
-    return done;
-}
-
-static unsigned epoll_send(struct transport *transport, struct packet_out *packets, unsigned count)
-{
-    struct socket_transport *t = (struct socket_transport *)transport;
-    unsigned done = 0;
-
-    while (done < count) {
-        unsigned n = run_length(packets + done, count - done);
-        unsigned sent = send_run(t, packets + done, n);
-
-        done += sent;
-        if (sent < n)
-            break;
-    }
-    return done;
-}
 
 static int epoll_receive(struct transport *transport, int family, struct packet_in *packets, unsigned count)
 {
@@ -173,7 +118,7 @@ static const struct transport_operations epoll_operations = {
     .name = "epoll",
     .open_family = epoll_open_family,
     .reserve = socket_transport_reserve,
-    .send = epoll_send,
+    .send = socket_transport_send,
     .receive = epoll_receive,
     .receive_errors = socket_transport_receive_errors,
     .wait = epoll_wait_until,
