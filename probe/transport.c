@@ -10,6 +10,7 @@ static const struct {
     int (*open)(struct transport **out, const struct probe_settings *settings);
 } transports[] = {
     {"epoll", transport_epoll_open},
+    {"io_uring", transport_uring_open},
     {"poll", transport_poll_open},
 };
 
@@ -19,7 +20,7 @@ static int open_by_name(struct transport **out, const struct probe_settings *set
     bool any = strcmp(settings->transport, "auto") == 0;
     int r = -EINVAL;
 
-    snprintf(message, size_bytes, "transport \"%s\" is not known, expected auto, epoll or poll",
+    snprintf(message, size_bytes, "transport \"%s\" is not known, expected auto, epoll, io_uring or poll",
              settings->transport);
     for (size_t i = 0; i < ARRAY_SIZE(transports); i++) {
         if (!any && strcmp(settings->transport, transports[i].name) != 0)

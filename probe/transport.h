@@ -113,3 +113,4 @@ DEFINE_CLEANUP(struct transport *, transport_close)
 /* The constructors behind it: -ENOSYS or whatever the kernel says when this host has not what they need. */
 int transport_epoll_open(struct transport **out, const struct probe_settings *settings);
 int transport_poll_open(struct transport **out, const struct probe_settings *settings);
+int transport_uring_open(struct transport **out, const struct probe_settings *settings);

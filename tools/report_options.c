@@ -200,7 +200,7 @@ static int take_interface(const struct parser *parser)
 
 static int take_transport(const struct parser *parser)
 {
-    static const char *const names[] = {"auto", "epoll", "poll"};
+    static const char *const names[] = {"auto", "epoll", "io_uring", "poll"};
 
     for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
         if (strcmp(optarg, names[i]) == 0) {

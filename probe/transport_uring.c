@@ -1,0 +1,581 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * io_uring: one call of the kernel sends a batch and fetches what has arrived.
+ *
+ * Receiving. Each socket has a multishot receive that stays in the kernel and puts messages into buffers of
+ * ours (transport_uring_buffers.c). The kernel does that work when we enter it, and a flag in shared memory
+ * tells when there is some (DEFER_TASKRUN, TASKRUN_FLAG): with nothing to fetch no call is made at all. A
+ * multishot request ends when it likes (no buffer free, an ICMP error on the socket, a full completion
+ * queue), which its last completion says by the lack of F_MORE; then it is armed again. What did not fit into
+ * the completion queue is kept by the kernel and comes with the next call.
+ *
+ * The error queue is read as on the other transports, but only when a multishot poll has seen something in
+ * it.
+ *
+ * Sending. One request for each message, all in one call, both families together. MSG_DONTWAIT makes each one
+ * end within that call, so nothing of the caller's is in use afterwards, and only refused ones tell about it
+ * (CQE_SKIP_SUCCESS). They do not stop those behind them, though. So when the kernel refuses one for want of
+ * room, those behind it that went are sent again with it; once, because from then on messages go by
+ * sendmmsg(), which stops there.
+ *
+ * Waiting is one more call that sends what is queued, runs what has to run and sleeps. An outer loop can poll
+ * the ring's descriptor, which is readable while the kernel has something for us. Messages that are already
+ * in our hands then, because they came in with those of the other family or during a send, do not show there:
+ * an empty request brings it about.
+ *
+ * One thread, and the ring insists: it belongs to the first one that sends, receives or waits.
+ *
+ * Needs Linux 6.0 (multishot recvmsg, SINGLE_ISSUER); nobody asks for the version, the flags are tried.
+ */
+#include "probe/transport_uring.h"
+#include "probe/socket.h"
+#include "probe/transport_uring_buffers.h"
+
+#include <poll.h>
+#include <sys/syscall.h>
+
+/* A batch, and for each family a receive and a poll; a wakeup, its cancellation, a nudge. */
+#define SUBMISSIONS 64
+_Static_assert(TRANSPORT_BATCH + 7 <= SUBMISSIONS, "a full batch must fit");
+_Static_assert(TRANSPORT_BATCH <= 32, "one bit for each message of a batch");
+
+/* Room for the sender's address and the control messages in front of each message. */
+#define NAME_BYTES    32
+#define CONTROL_BYTES 160
+
+/* How often the kernel is entered for one receive(): more only happens while errors pour in. */
+#define FETCH_TRIES (4 * RECEIVE_TRIES)
+
+enum request {
+    REQUEST_RECEIVE, /* detail: which family */
+    REQUEST_ERRORS,  /* likewise */
+    REQUEST_SEND,    /* which message of the batch */
+    REQUEST_WAKEUP,  /* which descriptor */
+    REQUEST_OTHER,   /* nobody cares how it ends */
+};
+
+struct uring_family {
+    struct uring_buffers buffers;
+    bool receiving; /* the multishot receive is armed */
+    bool watching;  /* so is the poll for errors */
+    bool errors;    /* there may be some in the queue */
+};
+
+struct uring_transport {
+    struct socket_transport base;
+    struct uring_limits limits;
+    struct io_uring ring;
+    bool is_open;
+    bool is_started;
+    struct msghdr layout; /* of a received message in its buffer */
+    struct uring_family families[2];
+    int wakeup_fd; /* the one that is polled; -1: none */
+    bool wakeup_armed;
+    bool is_watched;  /* an outer loop knows our descriptor */
+    bool in_order;    /* send by sendmmsg() */
+    uint32_t refused; /* messages of this batch, a bit for each */
+    int failure;      /* negative errno: the kernel does not do what we need */
+};
+
+static struct uring_transport *uring_of(struct transport *transport)
+{
+    return (struct uring_transport *)transport;
+}
+
+static uint64_t name_of(enum request request, unsigned detail)
+{
+    return (uint64_t)detail << 8 | request;
+}
+
+static void name(struct io_uring_sqe *sqe, enum request request, unsigned detail)
+{
+    io_uring_sqe_set_data64(sqe, name_of(request, detail));
+}
+
+/* --- what the kernel says ------------------------------------------------------------------------------- */
+
+static void take_message(struct uring_transport *u, struct uring_family *f, const struct io_uring_cqe *cqe)
+{
+    if (cqe->res >= 0 && cqe->flags & IORING_CQE_F_BUFFER)
+        uring_buffers_fill(&f->buffers, (uint16_t)(cqe->flags >> IORING_CQE_BUFFER_SHIFT),
+                           (uint32_t)cqe->res);
+    if (!(cqe->flags & IORING_CQE_F_MORE))
+        f->receiving = false;
+    /* No ICMP error has these. */
+    if (cqe->res == -EINVAL || cqe->res == -EFAULT || cqe->res == -EBADF)
+        u->failure = cqe->res;
+}
+
+static void take(struct uring_transport *u, const struct io_uring_cqe *cqe)
+{
+    unsigned detail = (unsigned)(cqe->user_data >> 8);
+
+    switch ((enum request)(cqe->user_data & 0xff)) {
+    case REQUEST_RECEIVE:
+        take_message(u, &u->families[detail], cqe);
+        break;
+    case REQUEST_ERRORS:
+        u->families[detail].errors = true;
+        if (!(cqe->flags & IORING_CQE_F_MORE))
+            u->families[detail].watching = false;
+        break;
+    case REQUEST_SEND:
+        u->refused |= UINT32_C(1) << detail;
+        break;
+    case REQUEST_WAKEUP:
+        if ((int)detail != u->wakeup_fd || cqe->res == -ECANCELED)
+            break; /* the one before */
+        u->wakeup_armed = false;
+        if (cqe->res < 0)
+            u->failure = cqe->res;
+        break;
+    case REQUEST_OTHER:
+        break;
+    }
+}
+
+/* Takes all completions. There is a place for each: they are no more than our buffers and requests. */
+static void harvest(struct uring_transport *u)
+{
+    struct io_uring_cqe *cqe;
+    unsigned count = 0;
+    unsigned head;
+
+    io_uring_for_each_cqe(&u->ring, head, cqe)
+    {
+        take(u, cqe);
+        count++;
+    }
+    io_uring_cq_advance(&u->ring, count);
+}
+
+static bool kernel_has(const struct uring_transport *u, uint32_t flags)
+{
+    return __atomic_load_n(u->ring.sq.kflags, __ATOMIC_ACQUIRE) & flags;
+}
+
+/* The ring comes to belong to this thread. */
+static int start(struct uring_transport *u)
+{
+    if (u->is_started)
+        return 0;
+    /* Not by io_uring_enable_rings(), which liburing 2.3 declares and does not have. */
+    if (syscall(SYS_io_uring_register, u->ring.ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0) < 0)
+        return -errno;
+    u->is_started = true;
+    return 0;
+}
+
+/* Submits what is queued, lets the kernel do its work, takes what came of it. */
+static int enter(struct uring_transport *u)
+{
+    int r = io_uring_submit_and_get_events(&u->ring);
+
+    harvest(u);
+    return r < 0 ? r : 0;
+}
+
+static bool is_want(int r)
+{
+    return r == -EAGAIN || r == -EBUSY || r == -ENOMEM || r == -EINTR;
+}
+
+/* --- receiving ------------------------------------------------------------------------------------------ */
+
+/* Queues what has ended, or was never begun. */
+static void arm(struct uring_transport *u, unsigned i)
+{
+    struct uring_family *f = &u->families[i];
+    struct io_uring_sqe *sqe;
+
+    if (!f->buffers.shared)
+        return;
+    /* Without a free buffer it would end at once. */
+    if (!f->receiving && uring_buffers_any_free(&f->buffers) && (sqe = io_uring_get_sqe(&u->ring))) {
+        io_uring_prep_recvmsg_multishot(sqe, (int)i, &u->layout, 0);
+        sqe->flags |= IOSQE_FIXED_FILE | IOSQE_BUFFER_SELECT;
+        sqe->buf_group = f->buffers.group;
+        name(sqe, REQUEST_RECEIVE, i);
+        f->receiving = true;
+    }
+    if (!f->watching && (sqe = io_uring_get_sqe(&u->ring))) {
+        io_uring_prep_poll_multishot(sqe, (int)i, POLLERR);
+        sqe->flags |= IOSQE_FIXED_FILE;
+        name(sqe, REQUEST_ERRORS, i);
+        f->watching = true;
+    }
+}
+
+static void arm_all(struct uring_transport *u)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(u->families); i++)
+        arm(u, i);
+}
+
+static bool any_waits(const struct uring_transport *u)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(u->families); i++)
+        if (u->families[i].buffers.filled_count || u->families[i].errors)
+            return true;
+    return false;
+}
+
+/* Makes our descriptor readable when messages wait that are not the kernel's any more. */
+static int nudge(struct uring_transport *u)
+{
+    struct io_uring_sqe *sqe;
+    int r = 0;
+
+    if (u->is_watched && any_waits(u) && (sqe = io_uring_get_sqe(&u->ring))) {
+        io_uring_prep_nop(sqe);
+        name(sqe, REQUEST_OTHER, 0);
+        r = io_uring_submit(&u->ring);
+    }
+    return r < 0 && !is_want(r) ? r : 0;
+}
+
+/* Fetches until `count` messages wait, or the kernel has no more. */
+static int fetch(struct uring_transport *u, struct uring_family *f, unsigned count)
+{
+    int r = start(u);
+
+    harvest(u);
+    for (int tries = 0; r == 0 && tries < FETCH_TRIES && f->buffers.filled_count < count; tries++) {
+        arm_all(u);
+        if (!io_uring_sq_ready(&u->ring) && !kernel_has(u, IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW))
+            break;
+        r = enter(u);
+    }
+    if (u->failure && (r == 0 || is_want(r)))
+        r = u->failure;
+    u->failure = 0;
+    return is_want(r) ? 0 : r;
+}
+
+/* Makes header i of the message in a buffer: the kernel puts name, control messages and payload in a row. */
+static void unpack(struct uring_transport *u, unsigned i, uint8_t *bytes, uint32_t size_bytes)
+{
+    struct socket_transport *t = &u->base;
+    struct io_uring_recvmsg_out *out = (struct io_uring_recvmsg_out *)(void *)bytes;
+    uint8_t *payload = io_uring_recvmsg_payload(out, &u->layout);
+
+    t->messages[i].msg_hdr = (struct msghdr){
+        .msg_name = io_uring_recvmsg_name(out),
+        .msg_namelen = out->namelen,
+        .msg_control = (uint8_t *)io_uring_recvmsg_name(out) + NAME_BYTES,
+        .msg_controllen = out->controllen,
+    };
+    t->messages[i].msg_len = (unsigned)sub_sat_u64(size_bytes, (uint64_t)(payload - bytes));
+    t->headers[i].vector.iov_base = payload;
+}
+
+static int uring_receive(struct transport *transport, int family, struct packet_in *packets, unsigned count)
+{
+    struct uring_transport *u = uring_of(transport);
+    struct uring_family *f = &u->families[family == AF_INET6];
+    struct icmp_socket *s = socket_transport_socket(&u->base, family);
+    struct clock_pair clocks = {0};
+    unsigned got = 0;
+    uint32_t size_bytes;
+    uint8_t *bytes;
+    int r;
+
+    if (s->fd < 0)
+        return 0;
+    if (!f->buffers.shared)
+        return -ENOBUFS;
+    uring_buffers_reclaim(&f->buffers);
+    r = fetch(u, f, count);
+    if (r < 0)
+        return r;
+    if (f->buffers.filled_count)
+        clocks = clock_pair_read();
+    for (; got < count && (bytes = uring_buffers_lend(&f->buffers, &size_bytes)); got++) {
+        unpack(u, got, bytes, size_bytes);
+        socket_transport_decode(&u->base, s, got, &clocks, &packets[got]);
+    }
+    r = nudge(u);
+    return r < 0 ? r : (int)got;
+}
+
+static int uring_receive_errors(struct transport *transport, int family, struct packet_in *packets,
+                                unsigned count)
+{
+    struct uring_family *f = &uring_of(transport)->families[family == AF_INET6];
+    int got;
+
+    if (!f->errors)
+        return 0;
+    got = socket_transport_receive_errors(transport, family, packets, count);
+    f->errors = got == (int)count;
+    return got;
+}
+
+/* --- sending -------------------------------------------------------------------------------------------- */
+
+/* Queues packets up to the first before which a socket has to change its DF setting. Returns how many. */
+static unsigned queue_sends(struct uring_transport *u, struct packet_out *packets, unsigned count,
+                            struct io_uring_sqe **sqes)
+{
+    unsigned n = 0;
+
+    for (; n < count; n++) {
+        struct packet_out *packet = &packets[n];
+        struct icmp_socket *s = socket_transport_socket(&u->base, packet->to.family);
+
+        if (s->dont_fragment != packet->dont_fragment &&
+            (n > 0 || icmp_socket_set_dont_fragment(s, packet->dont_fragment) < 0))
+            break;
+        sqes[n] = io_uring_get_sqe(&u->ring);
+        if (!sqes[n])
+            break;
+        packet->error = 0;
+        socket_transport_fill_send(&u->base, n, packet);
+        io_uring_prep_sendmsg(sqes[n], packet->to.family == AF_INET6, &u->base.messages[n].msg_hdr,
+                              MSG_DONTWAIT);
+        sqes[n]->flags |= IOSQE_FIXED_FILE | IOSQE_CQE_SKIP_SUCCESS;
+        name(sqes[n], REQUEST_SEND, n);
+    }
+    return n;
+}
+
+/* Submits them. Returns how many the kernel has looked at; the others are taken back. */
+static unsigned submit_sends(struct uring_transport *u, struct io_uring_sqe **sqes, unsigned count)
+{
+    unsigned left;
+
+    u->refused = 0;
+    enter(u);
+    /* Who was refused is known when no completion is missing. */
+    for (int tries = 0; tries < FETCH_TRIES && kernel_has(u, IORING_SQ_CQ_OVERFLOW); tries++)
+        enter(u);
+    left = (unsigned)min_u64(io_uring_sq_ready(&u->ring), count);
+    for (unsigned i = count - left; i < count; i++) {
+        io_uring_prep_nop(sqes[i]);
+        name(sqes[i], REQUEST_OTHER, 0);
+    }
+    return count - left;
+}
+
+/* Sends a run. Returns how many of it are dealt with. */
+static unsigned send_run(struct uring_transport *u, struct packet_out *packets, unsigned count)
+{
+    struct io_uring_sqe *sqes[TRANSPORT_BATCH];
+    unsigned submitted = submit_sends(u, sqes, queue_sends(u, packets, count, sqes));
+
+    for (unsigned i = 0; i < submitted; i++) {
+        struct icmp_socket *s = socket_transport_socket(&u->base, packets[i].to.family);
+
+        /* By itself: that shows whose error it is. */
+        if (u->refused & UINT32_C(1) << i && socket_transport_send_one(&u->base, s, i, &packets[i]) == 0) {
+            u->in_order = true;
+            return i;
+        }
+    }
+    u->in_order = submitted == 0;
+    return submitted;
+}
+
+static unsigned uring_send(struct transport *transport, struct packet_out *packets, unsigned count)
+{
+    struct uring_transport *u = uring_of(transport);
+    unsigned done = 0;
+
+    if (start(u) < 0)
+        u->in_order = true;
+    arm_all(u);
+    while (done < count && !u->in_order)
+        done += send_run(u, packets + done, count - done);
+    if (done < count)
+        done += socket_transport_send(transport, packets + done, count - done);
+    nudge(u);
+    return done;
+}
+
+/* --- waiting -------------------------------------------------------------------------------------------- */
+
+/* Polls wakeup_fd: once, so that it is looked at anew when the owner has read from it, or has not. */
+static void arm_wakeup(struct uring_transport *u, int wakeup_fd)
+{
+    struct io_uring_sqe *sqe;
+
+    if (u->wakeup_armed && wakeup_fd != u->wakeup_fd && (sqe = io_uring_get_sqe(&u->ring))) {
+        io_uring_prep_poll_remove(sqe, name_of(REQUEST_WAKEUP, (unsigned)u->wakeup_fd));
+        name(sqe, REQUEST_OTHER, 0);
+        u->wakeup_armed = false;
+    }
+    u->wakeup_fd = wakeup_fd;
+    if (!u->wakeup_armed && wakeup_fd >= 0 && (sqe = io_uring_get_sqe(&u->ring))) {
+        io_uring_prep_poll_add(sqe, wakeup_fd, POLLIN);
+        name(sqe, REQUEST_WAKEUP, (unsigned)wakeup_fd);
+        u->wakeup_armed = true;
+    }
+}
+
+static int uring_wait(struct transport *transport, uint64_t until_ns, int wakeup_fd)
+{
+    struct uring_transport *u = uring_of(transport);
+    uint64_t left_ns = sub_sat_u64(until_ns, clock_now_ns(CLOCK_MONOTONIC));
+    struct __kernel_timespec timeout = {.tv_sec = (long long)(left_ns / NS_PER_S),
+                                        .tv_nsec = (long long)(left_ns % NS_PER_S)};
+    struct io_uring_cqe *first;
+    int r = start(u);
+
+    if (r < 0 || any_waits(u))
+        return r;
+    arm_all(u);
+    arm_wakeup(u, wakeup_fd);
+    r = io_uring_submit_and_wait_timeout(&u->ring, &first, 1, until_ns == NEVER_NS ? NULL : &timeout, NULL);
+    return r < 0 && r != -ETIME && !is_want(r) ? r : 0;
+}
+
+static int uring_descriptor(const struct transport *transport, bool *complete)
+{
+    struct uring_transport *u = (struct uring_transport *)(uintptr_t)transport;
+
+    u->is_watched = true;
+    *complete = true;
+    return u->ring.ring_fd;
+}
+
+/* --- opening and closing -------------------------------------------------------------------------------- */
+
+static size_t message_bytes(const struct uring_transport *u)
+{
+    return sizeof(struct io_uring_recvmsg_out) + NAME_BYTES + CONTROL_BYTES + u->base.buffer_bytes;
+}
+
+static int uring_open_family(struct transport *transport, int family, uint16_t *ident, char *message,
+                             size_t size_bytes)
+{
+    struct uring_transport *u = uring_of(transport);
+    unsigned i = family == AF_INET6;
+    struct uring_buffers *buffers = &u->families[i].buffers;
+    int r = socket_transport_open_family(transport, family, ident, message, size_bytes);
+
+    if (r < 0 || buffers->shared)
+        return r;
+    r = io_uring_register_files_update(&u->ring, i, &u->base.sockets[i].fd, 1);
+    if (r >= 0)
+        r = uring_buffers_init(buffers, &u->ring, (uint16_t)i, u->limits.buffers, message_bytes(u));
+    if (r < 0)
+        snprintf(message, size_bytes, "io_uring: %s", strerror(-r));
+    return r < 0 ? r : 0;
+}
+
+static int grow(struct uring_transport *u, struct uring_buffers *buffers)
+{
+    int r = uring_buffers_withdraw(buffers);
+
+    if (r < 0)
+        return r;
+    harvest(u);
+    for (int tries = 0; tries < FETCH_TRIES && kernel_has(u, IORING_SQ_CQ_OVERFLOW); tries++)
+        enter(u);
+    return uring_buffers_replace(buffers, message_bytes(u));
+}
+
+static int uring_reserve(struct transport *transport, uint32_t payload_bytes, uint32_t replies)
+{
+    struct uring_transport *u = uring_of(transport);
+    int room = socket_transport_reserve(transport, payload_bytes, replies);
+    int r = 0;
+
+    for (size_t i = 0; room >= 0 && r == 0 && i < ARRAY_SIZE(u->families); i++) {
+        struct uring_buffers *buffers = &u->families[i].buffers;
+
+        if (buffers->shared && buffers->size_bytes < message_bytes(u))
+            r = grow(u, buffers);
+    }
+    return r < 0 ? r : room;
+}
+
+static void uring_close(struct transport *transport)
+{
+    struct uring_transport *u = uring_of(transport);
+    struct io_uring_sync_cancel_reg all = {
+        .flags = IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL,
+        .timeout = {.tv_sec = -1, .tv_nsec = -1},
+    };
+
+    /* Before their buffers go; the end of the ring itself is only noticed later by the kernel. */
+    if (u->is_started)
+        io_uring_register_sync_cancel(&u->ring, &all);
+    if (u->is_open)
+        io_uring_queue_exit(&u->ring);
+    for (size_t i = 0; i < ARRAY_SIZE(u->families); i++)
+        uring_buffers_destroy(&u->families[i].buffers);
+    socket_transport_destroy(&u->base);
+    free(u);
+}
+
+static const struct transport_operations uring_operations = {
+    .name = "io_uring",
+    .open_family = uring_open_family,
+    .reserve = uring_reserve,
+    .send = uring_send,
+    .receive = uring_receive,
+    .receive_errors = uring_receive_errors,
+    .wait = uring_wait,
+    .fd = uring_descriptor,
+    .now = socket_transport_now,
+    .receive_drops = socket_transport_receive_drops,
+    .close = uring_close,
+};
+
+/* Not running yet: which thread it belongs to is not known. */
+static int make_ring(struct uring_transport *u, uint32_t completion)
+{
+    struct io_uring_params params = {
+        .flags = IORING_SETUP_R_DISABLED | IORING_SETUP_CQSIZE | IORING_SETUP_SINGLE_ISSUER |
+                 IORING_SETUP_TASKRUN_FLAG | completion,
+        .cq_entries = u->limits.completions,
+    };
+    int r = io_uring_queue_init_params(SUBMISSIONS, &u->ring, &params);
+
+    u->is_open = r == 0;
+    return r;
+}
+
+static int open_ring(struct uring_transport *u)
+{
+    int r = u->limits.cooperative ? -EINVAL : make_ring(u, IORING_SETUP_DEFER_TASKRUN);
+
+    if (r == -EINVAL)
+        r = make_ring(u, IORING_SETUP_COOP_TASKRUN);
+    if (r == 0)
+        r = io_uring_register_files_sparse(&u->ring, ARRAY_SIZE(u->families));
+    /* Who may make a ring may be forbidden to enter it. This one is not running, and must say just that. */
+    if (r == 0 && syscall(SYS_io_uring_enter, u->ring.ring_fd, 0, 0, 0, NULL, 0) < 0 && errno != EBADFD)
+        r = -errno;
+    return r;
+}
+
+int transport_uring_open_limited(struct transport **out, const struct probe_settings *settings,
+                                 const struct uring_limits *limits)
+{
+    struct uring_transport *u = calloc(1, sizeof(*u));
+    int r;
+
+    if (!u)
+        return -ENOMEM;
+    u->limits = *limits;
+    u->wakeup_fd = -1;
+    u->layout = (struct msghdr){.msg_namelen = NAME_BYTES, .msg_controllen = CONTROL_BYTES};
+    r = socket_transport_init(&u->base, &uring_operations, settings);
+    if (r == 0)
+        r = open_ring(u);
+    if (r < 0) {
+        uring_close(&u->base.base);
+        return r;
+    }
+    *out = &u->base.base;
+    return 0;
+}
+
+int transport_uring_open(struct transport **out, const struct probe_settings *settings)
+{
+    static const struct uring_limits limits = {.completions = 256, .buffers = 64};
+
+    return transport_uring_open_limited(out, settings, &limits);
+}

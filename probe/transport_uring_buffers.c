@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Provided buffers: where a multishot receive puts its messages.
+ *
+ * Each buffer is in one of three places: free, in the ring from which the kernel takes them; filled, in a
+ * queue by arrival; or lent to whoever reads the message. Moving one on is a store to shared memory, no call.
+ *
+ * When the kernel finds none free, the receive ends with ENOBUFS and messages wait in the socket. Nothing is
+ * lost by that, so there are not many of them: few that are used again soon stay in the processor's cache.
+ */
+#include "probe/transport_uring_buffers.h"
+
+#include <sys/mman.h>
+
+/* The ring comes first, since the kernel wants it at the start of a page. */
+static size_t ring_bytes(uint16_t count)
+{
+    return count * sizeof(struct io_uring_buf);
+}
+
+static size_t map_bytes(uint16_t count, size_t size_bytes)
+{
+    return ring_bytes(count) + count * size_bytes;
+}
+
+static void offer(struct uring_buffers *b, uint16_t id, int offset)
+{
+    io_uring_buf_ring_add(b->shared, b->bytes + id * b->size_bytes, (unsigned)b->size_bytes, id,
+                          io_uring_buf_ring_mask(b->count), offset);
+}
+
+static struct uring_message *filled_at(struct uring_buffers *b, unsigned i)
+{
+    return &b->filled[(b->filled_head + i) % b->count];
+}
+
+static bool is_filled(struct uring_buffers *b, uint16_t id)
+{
+    for (unsigned i = 0; i < b->filled_count; i++)
+        if (filled_at(b, i)->id == id)
+            return true;
+    return false;
+}
+
+/* Takes the memory, and tells the kernel of those that are not filled. */
+static int make(struct uring_buffers *b, size_t size_bytes)
+{
+    struct io_uring_buf_reg group = {.ring_entries = b->count, .bgid = b->group};
+    void *map = mmap(NULL, map_bytes(b->count, size_bytes), PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    int offered = 0;
+
+    if (map == MAP_FAILED)
+        return -ENOMEM;
+    b->shared = map;
+    b->bytes = (uint8_t *)map + ring_bytes(b->count);
+    b->size_bytes = size_bytes;
+    for (uint16_t id = 0; id < b->count; id++)
+        if (!is_filled(b, id))
+            offer(b, id, offered++);
+    io_uring_buf_ring_advance(b->shared, offered);
+    group.ring_addr = (uintptr_t)b->shared;
+    return io_uring_register_buf_ring(b->ring, &group, 0);
+}
+
+int uring_buffers_init(struct uring_buffers *b, struct io_uring *ring, uint16_t group, uint16_t count,
+                       size_t size_bytes)
+{
+    int r = -ENOMEM;
+
+    *b = (struct uring_buffers){.ring = ring, .group = group, .count = count};
+    b->filled = calloc(count, sizeof(*b->filled));
+    if (b->filled)
+        r = make(b, size_bytes);
+    if (r < 0)
+        uring_buffers_destroy(b);
+    return r;
+}
+
+void uring_buffers_destroy(struct uring_buffers *b)
+{
+    if (b->shared)
+        munmap(b->shared, map_bytes(b->count, b->size_bytes));
+    free(b->filled);
+    *b = (struct uring_buffers){0};
+}
+
+int uring_buffers_withdraw(struct uring_buffers *b)
+{
+    return io_uring_unregister_buf_ring(b->ring, b->group);
+}
+
+int uring_buffers_replace(struct uring_buffers *b, size_t size_bytes)
+{
+    struct uring_buffers old = *b;
+    int r;
+
+    b->shared = NULL;
+    b->lent_count = 0;
+    r = make(b, size_bytes);
+    for (unsigned i = 0; r == 0 && i < b->filled_count; i++) {
+        const struct uring_message *m = filled_at(b, i);
+
+        memcpy(b->bytes + m->id * size_bytes, old.bytes + m->id * old.size_bytes, m->size_bytes);
+    }
+    old.filled = NULL;
+    uring_buffers_destroy(&old);
+    if (r < 0)
+        uring_buffers_destroy(b);
+    return r;
+}
+
+void uring_buffers_fill(struct uring_buffers *b, uint16_t id, uint32_t size_bytes)
+{
+    *filled_at(b, b->filled_count++) = (struct uring_message){id, size_bytes};
+}
+
+uint8_t *uring_buffers_lend(struct uring_buffers *b, uint32_t *size_bytes)
+{
+    const struct uring_message *m;
+
+    if (b->filled_count == 0)
+        return NULL;
+    m = filled_at(b, 0);
+    b->filled_head = (uint16_t)((b->filled_head + 1) % b->count);
+    b->filled_count--;
+    b->lent[b->lent_count++] = m->id;
+    *size_bytes = m->size_bytes;
+    return b->bytes + m->id * b->size_bytes;
+}
+
+void uring_buffers_reclaim(struct uring_buffers *b)
+{
+    for (unsigned i = 0; i < b->lent_count; i++)
+        offer(b, b->lent[i], (int)i);
+    io_uring_buf_ring_advance(b->shared, b->lent_count);
+    b->lent_count = 0;
+}
