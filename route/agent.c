@@ -116,6 +116,19 @@ static uint32_t path_of_stream(const struct agent *agent, uint32_t stream_id)
     return SELECTOR_NO_PATH;
 }
 
+/* An extra request: of full size, the last one before a planned switch, or one that asks for proof of life.
+ */
+static void take_extra(struct agent *agent, uint32_t path, const struct probe_observation *observation)
+{
+    bool passed = observation->outcome == PROBE_REPLY;
+
+    if (observation->outcome == PROBE_DUPLICATE || observation->outcome == PROBE_LATE)
+        return;
+    if (passed) /* a reply is life, whoever asked for it */
+        health_observe(&agent->table.paths[path].health, &agent->health_settings, observation);
+    agent_planned_probe_result(agent, path, observation->payload_bytes, passed);
+}
+
 static void take_observations(struct agent *agent)
 {
     struct probe_observation observation;
@@ -130,10 +143,10 @@ static void take_observations(struct agent *agent)
         if (path == SELECTOR_NO_PATH)
             continue;
         agent->now_ns = max_u64(agent->now_ns, observation.at_ns);
-        if (!observation.extra)
+        if (observation.extra)
+            take_extra(agent, path, &observation);
+        else
             health_observe(&agent->table.paths[path].health, &agent->health_settings, &observation);
-        else if (observation.outcome != PROBE_DUPLICATE && observation.outcome != PROBE_LATE)
-            agent_planned_probe_result(agent, path, observation.outcome == PROBE_REPLY);
     }
 }
 
@@ -229,6 +242,18 @@ static void end_hurry(struct agent *agent, const struct selector_input *input)
     agent->failback_now = agent->failback_now && agent->decision.candidate != SELECTOR_NO_PATH;
 }
 
+/*
+ * A decision that waits for proof of life asks for it now: a link that went down is left within a round trip,
+ * and to the best path, not to the one whose turn happened to come first.
+ */
+static void ask_for_proof(struct agent *agent)
+{
+    for (uint32_t i = 0; i < agent->table.path_count; i++)
+        if (i != agent->current && agent->table.paths[i].streamed)
+            probe_stream_request(agent->stream, agent->table.paths[i].stream_id,
+                                 agent->config->probe.payload_bytes);
+}
+
 static void decide(struct agent *agent)
 {
     struct selector_decision before = agent->decision;
@@ -237,6 +262,8 @@ static void decide(struct agent *agent)
     agent_fill_input(agent, &input);
     selector_decide(&agent->selector, &input, &agent->decision);
     end_hurry(agent, &input);
+    if (agent->decision.reason == KEEP_WAIT_PROOF && before.reason != KEEP_WAIT_PROOF)
+        ask_for_proof(agent);
     log_decision(agent, &before);
 }
 

@@ -51,7 +51,7 @@ struct agent_path {
     uint32_t stream_id;
     struct service_check *check;
     enum selector_full_size full_size;
-    bool full_size_asked;     /* a full-size probe is under way */
+    uint32_t asked_bytes;     /* payload of the extra probe under way; 0: none */
     uint64_t full_size_at_ns; /* when its answer came */
     enum health_state noted;  /* what the log has been told */
 };
@@ -168,7 +168,7 @@ bool agent_table_knows_new_sessions(struct agent *agent);
 /* agent_switch.c */
 void agent_adopt(struct agent *agent);
 void agent_apply(struct agent *agent); /* carries out agent->decision */
-void agent_planned_probe_result(struct agent *agent, uint32_t path, bool passed);
+void agent_planned_probe_result(struct agent *agent, uint32_t path, uint32_t payload_bytes, bool passed);
 void agent_keep_route(struct agent *agent); /* compares the FIB with what should be there and puts it right */
 uint64_t agent_switch_deadline_ns(const struct agent *agent);
 

@@ -302,8 +302,9 @@ static void ask_probe(struct agent *agent, uint32_t index, uint32_t payload_byte
 {
     struct agent_path *path = &agent->table.paths[index];
 
-    if (!path->full_size_asked && path->streamed)
-        path->full_size_asked = probe_stream_request(agent->stream, path->stream_id, payload_bytes) == 0;
+    if (!path->asked_bytes && path->streamed &&
+        probe_stream_request(agent->stream, path->stream_id, payload_bytes) == 0)
+        path->asked_bytes = payload_bytes;
 }
 
 /* Failback waits for the cluster to know; for the others a person waits, but not for ever. */
@@ -358,11 +359,13 @@ static void planned_refresh(struct agent *agent)
     agent_session_refresh(agent, agent->planned.to, on_planned_refresh);
 }
 
-void agent_planned_probe_result(struct agent *agent, uint32_t index, bool passed)
+void agent_planned_probe_result(struct agent *agent, uint32_t index, uint32_t payload_bytes, bool passed)
 {
     struct agent_path *path = &agent->table.paths[index];
 
-    path->full_size_asked = false;
+    if (payload_bytes != path->asked_bytes)
+        return; /* it was asked for proof of life */
+    path->asked_bytes = 0;
     if (agent->planned.stage != PLANNED_PROBE || agent->planned.to != index) {
         path->full_size = passed ? FULL_SIZE_PASSED : FULL_SIZE_LOST;
         path->full_size_at_ns = agent->now_ns;
@@ -421,7 +424,7 @@ static void planned_step(struct agent *agent, uint32_t to, enum selector_reason 
         return;
     }
     if (agent->planned.stage == PLANNED_NONE ||
-        (agent->planned.stage == PLANNED_PROBE && !agent->table.paths[to].full_size_asked) ||
+        (agent->planned.stage == PLANNED_PROBE && !agent->table.paths[to].asked_bytes) ||
         (agent->planned.stage == PLANNED_WAIT && agent->now_ns >= agent->planned.retry_ns))
         planned_begin(agent, to, reason);
 }

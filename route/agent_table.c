@@ -278,7 +278,7 @@ static void watch_path(struct agent *agent, uint32_t index)
                                          .ifindex = path->ifindex,
                                          .interval_ns = agent->config->probe.select_timeout_ns};
 
-    path->full_size_asked = false; /* outstanding requests are forgotten */
+    path->asked_bytes = 0; /* outstanding requests are forgotten */
     if (path->egress_error) {
         if (path->streamed)
             probe_stream_remove(agent->stream, path->stream_id);
