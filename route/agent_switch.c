@@ -88,20 +88,23 @@ static void adopt_route(struct agent *agent, const struct fib_route *route)
         log_event(LOG_LEVEL_WARN, "next-hop-not-configured", "next_hop=%s", ADDRESS_TEXT(&hop));
 }
 
+/* Ours, if it stands there (a restart): a foreign one that hides it is reported, not taken. Else the best. */
 void agent_adopt(struct agent *agent)
 {
     struct fib_route routes[ROUTES_MAX];
+    const struct fib_route *best = NULL;
     size_t count;
 
     agent->fib_check_ns = agent->now_ns + FIB_CHECK_NS;
     if (standing_routes(agent, routes, &count) < 0)
         return;
-    for (size_t i = 0; i < count; i++) {
-        if (is_usable(&routes[i])) {
-            adopt_route(agent, &routes[i]);
-            return;
-        }
-    }
+    for (size_t i = 0; i < count; i++)
+        if (is_usable(&routes[i]) && (!best || (is_ours(agent, &routes[i]) && !is_ours(agent, best))))
+            best = &routes[i];
+    if (!best)
+        return;
+    adopt_route(agent, best);
+    agent->fib_check_ns = agent->now_ns + REPAIR_INTERVAL_NS; /* is it what packets take? */
 }
 
 /* --- keeping the route ------------------------------------------------------------------------------------
