@@ -8,6 +8,7 @@ import sys
 import time
 
 from harness import SANITIZED, main, stays, wait_for
+from world import IPV4_SECONDARY
 
 SLACK_MS = 600 if SANITIZED else 250
 
@@ -208,5 +209,29 @@ def other_zone(t):
     t.ok(agent.get("next_hop") in [n.address("management") for n in world.nodes[3:]], "of a node that lives")
 
 
-sys.exit(main([cable_100x10, cable_20x3, host_cable, session_dies, restarting_process, flapping_node, other_zone],
-              parallel=3))
+def secondary(t):
+    """A secondary storage network, twelve nodes: the local secondary address comes first, also for the host's cable."""
+    world, service, monitor = t.cluster(settings=dict(nodes=12, networks=IPV4_SECONDARY, zones=("a", "b", "c"), local=7))
+    home = world.node(7)
+    agent = t.agent(world, hold="2s")
+    t.eventually(agent.settled(home.address("data")), "at home")
+    world.cut(world.host, "data")
+    t.eventually(agent.on(home.address("secondary")), "the host's data cable: the local secondary", detail=agent.status)
+    world.plug(world.host, "data")
+    t.eventually(agent.on(home.address("data")), "home", detail=agent.status)
+    world.cut(home, "data")
+    t.eventually(agent.on(home.address("secondary")), "the node's data cable: the same", detail=agent.status)
+    world.cut(home, "secondary")
+    zone = [n.address("data") for n in world.nodes if n.zone == "b" and n is not home]
+    t.eventually(lambda: agent.get("next_hop") in zone, "both: data of another node in the zone", detail=agent.status)
+    t.ok(len(agent.switches()) == 5, "no detours", agent.switches())
+    choice = agent.get("next_hop")
+    agent.kill()
+    world.host.ip("route", "del", world.service)
+    agent.start()
+    t.eventually(lambda: agent.get("next_hop") is not None, "a new start from nothing", detail=agent.status)
+    t.ok(agent.get("next_hop") == choice, "a host's choice among equals does not change", agent.status())
+
+
+sys.exit(main([cable_100x10, cable_20x3, host_cable, session_dies, restarting_process, flapping_node, other_zone,
+               secondary], parallel=3))

@@ -214,7 +214,7 @@ def dry_run(t):
     t.ok(agent.events("decision")[-1]["to"] == home, "for the local access", agent.log())
     t.ok(stays(lambda: monitor.changes() == 0, 1), "no route", monitor.events)
     world.host.ip("route", "add", world.service, "via", other)
-    changes = monitor.changes()
+    changes = wait_for(monitor.changes)
     t.eventually(lambda: agent.events("adopt"), "follows what others do", seconds=15)
     t.eventually(lambda: [e for e in agent.events("decision") if e["reason"] == "failback"], "would go home",
                  detail=agent.log)

@@ -4,7 +4,7 @@ import os
 import sys
 import time
 
-from harness import main, stays
+from harness import main, stays, wait_for
 from world import execute
 
 
@@ -59,6 +59,10 @@ def shadowed(t):
     t.ok(agent.events("shadowed"), "and in the log")
     t.ok(stays(lambda: len(monitor.standing()) == 2, 1), "left alone", monitor.standing())
     t.ok(len(agent.events("shadowed")) == 1, "said once", agent.log())
+    agent.kill()
+    agent.start()
+    t.eventually(lambda: other in (agent.get("shadowed_by") or ""), "reported again after a restart", detail=agent.status)
+    t.ok(agent.get("next_hop") == home, "which adopts our own route, not the one that hides it", agent.status())
     world.cut(world.node(1), "data")
     t.eventually(lambda: agent.get("next_hop") not in (home, None), "a switch goes on underneath")
     t.ok([r.gateway for r in monitor.standing() if r.metric == 10] == [other], "the foreign one untouched",
@@ -163,7 +167,7 @@ def adopted_by_hand(t):
     world, service, monitor = t.cluster(settings=dict(nodes=3))
     home = world.node(1).address("data")
     world.host.ip("route", "add", world.service, "via", home, "metric", "40", "proto", "static")
-    changes = monitor.changes()
+    changes = wait_for(monitor.changes)
     agent = t.agent(world)
     t.eventually(agent.settled(home), "adopted")
     t.ok(stays(lambda: monitor.changes() == changes, 2), "left alone", monitor.events)
