@@ -19,7 +19,7 @@ struct session_provider_settings client_settings(void)
 /* Files that the test makes there are gone with it, however it ends. */
 static int private_tmp(void)
 {
-    if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+    if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) < 0 ||
         mount("tmpfs", "/tmp", "tmpfs", 0, NULL) < 0)
         return -errno;
     return 0;
