@@ -29,16 +29,16 @@
  * nor by being missing. Who is missing from two fresh lists in a row is dead (one may have been taken in the
  * middle of something); who is missing from one is as before, and `missing` tells the owner to ask again.
  *
- * Lives. A life begins at first sight, with a uuid not seen before, with a birth (now - alive_sec) that moved
- * later by more than 15 s, or with the return of the dead. Each but the first is a restart. A new uuid and a
- * return do not begin before the last moment at which we know better (the old uuid was still listed, the
- * access was missing), whatever alive_sec says. For the rest alive_sec is whole seconds and lags behind, so
- * the earliest birth heard of a life is the best one; if that takes back the move which made a restart (the
- * first answer after a silence was an old list) there was none. Once a life is stable its birth is let drift
- * by up to 500 ppm, or clocks that run differently would make a restart out of a month of health. Without
- * alive_sec a life is born when we see it. A uuid that was replaced and shows up again is taken (the cluster
- * decides which one counts) but begins no life: two sessions of one address that are listed in turn are not
- * an endless row of restarts.
+ * Lives. A life begins at first sight, with a uuid not seen before, with a birth (now - alive_sec) that
+ * moved later by more than 15 s, or with the return of the dead. Each but the first is a restart. A new
+ * uuid and a return do not begin before the last moment at which we know better (the old uuid was still
+ * listed, the access was missing), whatever alive_sec says. For the rest alive_sec is whole seconds and
+ * lags behind, so the earliest birth heard of a life is the best one; if that takes back the move which
+ * made a restart (the first answer after a silence was an old list) there was none. Clocks that run
+ * differently move a birth by 15 s in days; such a restart has its birth as its time and so counts for
+ * nothing. Without alive_sec a life is born when we see it. A uuid that was replaced and shows up again is
+ * taken (the cluster decides which one counts) but begins no life: two sessions of one address that are
+ * listed in turn are not an endless row of restarts.
  *
  * Duplicates: of several entries with one address the smaller alive_sec is the new session; if that does not
  * decide it, the one we have not seen before.
@@ -56,12 +56,11 @@
  */
 #include "session/liveness.h"
 
-#define RESTART_SLACK_NS  (15 * NS_PER_S)
-#define RESTARTS_OVER_NS  (300 * NS_PER_S)
-#define DRIFT_PER_MILLION 500
-#define MISSING_DEAD      2
-#define LIVES_MAX         8
-#define ACCESSES_MAX      2048
+#define RESTART_SLACK_NS (15 * NS_PER_S)
+#define RESTARTS_OVER_NS (300 * NS_PER_S)
+#define MISSING_DEAD     2
+#define LIVES_MAX        8
+#define ACCESSES_MAX     2048
 
 /* One session of an access, as far back as we remember. */
 struct life {
@@ -377,13 +376,12 @@ static void life_renewal_undo(struct access *access)
 /* The same life goes on: what is its birth by now? */
 static void birth_follow(const struct session_liveness *liveness, struct access *access, uint64_t now_ns)
 {
-    uint64_t since_ns = sub_sat_u64(now_ns, access->heard_ns);
     int64_t heard_ns = birth_ns(access->entry, now_ns);
 
     if (!access->entry->has_alive_sec) {
         /* The silence between the lists is not life that we have seen. */
         if (!access_is_stable(liveness, access, now_ns))
-            access->born_ns += (int64_t)sub_sat_u64(since_ns, liveness->settings.fresh_for_ns);
+            access->born_ns += (int64_t)(now_ns - lived_until_ns(liveness, access, now_ns));
         return;
     }
     if (heard_ns < access->earliest_ns)
@@ -392,9 +390,6 @@ static void birth_follow(const struct session_liveness *liveness, struct access 
         life_renewal_undo(access);
     if (heard_ns < access->born_ns)
         access->born_ns = heard_ns;
-    else if (access_is_stable(liveness, access, now_ns))
-        access->born_ns +=
-            (int64_t)min_u64((uint64_t)(heard_ns - access->born_ns), since_ns / 1000000 * DRIFT_PER_MILLION);
 }
 
 /* A fresh list has the access, and may be believed about it. */

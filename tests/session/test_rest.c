@@ -76,6 +76,27 @@ Test(rest, second_access_is_asked_when_the_first_hangs)
     client_close(&client);
 }
 
+Test(rest, third_access_is_asked_when_two_hang)
+{
+    struct client client;
+    struct server *servers[3];
+    struct session_provider_settings settings = client_settings();
+
+    settings.timeout_ns = 10 * NS_PER_S;
+    client_open(&client);
+    servers[0] = server_new(client.base, "127.0.0.1", CLIENT_PORT, &hangs);
+    servers[1] = server_new(client.base, "127.0.0.2", CLIENT_PORT, &hangs);
+    servers[2] = server_new(client.base, "127.0.0.3", CLIENT_PORT, &list_b);
+    client_provider(&client, &settings);
+    client_list(&client, "1=127.0.0.1 2=127.0.0.2 3=127.0.0.3");
+    cr_expect_eq(client.error, 0, "%s", client.message);
+    cr_expect_eq(client.origin.access, 3);
+    cr_expect(client.took_ns >= 2 * settings.hedge_ns && client.took_ns < settings.timeout_ns / 2);
+    for (size_t i = 0; i < ARRAY_SIZE(servers); i++)
+        server_free(servers[i]);
+    client_close(&client);
+}
+
 Test(rest, first_access_is_not_hurried)
 {
     struct client client;

@@ -13,7 +13,7 @@
 #include <criterion/criterion.h>
 
 #define INTERVAL_NS (30 * NS_PER_MS)
-#define RISE        3
+#define RISE        8
 
 struct watcher {
     struct client client;
@@ -87,6 +87,29 @@ Test(service_check, good_at_once_bad_after_rise_good_again)
     cr_expect_eq(watcher.changes, 3);
     service_check_free(watcher.check);
     server_free(server);
+    client_close(&watcher.client);
+}
+
+/* A few failures, a success, a few failures: never `rise` in a row, though more in all. */
+Test(service_check, failures_count_in_a_row)
+{
+    struct watcher watcher = {0};
+
+    client_open(&watcher.client);
+    watch(&watcher, "127.0.0.1", 0);
+    for (int round = 0; round < 6; round++) {
+        struct server *server = server_new(watcher.client.base, "127.0.0.1", CLIENT_PORT,
+                                           &(struct server_answer){.end = SERVER_HANG});
+
+        for (int i = 0; server_accepted(server) == 0 && i < 2000; i++)
+            client_idle(&watcher.client, 10 * NS_PER_MS);
+        cr_assert_geq(server_accepted(server), 1);
+        server_free(server);
+        client_idle(&watcher.client, 3 * INTERVAL_NS);
+    }
+    cr_expect_eq(watcher.changes, 1, "it was BAD in between");
+    cr_expect_eq(service_check_state(watcher.check), SERVICE_CHECK_GOOD);
+    service_check_free(watcher.check);
     client_close(&watcher.client);
 }
 
