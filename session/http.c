@@ -49,8 +49,7 @@ struct http_request {
     char error[CURL_ERROR_SIZE];
 };
 
-/* --- what curl waits for ---------------------------------------------------------------------------------
- */
+/* --- what curl waits for ------------------------------------------------------------------------------- */
 
 static struct http_request *request_free(struct http_request *request)
 {
@@ -176,8 +175,7 @@ static int curl_wants_socket(CURL *easy, curl_socket_t fd, int what, void *conte
     return 0;
 }
 
-/* --- what arrives ----------------------------------------------------------------------------------------
- */
+/* --- what arrives -------------------------------------------------------------------------------------- */
 
 static size_t take_body(char *data, size_t size, size_t count, void *context)
 {
@@ -215,8 +213,7 @@ static size_t take_header(char *data, size_t size, size_t count, void *context)
     return size * count;
 }
 
-/* --- requests --------------------------------------------------------------------------------------------
- */
+/* --- requests ------------------------------------------------------------------------------------------ */
 
 static long to_ms(uint64_t ns)
 {
@@ -335,8 +332,7 @@ struct http_request *http_request_cancel(struct http_request *request)
     return request ? request_free(request) : NULL;
 }
 
-/* --- the client ------------------------------------------------------------------------------------------
- */
+/* --- the client ---------------------------------------------------------------------------------------- */
 
 struct http_client *http_client_free(struct http_client *client)
 {

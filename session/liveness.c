@@ -146,8 +146,7 @@ uint64_t session_liveness_fresh_ns(const struct session_liveness *liveness)
     return liveness->fresh_ns;
 }
 
-/* --- who is who ------------------------------------------------------------------------------------------
- */
+/* --- who is who ---------------------------------------------------------------------------------------- */
 
 static struct access *access_find(const struct session_liveness *liveness, const struct address *data,
                                   const struct address *secondary)
@@ -197,8 +196,7 @@ static bool birth_moved(const struct access *access, const struct session *entry
     return birth_ns(entry, now_ns) > access->born_ns + (int64_t)RESTART_SLACK_NS;
 }
 
-/* --- is it news? -----------------------------------------------------------------------------------------
- */
+/* --- is it news? --------------------------------------------------------------------------------------- */
 
 /*
  * A life that may have begun anew under the same uuid while nothing else vouches for the list: since the last
@@ -256,8 +254,7 @@ static enum session_verdict list_weigh(struct session_liveness *liveness, const 
     return !others.known || others.moved ? SESSION_LIST_FRESH : SESSION_LIST_STALE;
 }
 
-/* --- what does it say of each access? --------------------------------------------------------------------
- */
+/* --- what does it say of each access? ------------------------------------------------------------------ */
 
 /* Of two entries with one address: is b the newer session? */
 static bool entry_is_newer(struct access *access, const struct session *a, const struct session *b)
@@ -495,8 +492,7 @@ int session_liveness_observe(struct session_liveness *liveness, const struct ses
     return 0;
 }
 
-/* --- asking ----------------------------------------------------------------------------------------------
- */
+/* --- asking -------------------------------------------------------------------------------------------- */
 
 static void view_fill(const struct session_liveness *liveness, const struct access *access, uint64_t now_ns,
                       struct session_view *view)

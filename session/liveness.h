@@ -7,7 +7,8 @@
  * - alive: it is in a fresh list. stable: alive without a restart for `hold`. dead: two fresh lists in a row
  * did not have it. unknown: no list has ever said anything of it.
  * - A list is fresh when its alive_sec values have moved on since the last fresh one (or there was none, or
- * it does not carry them). An empty list and a stale one say nothing.
+ * it does not carry them, or it knows none of the sessions known so far). An empty list and a stale one say
+ * nothing; lists less than a second apart are stale.
  * - An access that is cut off from its cluster may still answer with an old list: the origin's own entry
  * neither proves life nor death while another access can be asked.
  * - Silence is not death: without lists what was known stands. Silence neither breaks nor satisfies
@@ -43,9 +44,10 @@ struct session_view {
     struct address host_data;
     uint64_t
         born_ns; /* start of the present life on the clock of now_ns; 0 when it began before that clock */
-    uint64_t stable_at_ns; /* when it will be stable if nothing changes; NEVER_NS while dead or unknown */
+    uint64_t stable_at_ns; /* when it is stable if lists keep coming; NEVER_NS while dead, unknown, or held
+                              up by silence */
     unsigned missing;      /* fresh lists in a row without it: 1 means "ask again soon" */
-    unsigned restarts;     /* in the last five minutes */
+    unsigned restarts;     /* in the last five minutes, by their births; 8 at most are counted */
 };
 
 struct session_liveness;

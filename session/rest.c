@@ -59,8 +59,7 @@ struct rest {
 
 static void attempt_next(struct call *call);
 
-/* --- the end of a call -----------------------------------------------------------------------------------
- */
+/* --- the end of a call --------------------------------------------------------------------------------- */
 
 static void call_stop(struct call *call)
 {
@@ -121,8 +120,7 @@ static void call_empty(struct call *call, const struct attempt *attempt)
     attempt_next(call);
 }
 
-/* --- answers ---------------------------------------------------------------------------------------------
- */
+/* --- answers ------------------------------------------------------------------------------------------- */
 
 /* Does the HTTP status say that there is something to read? */
 static int status_check(const struct call *call, const struct http_result *result, char *message,
@@ -165,8 +163,7 @@ static void on_answer(void *context, const struct http_result *result)
     call_finish(call, &answer);
 }
 
-/* --- attempts --------------------------------------------------------------------------------------------
- */
+/* --- attempts ------------------------------------------------------------------------------------------ */
 
 static int attempt_start(struct attempt *attempt)
 {
@@ -269,8 +266,7 @@ static int call_start(struct call *call, char *path, char *body, const struct se
     return 0;
 }
 
-/* --- the three calls -------------------------------------------------------------------------------------
- */
+/* --- the three calls ----------------------------------------------------------------------------------- */
 
 static int rest_list(struct session_provider *provider, const struct session_endpoint *endpoints,
                      size_t count, session_answer_fn *done, void *context)
@@ -341,8 +337,7 @@ static void rest_cancel_refresh(struct session_provider *provider)
     call_stop(&((struct rest *)provider)->calls[CALL_REFRESH]);
 }
 
-/* --- the provider ----------------------------------------------------------------------------------------
- */
+/* --- the provider -------------------------------------------------------------------------------------- */
 
 static void rest_free(struct session_provider *provider)
 {

@@ -353,8 +353,7 @@ Test(rest, ipv6_with_and_without_scope)
     client_close(&client);
 }
 
-/* --- the token -------------------------------------------------------------------------------------------
- */
+/* --- the token ----------------------------------------------------------------------------------------- */
 
 static void file_make(const char *path, const char *text, mode_t mode)
 {
