@@ -57,7 +57,7 @@ struct probe_counters {
     uint64_t icmp_errors;   /* ICMP errors about our requests */
     uint64_t send_failures; /* no way out: counted as unanswered */
     uint64_t send_retries;  /* our own want of resources (ENOBUFS, EAGAIN, ENOMEM): sent again */
-    uint64_t receive_drops; /* replies lost in our own full socket buffer (SO_RXQ_OVFL) */
+    uint64_t receive_drops; /* replies lost in our own full socket buffer */
 };
 
 /* Zero is the default of each member unless said otherwise; probe_settings_default() gives the usual ones. */

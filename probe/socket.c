@@ -186,7 +186,6 @@ static void set_helpful_options(struct icmp_socket *s)
     /* The time stamp of a packet that came before the kernel had begun to take them is told apart from the
      * others, which SO_TIMESTAMPNS does not do: it would give the time of reading. */
     set_int(s->fd, SOL_SOCKET, SO_TIMESTAMPING, SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE);
-    set_int(s->fd, SOL_SOCKET, SO_RXQ_OVFL, 1);
     set_int(s->fd, level, v4 ? IP_PKTINFO : IPV6_RECVPKTINFO, 1);
     /* Errors to ping sockets come no other way, and a raw socket hides a local ENOBUFS without it. */
     set_int(s->fd, level, v4 ? IP_RECVERR : IPV6_RECVERR, 1);
@@ -308,20 +307,17 @@ uint32_t icmp_socket_mtu_bytes(const struct address *to, uint32_t ifindex)
     return (uint32_t)mtu_bytes;
 }
 
-void icmp_socket_count_drops(struct icmp_socket *s, uint32_t kernel_counter)
-{
-    s->drops += kernel_counter - s->drops_seen;
-    s->drops_seen = kernel_counter;
-}
-
 uint64_t icmp_socket_drops(struct icmp_socket *s)
 {
     uint32_t info[SK_MEMINFO_VARS];
     socklen_t length = sizeof(info);
 
-    /* SO_RXQ_OVFL speaks only with the next packet that is received; here no next packet is needed. */
+    /* The counter that SO_RXQ_OVFL attaches to packets, but ping sockets do not get that, and who loses the
+     * last replies of all never sees a next packet. */
     if (getsockopt(s->fd, SOL_SOCKET, SO_MEMINFO, info, &length) == 0 &&
-        length > SK_MEMINFO_DROPS * sizeof(info[0]))
-        icmp_socket_count_drops(s, info[SK_MEMINFO_DROPS]);
+        length > SK_MEMINFO_DROPS * sizeof(info[0])) {
+        s->drops += info[SK_MEMINFO_DROPS] - s->drops_seen;
+        s->drops_seen = info[SK_MEMINFO_DROPS];
+    }
     return s->drops;
 }

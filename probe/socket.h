@@ -12,7 +12,7 @@ struct icmp_socket {
     bool raw; /* SOCK_RAW; otherwise a ping socket (SOCK_DGRAM) */
     bool dont_fragment;
     uint16_t ident;
-    uint64_t drops;      /* replies lost for want of buffer */
+    uint64_t drops;
     uint32_t drops_seen; /* the kernel's counter, which wraps */
 };
 
@@ -27,7 +27,7 @@ uint32_t icmp_socket_reserve(struct icmp_socket *s, uint32_t payload_bytes, uint
 int icmp_socket_set_dont_fragment(struct icmp_socket *s, bool dont_fragment);
 /* The MTU of the way to `to` as this host knows it; 0: not known. */
 uint32_t icmp_socket_mtu_bytes(const struct address *to, uint32_t ifindex);
-void icmp_socket_count_drops(struct icmp_socket *s, uint32_t kernel_counter);
+/* How many messages were lost in its full receive buffer since it was opened. */
 uint64_t icmp_socket_drops(struct icmp_socket *s);
 
 /*

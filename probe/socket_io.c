@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Messages between the transports' packets and the kernel's msghdr: addresses, interfaces, time stamps, drop
- * counters, the error queue.
+ * Messages between the transports' packets and the kernel's msghdr: addresses, interfaces, time stamps, the
+ * error queue.
  *
  * The error queue. With IP_RECVERR an ICMP error about one of our requests is queued beside the messages, and
  * its errno is also the result of whatever is called next on the socket, often a send to another target. So
@@ -276,18 +276,12 @@ static void decode_error(struct packet_in *packet, const struct sock_extended_er
         packet->mtu_bytes = error->ee_info;
 }
 
-static void decode_control(struct icmp_socket *s, struct cmsghdr *c, const struct clock_pair *clocks,
-                           struct packet_in *packet)
+static void decode_control(struct cmsghdr *c, const struct clock_pair *clocks, struct packet_in *packet)
 {
     const void *data = CMSG_DATA(c);
 
     if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SO_TIMESTAMPING) {
         packet->at_ns = stamp_to_monotonic(data, clocks);
-    } else if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SO_RXQ_OVFL) {
-        uint32_t counter;
-
-        memcpy(&counter, data, sizeof(counter));
-        icmp_socket_count_drops(s, counter);
     } else if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
         packet->ifindex = (uint32_t)((const struct in_pktinfo *)data)->ipi_ifindex;
     } else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
@@ -308,7 +302,7 @@ void socket_transport_decode(struct socket_transport *t, struct icmp_socket *s, 
     *packet = (struct packet_in){0};
     packet->from = address_from_sockaddr(header->msg_name);
     for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c))
-        decode_control(s, c, clocks, packet);
+        decode_control(c, clocks, packet);
     if (s->raw && s->family == AF_INET && !packet->quoted) {
         size_t skip = icmp_ipv4_header_bytes(bytes, size_bytes);
 
