@@ -136,9 +136,9 @@ Test(kernel, a_default_buffer_holds_some_250_replies_and_the_rest_is_counted)
         while (recv(fd, reply, sizeof(reply), 0) > 0)
             held++;
         cr_expect(held >= 150 && held <= 400, "%d", held);
-        cr_expect_eq(info[SK_MEMINFO_DROPS], 600 - held);
+        cr_expect_eq((int)info[SK_MEMINFO_DROPS], 600 - held);
         cr_assert_eq(send_echo(fd, "10.1.0.2", 77, 1), 0);
-        cr_expect_eq(overflow_told(fd), types[i] == SOCK_RAW ? 600 - held : 0, "type %d", types[i]);
+        cr_expect_eq((int)overflow_told(fd), types[i] == SOCK_RAW ? 600 - held : 0, "type %d", types[i]);
         close(fd);
     }
 }

@@ -149,7 +149,7 @@ static void check_row(size_t i, size_t way)
     EXPECT(probe_sweep_counters(sweep)->receive_drops, 0);
 }
 
-Test(transports, one_table_over_all_of_them, .timeout = 120)
+Test(transports, one_table_over_all_of_them)
 {
     struct cluster cluster;
 
@@ -200,7 +200,7 @@ static int burn(void *context)
 }
 
 /* The bar of the whole project: 506 live targets, every CPU busy, 1 s x 1, nobody falsely unreachable. */
-Test(transports, no_false_unreachables_on_a_busy_machine, .timeout = 300)
+Test(transports, no_false_unreachables_on_a_busy_machine)
 {
     const char *times = getenv("PROBE_SWEEPS");
     long sweeps = times ? atol(times) : 10;
@@ -232,7 +232,7 @@ Test(transports, no_false_unreachables_on_a_busy_machine, .timeout = 300)
 }
 
 /* This process does nothing for longer than the window, with the replies to its requests on the way. */
-Test(transports, replies_count_by_when_they_arrived, .timeout = 60)
+Test(transports, replies_count_by_when_they_arrived)
 {
     struct cluster cluster;
 
@@ -334,7 +334,7 @@ static size_t count_all(const struct seen *seen, uint32_t id)
               "way %zu: %s of %s: %zu of %zu", way, #outcome, #id, count_seen(&seen, id, outcome), \
               count_all(&seen, id))
 
-Test(transports, streams_tell_paths_apart, .timeout = 60)
+Test(transports, streams_tell_paths_apart)
 {
     struct cluster c;
 
@@ -372,7 +372,7 @@ Test(transports, streams_tell_paths_apart, .timeout = 60)
     }
 }
 
-Test(transports, full_size_requests_beside_the_usual_ones, .timeout = 60)
+Test(transports, full_size_requests_beside_the_usual_ones)
 {
     struct cluster c;
 
@@ -419,7 +419,7 @@ static int stream_process(void *context)
 }
 
 /* SIGSTOP for longer than window and tolerance, several times: not one miss on a live path. */
-Test(transports, a_stopped_process_blames_nobody, .timeout = 60)
+Test(transports, a_stopped_process_blames_nobody)
 {
     struct cluster c;
 
@@ -460,7 +460,7 @@ static const struct {
     {"one that is not there", "", "nosuch", "10.1.0.2", -ENODEV, 0},
 };
 
-Test(transports, source_and_interface, .timeout = 60)
+Test(transports, source_and_interface)
 {
     struct cluster c;
 
@@ -523,7 +523,7 @@ Test(transports, are_chosen_by_name)
 }
 
 /* A descriptor that becomes readable ends the wait of a sweep. */
-Test(transports, a_wakeup_ends_the_wait, .timeout = 30)
+Test(transports, a_wakeup_ends_the_wait)
 {
     struct cluster c;
 
