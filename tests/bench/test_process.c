@@ -163,6 +163,29 @@ Test(process, stops_while_an_answer_is_pending_for_an_hour)
     responder_close(responder);
 }
 
+Test(process, two_end_in_any_order)
+{
+    for (int first = 0; first < 2; first++) {
+        struct responder_prefix address;
+        struct responder_rule rule;
+        struct responder_settings settings = settings_of(&address, &rule, "10.0.0.0/24=perfect");
+        struct responder *responders[2] = {NULL};
+        char message[MESSAGE_BYTES];
+
+        need_namespace();
+        for (int i = 0; i < 2; i++) {
+            snprintf(settings.tun, sizeof(settings.tun), "r%d", i);
+            responder_prefix_parse(&address, i ? "10.0.1.1/24" : "10.0.0.1/24");
+            cr_assert_eq(responder_open(&responders[i], &settings, message, sizeof(message)), 0);
+            cr_assert_eq(responder_start(responders[i]), 0);
+        }
+        cr_expect_eq(responder_stop(responders[first]), 0);
+        cr_expect_eq(responder_stop(responders[1 - first]), 0);
+        responder_close(responders[0]);
+        responder_close(responders[1]);
+    }
+}
+
 /* Two of them, so that each child was forked while a pipe of the other was open. */
 static int own_two(void *context)
 {
