@@ -342,7 +342,7 @@ def errors():
 
 @test
 def mtu():
-    options = ('--select-timeout', '0.3', '--dont-fragment', '--size')
+    options = ('--select-timeout', '1', '--dont-fragment', '--size')
     with network('10.1.0.0/16=mtu=1400', 'fd01::/64=mtu=1400', '10.1.1.0/24=mtu=1400:drop') as counters:
         fits = report(['10.1.0.5', '10.1.1.5'], *options, '1372')
         too_big = report(['10.1.0.5', '10.1.1.5'], *options, '1373')
