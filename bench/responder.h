@@ -231,7 +231,8 @@ int responder_open(struct responder **out, const struct responder_settings *sett
                    size_t size_bytes);
 
 /*
- * Answers in the calling thread until stop_fd is readable or its other end is closed. 0 or a negative errno.
+ * Answers in the calling thread until stop_fd is readable or its other end is closed. The thread keeps its
+ * timer slack of 1 ns, and with settings.realtime its priority, afterwards. 0 or a negative errno.
  */
 int responder_run(struct responder *responder, int stop_fd);
 
