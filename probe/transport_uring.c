@@ -18,10 +18,10 @@
  * room, those behind it that went are sent again with it; once, because from then on messages go by
  * sendmmsg(), which stops there.
  *
- * Waiting is one more call that sends what is queued, runs what has to run and sleeps. An outer loop can poll
- * the ring's descriptor, which is readable while the kernel has something for us. Messages that are already
- * in our hands then, because they came in with those of the other family or during a send, do not show there:
- * an empty request brings it about.
+ * Waiting is one more call that sends what is queued, runs what has to run and sleeps. An outer loop gets an
+ * eventfd. The ring's own descriptor will not do: it becomes readable, but with DEFER_TASKRUN nobody who
+ * sleeps on it is woken (seen on 6.18); and messages may be in our hands already, since they come in with
+ * those of the other family and during a send.
  *
  * One thread, and the ring insists: it belongs to the first one that sends, receives or waits.
  *
@@ -32,11 +32,12 @@
 #include "probe/transport_uring_buffers.h"
 
 #include <poll.h>
+#include <sys/eventfd.h>
 #include <sys/syscall.h>
 
-/* A batch, and for each family a receive and a poll; a wakeup, its cancellation, a nudge. */
+/* A batch, and for each family a receive and a poll; a wakeup and the end of one. */
 #define SUBMISSIONS 64
-_Static_assert(TRANSPORT_BATCH + 7 <= SUBMISSIONS, "a full batch must fit");
+_Static_assert(TRANSPORT_BATCH + 6 <= SUBMISSIONS, "a full batch must fit");
 _Static_assert(TRANSPORT_BATCH <= 32, "one bit for each message of a batch");
 
 /* Room for the sender's address and the control messages in front of each message. */
@@ -71,7 +72,7 @@ struct uring_transport {
     struct uring_family families[2];
     int wakeup_fd; /* the one that is polled; -1: none */
     bool wakeup_armed;
-    bool is_watched;  /* an outer loop knows our descriptor */
+    int event_fd;     /* what an outer loop knows; -1: none does */
     bool in_order;    /* send by sendmmsg() */
     uint32_t refused; /* messages of this batch, a bit for each */
     int failure;      /* negative errno: the kernel does not do what we need */
@@ -220,18 +221,17 @@ static bool any_waits(const struct uring_transport *u)
     return false;
 }
 
-/* Makes our descriptor readable when messages wait that are not the kernel's any more. */
-static int nudge(struct uring_transport *u)
+/* Makes the outer loop's descriptor readable if something is left, and else not. */
+static void settle(struct uring_transport *u)
 {
-    struct io_uring_sqe *sqe;
-    int r = 0;
+    eventfd_t events;
 
-    if (u->is_watched && any_waits(u) && (sqe = io_uring_get_sqe(&u->ring))) {
-        io_uring_prep_nop(sqe);
-        name(sqe, REQUEST_OTHER, 0);
-        r = io_uring_submit(&u->ring);
-    }
-    return r < 0 && !is_want(r) ? r : 0;
+    if (u->event_fd < 0)
+        return;
+    eventfd_read(u->event_fd, &events);
+    /* What came before that call is seen here, what comes after it is told by the kernel. */
+    if (any_waits(u) || io_uring_cq_ready(&u->ring) || kernel_has(u, IORING_SQ_TASKRUN))
+        eventfd_write(u->event_fd, 1);
 }
 
 /* Fetches until `count` messages wait, or the kernel has no more. */
@@ -294,8 +294,8 @@ static int uring_receive(struct transport *transport, int family, struct packet_
         unpack(u, got, bytes, size_bytes);
         socket_transport_decode(&u->base, s, got, &clocks, &packets[got]);
     }
-    r = nudge(u);
-    return r < 0 ? r : (int)got;
+    settle(u);
+    return (int)got;
 }
 
 static int uring_receive_errors(struct transport *transport, int family, struct packet_in *packets,
@@ -388,7 +388,6 @@ static unsigned uring_send(struct transport *transport, struct packet_out *packe
         done += send_run(u, packets + done, count - done);
     if (done < count)
         done += socket_transport_send(transport, packets + done, count - done);
-    nudge(u);
     return done;
 }
 
@@ -433,9 +432,13 @@ static int uring_descriptor(const struct transport *transport, bool *complete)
 {
     struct uring_transport *u = (struct uring_transport *)(uintptr_t)transport;
 
-    u->is_watched = true;
-    *complete = true;
-    return u->ring.ring_fd;
+    if (u->event_fd < 0) {
+        u->event_fd = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
+        if (u->event_fd >= 0 && io_uring_register_eventfd(&u->ring, u->event_fd) < 0)
+            u->event_fd = close_fd(u->event_fd);
+    }
+    *complete = u->event_fd >= 0;
+    return *complete ? u->event_fd : u->ring.ring_fd;
 }
 
 /* --- opening and closing -------------------------------------------------------------------------------- */
@@ -505,6 +508,7 @@ static void uring_close(struct transport *transport)
         io_uring_queue_exit(&u->ring);
     for (size_t i = 0; i < ARRAY_SIZE(u->families); i++)
         uring_buffers_destroy(&u->families[i].buffers);
+    close_fd(u->event_fd);
     socket_transport_destroy(&u->base);
     free(u);
 }
@@ -561,6 +565,7 @@ int transport_uring_open_limited(struct transport **out, const struct probe_sett
         return -ENOMEM;
     u->limits = *limits;
     u->wakeup_fd = -1;
+    u->event_fd = -1;
     u->layout = (struct msghdr){.msg_namelen = NAME_BYTES, .msg_controllen = CONTROL_BYTES};
     r = socket_transport_init(&u->base, &uring_operations, settings);
     if (r == 0)
