@@ -133,6 +133,7 @@ struct probe_settings probe_settings_default(void)
         .transport = "auto",
         .select_timeout_ns = NS_PER_S,
         .select_count = 1,
+        .retry_doubtful = true,
         .payload_bytes = 56,
     };
 }

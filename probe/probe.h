@@ -67,6 +67,8 @@ struct probe_settings {
     uint32_t select_count;      /* how many waits; at least 1 */
     uint64_t ping_timeout_ns;   /* sweep only: bound of a target's whole time; 0: the window */
     bool single_request;        /* sweep only: send the first request only and wait the whole window */
+    uint32_t rate;              /* sweep only: at most so many packets a second; 0: no bound */
+    bool retry_doubtful;        /* sweep only: ask again who may be unreachable by our own drops */
     uint32_t payload_bytes;     /* ICMP payload, PROBE_PAYLOAD_MIN_BYTES..PROBE_PAYLOAD_MAX_BYTES */
     bool dont_fragment;         /* DF on IPv4, no fragmentation at the source on IPv6 */
     uint8_t tos;                /* IPv4 TOS / IPv6 traffic class; DSCP is its upper six bits */
@@ -77,7 +79,7 @@ struct probe_settings {
     uint32_t mark;            /* SO_MARK, needs CAP_NET_ADMIN; 0: none */
 };
 
-/* 1 s x 1, 56 bytes, transport "auto". */
+/* 1 s x 1, 56 bytes, transport "auto", doubtful ones are asked again. */
 struct probe_settings probe_settings_default(void);
 
 /*

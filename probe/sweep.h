@@ -20,9 +20,17 @@
  * when the first request has left. If nothing at all can be sent for a whole window, and for ten seconds at
  * least, the target that waits longest gets PROBE_SEND_FAILED with that errno, so that every sweep ends.
  *
+ * Replies that our own full buffer dropped are no evidence about a target. Whoever is not reachable when its
+ * waiting is over, while the drop counter grew between its first request and then, is doubtful: it is asked
+ * once more, from the beginning (settings.retry_doubtful), and when that ends in the same way the result says
+ * so. Nobody else can have lost a reply there. A target that nobody has room to send to is doubtful as well.
+ *
+ * settings.rate bounds the packets a second, those to all targets together, see pacing.h.
+ *
  * A sweep belongs to one thread. It allocates when targets are added, never per probe.
  *
  *     probe_sweep_new(&sweep, &settings, message, sizeof(message));
+ *     probe_sweep_take(sweep, &targets, true);      // once, before any other target
  *     probe_sweep_add(sweep, &address, &index);     // at any time, also between the steps
  *     while (!probe_sweep_done(sweep)) {
  *         probe_sweep_step(sweep, NEVER_NS);        // waits for the next thing to happen, does it
@@ -34,6 +42,7 @@
 #pragma once
 
 #include "probe/probe.h"
+#include "probe/targets.h"
 
 struct probe_sweep;
 
@@ -44,6 +53,7 @@ struct probe_result {
     struct probe_error error;
     uint64_t rtt_ns;   /* of the reply; PROBE_REPLY only */
     uint32_t requests; /* how many were sent */
+    bool doubtful;     /* not reachable, but this host may be the reason */
 };
 
 /*
@@ -60,14 +70,22 @@ struct probe_sweep *probe_sweep_free(struct probe_sweep *sweep);
 DEFINE_CLEANUP(struct probe_sweep *, probe_sweep_free)
 
 /*
- * Adds a target; *index counts from 0 in the order of the calls. The same address may be added more than
- * once. Returns -ENOMEM, -EAFNOSUPPORT when this host has no sockets for the family, or another error of
- * opening them.
+ * Moves a list of targets into an empty sweep; their numbers are its indices. shuffled: their first requests
+ * go out in random order, so that no network is hit in a row; otherwise in the order of the list. Targets
+ * whose address is not known are passed over until probe_sweep_set(). -ENOMEM, -EIO.
+ */
+int probe_sweep_take(struct probe_sweep *sweep, struct probe_targets *targets, bool shuffled);
+void probe_sweep_set(struct probe_sweep *sweep, uint32_t index, const struct address *address);
+
+/*
+ * Adds a target at the end; *index counts from 0. The same address may be added more than once. Returns
+ * -ENOMEM, -EAFNOSUPPORT when this host has no sockets for the family (a target of probe_sweep_take() has
+ * PROBE_SEND_FAILED for that), or another error of opening them.
  */
 int probe_sweep_add(struct probe_sweep *sweep, const struct address *target, uint32_t *index);
 
-/* The address of target `index`. */
-struct address probe_sweep_target(const struct probe_sweep *sweep, uint32_t index);
+/* All targets, for probe_targets_at() and their number. */
+const struct probe_targets *probe_sweep_targets(const struct probe_sweep *sweep);
 
 /* True when every target that was added has its result and all results have been pulled. */
 bool probe_sweep_done(const struct probe_sweep *sweep);
@@ -84,6 +102,11 @@ void probe_sweep_set_wakeup(struct probe_sweep *sweep, int wakeup_fd);
 
 /* Pulls one result. Returns false when none is waiting. */
 bool probe_sweep_next(struct probe_sweep *sweep, struct probe_result *result);
+/* The result of one target, at any time. False: not known yet; how many requests were sent is said anyway. */
+bool probe_sweep_result(const struct probe_sweep *sweep, uint32_t index, struct probe_result *result);
+
+/* How many targets were asked again because our own buffer had dropped replies. */
+uint32_t probe_sweep_asked_again(const struct probe_sweep *sweep);
 
 const struct probe_counters *probe_sweep_counters(const struct probe_sweep *sweep);
 const char *probe_sweep_transport(const struct probe_sweep *sweep); /* the one that runs: "epoll", "poll" */

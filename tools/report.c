@@ -3,18 +3,22 @@
  * `reroute report`: which of these targets are reachable, now?
  *
  * The command line (report_options) names targets and files; they become one list in the order given
- * (report_targets). Addresses go into a sweep (probe/sweep.h) at once, names when their address is known: a
- * few threads look them up (report_names) and wake the sweep by an eventfd. Everything else happens in this
- * one thread: step the sweep, pull results, note them beside their target. When all is known, or at Ctrl-C,
+ * (report_targets), which is moved into a sweep (probe/sweep.h). Names have a place in it and are probed when
+ * their address is known: a few threads look them up (report_names) and wake the sweep by an eventfd.
+ * Everything else happens in this one thread: step the sweep, count results. When all is known, or at Ctrl-C,
  * report_output writes the whole in the order given, through report_writer.
  *
- * Results are kept compactly until the end because the document's totals come first and because people
- * compare reports line by line; the text itself is never held.
+ * Results stay in the sweep until the end, 32 bytes a target, because the document's totals come first and
+ * because people compare reports line by line; the text itself is never held.
+ *
+ * Requests go out in random order unless told otherwise. Nobody but the network sees the order, and to it,
+ * addresses in a row are a burst into one subnet after the other: neighbour queues and rate limits there
+ * would make loss of it.
  *
  * A report costs what it uses: no event loop library, no HTTP, no thread unless there is a name.
  *
- * Deliberately not done: reverse lookups, several addresses of one name, ranges and networks as targets,
- * repeated rounds (that is what `reroute agent` and `reroute bench` are for).
+ * Deliberately not done: reverse lookups, several addresses of one name, repeated rounds (that is what
+ * `reroute agent` and `reroute bench` are for).
  */
 #include <signal.h>
 #include <stdarg.h>
@@ -27,6 +31,7 @@
 #include "tools/report_targets.h"
 
 #define MESSAGE_BYTES       768
+#define PROGRESS_FIRST_NS   NS_PER_S
 #define PROGRESS_PERIOD_NS  (200 * NS_PER_MS)
 #define EXIT_SOME           1
 #define EXIT_NAME_NOT_FOUND 2
@@ -37,11 +42,12 @@ static int wakeup_fd = -1;
 
 struct run {
     struct report_options options;
-    struct report_targets targets;
+    struct report_targets targets; /* its list is the sweep's, once that is there */
     struct probe_sweep *sweep;
     struct report_names *names; /* NULL: there are none */
-    uint32_t *by_sweep_index;   /* which target each index of the sweep is */
+    uint32_t count;
     uint32_t totals[REPORT_OUTCOMES];
+    uint32_t doubtful;
     const char *program;
 };
 
@@ -59,7 +65,8 @@ PRINTF_LIKE(2, 3) static void complain(const struct run *run, const char *format
 /* A wrong argument, or a system that did not let us? */
 static int exit_code_of(int error)
 {
-    return error == -EINVAL || error == -ENODEV || error == -EADDRNOTAVAIL ? EXIT_USAGE : EXIT_SYSTEM;
+    return error == -EINVAL || error == -E2BIG || error == -ENODEV || error == -EADDRNOTAVAIL ? EXIT_USAGE
+                                                                                              : EXIT_SYSTEM;
 }
 
 static void on_signal(int number)
@@ -83,53 +90,20 @@ static void catch_signal(int number)
         sigaction(number, &action, NULL);
 }
 
-static void settle(struct run *run, uint32_t target, enum report_outcome outcome)
+static void settle(struct run *run, enum report_outcome outcome)
 {
-    run->targets.list[target].outcome = outcome;
     run->totals[REPORT_UNFINISHED]--;
     run->totals[outcome]++;
 }
 
-static int settle_unreachable(struct run *run, uint32_t target, enum probe_outcome outcome,
-                              const struct probe_error *reason)
-{
-    settle(run, target, REPORT_UNREACHABLE);
-    return report_targets_unreachable(&run->targets, target, outcome, reason);
-}
-
-static int probe(struct run *run, uint32_t target, const struct address *address)
-{
-    uint32_t index;
-    int error = probe_sweep_add(run->sweep, address, &index);
-
-    if (error == -EAFNOSUPPORT)
-        return settle_unreachable(run, target, PROBE_SEND_FAILED, &(struct probe_error){.error = -error});
-    if (error)
-        return error;
-    run->targets.list[target].sweep_index = index;
-    run->by_sweep_index[index] = target;
-    return 0;
-}
-
-static int take_results(struct run *run)
+static void take_results(struct run *run)
 {
     struct probe_result result;
 
     while (probe_sweep_next(run->sweep, &result)) {
-        uint32_t target = run->by_sweep_index[result.index];
-        int error;
-
-        run->targets.list[target].requests = result.requests & 0x1fffffff;
-        if (result.outcome == PROBE_REPLY) {
-            run->targets.list[target].rtt_ns = result.rtt_ns;
-            settle(run, target, REPORT_REACHABLE);
-            continue;
-        }
-        error = settle_unreachable(run, target, result.outcome, &result.error);
-        if (error)
-            return error;
+        settle(run, result.outcome == PROBE_REPLY ? REPORT_REACHABLE : REPORT_UNREACHABLE);
+        run->doubtful += result.doubtful;
     }
-    return 0;
 }
 
 static int take_names(struct run *run)
@@ -141,16 +115,14 @@ static int take_names(struct run *run)
     if (read(wakeup_fd, &ignored, sizeof(ignored)) < 0 && errno != EAGAIN && errno != EINTR)
         return -errno;
     while (report_names_next(run->names, &answer)) {
-        int error = 0;
+        struct report_text *text = &run->targets.texts[answer.target];
 
-        if (answer.error) {
-            run->targets.list[answer.target].name_error = answer.error;
-            settle(run, answer.target, REPORT_NOT_FOUND);
-        } else {
-            error = probe(run, answer.target, &answer.address);
-        }
-        if (error)
-            return error;
+        text->name_error = answer.error;
+        text->is_excluded = !answer.error && probe_range_set_has(&run->targets.excluded, &answer.address);
+        if (answer.error || text->is_excluded)
+            settle(run, answer.error ? REPORT_NOT_FOUND : REPORT_EXCLUDED);
+        else
+            probe_sweep_set(run->sweep, text->index, &answer.address);
     }
     return 0;
 }
@@ -158,8 +130,7 @@ static int take_names(struct run *run)
 static void show_progress(const struct run *run)
 {
     fprintf(stderr, "\r%" PRIu32 " of %" PRIu32 " targets known, %" PRIu32 " reachable ",
-            run->targets.count - run->totals[REPORT_UNFINISHED], run->targets.count,
-            run->totals[REPORT_REACHABLE]);
+            run->count - run->totals[REPORT_UNFINISHED], run->count, run->totals[REPORT_REACHABLE]);
 }
 
 /* One step and everything that it brought. */
@@ -168,7 +139,7 @@ static int step(struct run *run, uint64_t until_ns)
     int error = probe_sweep_step(run->sweep, until_ns);
 
     if (!error)
-        error = take_results(run);
+        take_results(run);
     if (!error && run->names)
         error = take_names(run);
     return error;
@@ -191,7 +162,7 @@ static int take_what_is_there(struct run *run)
 static int sweep_all(struct run *run)
 {
     bool progress = isatty(STDERR_FILENO), shown = false;
-    uint64_t next_progress_ns = progress ? clock_now_ns(CLOCK_MONOTONIC) + PROGRESS_PERIOD_NS : NEVER_NS;
+    uint64_t next_progress_ns = progress ? clock_now_ns(CLOCK_MONOTONIC) + PROGRESS_FIRST_NS : NEVER_NS;
     int error = 0;
 
     while (!error && !interrupted_by && run->totals[REPORT_UNFINISHED] > 0) {
@@ -209,30 +180,20 @@ static int sweep_all(struct run *run)
     return error;
 }
 
-/*
- * Hands every address to the sweep and every name to the lookup. (That a text is an address was known when it
- * was read; reading it again is cheaper than to keep 24 bytes a target.)
- */
+/* Hands the targets to the sweep and every name to the lookup. */
 static int begin(struct run *run)
 {
-    struct report_targets *targets = &run->targets;
-    int error = 0;
+    const struct report_targets *targets = &run->targets;
+    int error = probe_sweep_take(run->sweep, &run->targets.list, !run->options.in_order);
 
-    run->by_sweep_index = calloc(targets->count, sizeof(*run->by_sweep_index));
-    if (!run->by_sweep_index)
-        return -ENOMEM;
-    run->totals[REPORT_UNFINISHED] = targets->count;
-    for (uint32_t i = 0; i < targets->count && !error; i++) {
-        struct address address;
-
-        if (address_parse(&address, targets->list[i].text) == 0) {
-            error = probe(run, i, &address);
+    run->totals[REPORT_UNFINISHED] = run->count;
+    for (uint32_t i = 0; i < targets->text_count && !error; i++) {
+        if (!targets->texts[i].is_name)
             continue;
-        }
         if (!run->names)
             error = report_names_new(&run->names, run->options.family, wakeup_fd);
         if (!error)
-            error = report_names_add(run->names, i, targets->list[i].text);
+            error = report_names_add(run->names, i, targets->texts[i].text);
     }
     if (!error && run->names)
         error = report_names_start(run->names);
@@ -285,35 +246,65 @@ static int open_sweep(struct run *run)
     return error;
 }
 
+static int read_source(struct run *run, const struct report_source *source, char *message)
+{
+    struct report_targets *targets = &run->targets;
+
+    switch (source->kind) {
+    case REPORT_TARGET:
+        return report_targets_add(targets, source->text, message, MESSAGE_BYTES);
+    case REPORT_FILE:
+        return report_targets_read(targets, source->text, message, MESSAGE_BYTES);
+    case REPORT_EXCLUDE:
+        return report_targets_exclude(targets, source->text, message, MESSAGE_BYTES);
+    case REPORT_EXCLUDE_FILE:
+        return report_targets_exclude_file(targets, source->text, message, MESSAGE_BYTES);
+    }
+    return -EINVAL;
+}
+
+/* What is excluded has to be known before the first target, wherever it was said. */
 static int read_targets(struct run *run)
 {
     char message[MESSAGE_BYTES] = "";
+    int error = 0;
 
-    for (size_t i = 0; i < run->options.source_count; i++) {
-        const struct report_source *source = &run->options.sources[i];
-        int error = source->is_file
-                        ? report_targets_read(&run->targets, source->text, message, sizeof(message))
-                        : report_targets_add(&run->targets, source->text, message, sizeof(message));
+    run->targets.list.shard = run->options.shard;
+    run->targets.list.shards = run->options.shards;
+    for (int targets = 0; targets < 2; targets++) {
+        for (size_t i = 0; i < run->options.source_count && !error; i++) {
+            const struct report_source *source = &run->options.sources[i];
 
-        if (error) {
-            complain(run, "%s", message);
-            return error;
+            if ((source->kind == REPORT_TARGET || source->kind == REPORT_FILE) == targets)
+                error = read_source(run, source, message);
         }
     }
-    return 0;
+    run->count = run->targets.list.count;
+    if (!error && run->count == 0) {
+        snprintf(message, sizeof(message), "no target is left: all are excluded or in other shards");
+        error = -EINVAL;
+    }
+    if (error)
+        complain(run, "%s", message);
+    return error;
 }
 
 /* Replies that this very host threw away look like loss: nobody must believe that silently. */
 static void warn_of_drops(const struct run *run)
 {
     const struct probe_counters *counters = probe_sweep_counters(run->sweep);
+    char doubtful[64] = "no verdict is in doubt";
 
+    if (run->doubtful > 0)
+        snprintf(doubtful, sizeof(doubtful), "%" PRIu32 " that are called unreachable are doubtful",
+                 run->doubtful);
     if (counters->receive_drops > 0)
         complain(run,
-                 "warning: this host's own socket buffer dropped %" PRIu64
-                 " replies; a target may be called unreachable for that reason alone (run with "
-                 "CAP_NET_ADMIN, or raise net.core.rmem_max)",
-                 counters->receive_drops);
+                 "warning: this host's own socket buffer dropped %" PRIu64 " replies; %" PRIu32
+                 " targets were asked again, %s (run with CAP_NET_ADMIN, or raise net.core.rmem_max)",
+                 counters->receive_drops, probe_sweep_asked_again(run->sweep), doubtful);
+    else if (run->doubtful > 0)
+        complain(run, "warning: this host had no room to send; %s", doubtful);
 }
 
 static int verdict(const struct run *run)
@@ -322,7 +313,7 @@ static int verdict(const struct run *run)
         return 128 + interrupted_by;
     if (run->totals[REPORT_NOT_FOUND] > 0)
         return EXIT_NAME_NOT_FOUND;
-    return run->totals[REPORT_REACHABLE] == run->targets.count ? 0 : EXIT_SOME;
+    return run->totals[REPORT_UNREACHABLE] > 0 ? EXIT_SOME : 0;
 }
 
 static int probe_and_write(struct run *run)
@@ -347,6 +338,7 @@ static int probe_and_write(struct run *run)
     }
     view.elapsed_ns = clock_now_ns(CLOCK_MONOTONIC) - start_ns;
     view.sweep = run->sweep;
+    view.doubtful = run->doubtful;
     memcpy(view.totals, run->totals, sizeof(view.totals));
     report_writer_init(&writer, STDOUT_FILENO);
     error = report_output(&writer, &view);
@@ -386,7 +378,6 @@ int command_report(int argc, char **argv)
     report_names_free(run.names);
     probe_sweep_free(run.sweep);
     close_fd(wakeup_fd);
-    free(run.by_sweep_index);
     report_targets_clear(&run.targets);
     report_options_clear(&run.options);
     return code;

@@ -8,16 +8,25 @@
 #define DURATION_MAX_NS (3600 * NS_PER_S)
 #define COUNT_MAX       1000000
 #define WORKERS_MAX     4096
+#define SHARDS_MAX      65536
+#define RATE_MAX        10000000
 
 static const char help_text[] =
     "Usage: reroute report [OPTION...] TARGET...\n"
     "\n"
-    "Asks each target by ICMP echo whether it is reachable. A target is an IPv4 or IPv6 address or a name.\n"
+    "Asks each target by ICMP echo whether it is reachable. A target is an IPv4 or IPv6 address, a prefix\n"
+    "(10.0.0.0/16: all its addresses), a range (10.0.0.1-10.0.3.254) or a name.\n"
     "\n"
     "Targets\n"
     "  -f, --file FILE             read targets from FILE ('-': standard input): separated by white space,\n"
     "                              '#' starts a comment; may be given several times\n"
     "  -4, -6                      take only the IPv4 or the IPv6 addresses of names\n"
+    "      --exclude LIST          leave out these addresses, prefixes and ranges (separated by commas)\n"
+    "      --exclude-file FILE     the same from a file\n"
+    "      --shard M/N             take only part M of N: every N-th target from the M-th on\n"
+    "      --order random|given    in which order they are asked (default random); results are always in "
+    "the\n"
+    "                              order given\n"
     "\n"
     "How long\n"
     "      --select-timeout TIME   length of one wait for a reply (default 1)\n"
@@ -26,6 +35,10 @@ static const char help_text[] =
     "and\n"
     "                              never more)\n"
     "      --single-request        send the first request only, and wait the whole time\n"
+    "      --rate N                send at most N packets a second (default: as fast as replies can be "
+    "taken)\n"
+    "      --no-retry-doubtful     do not ask again who may be unreachable because this host dropped "
+    "replies\n"
     "  TIME is in seconds, or has a unit: 0.1, 100ms, 500us, 2m.\n"
     "\n"
     "What is sent\n"
@@ -54,6 +67,13 @@ enum option_key {
     OPTION_SELECT_COUNT,
     OPTION_PING_TIMEOUT,
     OPTION_SINGLE_REQUEST,
+    OPTION_RATE,
+    OPTION_RETRY_DOUBTFUL,
+    OPTION_NO_RETRY_DOUBTFUL,
+    OPTION_EXCLUDE,
+    OPTION_EXCLUDE_FILE,
+    OPTION_SHARD,
+    OPTION_ORDER,
     OPTION_SIZE,
     OPTION_DONT_FRAGMENT,
     OPTION_TOS,
@@ -73,6 +93,13 @@ static const struct option long_options[] = {
     {"select-count", required_argument, NULL, OPTION_SELECT_COUNT},
     {"ping-timeout", required_argument, NULL, OPTION_PING_TIMEOUT},
     {"single-request", no_argument, NULL, OPTION_SINGLE_REQUEST},
+    {"rate", required_argument, NULL, OPTION_RATE},
+    {"retry-doubtful", no_argument, NULL, OPTION_RETRY_DOUBTFUL},
+    {"no-retry-doubtful", no_argument, NULL, OPTION_NO_RETRY_DOUBTFUL},
+    {"exclude", required_argument, NULL, OPTION_EXCLUDE},
+    {"exclude-file", required_argument, NULL, OPTION_EXCLUDE_FILE},
+    {"shard", required_argument, NULL, OPTION_SHARD},
+    {"order", required_argument, NULL, OPTION_ORDER},
     {"size", required_argument, NULL, OPTION_SIZE},
     {"dont-fragment", no_argument, NULL, OPTION_DONT_FRAGMENT},
     {"tos", required_argument, NULL, OPTION_TOS},
@@ -227,9 +254,36 @@ static int take_format(const struct parser *parser, enum report_format format)
     return 0;
 }
 
-static void take_target(struct report_options *options, const char *text, bool is_file)
+/* "2/5" */
+static int take_shard(const struct parser *parser)
 {
-    options->sources[options->source_count++] = (struct report_source){text, is_file};
+    const char *slash = strchr(optarg, '/');
+    char first[16] = "";
+    uint64_t shard, shards;
+
+    if (slash)
+        snprintf(first, sizeof(first), "%.*s", (int)(slash - optarg), optarg);
+    if (!slash || report_parse_number(slash + 1, 1, SHARDS_MAX, &shards) < 0 ||
+        report_parse_number(first, 1, shards, &shard) < 0)
+        return bad(parser, "--shard '%s': expected M/N, such as 2/5, with N up to %d and M from 1 to N",
+                   optarg, SHARDS_MAX);
+    parser->options->shard = (uint32_t)shard - 1;
+    parser->options->shards = (uint32_t)shards;
+    return 0;
+}
+
+static int take_order(const struct parser *parser)
+{
+    parser->options->in_order = strcmp(optarg, "given") == 0;
+    if (!parser->options->in_order && strcmp(optarg, "random") != 0)
+        return bad(parser, "--order '%s': expected random or given", optarg);
+    return 0;
+}
+
+static int take_source_of_targets(struct report_options *options, enum report_source_kind kind)
+{
+    options->sources[options->source_count++] = (struct report_source){optarg, kind};
+    return 0;
 }
 
 static int take_probe_option(const struct parser *parser, int key)
@@ -249,6 +303,14 @@ static int take_probe_option(const struct parser *parser, int key)
         return take_duration(parser, "ping-timeout", &settings->ping_timeout_ns);
     case OPTION_SINGLE_REQUEST:
         settings->single_request = true;
+        return 0;
+    case OPTION_RATE:
+        error = take_number(parser, "rate", 1, RATE_MAX, &number);
+        settings->rate = (uint32_t)number;
+        return error;
+    case OPTION_RETRY_DOUBTFUL:
+    case OPTION_NO_RETRY_DOUBTFUL:
+        settings->retry_doubtful = key == OPTION_RETRY_DOUBTFUL;
         return 0;
     case OPTION_SIZE:
         error = take_number(parser, "size", PROBE_PAYLOAD_MIN_BYTES, PROBE_PAYLOAD_MAX_BYTES, &number);
@@ -288,11 +350,17 @@ static int take_option(const struct parser *parser, int key, char **argv)
 
     switch (key) {
     case 1: /* not an option: optstring starts with '-' */
-        take_target(options, optarg, false);
-        return 0;
+        return take_source_of_targets(options, REPORT_TARGET);
     case 'f':
-        take_target(options, optarg, true);
-        return 0;
+        return take_source_of_targets(options, REPORT_FILE);
+    case OPTION_EXCLUDE:
+        return take_source_of_targets(options, REPORT_EXCLUDE);
+    case OPTION_EXCLUDE_FILE:
+        return take_source_of_targets(options, REPORT_EXCLUDE_FILE);
+    case OPTION_SHARD:
+        return take_shard(parser);
+    case OPTION_ORDER:
+        return take_order(parser);
     case '4':
         return take_family(parser, AF_INET);
     case '6':
@@ -323,15 +391,20 @@ static int take_option(const struct parser *parser, int key, char **argv)
 static int check(const struct parser *parser)
 {
     const struct report_options *options = parser->options;
-    unsigned standard_input = 0;
+    unsigned standard_input = 0, targets = 0;
 
     if (options->quiet && options->format != REPORT_TABLE)
         return bad(parser, "--quiet goes with the table only, not with --json or --csv");
-    for (size_t i = 0; i < options->source_count; i++)
-        standard_input += options->sources[i].is_file && strcmp(options->sources[i].text, "-") == 0;
+    for (size_t i = 0; i < options->source_count; i++) {
+        enum report_source_kind kind = options->sources[i].kind;
+
+        targets += kind == REPORT_TARGET || kind == REPORT_FILE;
+        standard_input += (kind == REPORT_FILE || kind == REPORT_EXCLUDE_FILE) &&
+                          strcmp(options->sources[i].text, "-") == 0;
+    }
     if (standard_input > 1)
-        return bad(parser, "standard input ('-f -') can be read only once");
-    if (options->source_count == 0)
+        return bad(parser, "standard input ('-') can be read only once");
+    if (targets == 0)
         return bad(parser, "no target given");
     return probe_settings_check(&options->settings, parser->message, parser->size_bytes);
 }
@@ -355,7 +428,7 @@ int report_options_parse(struct report_options *options, int argc, char **argv, 
             return error;
     }
     for (; optind < argc; optind++) /* after "--" */
-        take_target(options, argv[optind], false);
+        options->sources[options->source_count++] = (struct report_source){argv[optind], REPORT_TARGET};
     return check(&parser);
 }
 

@@ -6,10 +6,17 @@
 
 enum report_format { REPORT_TABLE, REPORT_JSON, REPORT_CSV };
 
-/* One target, or one file of targets, in the order of the command line; the texts are argv's. */
+enum report_source_kind {
+    REPORT_TARGET,
+    REPORT_FILE, /* of targets */
+    REPORT_EXCLUDE,
+    REPORT_EXCLUDE_FILE,
+};
+
+/* What targets come from, in the order of the command line; the texts are argv's. */
 struct report_source {
     const char *text;
-    bool is_file;
+    enum report_source_kind kind;
 };
 
 struct report_options {
@@ -17,7 +24,9 @@ struct report_options {
     enum report_format format;
     bool quiet;
     bool help;
-    int family; /* of names: AF_INET, AF_INET6, or AF_UNSPEC: what the name service puts first */
+    bool in_order;          /* ask the targets in the order given; otherwise in random order */
+    uint32_t shard, shards; /* every shards-th target, from number `shard` on; 0 of 0: all */
+    int family;             /* of names: AF_INET, AF_INET6, or AF_UNSPEC: what the name service puts first */
     struct report_source *sources;
     size_t source_count;
 };

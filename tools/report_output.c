@@ -4,7 +4,7 @@
 #include "tools/report_names.h"
 
 #define LABEL_WIDTH_MAX 48
-#define REASON_BYTES    256
+#define REASON_BYTES    384
 #define LABEL_BYTES     (256 + ADDRESS_TEXT_SIZE + 4) /* "name (address)" */
 
 /* How each counter is called in JSON, and for people when it is not zero. */
@@ -39,15 +39,97 @@ uint64_t report_percentile(const uint64_t *sorted, size_t count, unsigned percen
     return sorted[rank > 0 ? rank - 1 : 0];
 }
 
-static const char *address_text(const struct report_view *view, const struct report_target *target,
-                                char buffer[static ADDRESS_TEXT_SIZE])
+const char *report_outcome_text(enum report_outcome outcome)
 {
+    static const char *const texts[REPORT_OUTCOMES] = {
+        [REPORT_UNFINISHED] = "unfinished",   [REPORT_REACHABLE] = "reachable",
+        [REPORT_UNREACHABLE] = "unreachable", [REPORT_NOT_FOUND] = "not-found",
+        [REPORT_EXCLUDED] = "excluded",
+    };
+
+    return texts[outcome];
+}
+
+/* --- one target after the other ------------------------------------------------------------------------ */
+
+struct line {
+    const struct report_view *view;
+    uint32_t index, next; /* this one's, and the next one's */
+    uint32_t next_text;   /* the first text that has not had its turn */
+    const char *target;
+    const char *address; /* NULL: none is known */
+    enum report_outcome outcome;
+    int name_error;
+    struct probe_result result;
+    char address_text[ADDRESS_TEXT_SIZE];
+    char reason_text[REASON_BYTES];
+};
+
+static uint32_t target_count(const struct report_view *view)
+{
+    return probe_sweep_targets(view->sweep)->count;
+}
+
+/* What address_format() writes, several times as fast: most of a large report is IPv4 addresses. */
+static void format_address(const struct address *address, char buffer[static ADDRESS_TEXT_SIZE])
+{
+    char *p = buffer;
+
+    if (address->family != AF_INET) {
+        address_format(address, buffer);
+        return;
+    }
+    for (size_t i = 0; i < 4; i++) {
+        unsigned value = address->bytes[i];
+
+        if (value >= 100)
+            *p++ = (char)('0' + value / 100);
+        if (value >= 10)
+            *p++ = (char)('0' + value / 10 % 10);
+        *p++ = (char)('0' + value % 10);
+        *p++ = i < 3 ? '.' : '\0';
+    }
+}
+
+static const struct report_text *text_of(struct line *line)
+{
+    const struct report_targets *targets = line->view->targets;
+
+    if (line->next_text == targets->text_count || targets->texts[line->next_text].index != line->index)
+        return NULL;
+    return &targets->texts[line->next_text++];
+}
+
+/* Goes on to the next target. False: there is none. */
+static bool next_line(struct line *line)
+{
+    const struct probe_targets *targets = probe_sweep_targets(line->view->sweep);
+    const struct report_text *text;
     struct address address;
 
-    if (target->sweep_index == REPORT_NO_INDEX)
-        return NULL;
-    address = probe_sweep_target(view->sweep, target->sweep_index);
-    return address_format(&address, buffer);
+    if (line->next == targets->count)
+        return false;
+    line->index = line->next++;
+    address = probe_targets_at(targets, line->index);
+    line->address = NULL;
+    if (address_is_set(&address)) {
+        format_address(&address, line->address_text);
+        line->address = line->address_text;
+    }
+    line->target = line->address;
+    line->outcome = REPORT_UNFINISHED;
+    if (probe_sweep_result(line->view->sweep, line->index, &line->result))
+        line->outcome = line->result.outcome == PROBE_REPLY ? REPORT_REACHABLE : REPORT_UNREACHABLE;
+    text = text_of(line);
+    if (text) {
+        line->target = text->text;
+        line->name_error = text->name_error;
+        if (text->name_error)
+            line->outcome = REPORT_NOT_FOUND;
+        else if (text->is_excluded)
+            line->outcome = REPORT_EXCLUDED;
+    }
+    return true;
 }
 
 static uint64_t waited_ns(const struct probe_settings *settings)
@@ -57,18 +139,30 @@ static uint64_t waited_ns(const struct probe_settings *settings)
     return settings->ping_timeout_ns ? min_u64(settings->ping_timeout_ns, window_ns) : window_ns;
 }
 
-static const char *reason_text(const struct report_view *view, const struct report_target *target,
-                               char buffer[static REASON_BYTES])
+static const char *unreachable_text(struct line *line)
 {
-    const struct report_reason *reason;
+    const struct probe_result *result = &line->result;
+    char *text = line->reason_text;
+    size_t length;
 
-    switch ((enum report_outcome)target->outcome) {
+    probe_reason_text(result->outcome, &result->error, waited_ns(&line->view->options->settings), text,
+                      REASON_BYTES);
+    length = strlen(text);
+    if (result->doubtful)
+        snprintf(text + length, REASON_BYTES - length, "; doubtful: this host %s meanwhile",
+                 result->outcome == PROBE_SEND_FAILED ? "had no room to send" : "dropped replies");
+    return text;
+}
+
+static const char *reason_text(struct line *line)
+{
+    switch (line->outcome) {
     case REPORT_UNREACHABLE:
-        reason = &view->targets->reasons[target->reason];
-        return probe_reason_text(reason->outcome, &reason->error, waited_ns(&view->options->settings), buffer,
-                                 REASON_BYTES);
+        return unreachable_text(line);
     case REPORT_NOT_FOUND:
-        return report_name_error_text(target->name_error);
+        return report_name_error_text(line->name_error);
+    case REPORT_EXCLUDED:
+        return "its address is excluded";
     case REPORT_UNFINISHED:
         return "interrupted";
     case REPORT_REACHABLE:
@@ -80,52 +174,50 @@ static const char *reason_text(const struct report_view *view, const struct repo
 
 /* --- JSON --------------------------------------------------------------------------------------------- */
 
-static void json_result(struct report_writer *writer, const struct report_view *view,
-                        const struct report_target *target)
+static void json_result(struct report_writer *writer, struct line *line)
 {
-    char address_buffer[ADDRESS_TEXT_SIZE], reason_buffer[REASON_BYTES];
-    const char *address = address_text(view, target, address_buffer);
-
     report_write_text(writer, "{\"target\":");
-    report_write_json_string(writer, target->text);
+    report_write_json_string(writer, line->target);
     report_write_text(writer, ",\"address\":");
-    if (address)
-        report_write_json_string(writer, address);
+    if (line->address)
+        report_write_json_string(writer, line->address);
     else
         report_write_text(writer, "null");
     report_write_text(writer, ",\"outcome\":");
-    report_write_json_string(writer, report_outcome_text(target->outcome));
+    report_write_json_string(writer, report_outcome_text(line->outcome));
     report_write_text(writer, ",\"rtt_ms\":");
-    if (target->outcome == REPORT_REACHABLE)
-        report_write_ms(writer, target->rtt_ns);
+    if (line->outcome == REPORT_REACHABLE)
+        report_write_ms(writer, line->result.rtt_ns);
     else
         report_write_text(writer, "null");
     report_write_text(writer, ",\"requests\":");
-    report_write_u64(writer, target->requests);
+    report_write_u64(writer, line->result.requests);
     report_write_text(writer, ",\"reason\":");
-    report_write_json_string(writer, reason_text(view, target, reason_buffer));
+    report_write_json_string(writer, reason_text(line));
     report_write_text(writer, "}");
 }
 
 static void write_json(struct report_writer *writer, const struct report_view *view)
 {
     const struct probe_counters *counters = probe_sweep_counters(view->sweep);
+    struct line line = {.view = view};
 
     report_writef(writer,
                   "{\"schema\":\"reroute.report/1\",\"targets\":%" PRIu32 ",\"reachable\":%" PRIu32
                   ",\"unreachable\":%" PRIu32 ",\"elapsed_ms\":",
-                  view->targets->count, view->totals[REPORT_REACHABLE], view->totals[REPORT_UNREACHABLE]);
+                  target_count(view), view->totals[REPORT_REACHABLE], view->totals[REPORT_UNREACHABLE]);
     report_write_ms(writer, view->elapsed_ns);
     report_write_text(writer, ",\"transport\":");
     report_write_json_string(writer, probe_sweep_transport(view->sweep));
-    report_writef(writer, ",\"workers\":%d,\"counters\":{", REPORT_WORKERS);
+    report_writef(writer, ",\"workers\":%d,\"doubtful\":%" PRIu32 ",\"counters\":{", REPORT_WORKERS,
+                  view->doubtful);
     for (size_t i = 0; i < ARRAY_SIZE(counter_list); i++)
         report_writef(writer, "%s\"%s\":%" PRIu64, i > 0 ? "," : "", counter_list[i].key,
                       counter_value(counters, i));
     report_write_text(writer, "},\"results\":[");
-    for (uint32_t i = 0; i < view->targets->count; i++) {
-        report_write_text(writer, i > 0 ? ",\n" : "\n");
-        json_result(writer, view, &view->targets->list[i]);
+    while (next_line(&line)) {
+        report_write_text(writer, line.index > 0 ? ",\n" : "\n");
+        json_result(writer, &line);
     }
     report_write_text(writer, "\n]}\n");
 }
@@ -134,63 +226,53 @@ static void write_json(struct report_writer *writer, const struct report_view *v
 
 static void write_csv(struct report_writer *writer, const struct report_view *view)
 {
-    char address_buffer[ADDRESS_TEXT_SIZE], reason_buffer[REASON_BYTES];
+    struct line line = {.view = view};
 
     report_write_text(writer, "target,address,outcome,rtt_ms,requests,reason\n");
-    for (uint32_t i = 0; i < view->targets->count; i++) {
-        const struct report_target *target = &view->targets->list[i];
-        const char *address = address_text(view, target, address_buffer);
-
-        report_write_csv_field(writer, target->text);
+    while (next_line(&line)) {
+        report_write_csv_field(writer, line.target);
         report_write_text(writer, ",");
-        report_write_csv_field(writer, address ? address : "");
+        report_write_csv_field(writer, line.address ? line.address : "");
         report_write_text(writer, ",");
-        report_write_text(writer, report_outcome_text(target->outcome));
+        report_write_text(writer, report_outcome_text(line.outcome));
         report_write_text(writer, ",");
-        if (target->outcome == REPORT_REACHABLE)
-            report_write_ms(writer, target->rtt_ns);
+        if (line.outcome == REPORT_REACHABLE)
+            report_write_ms(writer, line.result.rtt_ns);
         report_write_text(writer, ",");
-        report_write_u64(writer, target->requests);
+        report_write_u64(writer, line.result.requests);
         report_write_text(writer, ",");
-        report_write_csv_field(writer, reason_text(view, target, reason_buffer));
+        report_write_csv_field(writer, reason_text(&line));
         report_write_text(writer, "\n");
     }
 }
 
 /* --- the table ---------------------------------------------------------------------------------------- */
 
-static const char *label(const struct report_view *view, const struct report_target *target,
-                         char buffer[static LABEL_BYTES])
+static const char *label(const struct line *line, char buffer[static LABEL_BYTES])
 {
-    char address_buffer[ADDRESS_TEXT_SIZE];
-    const char *address = address_text(view, target, address_buffer);
-
-    if (!address || strcmp(address, target->text) == 0)
-        return target->text;
-    snprintf(buffer, LABEL_BYTES, "%s (%s)", target->text, address);
+    if (!line->address || strcmp(line->address, line->target) == 0)
+        return line->target;
+    snprintf(buffer, LABEL_BYTES, "%s (%s)", line->target, line->address);
     return buffer;
+}
+
+static bool is_row(const struct line *line)
+{
+    return line->outcome != REPORT_REACHABLE && line->outcome != REPORT_UNFINISHED;
 }
 
 static void write_rows(struct report_writer *writer, const struct report_view *view)
 {
-    char label_buffer[LABEL_BYTES], reason_buffer[REASON_BYTES];
+    char buffer[LABEL_BYTES];
     size_t width = 0;
 
-    for (int printing = 0; printing < 2; printing++) {
-        for (uint32_t i = 0; i < view->targets->count; i++) {
-            const struct report_target *target = &view->targets->list[i];
-            const char *text;
-
-            if (target->outcome != REPORT_UNREACHABLE && target->outcome != REPORT_NOT_FOUND)
-                continue;
-            text = label(view, target, label_buffer);
-            if (printing)
-                report_writef(writer, "%-*s  %-11s  %s\n", (int)width, text,
-                              report_outcome_text(target->outcome), reason_text(view, target, reason_buffer));
-            else if (strlen(text) > width)
-                width = strlen(text) < LABEL_WIDTH_MAX ? strlen(text) : LABEL_WIDTH_MAX;
-        }
-    }
+    for (struct line line = {.view = view}; width < LABEL_WIDTH_MAX && next_line(&line);)
+        if (is_row(&line))
+            width = max_u64(width, min_u64(strlen(label(&line, buffer)), LABEL_WIDTH_MAX));
+    for (struct line line = {.view = view}; width > 0 && next_line(&line);)
+        if (is_row(&line))
+            report_writef(writer, "%-*s  %-11s  %s\n", (int)width, label(&line, buffer),
+                          report_outcome_text(line.outcome), reason_text(&line));
     if (width > 0)
         report_write_text(writer, "\n");
 }
@@ -211,6 +293,7 @@ static int write_rtts(struct report_writer *writer, const struct report_view *vi
         unsigned percent;
     } columns[] = {{"min", 0}, {"p50", 50}, {"p95", 95}, {"p99", 99}, {"max", 100}};
     CLEANUP(free) char *memory = NULL;
+    struct probe_result result;
     uint64_t *rtts;
     size_t count = 0;
 
@@ -220,9 +303,9 @@ static int write_rtts(struct report_writer *writer, const struct report_view *vi
     if (!memory)
         return -ENOMEM;
     rtts = (uint64_t *)(void *)memory;
-    for (uint32_t i = 0; i < view->targets->count; i++)
-        if (view->targets->list[i].outcome == REPORT_REACHABLE)
-            rtts[count++] = view->targets->list[i].rtt_ns;
+    for (uint32_t i = 0; i < target_count(view); i++)
+        if (probe_sweep_result(view->sweep, i, &result) && result.outcome == PROBE_REPLY)
+            rtts[count++] = result.rtt_ns;
     qsort(rtts, count, sizeof(*rtts), compare_u64);
     report_write_text(writer, "RTT in ms:");
     for (size_t i = 0; i < ARRAY_SIZE(columns); i++) {
@@ -242,10 +325,14 @@ static int write_table(struct report_writer *writer, const struct report_view *v
     if (!view->options->quiet)
         write_rows(writer, view);
     report_writef(writer, "%" PRIu32 " target%s: %" PRIu32 " reachable, %" PRIu32 " unreachable",
-                  view->targets->count, view->targets->count == 1 ? "" : "s", view->totals[REPORT_REACHABLE],
+                  target_count(view), target_count(view) == 1 ? "" : "s", view->totals[REPORT_REACHABLE],
                   view->totals[REPORT_UNREACHABLE]);
+    if (view->doubtful > 0)
+        report_writef(writer, " (%" PRIu32 " of them doubtful)", view->doubtful);
     if (view->totals[REPORT_NOT_FOUND] > 0)
         report_writef(writer, ", %" PRIu32 " not found", view->totals[REPORT_NOT_FOUND]);
+    if (view->totals[REPORT_EXCLUDED] > 0)
+        report_writef(writer, ", %" PRIu32 " excluded", view->totals[REPORT_EXCLUDED]);
     if (view->totals[REPORT_UNFINISHED] > 0)
         report_writef(writer, ", %" PRIu32 " not known when interrupted", view->totals[REPORT_UNFINISHED]);
     report_write_text(writer, "; took ");

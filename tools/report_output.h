@@ -9,11 +9,24 @@
 
 #define REPORT_WORKERS 1 /* threads that probe */
 
+enum report_outcome {
+    REPORT_UNFINISHED,  /* not known (yet); in a report only when it was interrupted */
+    REPORT_REACHABLE,   /* a valid reply in time */
+    REPORT_UNREACHABLE, /* none; the reason says more */
+    REPORT_NOT_FOUND,   /* a name that has no address */
+    REPORT_EXCLUDED,    /* a name whose address is excluded */
+    REPORT_OUTCOMES,    /* how many there are */
+};
+
+/* "unfinished", "reachable", ...: part of the schema reroute.report/1. */
+const char *report_outcome_text(enum report_outcome outcome);
+
 struct report_view {
     const struct report_options *options;
-    const struct report_targets *targets;
+    const struct report_targets *targets; /* the texts; the addresses are the sweep's */
     const struct probe_sweep *sweep;
     uint32_t totals[REPORT_OUTCOMES]; /* targets by outcome */
+    uint32_t doubtful;                /* how many of those that are unreachable */
     uint64_t elapsed_ns;
 };
 

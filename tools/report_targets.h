@@ -1,56 +1,44 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The targets of a report, in the order in which they were given, and what became of each.
+ * The targets of a report, in the order in which they were given: read from arguments and files, without
+ * those that are excluded or belong to other shards.
  *
- * 24 bytes a target beside its text. The text is not copied: it points into argv, or into the buffer that its
- * file was read into. Reasons are kept apart, since nearly all targets that fail do so for the same few.
+ * Addresses, prefixes and ranges take no text (probe/targets.h): what was given for an address is the
+ * address. A text is kept only for names, and for addresses that were written in another way than this host
+ * writes them.
  */
 #pragma once
 
-#include "probe/probe.h"
+#include "probe/targets.h"
 
-enum report_outcome {
-    REPORT_UNFINISHED,  /* not known (yet); in a report only when it was interrupted */
-    REPORT_REACHABLE,   /* a valid reply in time */
-    REPORT_UNREACHABLE, /* none; the reason says more */
-    REPORT_NOT_FOUND,   /* a name that has no address */
-    REPORT_OUTCOMES,    /* how many there are */
+struct report_text {
+    char *text;     /* as given */
+    uint32_t index; /* of its target; they ascend */
+    bool is_name;
+    bool is_excluded; /* the address that was found for the name is */
+    int name_error; /* not found: an EAI_ value of getaddrinfo(), or a positive errno; 0: found, or not yet */
 };
 
-/* "unfinished", "reachable", "unreachable", "not-found": part of the schema reroute.report/1. */
-const char *report_outcome_text(enum report_outcome outcome);
-
-#define REPORT_NO_INDEX UINT32_MAX
-
-struct report_target {
-    const char *text; /* as given */
-    union {
-        uint64_t rtt_ns; /* REPORT_REACHABLE */
-        uint32_t reason; /* REPORT_UNREACHABLE: index into reasons */
-        int name_error;  /* REPORT_NOT_FOUND: an EAI_ value of getaddrinfo(), or a positive errno */
-    };
-    uint32_t sweep_index; /* of its address in the sweep; REPORT_NO_INDEX: a name without one */
-    uint32_t outcome : 3; /* enum report_outcome */
-    uint32_t requests : 29;
-};
-
-struct report_reason {
-    enum probe_outcome outcome;
-    struct probe_error error;
-};
-
+/* All zero is empty. Set list.shard and list.shards first, exclude, then add. */
 struct report_targets {
-    struct report_target *list;
-    uint32_t count, room;
-    struct report_reason *reasons;
-    uint32_t reason_count, reason_room;
-    char **buffers; /* the files' texts */
-    size_t buffer_count;
+    struct probe_targets list;
+    struct probe_range_set excluded;
+    struct report_text *texts;
+    uint32_t text_count, text_room;
 };
 
 /*
- * Adds one address or name. The text must outlive the targets. Returns 0, -EINVAL with one line in message
- * when it is neither, -ENODEV likewise when the zone of an IPv6 address is no interface here, or -ENOMEM.
+ * Excludes addresses, prefixes and ranges, separated by commas, or those of a file. Errors as for adding;
+ * names are none of these.
+ */
+int report_targets_exclude(struct report_targets *targets, const char *list, char *message,
+                           size_t size_bytes);
+int report_targets_exclude_file(struct report_targets *targets, const char *path, char *message,
+                                size_t size_bytes);
+
+/*
+ * Adds one address, prefix, range or name. Returns 0, or a negative errno with one line in message: -EINVAL
+ * when it is none of them, -ENODEV when the zone of an IPv6 address is no interface here, -E2BIG, -ENOMEM.
  */
 int report_targets_add(struct report_targets *targets, const char *text, char *message, size_t size_bytes);
 
@@ -60,9 +48,5 @@ int report_targets_add(struct report_targets *targets, const char *text, char *m
  * without any target.
  */
 int report_targets_read(struct report_targets *targets, const char *path, char *message, size_t size_bytes);
-
-/* Notes why a target is unreachable. -ENOMEM. */
-int report_targets_unreachable(struct report_targets *targets, uint32_t index, enum probe_outcome outcome,
-                               const struct probe_error *error);
 
 void report_targets_clear(struct report_targets *targets);

@@ -118,8 +118,34 @@ Test(report, options_are_taken)
     cr_assert_eq(options.source_count, 3);
     cr_expect_str_eq(options.sources[0].text, "first");
     cr_expect_str_eq(options.sources[1].text, "list");
-    cr_expect(options.sources[1].is_file && !options.sources[0].is_file && !options.sources[2].is_file);
+    cr_expect_eq(options.sources[0].kind, REPORT_TARGET);
+    cr_expect_eq(options.sources[1].kind, REPORT_FILE);
+    cr_expect_eq(options.sources[2].kind, REPORT_TARGET);
+    cr_expect_not(options.in_order);
+    cr_expect(options.settings.retry_doubtful);
+    cr_expect_eq(options.settings.rate, 0);
     cr_expect_str_eq(options.sources[2].text, "--last");
+    report_options_clear(&options);
+}
+
+Test(report, options_for_many_targets)
+{
+    static const char *const arguments[] = {
+        "10.0.0.0/8",  "--exclude",     "10.1.0.0/16",         "--exclude-file", "-",
+        "--shard=2/5", "--order=given", "--no-retry-doubtful", "--rate=5000",    NULL,
+    };
+    struct report_options options;
+    char message[256] = "";
+
+    cr_assert_eq(parse(&options, arguments, message, sizeof(message)), 0, "%s", message);
+    cr_assert_eq(options.source_count, 3);
+    cr_expect_eq(options.sources[1].kind, REPORT_EXCLUDE);
+    cr_expect_eq(options.sources[2].kind, REPORT_EXCLUDE_FILE);
+    cr_expect_eq(options.shard, 1);
+    cr_expect_eq(options.shards, 5);
+    cr_expect(options.in_order);
+    cr_expect_not(options.settings.retry_doubtful);
+    cr_expect_eq(options.settings.rate, 5000);
     report_options_clear(&options);
 }
 
@@ -160,7 +186,16 @@ Test(report, options_that_are_wrong)
         {{"a", "-4", "-6", NULL}, "-4 and -6 exclude each other"},
         {{"a", "--json", "--csv", NULL}, "--json and --csv exclude each other"},
         {{"a", "--json", "-q", NULL}, "--quiet goes with the table only"},
-        {{"-f", "-", "-f", "-", NULL}, "standard input ('-f -') can be read only once"},
+        {{"-f", "-", "-f", "-", NULL}, "standard input ('-') can be read only once"},
+        {{"-f", "-", "--exclude-file", "-", NULL}, "standard input ('-') can be read only once"},
+        {{"--exclude", "10.0.0.1", NULL}, "no target given"},
+        {{"a", "--rate", "0", NULL}, "--rate '0': expected a number from 1 to 10000000"},
+        {{"a", "--shard", "6/5", NULL}, "--shard '6/5': expected M/N"},
+        {{"a", "--shard", "0/5", NULL}, "--shard '0/5': expected M/N"},
+        {{"a", "--shard", "1", NULL}, "--shard '1': expected M/N"},
+        {{"a", "--shard", "1/0", NULL}, "--shard '1/0': expected M/N"},
+        {{"a", "--shard", "/", NULL}, "--shard '/': expected M/N"},
+        {{"a", "--order", "any", NULL}, "--order 'any': expected random or given"},
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -198,7 +233,11 @@ Test(report, targets)
         {"10", -EINVAL},
         {"010.0.0.1", -EINVAL},
         {"10.0.0.1.", -EINVAL},
-        {"10.0.0.0/24", -EINVAL},
+        {"10.0.0.0/33", -EINVAL},
+        {"host/24", -EINVAL},
+        {"10.0.0.0/7", -E2BIG},
+        {"10.0.0.2-10.0.0.1", -EINVAL},
+        {"10.0.0.1-254", -EINVAL}, /* nor a name */
         {"10.0.0.1:80", -EINVAL},
         {"fd00:::1", -EINVAL},
         {"fe80::1%none0", -ENODEV},
@@ -219,7 +258,7 @@ Test(report, targets)
         int error = report_targets_add(&targets, rows[i].text, message, sizeof(message));
 
         cr_expect_eq(error, rows[i].error, "'%s': %d %s", rows[i].text, error, message);
-        cr_expect_eq(targets.count, error ? 0 : 1);
+        cr_expect_eq(targets.list.count, error ? 0 : 1);
         if (error)
             cr_expect(message[0] != '\0', "'%s' fails without a word", rows[i].text);
         report_targets_clear(&targets);
@@ -263,13 +302,21 @@ Test(report, files_that_are_read)
         struct report_targets targets = {0};
         char message[256] = "";
         int error = read_text(&targets, rows[i].text, strlen(rows[i].text), message, sizeof(message));
-        uint32_t count = 0;
+        uint32_t count = 0, texts = 0;
 
         cr_expect_eq(error, 0, "row %zu: %s", i, message);
-        for (; count < ARRAY_SIZE(rows[i].words) && rows[i].words[count]; count++)
-            if (count < targets.count)
-                cr_expect_str_eq(targets.list[count].text, rows[i].words[count]);
-        cr_expect_eq(targets.count, count, "row %zu: %u", i, targets.count);
+        for (; count < ARRAY_SIZE(rows[i].words) && rows[i].words[count]; count++) {
+            struct address address = {0};
+
+            if (count < targets.list.count)
+                address = probe_targets_at(&targets.list, count);
+            if (address_is_set(&address))
+                cr_expect_str_eq(ADDRESS_TEXT(&address), rows[i].words[count]);
+            else if (texts < targets.text_count)
+                cr_expect_str_eq(targets.texts[texts++].text, rows[i].words[count]);
+        }
+        cr_expect_eq(targets.list.count, count, "row %zu: %u", i, targets.list.count);
+        cr_expect_eq(targets.text_count, texts, "row %zu: only names keep their text", i);
         report_targets_clear(&targets);
     }
 }
@@ -286,8 +333,9 @@ Test(report, files_that_are_wrong)
         {TEXT("# 1\n#\n10.0.0.1 # b\nno/good"), ":4: 'no/good' is neither an address nor a name"},
         {TEXT("10.0.0.1#x\n!"), ":2: '!' is neither"},
         {TEXT("10.0.0.1\n\x1b[31m\n"), ":2: '?[31m' is neither"},
-        {TEXT("10.0.0.0/24"), ":1: '10.0.0.0/24' is neither an address nor a name (networks"},
-        {TEXT("fe80::1%none0"), ":1: 'fe80::1%none0': there is no interface 'none0'"},
+        {TEXT("10.0.0.0/40"), ":1: '10.0.0.0/40': expected a prefix length from 0 to 32"},
+        {TEXT("10.0.0.0/7"), ":1: '10.0.0.0/7': too many: at most 16777216 addresses"},
+        {TEXT("fe80::1%none0"), ":1: 'fe80::1%none0': there is no such interface"},
         {TEXT(""), ": there is no target in it"},
         {TEXT("\n# nothing\n"), ": there is no target in it"},
         {TEXT("10.0.0.1\0\n"), ": not a text file"},
@@ -301,9 +349,7 @@ Test(report, files_that_are_wrong)
         const char *after;
         int error = read_text(&targets, rows[i].text, rows[i].size, message, sizeof(message));
 
-        cr_expect_eq(error,
-                     rows[i].message[0] && strstr(rows[i].message, "there is no int") ? -ENODEV : -EINVAL,
-                     "row %zu: %d", i, error);
+        cr_expect(error == -EINVAL || error == -ENODEV || error == -E2BIG, "row %zu: %d", i, error);
         after = message + strcspn(message, ":");
         cr_expect_eq(strncmp(after, rows[i].message, strlen(rows[i].message)), 0, "row %zu: '%s'", i,
                      message);
@@ -311,25 +357,57 @@ Test(report, files_that_are_wrong)
     }
 }
 
-/* Thousands of targets that fail for the same reason cost one reason. */
-Test(report, reasons_are_shared)
+/* A file is read in pieces: words across their seams are whole, and one of any length is an error. */
+Test(report, long_files)
 {
-    const struct probe_error said = {
-        .icmp_type = 3, .icmp_code = 1, .from = {.family = AF_INET, .bytes = {10}}};
-    const struct probe_error none = {0};
+    static char text[400000], word[70000];
     struct report_targets targets = {0};
+    char message[256] = "";
+    size_t size = 0;
+    uint32_t count = 0;
 
-    for (int i = 0; i < 300; i++)
-        cr_assert_eq(report_targets_add(&targets, "10.0.0.1", (char[8]){0}, 8), 0);
-    for (uint32_t i = 0; i < 300; i++)
-        cr_assert_eq(i < 200 ? report_targets_unreachable(&targets, i, PROBE_TIMEOUT, &none)
-                             : report_targets_unreachable(&targets, i, PROBE_UNREACHABLE, &said),
-                     0);
-    cr_expect_eq(targets.reason_count, 2);
-    cr_expect_eq(targets.reasons[targets.list[0].reason].outcome, PROBE_TIMEOUT);
-    cr_expect_eq(targets.reasons[targets.list[299].reason].error.icmp_code, 1);
-    cr_expect_eq(targets.list[299].outcome, REPORT_UNREACHABLE);
-    cr_expect_eq(sizeof(struct report_target), 24);
+    for (; size < sizeof(text) - 32; count++)
+        size += (size_t)snprintf(text + size, 32, "10.%u.%u.%u%s", count >> 16, count >> 8 & 255, count & 255,
+                                 count % 7 ? " " : "\r\n");
+    cr_assert_eq(read_text(&targets, text, size, message, sizeof(message)), 0, "%s", message);
+    cr_assert_eq(targets.list.count, count);
+    for (uint32_t i = 0; i < count; i++) {
+        struct address a = probe_targets_at(&targets.list, i);
+
+        cr_assert_eq((uint32_t)a.bytes[1] << 16 | (uint32_t)a.bytes[2] << 8 | a.bytes[3], i);
+    }
+    report_targets_clear(&targets);
+    memset(word, 'a', sizeof(word));
+    cr_expect_eq(read_text(&targets, word, sizeof(word), message, sizeof(message)), -EINVAL);
+    report_targets_clear(&targets);
+}
+
+/* Excluded ones take no place; what an address looked like when it was given is kept where it matters. */
+Test(report, excludes_and_texts)
+{
+    struct report_targets targets = {0};
+    char message[256] = "";
+
+    cr_assert_eq(report_targets_exclude(&targets, "10.0.0.0,10.0.0.4-10.0.0.6,fd00::/64", message, 256), 0);
+    for (size_t i = 0; i < 2; i++) {
+        cr_assert_eq(report_targets_add(&targets, "10.0.0.0/29", message, 256), 0, "%s", message);
+        cr_assert_eq(report_targets_add(&targets, "fd00::5", message, 256), 0);
+        cr_assert_eq(report_targets_add(&targets, "FD01:0::5", message, 256), 0);
+        cr_assert_eq(report_targets_add(&targets, "a.example", message, 256), 0);
+        cr_assert_eq(report_targets_add(&targets, "10.0.0.5", message, 256), 0);
+    }
+    cr_assert_eq(targets.list.count, 12);
+    cr_assert_eq(targets.text_count, 4);
+    cr_expect_str_eq(targets.texts[2].text, "FD01:0::5");
+    cr_expect_eq(targets.texts[2].index, 10);
+    cr_expect_eq(targets.texts[3].index, 11);
+    cr_expect(targets.texts[3].is_name && !targets.texts[2].is_name);
+    for (size_t i = 0; i < 3; i++) {
+        static const char *const lists[] = {"host", "10.0.0.1,", "10.0.0.1,10.0.0.0/99"};
+
+        cr_expect_eq(report_targets_exclude(&targets, lists[i], message, 256), -EINVAL);
+    }
+    cr_expect_eq(strncmp(message, "'10.0.0.0/99': expected a prefix length", 39), 0, "%s", message);
     report_targets_clear(&targets);
 }
 

@@ -29,7 +29,8 @@ import tempfile
 import time
 
 DEADLINE_S = 60
-KEYS = {'schema', 'targets', 'reachable', 'unreachable', 'elapsed_ms', 'transport', 'workers', 'counters', 'results'}
+KEYS = {'schema', 'targets', 'reachable', 'unreachable', 'elapsed_ms', 'transport', 'workers', 'doubtful',
+        'counters', 'results'}
 COUNTERS = {'sent', 'replies', 'late', 'duplicates', 'corrupt', 'foreign', 'icmp_errors', 'send_failures',
             'send_retries', 'receive_drops'}
 RESULT_KEYS = {'target', 'address', 'outcome', 'rtt_ms', 'requests', 'reason'}
@@ -203,7 +204,7 @@ def nothing_reachable_has_no_rtt():
 @test
 def progress_only_on_a_terminal():
     parent, child = pty.openpty()
-    with subprocess.Popen([reroute, 'report', '10.9.0.9', '--select-timeout', '0.6'], stderr=child,
+    with subprocess.Popen([reroute, 'report', '10.9.0.9', '--select-timeout', '1.5'], stderr=child,
                           stdout=subprocess.DEVNULL, env=ENVIRONMENT) as process:
         os.close(child)
         text = b''
@@ -374,9 +375,13 @@ BAD_INPUTS = [
     # arguments, standard input, exit code, what standard error says
     ([], '', 3, 'no target given'),
     (['10.0.0.300'], '', 3, "'10.0.0.300' is neither an address nor a name"),
-    (['10.0.0.0/24'], '', 3, 'networks are not expanded'),
-    (['fe80::1%none0'], '', 3, "there is no interface 'none0' on this host"),
-    (['fe80::1'], '', 3, "'fe80::1' is link-local: say through which interface, 'fe80::1%NAME'"),
+    (['10.0.0.0/33'], '', 3, "'10.0.0.0/33': expected a prefix length from 0 to 32"),
+    (['10.0.0.0/7'], '', 3, "'10.0.0.0/7': too many: at most 16777216 addresses"),
+    (['10.0.0.9-10.0.0.1'], '', 3, "'10.0.0.9-10.0.0.1': the range ends before it begins"),
+    (['10.0.0.1', '--exclude', 'host'], '', 3, "'host': expected an address, a prefix or a range"),
+    (['10.0.0.1', '--exclude', '10.0.0.0/24'], '', 3, 'no target is left'),
+    (['fe80::1%none0'], '', 3, "'fe80::1%none0': there is no such interface on this host"),
+    (['fe80::1'], '', 3, "'fe80::1': it is link-local: say through which interface, as in fe80::1%NAME"),
     (['-f', '/nonexistent/list'], '', 4, '/nonexistent/list: cannot read it: No such file or directory'),
     (['-f', '/tmp'], '', 4, '/tmp: cannot read it: Is a directory'),
     (['-f', '/dev/null'], '', 3, '/dev/null: there is no target in it'),

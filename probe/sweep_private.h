@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a sweep keeps of each target, and the queues that these records form. All zero is a target that has
+ * not been asked yet.
+ */
+#pragma once
+
+#include "probe/engine.h"
+#include "probe/pacing.h"
+#include "probe/reason.h"
+#include "probe/shuffle.h"
+#include "probe/sweep.h"
+
+#define NOBODY UINT32_MAX
+
+enum record_state {
+    RECORD_NEW,  /* no request has been made */
+    RECORD_OPEN, /* asked, or about to be */
+    RECORD_DONE, /* the verdict has fallen */
+};
+
+/* All zero is a target that has not been asked yet. */
+struct record {
+    union {
+        uint64_t due_ns; /* end of the current wait */
+        uint64_t rtt_ns; /* RECORD_DONE, is_reply */
+    };
+    uint32_t next;            /* in its queue */
+    uint32_t next_ready;      /* among the results */
+    uint32_t reason;          /* why not, as far as it is known: see reason.h */
+    uint32_t drops_seen;      /* growths of the drop counter before the first request left */
+    uint32_t requests : 24;   /* how many were made */
+    uint32_t state : 2;       /* enum record_state */
+    uint32_t is_reply : 1;    /* RECORD_DONE: it answered */
+    uint32_t is_sealed : 1;   /* the reason cannot have been made up */
+    uint32_t is_again : 1;    /* it is asked for the second time, see sweep.h */
+    uint32_t is_doubtful : 1; /* RECORD_DONE: it may have answered all the same */
+    union {
+        uint32_t failed;   /* how many requests failed, from the first on without a gap */
+        uint32_t answered; /* RECORD_DONE, is_reply: which request */
+    };
+};
+_Static_assert(sizeof(struct record) <= 32, "half of what a target may take beyond its address");
+
+struct queue {
+    uint32_t head;
+    uint32_t tail;
+};
+
+static inline void queue_push(struct record *records, struct queue *queue, uint32_t index)
+{
+    records[index].next = NOBODY;
+    if (queue->head == NOBODY)
+        queue->head = index;
+    else
+        records[queue->tail].next = index;
+    queue->tail = index;
+}
+
+static inline void queue_push_front(struct record *records, struct queue *queue, uint32_t index)
+{
+    records[index].next = queue->head;
+    if (queue->head == NOBODY)
+        queue->tail = index;
+    queue->head = index;
+}
+
+static inline void queue_pop(struct record *records, struct queue *queue)
+{
+    queue->head = records[queue->head].next;
+}
+
+/* When the first one that is not done is due, NEVER_NS for none; those before it leave the queue. */
+static inline uint64_t queue_due_ns(struct record *records, struct queue *queue)
+{
+    while (queue->head != NOBODY && records[queue->head].state == RECORD_DONE)
+        queue_pop(records, queue);
+    return queue->head == NOBODY ? NEVER_NS : records[queue->head].due_ns;
+}
+
+/* The results that have not been pulled have a queue of their own, since the others may hold them still. */
+static inline void ready_push(struct record *records, struct queue *ready, uint32_t index)
+{
+    records[index].next_ready = NOBODY;
+    if (ready->head == NOBODY)
+        ready->head = index;
+    else
+        records[ready->tail].next_ready = index;
+    ready->tail = index;
+}
+
+struct probe_sweep {
+    struct engine engine;
+    struct probe_targets targets;
+    struct record *records; /* one for each of them */
+    uint32_t capacity;
+    struct reasons reasons;
+    struct shuffle shuffle; /* the order of the first requests to the targets below its count */
+    uint32_t position;      /* in that order: those before it have had their first turn */
+    uint32_t delivered;
+    struct queue waiting;
+    struct queue ending;
+    struct queue ready;
+    uint32_t requests_max;
+    uint64_t wait_ns;      /* after each request but the last */
+    uint64_t last_wait_ns; /* after the last one */
+    struct pacing pacing;
+    uint64_t blocked_until_ns;
+    uint64_t blocked_since_ns; /* NEVER_NS: the last send went through */
+    uint64_t drops;            /* as last seen */
+    uint64_t drops_at_ns;      /* when that was */
+    uint32_t drop_growths;
+    uint32_t asked_again;
+    int wakeup_fd;
+};
+
+/* What the engine asks of us, and is told: sweep.c. */
+extern const struct engine_owner sweep_owner;
