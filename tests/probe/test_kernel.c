@@ -259,6 +259,42 @@ Test(kernel, sends_do_not_believe_the_errors_of_others)
     }
 }
 
+/*
+ * Packets that wait for their neighbour's address stay in our send buffer. When it is full, that is said as
+ * "no room", and nothing is held against the target that did not fit.
+ */
+Test(kernel, unresolved_neighbours_fill_the_send_buffer)
+{
+    static const char *const names[] = {"poll", "epoll"};
+
+    for (int i = 0; i < 4; i++) {
+        struct cluster c;
+        struct probe_settings settings = probe_settings_default();
+        struct transport *transport = NULL;
+        struct packet_out packet;
+        uint8_t message[64];
+        uint16_t ident;
+        char text[128];
+        int full = 0;
+
+        cluster_make(&c);
+        cluster_allow_ping_sockets(i / 2);
+        settings.transport = names[i % 2];
+        cr_assert_eq(transport_open(&transport, &settings, text, sizeof(text)), 0, "%s", text);
+        cr_assert_eq(transport->operations->open_family(transport, AF_INET, &ident, text, sizeof(text)), 0);
+        for (int k = 0; k < 2000 && !full; k++) {
+            snprintf(text, sizeof(text), "10.1.0.%d", 200 + k % 20);
+            packet = make_packet(text, ident, 1, message);
+            if (transport->operations->send(transport, &packet, 1) == 0)
+                full = packet.error;
+            else
+                cr_assert_eq(packet.error, 0, "way %d, packet %d: %s", i, k, strerror(packet.error));
+        }
+        cr_expect(full == EAGAIN || full == ENOBUFS, "way %d: %d", i, full);
+        transport_close(transport);
+    }
+}
+
 /* Our filter on raw sockets: replies and errors with our ident, nothing else. */
 Test(kernel, a_raw_socket_sees_only_what_is_ours)
 {

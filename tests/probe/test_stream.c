@@ -210,6 +210,28 @@ Test(stream, what_came_first_is_told_first)
     probe_stream_free(world.stream);
 }
 
+static int barely_late(struct world *world, struct simulated *network, const struct packet_out *packet)
+{
+    return simulated_reply(network, packet, TIMEOUT_NS + TIMEOUT_NS / 10);
+}
+
+/* Nobody looked between the deadline and the late reply: it is late all the same. */
+Test(stream, a_late_reply_is_late_however_late_it_is_seen)
+{
+    static struct world world;
+
+    open_world(&world, barely_late);
+    add(&world, "10.0.0.1", 10 * TIMEOUT_NS, 0);
+    dispatch(&world);
+    simulated_advance(world.network, TIMEOUT_NS + TIMEOUT_NS / 5);
+    dispatch(&world);
+    cr_assert_eq(world.seen_count, 2);
+    cr_assert_eq(world.seen[0].outcome, PROBE_TIMEOUT);
+    cr_assert_eq(world.seen[0].at_ns, world.seen[0].sent_ns + TIMEOUT_NS);
+    cr_assert_eq(world.seen[1].outcome, PROBE_LATE);
+    probe_stream_free(world.stream);
+}
+
 static int forged(struct world *world, struct simulated *network, const struct packet_out *packet)
 {
     uint8_t reply[256];
