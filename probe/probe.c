@@ -147,7 +147,7 @@ int probe_settings_check(const struct probe_settings *s, char *message, size_t s
     int length = 0;
 
     if (!s->transport || !s->transport[0])
-        length = snprintf(message, size_bytes, "transport is empty, expected auto, epoll or poll");
+        length = snprintf(message, size_bytes, "transport is empty, expected auto, epoll, io_uring or poll");
     else if (s->select_timeout_ns < NS_PER_MS || s->select_timeout_ns > SELECT_TIMEOUT_MAX_NS)
         length = snprintf(message, size_bytes, "select-timeout is %.15g ms, expected 1 ms to 1 hour",
                           (double)s->select_timeout_ns / 1e6);

@@ -8,10 +8,13 @@
 static const struct {
     const char *name;
     int (*open)(struct transport **out, const struct probe_settings *settings);
+    const char *hint; /* what may be missing */
 } transports[] = {
-    {"epoll", transport_epoll_open},
-    {"io_uring", transport_uring_open},
-    {"poll", transport_poll_open},
+    {"epoll", transport_epoll_open, ""},
+    {"io_uring", transport_uring_open,
+     " (it needs Linux 6.0 and a build with liburing, and may be off by kernel.io_uring_disabled or "
+     "seccomp)"},
+    {"poll", transport_poll_open, ""},
 };
 
 static int open_by_name(struct transport **out, const struct probe_settings *settings, char *message,
@@ -28,7 +31,8 @@ static int open_by_name(struct transport **out, const struct probe_settings *set
         r = transports[i].open(out, settings);
         if (r == 0)
             return 0;
-        snprintf(message, size_bytes, "transport %s: %s", transports[i].name, strerror(-r));
+        snprintf(message, size_bytes, "transport %s: %s%s", transports[i].name, strerror(-r),
+                 transports[i].hint);
     }
     return r;
 }

@@ -43,7 +43,7 @@ static const struct config_key probe_keys[] = {
         .value = "56B"),
     TOP("candidate-interval", probe.candidate_interval_ns, duration, RANGE(NS_PER_MS, HOUR_NS),
         .value = "1s"),
-    TOP("transport", probe.transport, choice, .choices = "auto epoll poll", .value = "auto"),
+    TOP("transport", probe.transport, choice, .choices = "auto epoll io_uring poll", .value = "auto"),
     TOP("degraded-loss", probe.degraded_percent, percent, RANGE(1, 100), .value = "30%"),
     TOP("degraded-over", probe.degraded_over_ns, duration, RANGE(NS_PER_S, HOUR_NS), .value = "10s"),
     TOP("tos", probe.tos, number, RANGE(0, UINT8_MAX), .value = "0"),

@@ -49,7 +49,7 @@ static const char help_text[] =
     "      --source ADDRESS        one of this host's addresses; once for IPv4, once for IPv6\n"
     "      --interface NAME        send and receive through this interface only\n"
     "      --mark N                firewall mark\n"
-    "      --transport NAME        auto (default), epoll or poll\n"
+    "      --transport NAME        auto (default), epoll, io_uring or poll\n"
     "      --workers N             use at most N threads for probing (one is used)\n"
     "\n"
     "What is printed: the targets that are not reachable and why, then a summary; or\n"
@@ -235,7 +235,7 @@ static int take_transport(const struct parser *parser)
             return 0;
         }
     }
-    return bad(parser, "--transport '%s': expected auto, epoll or poll", optarg);
+    return bad(parser, "--transport '%s': expected auto, epoll, io_uring or poll", optarg);
 }
 
 static int take_family(const struct parser *parser, int family)

@@ -228,7 +228,7 @@ static const struct {
     {GOOD "probe { payload = 23B }",
      ":2: payload = \"23B\": is out of range, expected a size with a unit (B, KiB, "
      "MiB, GiB) from 24B to 65507B"},
-    {GOOD "probe { transport = uring }", ":2: transport = \"uring\": expected one of: auto epoll poll"},
+    {GOOD "probe { transport = uring }", ":2: transport = \"uring\": expected one of: auto epoll io_uring poll"},
     {GOOD "probe { degraded-loss = 30 }",
      ":2: degraded-loss = \"30\": expected a share such as \"30%\", from 1% to 100%"},
     {GOOD "probe { degraded-loss = 101% }",

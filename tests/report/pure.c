@@ -177,7 +177,7 @@ Test(report, options_that_are_wrong)
         {{"a", "--mark", "0x100000000", NULL},
          "--mark '0x100000000': expected a number from 0 to 4294967295"},
         {{"a", "--workers", "0", NULL}, "--workers '0': expected a number from 1"},
-        {{"a", "--transport", "tcp", NULL}, "--transport 'tcp': expected auto, epoll or poll"},
+        {{"a", "--transport", "tcp", NULL}, "--transport 'tcp': expected auto, epoll, io_uring or poll"},
         {{"a", "--transport", "simulated", NULL}, "--transport 'simulated': expected"},
         {{"a", "--source", "host", NULL}, "--source 'host': expected an address"},
         {{"a", "--source", "fe80::1%none0", NULL}, "--source 'fe80::1%none0': there is no such interface"},

@@ -76,7 +76,7 @@ def check_document(report):
     same(report['schema'], 'reroute.report/1')
     same(report['targets'], len(report['results']))
     same(report['workers'], 1)
-    check(report['transport'] in ('epoll', 'poll'), report['transport'])
+    check(report['transport'] in ('epoll', 'io_uring', 'poll'), report['transport'])
     check(report['elapsed_ms'] >= 0)
     for result in report['results']:
         same(set(result), RESULT_KEYS, 'keys of a result')
@@ -266,9 +266,15 @@ def sixty_six_thousand_targets():
 
 
 @test
-def both_transports():
+def transports():
     for name in ('epoll', 'poll'):
         same(document('10.0.0.1', '--transport', name)['transport'], name)
+    code, _, error = run('10.0.0.1', '--transport', 'io_uring')
+    if code:  # not to be had here: one line that says so
+        same((code, error.count('\n')), (4, 1), error)
+        check('transport io_uring: ' in error, error)
+    else:
+        same(document('10.0.0.1', '--transport', 'io_uring')['transport'], 'io_uring')
 
 
 @test
@@ -394,7 +400,7 @@ BAD_INPUTS = [
     (['fd00:1::1', '--source', '2001:db8::1'], '', 3, "--source '2001:db8::1': this host has no such address"),
     (['10.0.0.1', '--source', 'me'], '', 3, "--source 'me': expected an address"),
     (['10.0.0.1', '--select-timeout', '-1'], '', 3, "--select-timeout '-1': expected a time"),
-    (['10.0.0.1', '--transport', 'udp'], '', 3, "--transport 'udp': expected auto, epoll or poll"),
+    (['10.0.0.1', '--transport', 'udp'], '', 3, "--transport 'udp': expected auto, epoll, io_uring or poll"),
     (['10.0.0.1', '--nonsense'], '', 3, "'--nonsense'"),
 ]
 
