@@ -19,7 +19,7 @@ import threading
 import time
 import traceback
 
-from world import IPV4, RouteMonitor, World, entering
+from world import RouteMonitor, World, entering
 from service import Service
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))

@@ -2,8 +2,9 @@
 """What a person can do beside a running agent, and without one: pin, drain, failback, route, clear, sessions,
 check-config, status, metrics."""
 import json
+import os
+import stat
 import sys
-import time
 import urllib.error
 import urllib.request
 
@@ -95,7 +96,8 @@ def failback(t):
     world.plug(world.node(1), "data")
     t.eventually(lambda: agent.get("failback"), "a countdown")
     countdown = agent.get("failback")
-    t.ok(countdown["to"] == home and countdown["hold_s"] == 60 and countdown["waits_for"] == "hold", "of 60 s", countdown)
+    t.ok(countdown["to"] == home and countdown["hold_s"] == 60 and countdown["waits_for"] == "hold", "of 60 s",
+         countdown)
     run(t, agent, "ends it", 0, "failback", "--now")
     t.eventually(agent.on(home), "home", seconds=5, detail=agent.status)
     t.ok(agent.get("reason") == "failback-now", "because somebody said so", agent.status())
@@ -136,8 +138,6 @@ def connected(connection):
 
 def asking(t):
     """status, sessions, check-config, the control socket itself, metrics."""
-    import os
-    import stat
     world, service, monitor, agent, home = settled(
         t, nodes=5, settings=dict(zones=("a", "b")), top='metrics-listen = "127.0.0.1:9321"')
     document = json.loads(run(t, agent, "status --json", 0, "status", "--json"))
@@ -196,8 +196,8 @@ def asking(t):
 
     metrics = fetch("/metrics")
     t.ok("reroute_route_present 1\n" in metrics and "reroute_route_local 1\n" in metrics and
-         f'reroute_path_current{{access="{world.node(1).name}",tier="data",address="{home}"}} 1\n' in metrics, "metrics",
-         metrics)
+         f'reroute_path_current{{access="{world.node(1).name}",tier="data",address="{home}"}} 1\n' in metrics,
+         "metrics", metrics)
     t.ok(fetch("/v1/status") == "404", "and nothing else over TCP")
 
 

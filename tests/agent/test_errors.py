@@ -24,8 +24,8 @@ def refusals(t):
     def refused(what, code, *words, text=None, path=None):
         agent.config_path = path or file("test.conf", good if text is None else text)
         got, error = agent.run_to_end()
-        t.ok(got == code and error.count("\n") == 1 and all(w in error for w in words), f"{what}: one line, code {code}",
-             f"{got}: {error}")
+        t.ok(got == code and error.count("\n") == 1 and all(w in error for w in words),
+             f"{what}: one line, code {code}", f"{got}: {error}")
 
     refused("no such file", 3, "missing.conf", path=os.path.join(directory, "missing.conf"))
     refused("a directory", 3, directory, path=directory)
@@ -60,9 +60,9 @@ def refusals(t):
                                                                               os.path.join(directory, "plain")))
     refused("a state directory that nobody can write", 4, "/proc/", text=good.replace(agent.state_directory,
                                                                                     "/proc/reroute-state"))
-    listener = subprocess.Popen([sys.executable, "-c", "import socket, sys; s = socket.create_server(('127.0.0.1', 9322));"
-                                 "print(flush=True); sys.stdin.read()"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                preexec_fn=entering(world.host.namespace))
+    listener = subprocess.Popen(
+        [sys.executable, "-c", "import socket, sys; s = socket.create_server(('127.0.0.1', 9322)); print(flush=True); "
+         "sys.stdin.read()"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, preexec_fn=entering(world.host.namespace))
     listener.stdout.readline()
     refused("metrics on a port that is taken", 4, "9322", text='metrics-listen = "127.0.0.1:9322"\n' + good)
     refused("metrics at an address that is not ours", 4, "203.0.113.7",
@@ -76,12 +76,11 @@ def unprivileged(t):
     """Without the right to change routes: said at once, not at the first failover."""
     world = t.world(nodes=1, echo=False)
     agent = t.agent(world, start=False)
-    for folder in (t.directory,):
-        os.chmod(folder, 0o777)
+    os.chmod(t.directory, 0o777)
     os.chmod(agent.config_path, 0o644)
     process = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all",
-                              REROUTE, "agent", "--config", agent.config_path], capture_output=True, text=True, timeout=10,
-                             preexec_fn=entering(world.host.namespace))
+                              REROUTE, "agent", "--config", agent.config_path], capture_output=True, text=True,
+                             timeout=10, preexec_fn=entering(world.host.namespace))
     t.ok(process.returncode == 4 and process.stderr.count("\n") == 1, "one line, code 4",
          f"{process.returncode} {process.stderr}")
 

@@ -211,7 +211,8 @@ def other_zone(t):
 
 def secondary(t):
     """A secondary storage network, twelve nodes: the local secondary address comes first, also for the host's cable."""
-    world, service, monitor = t.cluster(settings=dict(nodes=12, networks=IPV4_SECONDARY, zones=("a", "b", "c"), local=7))
+    world, service, monitor = t.cluster(settings=dict(nodes=12, zones=("a", "b", "c"), local=7,
+                                                   networks=IPV4_SECONDARY))
     home = world.node(7)
     agent = t.agent(world, hold="2s")
     t.eventually(agent.settled(home.address("data")), "at home")

@@ -70,8 +70,8 @@ def failover(t):
     world, service, monitor, agent, home = settled(t, hold="2s", timeout="50ms", count=5)
     echoes = Echoes(world)
     t.eventually(lambda: len(echoes.answered) > 20, "echoes flow")
-    t.ok(monitor.standing()[0].gateway == home.address("data") and monitor.standing()[0].protocol == 213, "a /128 of ours",
-         monitor.standing())
+    t.ok(monitor.standing()[0].gateway == home.address("data") and monitor.standing()[0].protocol == 213,
+         "a /128 of ours", monitor.standing())
     t.eventually(lambda: service.entered(world.host.address("data")) == [home], "the cluster is told",
                  detail=service.seen("PUT"))
     world.cut(home, "data")

@@ -28,7 +28,8 @@ class Lab:
         return done.stdout
 
     def start(self, *command, **options):
-        process = subprocess.Popen(["ip", "netns", "exec", f"{self.name}-host", *command], preexec_fn=end_of_life, **options)
+        process = subprocess.Popen(["ip", "netns", "exec", f"{self.name}-host", *command], preexec_fn=end_of_life,
+                                   **options)
         self.t.stack.callback(end_process, process)
         return process
 

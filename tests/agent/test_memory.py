@@ -13,7 +13,8 @@ def session(t):
     world, service, monitor = t.cluster(settings=dict(nodes=4, zones=("a", "b")))
     agent = t.agent(world, start=False, hold="2s", timeout="200ms", count=4,
                     top='metrics-listen = "127.0.0.1:9321"',
-                    session='heartbeat-path = "/heartbeat/reroute" heartbeat-interval = "500ms" service-check = "tcp:80"')
+                    session='heartbeat-path = "/heartbeat/reroute" heartbeat-interval = "500ms" '
+                            'service-check = "tcp:80"')
     output = os.path.join(t.directory, "valgrind")
     run = [shutil.which("valgrind"), "--leak-check=full", "--show-leak-kinds=definite,indirect,possible",
            "--errors-for-leak-kinds=definite,indirect,possible", "--error-exitcode=99", "--track-fds=yes", "-q",

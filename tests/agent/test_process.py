@@ -117,7 +117,8 @@ def reload(t):
     t.ok((agent.get("probe")["sent"] - sent) / (time.monotonic() - began) > 28 + 5 * 2.5, "new timings hold")
     agent.write(agent.text(hold="60s", accesses=world.nodes[1:]))
     hup()
-    t.eventually(lambda: agent.get("access") == "foreign", "the access in use is gone from the file", detail=agent.status)
+    t.eventually(lambda: agent.get("access") == "foreign", "the access in use is gone from the file",
+                 detail=agent.status)
     t.ok(agent.get("next_hop") == home and agent.path(home)["up"], "its route stays while it answers", agent.status())
     t.ok(stays(lambda: agent.get("next_hop") == home, 1.5), "and stays", agent.log())
     t.ok(monitor.changes() == changes, "in all this the route was not touched", monitor.events)

@@ -61,7 +61,8 @@ def shadowed(t):
     t.ok(len(agent.events("shadowed")) == 1, "said once", agent.log())
     agent.kill()
     agent.start()
-    t.eventually(lambda: other in (agent.get("shadowed_by") or ""), "reported again after a restart", detail=agent.status)
+    t.eventually(lambda: other in (agent.get("shadowed_by") or ""), "reported again after a restart",
+                 detail=agent.status)
     t.ok(agent.get("next_hop") == home, "which adopts our own route, not the one that hides it", agent.status())
     world.cut(world.node(1), "data")
     t.eventually(lambda: agent.get("next_hop") not in (home, None), "a switch goes on underneath")

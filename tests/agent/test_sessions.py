@@ -3,19 +3,13 @@
 nothing grows. And what the cluster is told: refreshes, heartbeats, the token; what a service check adds."""
 import json
 import os
+import socket
 import sys
 import time
 
-from harness import SANITIZED, main, stays, wait_for
+from harness import SANITIZED, main, stays
 from world import inside
 from service import Session
-
-TIMEOUT_S = 0.05
-
-
-def probes(agent, address):
-    p = agent.path(address)
-    return p["state"], p["loss_percent"]
 
 
 def misbehaving(t):
@@ -45,7 +39,8 @@ def misbehaving(t):
         due = took / 0.05 + 9 * took / 0.2
         sent = after["probe"]["sent"] - before["probe"]["sent"]
         t.ok(sent > 0.8 * due, f"{mode}: probing goes on", f"{sent} of {due:.0f}")
-        t.ok(after["probe"]["replies"] - before["probe"]["replies"] >= sent - 12, f"{mode}: and is answered", after["probe"])
+        t.ok(after["probe"]["replies"] - before["probe"]["replies"] >= sent - 12, f"{mode}: and is answered",
+             after["probe"])
         t.ok(after["sessions"]["error"], f"{mode}: the status says so", after["sessions"])
         t.ok(all(a["state"] == "stable" for a in after["sessions"]["accesses"]), f"{mode}: silence is not death",
              after["sessions"])
@@ -189,7 +184,6 @@ def odd_entries(t):
 
 def service_check(t):
     """The node answers pings but does not serve: left; a success is needed before the way back."""
-    import socket
     world, service, monitor = t.cluster(settings=dict(nodes=3))
     home = world.node(1)
     listeners = {}

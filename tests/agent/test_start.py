@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Cold start, as an operator meets it: what the agent waits for before the first route, and what it does when that
 never comes; a route that stands already."""
+import json
+import os
 import sys
 import time
 
@@ -10,8 +12,8 @@ from world import IPV4_SECONDARY
 
 def cold_start(t):
     """The list arrives: the local access at once, without hold; the cluster is told."""
-    world, service, monitor = t.cluster(settings=dict(nodes=6, zones=("east", "west"), networks=IPV4_SECONDARY, local=3),
-                                        envelope="sessions", alive="string")
+    world, service, monitor = t.cluster(settings=dict(nodes=6, zones=("east", "west"), local=3,
+                                                      networks=IPV4_SECONDARY), envelope="sessions", alive="string")
     local = world.node(3)
     began = time.monotonic()
     agent = t.agent(world, hold="60s")
@@ -101,8 +103,6 @@ def bootstrap(t):
 
 
 def file_provider(t):
-    import json
-    import os
     world, service, monitor = t.cluster(settings=dict(nodes=3))
     path = os.path.join(t.directory, "list.json")
 
