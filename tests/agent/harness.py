@@ -25,6 +25,7 @@ from service import Service
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("REROUTE_BUILD", os.path.join(ROOT, "build"))
 REROUTE = os.path.join(BUILD, "reroute")
+TRANSPORT = os.environ.get("REROUTE_TEST_TRANSPORT", "auto")
 METER = os.path.join(BUILD, "tools", "lab-meter")
 with open(REROUTE, "rb") as f:
     SANITIZED = b"__asan_init" in f.read()
@@ -231,6 +232,7 @@ class Agent:
         self.settings = settings
         self.environment = {}
         self.program = [REROUTE]
+        self.begun = 0
         self.process = None
         self.write(config if config is not None else self.text(**settings))
 
@@ -239,7 +241,7 @@ class Agent:
             f.write(text)
 
     def text(self, accesses=None, top="", probe="", session="", route="", hold="3s", timeout="50ms", count=4,
-             provider="rest", poll="500ms", candidate="200ms"):
+             provider="rest", poll="500ms", wait="400ms", candidate="200ms"):
         """A configuration for this world. `accesses`: the nodes that are named in it (default: all)."""
         lines = [f'service = "{self.world.service}"', f'control-socket = "{self.socket_path}"',
                  f'state-directory = "{self.state_directory}"', top]
@@ -247,8 +249,8 @@ class Agent:
             lines.append(f'access "{node.name}" {{ ' + "".join(
                 f'{n} = "{node.address(n)}" ' for n in self.world.networks) + "}")
         lines.append(f'probe {{ select-timeout = "{timeout}" select-count = {count} candidate-interval = "{candidate}" '
-                     f'{probe} }}')
-        lines.append(f'session {{ provider = "{provider}" poll-interval = "{poll}" timeout = "400ms" '
+                     f'transport = "{TRANSPORT}" {probe} }}')
+        lines.append(f'session {{ provider = "{provider}" poll-interval = "{poll}" timeout = "{wait}" '
                      f'hedge-delay = "100ms" {session} }}')
         lines.append(f'route {{ hold = "{hold}" {route} }}')
         return "\n".join(lines) + "\n"
@@ -325,8 +327,11 @@ class Agent:
         """For waiting: there, the cluster told, every path with a verdict, every session known."""
         def check():
             s = self.status()
-            return (s.get("next_hop") == address and s["refresh"]["done"] and
-                    all(p["state"] != "unknown" for p in s["paths"]))
+            if not (s.get("next_hop") == address and s["refresh"]["done"] and
+                    all(p["state"] != "unknown" for p in s["paths"])):
+                return False
+            self.begun = self.begun or len(self.events("switch"))
+            return True
         return check
 
     def log(self):
@@ -349,7 +354,11 @@ class Agent:
         return found
 
     def switches(self):
-        return [(e["from"], e["to"], e["reason"]) for e in self.events("switch")]
+        """(from, to, reason) of each; the way to where it first settled counts as one, however slow the start was."""
+        all_of_them = [(e["from"], e["to"], e["reason"]) for e in self.events("switch")]
+        if not self.begun:
+            return all_of_them
+        return [("none", all_of_them[self.begun - 1][1], "cold-start")] + all_of_them[self.begun:]
 
     def rss_kib(self):
         with open(f"/proc/{self.process.pid}/status") as f:

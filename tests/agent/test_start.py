@@ -16,7 +16,7 @@ def cold_start(t):
                                                       networks=IPV4_SECONDARY), envelope="sessions", alive="string")
     local = world.node(3)
     began = time.monotonic()
-    agent = t.agent(world, hold="60s")
+    agent = t.agent(world, hold="60s", poll="3s", wait="3s")
     t.eventually(agent.settled(local.address("data")), "the local data path", detail=agent.status)
     t.ok(time.monotonic() - began < 8, "within seconds", time.monotonic() - began)
     status = agent.status()
