@@ -19,7 +19,7 @@ import threading
 import time
 import traceback
 
-from world import RouteMonitor, World, entering
+from world import RouteMonitor, World, end_of_life, entering
 from service import Service
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -58,11 +58,9 @@ def stays(condition, seconds):
 class Scenario:
     """`t` of a scenario: its results, and what it made, which is taken down in the end."""
 
-    def __init__(self, name, out):
-        self.name, self.out = name, out
-        self.directory = tempfile.mkdtemp(prefix=f"reroute-{name}-")
+    def __init__(self, name, out, directory):
+        self.name, self.out, self.directory = name, out, directory
         self.stack = contextlib.ExitStack()
-        self.stack.callback(shutil.rmtree, self.directory, ignore_errors=True)
         self.agents = []
 
     def say(self, **line):
@@ -80,6 +78,11 @@ class Scenario:
     def eventually(self, condition, what, seconds=PATIENCE, detail=None):
         value = wait_for(condition, seconds)
         return self.ok(value, what, detail() if detail and not value else "")
+
+    def afterwards(self, command, environment):
+        """To be run when the scenario has ended, also when it was killed: what does not go with its processes."""
+        with open(os.path.join(self.directory, "afterwards"), "w") as f:
+            json.dump([command, environment], f)
 
     def world(self, **settings):
         world = World(**settings)
@@ -120,9 +123,10 @@ def end_process(process):
     process.wait()
 
 
-def child(function, name, out):
+def child(function, name, out, directory):
+    end_of_life()
     os.setsid()  # a scenario that hangs is ended with all that it started
-    scenario = Scenario(name, out)
+    scenario = Scenario(name, out, directory)
     try:
         function(scenario)
     except BaseException:
@@ -137,21 +141,30 @@ def start_scenario(function):
     reading, writing = os.pipe()
     sys.stdout.flush()
     name = function.__name__
+    directory = tempfile.mkdtemp(prefix=f"reroute-{name}-")
     pid = os.fork()
     if pid == 0:
         os.close(reading)
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-        child(function, name, writing)
+        child(function, name, writing, directory)
     os.close(writing)
     lines = []
     thread = threading.Thread(target=lambda: lines.extend(os.fdopen(reading)))
     thread.start()
-    return {"name": name, "pid": pid, "thread": thread, "lines": lines, "began": time.monotonic()}
+    return {"name": name, "directory": directory, "pid": pid, "thread": thread, "lines": lines, "began": time.monotonic()}
 
 
 def end_scenario(one):
+    """Ends what still runs of it and removes what it left; what it was started for may be over already."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(one["pid"], signal.SIGKILL)
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(one["pid"], 0)
+    with contextlib.suppress(OSError):
+        with open(os.path.join(one["directory"], "afterwards")) as f:
+            command, environment = json.load(f)
+        subprocess.run(command, env={**os.environ, **environment}, stdin=subprocess.DEVNULL, capture_output=True)
+    shutil.rmtree(one["directory"], ignore_errors=True)
 
 
 def main(scenarios, parallel=4, each_seconds=100):
@@ -179,12 +192,11 @@ def main(scenarios, parallel=4, each_seconds=100):
         while wanted and len(running) < parallel:
             running.append(start_scenario(wanted.pop(0)))
         for one in running[:]:
-            late = time.monotonic() - one["began"] > each_seconds * (2 if SANITIZED else 1)
-            if late:
-                end_scenario(one)
+            late = time.monotonic() - one["began"] > each_seconds
             if not late and one["thread"].is_alive():
                 continue
-            os.waitpid(one["pid"], 0)
+            if not late:
+                os.waitpid(one["pid"], 0)
             end_scenario(one)
             one["thread"].join()
             running.remove(one)

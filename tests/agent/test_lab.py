@@ -18,7 +18,7 @@ class Lab:
         self.name = f"rr-agent-{os.getpid()}"
         self.directory = f"/run/{self.name}"
         self.environment = dict(os.environ, LAB_NAME=self.name, REROUTE_BUILD=BUILD, **settings)
-        t.stack.callback(self.run, "down")
+        t.afterwards([os.path.join(ROOT, "tools", "lab"), "down"], {"LAB_NAME": self.name})
 
     def run(self, *arguments):
         done = subprocess.run([os.path.join(ROOT, "tools", "lab"), *arguments], env=self.environment,
