@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The choice of a transport: by name, or by trying ("auto"): the first row that opens is taken. Versions of
- * the kernel are not asked, since sysctls, seccomp and other systems decide as well.
+ * the kernel are not asked, since sysctls, seccomp and other systems decide as well. The rows are in the
+ * order of what we measured, see transport_uring.c.
  */
 #include "probe/transport.h"
 
@@ -10,10 +11,10 @@ static const struct {
     int (*open)(struct transport **out, const struct probe_settings *settings);
     const char *hint; /* what may be missing */
 } transports[] = {
-    {"epoll", transport_epoll_open, ""},
     {"io_uring", transport_uring_open,
      " (it needs Linux 6.0 and a build with liburing, and may be off by kernel.io_uring_disabled or "
      "seccomp)"},
+    {"epoll", transport_epoll_open, ""},
     {"poll", transport_poll_open, ""},
 };
 

@@ -28,8 +28,6 @@
  * Needs Linux 6.0 (multishot recvmsg, SINGLE_ISSUER); nobody asks for the version, the flags are tried.
  */
 #include "probe/transport_uring.h"
-#include "probe/socket.h"
-#include "probe/transport_uring_buffers.h"
 
 #include <poll.h>
 #include <sys/eventfd.h>
@@ -38,60 +36,10 @@
 /* A batch, and for each family a receive and a poll; a wakeup and the end of one. */
 #define SUBMISSIONS 64
 _Static_assert(TRANSPORT_BATCH + 6 <= SUBMISSIONS, "a full batch must fit");
-_Static_assert(TRANSPORT_BATCH <= 32, "one bit for each message of a batch");
 
 /* Room for the sender's address and the control messages in front of each message. */
 #define NAME_BYTES    32
 #define CONTROL_BYTES 160
-
-/* How often the kernel is entered for one receive(): more only happens while errors pour in. */
-#define FETCH_TRIES (4 * RECEIVE_TRIES)
-
-enum request {
-    REQUEST_RECEIVE, /* detail: which family */
-    REQUEST_ERRORS,  /* likewise */
-    REQUEST_SEND,    /* which message of the batch */
-    REQUEST_WAKEUP,  /* which descriptor */
-    REQUEST_OTHER,   /* nobody cares how it ends */
-};
-
-struct uring_family {
-    struct uring_buffers buffers;
-    bool receiving; /* the multishot receive is armed */
-    bool watching;  /* so is the poll for errors */
-    bool errors;    /* there may be some in the queue */
-};
-
-struct uring_transport {
-    struct socket_transport base;
-    struct uring_limits limits;
-    struct io_uring ring;
-    bool is_open;
-    bool is_started;
-    struct msghdr layout; /* of a received message in its buffer */
-    struct uring_family families[2];
-    int wakeup_fd; /* the one that is polled; -1: none */
-    bool wakeup_armed;
-    int event_fd;     /* what an outer loop knows; -1: none does */
-    bool in_order;    /* send by sendmmsg() */
-    uint32_t refused; /* messages of this batch, a bit for each */
-    int failure;      /* negative errno: the kernel does not do what we need */
-};
-
-static struct uring_transport *uring_of(struct transport *transport)
-{
-    return (struct uring_transport *)transport;
-}
-
-static uint64_t name_of(enum request request, unsigned detail)
-{
-    return (uint64_t)detail << 8 | request;
-}
-
-static void name(struct io_uring_sqe *sqe, enum request request, unsigned detail)
-{
-    io_uring_sqe_set_data64(sqe, name_of(request, detail));
-}
 
 /* --- what the kernel says ------------------------------------------------------------------------------- */
 
@@ -111,26 +59,28 @@ static void take(struct uring_transport *u, const struct io_uring_cqe *cqe)
 {
     unsigned detail = (unsigned)(cqe->user_data >> 8);
 
-    switch ((enum request)(cqe->user_data & 0xff)) {
-    case REQUEST_RECEIVE:
+    switch ((enum uring_request)(cqe->user_data & 0xff)) {
+    case URING_RECEIVE:
         take_message(u, &u->families[detail], cqe);
         break;
-    case REQUEST_ERRORS:
+    case URING_ERRORS:
         u->families[detail].errors = true;
         if (!(cqe->flags & IORING_CQE_F_MORE))
             u->families[detail].watching = false;
         break;
-    case REQUEST_SEND:
+    case URING_SEND:
         u->refused |= UINT32_C(1) << detail;
+        if (cqe->res == -EINVAL)
+            u->in_order = true; /* 6.0 cannot send to an address */
         break;
-    case REQUEST_WAKEUP:
+    case URING_WAKEUP:
         if ((int)detail != u->wakeup_fd || cqe->res == -ECANCELED)
             break; /* the one before */
         u->wakeup_armed = false;
         if (cqe->res < 0)
             u->failure = cqe->res;
         break;
-    case REQUEST_OTHER:
+    case URING_OTHER:
         break;
     }
 }
@@ -150,13 +100,7 @@ static void harvest(struct uring_transport *u)
     io_uring_cq_advance(&u->ring, count);
 }
 
-static bool kernel_has(const struct uring_transport *u, uint32_t flags)
-{
-    return __atomic_load_n(u->ring.sq.kflags, __ATOMIC_ACQUIRE) & flags;
-}
-
-/* The ring comes to belong to this thread. */
-static int start(struct uring_transport *u)
+int uring_start(struct uring_transport *u)
 {
     if (u->is_started)
         return 0;
@@ -167,8 +111,7 @@ static int start(struct uring_transport *u)
     return 0;
 }
 
-/* Submits what is queued, lets the kernel do its work, takes what came of it. */
-static int enter(struct uring_transport *u)
+int uring_enter(struct uring_transport *u)
 {
     int r = io_uring_submit_and_get_events(&u->ring);
 
@@ -176,6 +119,13 @@ static int enter(struct uring_transport *u)
     return r < 0 ? r : 0;
 }
 
+void uring_flush_overflow(struct uring_transport *u)
+{
+    for (int tries = 0; tries < URING_TRIES && uring_kernel_has(u, IORING_SQ_CQ_OVERFLOW); tries++)
+        uring_enter(u);
+}
+
+/* Of the kernel's own resources: it may have them again the next time. */
 static bool is_want(int r)
 {
     return r == -EAGAIN || r == -EBUSY || r == -ENOMEM || r == -EINTR;
@@ -183,8 +133,7 @@ static bool is_want(int r)
 
 /* --- receiving ------------------------------------------------------------------------------------------ */
 
-/* Queues what has ended, or was never begun. */
-static void arm(struct uring_transport *u, unsigned i)
+static void arm_family(struct uring_transport *u, unsigned i)
 {
     struct uring_family *f = &u->families[i];
     struct io_uring_sqe *sqe;
@@ -196,21 +145,21 @@ static void arm(struct uring_transport *u, unsigned i)
         io_uring_prep_recvmsg_multishot(sqe, (int)i, &u->layout, 0);
         sqe->flags |= IOSQE_FIXED_FILE | IOSQE_BUFFER_SELECT;
         sqe->buf_group = f->buffers.group;
-        name(sqe, REQUEST_RECEIVE, i);
+        uring_name(sqe, URING_RECEIVE, i);
         f->receiving = true;
     }
     if (!f->watching && (sqe = io_uring_get_sqe(&u->ring))) {
         io_uring_prep_poll_multishot(sqe, (int)i, POLLERR);
         sqe->flags |= IOSQE_FIXED_FILE;
-        name(sqe, REQUEST_ERRORS, i);
+        uring_name(sqe, URING_ERRORS, i);
         f->watching = true;
     }
 }
 
-static void arm_all(struct uring_transport *u)
+void uring_arm(struct uring_transport *u)
 {
     for (unsigned i = 0; i < ARRAY_SIZE(u->families); i++)
-        arm(u, i);
+        arm_family(u, i);
 }
 
 static bool any_waits(const struct uring_transport *u)
@@ -230,26 +179,28 @@ static void settle(struct uring_transport *u)
         return;
     eventfd_read(u->event_fd, &events);
     /* What came before that call is seen here, what comes after it is told by the kernel. */
-    if (any_waits(u) || io_uring_cq_ready(&u->ring) || kernel_has(u, IORING_SQ_TASKRUN))
+    if (any_waits(u) || io_uring_cq_ready(&u->ring) || uring_kernel_has(u, IORING_SQ_TASKRUN))
         eventfd_write(u->event_fd, 1);
 }
 
 /* Fetches until `count` messages wait, or the kernel has no more. */
 static int fetch(struct uring_transport *u, struct uring_family *f, unsigned count)
 {
-    int r = start(u);
+    int r = uring_start(u);
 
     harvest(u);
-    for (int tries = 0; r == 0 && tries < FETCH_TRIES && f->buffers.filled_count < count; tries++) {
-        arm_all(u);
-        if (!io_uring_sq_ready(&u->ring) && !kernel_has(u, IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW))
+    for (int tries = 0; r == 0 && tries < URING_TRIES && f->buffers.filled_count < count; tries++) {
+        uring_arm(u);
+        if (!io_uring_sq_ready(&u->ring) && !uring_kernel_has(u, IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW))
             break;
-        r = enter(u);
+        r = uring_enter(u);
+        if (is_want(r) && tries + 1 < URING_TRIES)
+            r = 0;
     }
-    if (u->failure && (r == 0 || is_want(r)))
+    if (r == 0)
         r = u->failure;
     u->failure = 0;
-    return is_want(r) ? 0 : r;
+    return r;
 }
 
 /* Makes header i of the message in a buffer: the kernel puts name, control messages and payload in a row. */
@@ -311,86 +262,6 @@ static int uring_receive_errors(struct transport *transport, int family, struct 
     return got;
 }
 
-/* --- sending -------------------------------------------------------------------------------------------- */
-
-/* Queues packets up to the first before which a socket has to change its DF setting. Returns how many. */
-static unsigned queue_sends(struct uring_transport *u, struct packet_out *packets, unsigned count,
-                            struct io_uring_sqe **sqes)
-{
-    unsigned n = 0;
-
-    for (; n < count; n++) {
-        struct packet_out *packet = &packets[n];
-        struct icmp_socket *s = socket_transport_socket(&u->base, packet->to.family);
-
-        if (s->dont_fragment != packet->dont_fragment &&
-            (n > 0 || icmp_socket_set_dont_fragment(s, packet->dont_fragment) < 0))
-            break;
-        sqes[n] = io_uring_get_sqe(&u->ring);
-        if (!sqes[n])
-            break;
-        packet->error = 0;
-        socket_transport_fill_send(&u->base, n, packet);
-        io_uring_prep_sendmsg(sqes[n], packet->to.family == AF_INET6, &u->base.messages[n].msg_hdr,
-                              MSG_DONTWAIT);
-        sqes[n]->flags |= IOSQE_FIXED_FILE | IOSQE_CQE_SKIP_SUCCESS;
-        name(sqes[n], REQUEST_SEND, n);
-    }
-    return n;
-}
-
-/* Submits them. Returns how many the kernel has looked at; the others are taken back. */
-static unsigned submit_sends(struct uring_transport *u, struct io_uring_sqe **sqes, unsigned count)
-{
-    unsigned left;
-
-    u->refused = 0;
-    enter(u);
-    /* Who was refused is known when no completion is missing. */
-    for (int tries = 0; tries < FETCH_TRIES && kernel_has(u, IORING_SQ_CQ_OVERFLOW); tries++)
-        enter(u);
-    left = (unsigned)min_u64(io_uring_sq_ready(&u->ring), count);
-    for (unsigned i = count - left; i < count; i++) {
-        io_uring_prep_nop(sqes[i]);
-        name(sqes[i], REQUEST_OTHER, 0);
-    }
-    return count - left;
-}
-
-/* Sends a run. Returns how many of it are dealt with. */
-static unsigned send_run(struct uring_transport *u, struct packet_out *packets, unsigned count)
-{
-    struct io_uring_sqe *sqes[TRANSPORT_BATCH];
-    unsigned submitted = submit_sends(u, sqes, queue_sends(u, packets, count, sqes));
-
-    for (unsigned i = 0; i < submitted; i++) {
-        struct icmp_socket *s = socket_transport_socket(&u->base, packets[i].to.family);
-
-        /* By itself: that shows whose error it is. */
-        if (u->refused & UINT32_C(1) << i && socket_transport_send_one(&u->base, s, i, &packets[i]) == 0) {
-            u->in_order = true;
-            return i;
-        }
-    }
-    u->in_order = submitted == 0;
-    return submitted;
-}
-
-static unsigned uring_send(struct transport *transport, struct packet_out *packets, unsigned count)
-{
-    struct uring_transport *u = uring_of(transport);
-    unsigned done = 0;
-
-    if (start(u) < 0)
-        u->in_order = true;
-    arm_all(u);
-    while (done < count && !u->in_order)
-        done += send_run(u, packets + done, count - done);
-    if (done < count)
-        done += socket_transport_send(transport, packets + done, count - done);
-    return done;
-}
-
 /* --- waiting -------------------------------------------------------------------------------------------- */
 
 /* Polls wakeup_fd: once, so that it is looked at anew when the owner has read from it, or has not. */
@@ -399,14 +270,14 @@ static void arm_wakeup(struct uring_transport *u, int wakeup_fd)
     struct io_uring_sqe *sqe;
 
     if (u->wakeup_armed && wakeup_fd != u->wakeup_fd && (sqe = io_uring_get_sqe(&u->ring))) {
-        io_uring_prep_poll_remove(sqe, name_of(REQUEST_WAKEUP, (unsigned)u->wakeup_fd));
-        name(sqe, REQUEST_OTHER, 0);
+        io_uring_prep_poll_remove(sqe, uring_request(URING_WAKEUP, (unsigned)u->wakeup_fd));
+        uring_name(sqe, URING_OTHER, 0);
         u->wakeup_armed = false;
     }
     u->wakeup_fd = wakeup_fd;
     if (!u->wakeup_armed && wakeup_fd >= 0 && (sqe = io_uring_get_sqe(&u->ring))) {
         io_uring_prep_poll_add(sqe, wakeup_fd, POLLIN);
-        name(sqe, REQUEST_WAKEUP, (unsigned)wakeup_fd);
+        uring_name(sqe, URING_WAKEUP, (unsigned)wakeup_fd);
         u->wakeup_armed = true;
     }
 }
@@ -418,11 +289,11 @@ static int uring_wait(struct transport *transport, uint64_t until_ns, int wakeup
     struct __kernel_timespec timeout = {.tv_sec = (long long)(left_ns / NS_PER_S),
                                         .tv_nsec = (long long)(left_ns % NS_PER_S)};
     struct io_uring_cqe *first;
-    int r = start(u);
+    int r = uring_start(u);
 
     if (r < 0 || any_waits(u))
         return r;
-    arm_all(u);
+    uring_arm(u);
     arm_wakeup(u, wakeup_fd);
     r = io_uring_submit_and_wait_timeout(&u->ring, &first, 1, until_ns == NEVER_NS ? NULL : &timeout, NULL);
     return r < 0 && r != -ETIME && !is_want(r) ? r : 0;
@@ -473,8 +344,7 @@ static int grow(struct uring_transport *u, struct uring_buffers *buffers)
     if (r < 0)
         return r;
     harvest(u);
-    for (int tries = 0; tries < FETCH_TRIES && kernel_has(u, IORING_SQ_CQ_OVERFLOW); tries++)
-        enter(u);
+    uring_flush_overflow(u);
     return uring_buffers_replace(buffers, message_bytes(u));
 }
 

@@ -101,6 +101,19 @@ static int check_taken_away(void *context)
     return r == -way->error ? 0 : 2;
 }
 
+/* It is what "auto" takes where nothing is in the way. */
+static int check_preferred(void *context)
+{
+    const char *runs = "";
+    char text[128] = "";
+
+    if (sweep_ourselves("io_uring", text, sizeof(text), &runs) < 0)
+        return 77;
+    if (sweep_ourselves("auto", text, sizeof(text), &runs) < 0)
+        return 1;
+    return strcmp(runs, "io_uring") == 0 ? 0 : 2;
+}
+
 static void run(int (*check)(void *context), struct way way)
 {
     int status = netns_wait(netns_spawn(NETNS_HERE, check, &way));
@@ -129,8 +142,15 @@ Test(uring_fallback, other_transports_serve_where_it_is_forbidden, .timeout = 60
             run(check_fallback, (struct way){calls[c], errors[e]});
 }
 
+Test(uring_fallback, is_preferred_where_it_is_to_be_had, .timeout = 60)
+{
+    enter();
+    run(check_preferred, (struct way){0});
+}
+
 Test(uring_fallback, a_running_one_does_not_fail_in_silence, .timeout = 60)
 {
     enter();
     run(check_taken_away, (struct way){SYS_io_uring_enter, EPERM});
+    run(check_taken_away, (struct way){SYS_io_uring_enter, ENOMEM});
 }
