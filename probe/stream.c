@@ -282,6 +282,23 @@ int probe_stream_new_over(struct probe_stream **out, const struct probe_settings
     return 0;
 }
 
+/* A few requests at a time gain nothing from io_uring, and pay for its locked memory: "auto" is epoll here. */
+static int open_transport(struct transport **out, struct probe_settings settings, char *message,
+                          size_t size_bytes)
+{
+    bool any = strcmp(settings.transport, "auto") == 0;
+    int r;
+
+    if (any)
+        settings.transport = "epoll";
+    r = transport_open(out, &settings, message, size_bytes);
+    if (r < 0 && any) {
+        settings.transport = "poll";
+        r = transport_open(out, &settings, message, size_bytes);
+    }
+    return r;
+}
+
 int probe_stream_new(struct probe_stream **out, const struct probe_settings *settings, char *message,
                      size_t size_bytes)
 {
@@ -289,7 +306,7 @@ int probe_stream_new(struct probe_stream **out, const struct probe_settings *set
     int r = probe_settings_check(settings, message, size_bytes);
 
     if (r == 0)
-        r = transport_open(&transport, settings, message, size_bytes);
+        r = open_transport(&transport, *settings, message, size_bytes);
     if (r < 0)
         return r;
     r = probe_stream_new_over(out, settings, transport);
