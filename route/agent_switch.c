@@ -61,8 +61,10 @@ static bool leads_to_current(const struct agent *agent, const struct fib_route *
 {
     const struct agent_path *path = &agent->table.paths[agent->current];
     struct address hop = next_hop(agent, route);
+    /* An adopted route is left as it is, even where we would have taken another interface. */
+    uint32_t ifindex = agent->adopted ? agent->standing.ifindex : path->ifindex;
 
-    return is_usable(route) && route->ifindex == path->ifindex && address_equal(&hop, &path->address);
+    return is_usable(route) && route->ifindex == ifindex && address_equal(&hop, &path->address);
 }
 
 /* Takes a standing route as it is. */

@@ -62,14 +62,14 @@ def starved(t):
 
 def random_loss(t):
     """Five percent of all packets to and from every node lost at random."""
-    seconds = float(os.environ.get("LOSS_SECONDS", "40"))
+    seconds = float(os.environ.get("LOSS_SECONDS", "30"))
     world, service, monitor, agent, home = settled(t, nodes=4, timeout="50ms", count=10)
     for node in world.nodes:
         world.lose(node, 5)
     changes = monitor.changes()
     t.ok(stays(lambda: monitor.changes() == changes, seconds), f"no switch in {seconds:.0f} s", agent.log())
-    loss = agent.path(home)["loss_percent"]
-    t.ok(1 < loss < 15, "the loss is in the status", loss)
+    t.ok(wait_for(lambda: 1 < agent.path(home)["loss_percent"] < 15), "the loss is in the status",
+         agent.path(home)["loss_percent"])
     t.ok(agent.path(home)["up"] and agent.path(home)["eligible"], "up and eligible", agent.path(home))
     for node in world.nodes:
         world.lose(node, 0)
