@@ -118,11 +118,14 @@ static int take_names(struct run *run)
         struct report_text *text = &run->targets.texts[answer.target];
 
         text->name_error = answer.error;
-        text->is_excluded = !answer.error && probe_range_set_has(&run->targets.excluded, &answer.address);
-        if (answer.error || text->is_excluded)
-            settle(run, answer.error ? REPORT_NOT_FOUND : REPORT_EXCLUDED);
-        else
+        if (answer.error) {
+            settle(run, REPORT_NOT_FOUND);
+        } else if (probe_range_set_has(&run->targets.excluded, &answer.address)) {
+            text->excluded = answer.address;
+            settle(run, REPORT_EXCLUDED);
+        } else {
             probe_sweep_set(run->sweep, text->index, &answer.address);
+        }
     }
     return 0;
 }

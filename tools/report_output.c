@@ -110,7 +110,10 @@ static bool next_line(struct line *line)
     if (line->next == targets->count)
         return false;
     line->index = line->next++;
+    text = text_of(line);
     address = probe_targets_at(targets, line->index);
+    if (text && address_is_set(&text->excluded))
+        address = text->excluded;
     line->address = NULL;
     if (address_is_set(&address)) {
         format_address(&address, line->address_text);
@@ -120,13 +123,12 @@ static bool next_line(struct line *line)
     line->outcome = REPORT_UNFINISHED;
     if (probe_sweep_result(line->view->sweep, line->index, &line->result))
         line->outcome = line->result.outcome == PROBE_REPLY ? REPORT_REACHABLE : REPORT_UNREACHABLE;
-    text = text_of(line);
     if (text) {
         line->target = text->text;
         line->name_error = text->name_error;
         if (text->name_error)
             line->outcome = REPORT_NOT_FOUND;
-        else if (text->is_excluded)
+        else if (address_is_set(&text->excluded))
             line->outcome = REPORT_EXCLUDED;
     }
     return true;

@@ -15,7 +15,7 @@ struct report_text {
     char *text;     /* as given */
     uint32_t index; /* of its target; they ascend */
     bool is_name;
-    bool is_excluded; /* the address that was found for the name is */
+    struct address excluded; /* the address that was found for the name, when it is excluded */
     int name_error; /* not found: an EAI_ value of getaddrinfo(), or a positive errno; 0: found, or not yet */
 };
 

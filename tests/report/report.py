@@ -2,15 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Proves what `reroute report` promises to people and programs, on the built command and the real kernel.
 
-Usage: report.py PATH-OF-REROUTE. It moves itself into a network and a mount namespace of its own, where
-
-  10.0.0.0/14, fd00:1::/64   are this very host: every address answers
-  10.9.0.0/24                is a network on which nobody lives: silence
-  10.8.0.0/16                has no way there, the kernel says so at once
-  10.3.7.0/24                is refused by a packet filter, with an ICMP error
-
-and /etc/hosts, /etc/resolv.conf and /etc/nsswitch.conf are private. Nothing is left when the process is gone.
-Prints TAP; exit code 77 says that the namespaces could not be made.
+Usage: report.py PATH-OF-REROUTE. See stage.py for where it runs and what it prints.
 """
 import csv
 import ctypes
@@ -19,99 +11,14 @@ import json
 import os
 import pty
 import resource
-import select
 import shutil
 import signal
 import stat
 import subprocess
-import sys
 import tempfile
-import time
 
-DEADLINE_S = 60
-KEYS = {'schema', 'targets', 'reachable', 'unreachable', 'elapsed_ms', 'transport', 'workers', 'doubtful',
-        'counters', 'results'}
-COUNTERS = {'sent', 'replies', 'late', 'duplicates', 'corrupt', 'foreign', 'icmp_errors', 'send_failures',
-            'send_retries', 'receive_drops'}
-RESULT_KEYS = {'target', 'address', 'outcome', 'rtt_ms', 'requests', 'reason'}
-FAST = ['--select-timeout', '0.2']
-ENVIRONMENT = {**os.environ, 'LC_ALL': 'C'}
-reroute = ''
-tests = []
-
-
-def test(function):
-    tests.append(function)
-    return function
-
-
-def check(condition, *what):
-    if not condition:
-        raise AssertionError(' '.join(str(w) for w in what))
-
-
-def same(got, want, what=''):
-    check(got == want, f'{what}: got {got!r}, expected {want!r}')
-
-
-def run(*arguments, stdin='', **more):
-    """(exit code, standard output, standard error)"""
-    done = subprocess.run([reroute, 'report', *arguments], input=stdin, capture_output=True, text=True,
-                          timeout=DEADLINE_S, env=ENVIRONMENT, **more)
-    return done.returncode, done.stdout, done.stderr
-
-
-def document(*arguments, code=0, **more):
-    """The parsed JSON document, after checking everything that holds for each of them."""
-    got, out, error = run('--json', *arguments, **more)
-    same(got, code, f'exit code of {arguments[:6]} ({error.strip()})')
-    report = json.loads(out)
-    check_document(report)
-    return report
-
-
-def check_document(report):
-    same(set(report), KEYS, 'keys')
-    same(set(report['counters']), COUNTERS, 'counters')
-    same(report['schema'], 'reroute.report/1')
-    same(report['targets'], len(report['results']))
-    same(report['workers'], 1)
-    check(report['transport'] in ('epoll', 'io_uring', 'poll'), report['transport'])
-    check(report['elapsed_ms'] >= 0)
-    for result in report['results']:
-        same(set(result), RESULT_KEYS, 'keys of a result')
-        check(isinstance(result['requests'], int), result)
-        if result['outcome'] == 'reachable':
-            check(result['reason'] == '' and 0 < result['rtt_ms'] < 60000 and result['requests'] >= 1, result)
-        else:
-            check(result['outcome'] in ('unreachable', 'not-found', 'unfinished'), result)
-            check(result['reason'] != '' and result['rtt_ms'] is None, result)
-    for outcome in ('reachable', 'unreachable'):
-        same(report[outcome], sum(r['outcome'] == outcome for r in report['results']), outcome)
-
-
-def write(path, text):
-    with open(path, 'w', encoding='ascii') as file:
-        file.write(text)
-
-
-def wait_until(condition, what, process):
-    end = time.monotonic() + DEADLINE_S
-    while not condition():
-        check(process.poll() is None, 'ended before', what)
-        check(time.monotonic() < end, 'waited in vain until', what)
-        select.select([], [], [], 0.005)
-
-
-def icmp_count(name):
-    """A counter of this namespace's kernel, such as InEchoReps."""
-    with open('/proc/self/net/snmp', encoding='ascii') as file:
-        rows = [line.split() for line in file if line.startswith('Icmp:')]
-    return int(rows[1][rows[0].index(name)])
-
-
-def live(count):
-    return [f'10.{i >> 16}.{i >> 8 & 255}.{i & 255}' for i in range(1, count + 1)]
+from stage import (COMMAND, DEADLINE_S, ENVIRONMENT, FAST, HOSTS, check, check_document, document, icmp_count, live,
+                   main, run, same, start, test, wait_until, write)
 
 
 # --- what is printed ---------------------------------------------------------------------------------------
@@ -204,7 +111,7 @@ def nothing_reachable_has_no_rtt():
 @test
 def progress_only_on_a_terminal():
     parent, child = pty.openpty()
-    with subprocess.Popen([reroute, 'report', '10.9.0.9', '--select-timeout', '1.5'], stderr=child,
+    with subprocess.Popen([COMMAND, 'report', '10.9.0.9', '--select-timeout', '1.5'], stderr=child,
                           stdout=subprocess.DEVNULL, env=ENVIRONMENT) as process:
         os.close(child)
         text = b''
@@ -289,11 +196,6 @@ def packet_options():
 
 # --- names that take their time ----------------------------------------------------------------------------
 
-def start(*arguments, **more):
-    return subprocess.Popen([reroute, 'report', *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                            text=True, env=ENVIRONMENT, **more)
-
-
 @test
 def hanging_name_server_holds_nobody_up():
     write('/etc/nsswitch.conf', 'hosts: files dns\n')
@@ -363,14 +265,14 @@ def interrupt_prints_what_is_known():
 def output_that_cannot_be_written():
     for arguments in (['10.0.0.1'], ['--json', '-f', '-'], ['--csv', '10.0.0.1'], ['--help']):
         with open('/dev/full', 'w', encoding='ascii') as full:
-            done = subprocess.run([reroute, 'report', *arguments], input='\n'.join(live(3000)), stdout=full,
+            done = subprocess.run([COMMAND, 'report', *arguments], input='\n'.join(live(3000)), stdout=full,
                                   stderr=subprocess.PIPE, text=True, timeout=DEADLINE_S, env=ENVIRONMENT,
                                   check=False)
         same(done.returncode, 4, arguments)
         check('cannot write' in done.stderr and 'No space left on device' in done.stderr, done.stderr)
     reader, writer = os.pipe()
     os.close(reader)
-    done = subprocess.run([reroute, 'report', '10.0.0.1'], stdout=writer, stderr=subprocess.PIPE, text=True,
+    done = subprocess.run([COMMAND, 'report', '10.0.0.1'], stdout=writer, stderr=subprocess.PIPE, text=True,
                           timeout=DEADLINE_S, env=ENVIRONMENT, check=False)
     os.close(writer)
     same(done.returncode, 4, 'closed pipe')
@@ -429,7 +331,7 @@ def help_text():
 @test
 def no_permission_says_what_to_do():
     # The last test: in a user namespace the range cannot be set back to what it was, nobody.
-    copy = shutil.copy(reroute, '/tmp/reroute')
+    copy = shutil.copy(COMMAND, '/tmp/reroute')
     os.chmod(copy, stat.S_IRUSR | stat.S_IXUSR | stat.S_IROTH | stat.S_IXOTH)
 
     def drop():
@@ -448,79 +350,6 @@ def no_permission_says_what_to_do():
     done = subprocess.run([copy, 'report', '10.0.0.1'], capture_output=True, text=True, preexec_fn=drop,
                           timeout=DEADLINE_S, env=ENVIRONMENT, check=False)
     same(done.returncode, 0, 'ping sockets are allowed: ' + done.stderr)
-
-
-# --- the stage ---------------------------------------------------------------------------------------------
-
-HOSTS = '''127.0.0.1 localhost
-10.0.0.77 here.example
-10.0.0.78 both.example
-fd00:1::78 both.example
-10.9.0.8 gone.example
-'''
-
-
-def command(text):
-    subprocess.run(text.split(), check=True)
-
-
-def set_stage():
-    command('ip link set lo up')
-    command('ip route add local 10.0.0.0/14 dev lo')
-    command('ip -6 route add local fd00:1::/64 dev lo')
-    command('ip address add fd00:1::2/128 dev lo')
-    # Without ARP the packets go out to a peer that has no address, and nothing comes back, no error either.
-    command('ip link add quiet0 type veth peer name quiet1')
-    command('ip address add 10.9.0.1/24 dev quiet0')
-    command('ip link set quiet0 arp off up')
-    command('ip link set quiet1 up')
-    command('ip route add unreachable 10.8.0.0/16')
-    subprocess.run(['nft', '-f', '-'], check=True, text=True, input='''
-        table ip refuse {
-            chain in {
-                type filter hook input priority 0;
-                ip daddr 10.3.7.0/24 icmp type echo-request reject with icmp type admin-prohibited
-            }
-        }''')
-    # Everything that is written from here on is on a file system that only this process sees.
-    command('mount -t tmpfs -o mode=1777 tmpfs /tmp')
-    for name, text in (('hosts', HOSTS), ('nsswitch.conf', 'hosts: files\n'),
-                       ('resolv.conf', 'nameserver 10.9.0.53\noptions timeout:3 attempts:1\n')):
-        write(f'/tmp/{name}', text)
-        if not os.path.exists(f'/etc/{name}'):
-            raise FileNotFoundError(f'/etc/{name}')
-        command(f'mount --bind /tmp/{name} /etc/{name}')
-
-
-def perform():
-    print('TAP version 13')
-    print(f'1..{len(tests)}')
-    for number, function in enumerate(tests, 1):
-        try:
-            function()
-            print(f'ok {number} - {function.__name__}', flush=True)
-        except Exception as error:  # a broken test is a failed one, the others still count
-            print(f'not ok {number} - {function.__name__}')
-            for line in f'{type(error).__name__}: {error}'[:1000].splitlines():
-                print(f'# {line}', flush=True)
-
-
-def main():
-    global reroute
-    if sys.argv[1] != '--inside':
-        own = ['unshare', '--net', '--mount'] + ([] if os.geteuid() == 0 else ['--user', '--map-root-user'])
-        if subprocess.run(own + ['true'], capture_output=True, check=False).returncode != 0:
-            print('1..0 # SKIP no namespaces: run it as root, or allow unprivileged user namespaces')
-            sys.exit(77)
-        # The command is opened here, since /tmp is hidden inside.
-        binary = os.open(sys.argv[1], os.O_RDONLY)
-        os.set_inheritable(binary, True)
-        os.execvp(own[0], own + [sys.executable, os.path.abspath(__file__), '--inside', str(binary)])
-    reroute = f'/proc/{os.getpid()}/fd/{sys.argv[2]}'
-    set_stage()
-    reroute = shutil.copy(reroute, '/tmp/command')
-    os.chmod(reroute, 0o755)
-    perform()
 
 
 main()
