@@ -400,3 +400,83 @@ Test(sweep_scale, nobody_else_is_doubtful)
     cr_expect_not(result.doubtful, "asked when the flood was over");
     run_close(&run);
 }
+
+struct slow_world {
+    struct simulated_script script;
+    uint32_t requests;
+    struct address router;
+};
+
+/* The first request is answered when its target is being asked again, the others never; copies make drops. */
+static int answer_much_too_late(void *context, struct simulated *network, const struct packet_out *packet)
+{
+    struct slow_world *world = context;
+
+    if (world->requests++ == 0) {
+        simulated_reply(network, packet, 150 * NS_PER_MS);
+        for (int i = 0; i < 200; i++)
+            simulated_deliver(network, &packet->to, 0, packet->bytes, packet->size_bytes, NS_PER_MS);
+    }
+    return 0;
+}
+
+/* Asking again is no longer window: what comes after the first one is late. */
+Test(sweep_scale, a_late_reply_is_late_when_asked_again)
+{
+    struct probe_settings settings = settings_of(100, 1);
+    struct slow_world world = {.script = {.request = answer_much_too_late, .receive_limit = 64}};
+    struct address address = {.family = AF_INET, .bytes = {10, 0, 0, 1}};
+    struct transport *transport;
+    struct probe_sweep *sweep;
+    struct probe_result result;
+    uint32_t index;
+
+    world.script.context = &world;
+    cr_assert_eq(simulated_open(&transport, &world.script), 0);
+    cr_assert_eq(probe_sweep_new_over(&sweep, &settings, transport), 0);
+    cr_assert_eq(probe_sweep_add(sweep, &address, &index), 0);
+    while (!probe_sweep_next(sweep, &result))
+        cr_assert_eq(probe_sweep_step(sweep, NEVER_NS), 0);
+    cr_expect_eq(probe_sweep_asked_again(sweep), 1);
+    cr_expect_eq(result.outcome, PROBE_TIMEOUT);
+    cr_expect_eq(result.requests, 2);
+    cr_expect_eq(probe_sweep_counters(sweep)->late, 1);
+    probe_sweep_free(sweep);
+}
+
+static int refuse_by_a_thousand_routers(void *context, struct simulated *network,
+                                        const struct packet_out *packet)
+{
+    struct slow_world *world = context;
+
+    for (int i = 0; i < 1000; i++) {
+        world->router.bytes[2] = (uint8_t)(i >> 8);
+        world->router.bytes[3] = (uint8_t)i;
+        simulated_error(network, packet, &world->router, 3, 1, 0, 8, (uint64_t)i * NS_PER_US);
+    }
+    return 0;
+}
+
+/* Errors without a token may be made up by anybody, in any number: only the last one of a target is kept. */
+Test(sweep_scale, made_up_errors_take_no_memory)
+{
+    struct probe_settings settings = settings_of(100, 1);
+    struct slow_world world = {.script.request = refuse_by_a_thousand_routers,
+                               .router = {.family = AF_INET, .bytes = {10, 9}}};
+    struct address address = {.family = AF_INET, .bytes = {10, 0, 0, 1}};
+    struct transport *transport;
+    struct probe_sweep *sweep;
+    struct probe_result result;
+    uint32_t index;
+
+    world.script.context = &world;
+    cr_assert_eq(simulated_open(&transport, &world.script), 0);
+    cr_assert_eq(probe_sweep_new_over(&sweep, &settings, transport), 0);
+    cr_assert_eq(probe_sweep_add(sweep, &address, &index), 0);
+    while (!probe_sweep_next(sweep, &result))
+        cr_assert_eq(probe_sweep_step(sweep, NEVER_NS), 0);
+    cr_expect_eq(result.outcome, PROBE_UNREACHABLE);
+    cr_expect_eq(result.error.from.bytes[3], 999 % 256);
+    cr_expect_leq(sweep->reasons.room, 16);
+    probe_sweep_free(sweep);
+}
