@@ -589,6 +589,37 @@ Test(uring, sends_both_families_together, .timeout = 60)
     }
 }
 
+/* A packet that names its interface leaves through it, among others that do not. */
+Test(uring, sends_through_the_interface_that_is_asked_for, .timeout = 60)
+{
+    struct world w;
+    uint32_t second;
+
+    make_world(&w);
+    netns_veth(NETNS_HERE, "second", "10.5.0.1/24", w.peer, "there2", "10.5.0.2/24");
+    second = if_nametoindex("second");
+    for (size_t m = 0; m < ARRAY_SIZE(modes); m++) {
+        struct packet_out packets[2];
+        struct packet_in in;
+        uint8_t bytes[2][64];
+
+        open_transport(&w, &modes[m]);
+        for (uint16_t i = 0; i < 2; i++)
+            packets[i] = request_to(&w, &w.there[0], i, bytes[i]);
+        packets[1].ifindex = second;
+        cr_assert_eq(w.operations->send(w.transport, packets, 2), 2);
+        for (int seen = 0; seen < 2;) {
+            int r = w.operations->receive(w.transport, AF_INET, &in, 1);
+
+            cr_assert_geq(r, 0);
+            if (r == 1)
+                cr_assert_eq(in.ifindex, number_of(&in) ? second : if_nametoindex("here"), "mode %zu", m);
+            seen += r;
+        }
+        close_transport(&w);
+    }
+}
+
 /* Messages to a neighbour that does not answer stay in our send buffer until it is full. */
 Test(uring, stops_where_the_kernel_has_no_room, .timeout = 60)
 {
