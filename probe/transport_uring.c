@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * io_uring: one call of the kernel sends a batch and fetches what has arrived.
+ * io_uring: one call of the kernel sends a batch (transport_uring_send.c) and fetches what has arrived.
  *
  * Receiving. Each socket has a multishot receive that stays in the kernel and puts messages into buffers of
  * ours (transport_uring_buffers.c). The kernel does that work when we enter it, and a flag in shared memory
@@ -12,12 +12,6 @@
  * The error queue is read as on the other transports, but only when a multishot poll has seen something in
  * it.
  *
- * Sending. One request for each message, all in one call, both families together. MSG_DONTWAIT makes each one
- * end within that call, so nothing of the caller's is in use afterwards, and only refused ones tell about it
- * (CQE_SKIP_SUCCESS). They do not stop those behind them, though. So when the kernel refuses one for want of
- * room, those behind it that went are sent again with it; once, because from then on messages go by
- * sendmmsg(), which stops there.
- *
  * Waiting is one more call that sends what is queued, runs what has to run and sleeps. An outer loop gets an
  * eventfd. The ring's own descriptor will not do: it becomes readable, but with DEFER_TASKRUN nobody who
  * sleeps on it is woken (seen on 6.18); and messages may be in our hands already, since they come in with
@@ -26,6 +20,19 @@
  * One thread, and the ring insists: it belongs to the first one that sends, receives or waits.
  *
  * Needs Linux 6.0 (multishot recvmsg, SINGLE_ISSUER); nobody asks for the version, the flags are tried.
+ *
+ * What it is good for, measured on two cores, Linux 6.18, a veth pair with the peer's kernel answering. It
+ * makes a third of epoll's calls (65,000 targets: 4,700 against 12,900; poll 140,000) and takes 4 to 6 % less
+ * processor time than epoll, 15 % less than poll. On a busy machine it finishes a quarter sooner, and
+ * requests leave when their time stamp says: sendmmsg() lets others run between its messages, so that the
+ * 99th percentile of the round trips is milliseconds there and 0.12 ms here. Making and ending the ring
+ * costs 0.1 ms, so on an idle machine a sweep of less than a thousand targets is 3 % slower.
+ *
+ * What the time is spent on: three quarters in the sending of messages, most of it the network stack and, on
+ * such a pair, the peer's kernel, which answers within our call (46 of the 76 %); 10 % in receiving, most of
+ * that in copying names and control messages; 3 % on requests and completions of the ring; 5 % in this
+ * program. So there is little left to gain here: batches of 32 instead of 16 save 3 % on any transport, at
+ * the price of time stamps that are further from the truth; more or fewer buffers change nothing.
  */
 #include "probe/transport_uring.h"
 
