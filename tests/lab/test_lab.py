@@ -53,7 +53,7 @@ def commands():
         lab.start("exec", "host", "sleep", "1000")
         tap.ok(wait_for(lambda: "sleep" in lab.remains()), "something runs in the host's namespace")
         lab.must("down")
-        tap.ok(lab.remains() == "", "down: no namespace, process or file is left", lab.remains())
+        tap.ok(wait_for(lambda: lab.remains() == ""), "down: no namespace, process or file is left", lab.remains())
         code, output = lab.run("down")
         tap.ok(code == 0, "down when it is down", output)
         code, output = lab.run("status")
@@ -79,7 +79,7 @@ def interrupted():
         wait_for(stages(lab)[stage])
         os.killpg(process.pid, signal.SIGINT)
         output, _ = process.communicate(timeout=30)
-        tap.ok(process.returncode == 130 and lab.remains() == "",
+        tap.ok(process.returncode == 130 and wait_for(lambda: lab.remains() == ""),
                f"up interrupted after {stage}: nothing is left", f"{process.returncode}\n{output}{lab.remains()}")
         lab.run("down")
 
@@ -95,7 +95,7 @@ def killed():
         code, output = lab.run("up", 2) if stage == "the host" else (0, "")
         tap.ok(code == 0, f"up killed after {stage}: the next up starts anew", output)
         lab.must("down")
-        tap.ok(lab.remains() == "", "... and down leaves nothing", lab.remains())
+        tap.ok(wait_for(lambda: lab.remains() == ""), "... and down leaves nothing", lab.remains())
 
 
 def side_by_side():
