@@ -53,21 +53,22 @@ static void loss_take_back(struct health_loss *loss)
     }
 }
 
-static uint64_t loss_requests(const struct health_loss *loss)
+static uint64_t loss_requests(const struct health_loss *loss, uint64_t *lost)
 {
     uint64_t requests = 0;
 
-    for (unsigned i = 0; i < HEALTH_BUCKETS; i++)
+    *lost = 0;
+    for (unsigned i = 0; i < HEALTH_BUCKETS; i++) {
         requests += loss->buckets[i].requests;
+        *lost += loss->buckets[i].lost;
+    }
     return requests;
 }
 
 static uint32_t loss_ppm(const struct health_loss *loss)
 {
-    uint64_t requests = loss_requests(loss), lost = 0;
+    uint64_t lost, requests = loss_requests(loss, &lost);
 
-    for (unsigned i = 0; i < HEALTH_BUCKETS; i++)
-        lost += loss->buckets[i].lost;
     return requests ? (uint32_t)(lost * 1000000 / requests) : 0;
 }
 
@@ -80,13 +81,15 @@ static void judge_degraded(struct health *health, const struct health_settings *
 {
     uint32_t limit_ppm = settings->degraded_percent * 10000;
     uint32_t lost_ppm = loss_ppm(&health->recent);
+    uint64_t lost;
 
     /* No verdict before the span has been watched once. */
     if (sub_sat_u64(now_ns, health->recent.begun_ns) < settings->degraded_over_ns)
         return;
-    /* Of ten requests at 5 % random loss four are lost several times a day: too few to judge by. */
-    if (!health->degraded && lost_ppm > limit_ppm &&
-        loss_requests(&health->recent) >= settings->degraded_requests) {
+    loss_requests(&health->recent, &lost);
+    /* Of ten requests at 5 % random loss four are lost several times a day: that few are too few to judge by.
+     */
+    if (!health->degraded && lost_ppm > limit_ppm && lost >= settings->degraded_lost) {
         health->degraded = true;
         health->up_since_ns = 0;
     } else if (health->degraded && lost_ppm <= limit_ppm / 2) {

@@ -7,10 +7,10 @@
  * Timeouts, ICMP errors and sends that found no way out all count as unanswered; a late reply counts as life.
  * - up: `rise` replies in a row; a miss that its own late reply takes back does not break the row. At the
  * start a path is neither: no verdict without evidence.
- * - degraded: up, but more than degraded_percent of the requests of the last degraded_over were lost, of at
- * least degraded_requests. A run
- * of misses that still goes on belongs to the down verdict and is counted here only when a reply has ended
- * it, so that a long window is not cut short. A degraded path is clean again at half that loss.
+ * - degraded: up, but more than degraded_percent of the requests of the last degraded_over were lost, and
+ * at least degraded_lost. A run of misses that still goes on belongs to the down verdict and is counted here
+ * only when a reply has ended it, so that a long window is not cut short. A degraded path is clean again at
+ * half that loss.
  */
 #pragma once
 
@@ -22,8 +22,8 @@ struct health_settings {
     uint32_t rise;
     uint32_t degraded_percent; /* 1..100 */
     uint64_t degraded_over_ns;
-    uint32_t degraded_requests; /* fewer are too few to judge by */
-    uint64_t hold_ns;           /* loss_ppm is taken over this time */
+    uint32_t degraded_lost; /* fewer are too few to judge by */
+    uint64_t hold_ns;       /* loss_ppm is taken over this time */
 };
 
 enum health_state { HEALTH_UNKNOWN, HEALTH_UP, HEALTH_DOWN };

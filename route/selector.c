@@ -195,14 +195,17 @@ static void watch_access(const struct selector_input *input, uint32_t index)
     }
 }
 
-/* Does something beside its health speak against this path? Its time of steady health starts anew then. */
+/*
+ * Does something beside its health speak against this path? Its time of steady health starts anew then. The
+ * death of its session does not count here: stability has a clock of its own, which starts with the new life
+ * and not when we hear of it.
+ */
 static bool is_blocked(const struct selector_input *input, uint32_t path)
 {
     const struct selector_path *p = &input->paths[path];
     const struct selector_access *access = access_of(input, path);
 
-    return !p->on_link || !p->link_usable || p->service_bad ||
-           (access && (access->drained || access->session == SESSION_DEAD));
+    return !p->on_link || !p->link_usable || p->service_bad || (access && access->drained);
 }
 
 static void watch_current(struct selector *selector, const struct selector_input *input)
@@ -257,9 +260,9 @@ static bool is_better(const struct selector_input *input, uint32_t a, uint32_t b
 
 /*
  * Rule 3: never from one dead path to the next. While the current path is silent, the chosen one must have
- * answered a request that was sent after the current path's first miss: what was sent before that, though after
- * its last reply, may have been answered just before a failure of both. While the current path still answers
- * (its session died, it is drained), one within the last window.
+ * answered a request that was sent after the current path's first miss: what was sent before that, though
+ * after its last reply, may have been answered just before a failure of both. While the current path still
+ * answers (its session died, it is drained), one within the last window.
  */
 static bool is_proven(const struct selector_input *input, uint32_t path)
 {
@@ -531,21 +534,20 @@ static void improve(const struct selector_input *input, struct selector_decision
 
 static void decide_pin_hard(const struct selector_input *input, struct selector_decision *decision)
 {
-    uint32_t best = SELECTOR_NO_PATH;
+    uint32_t best = SELECTOR_NO_PATH, current = input->current;
+    bool there = current != SELECTOR_NO_PATH && input->paths[current].pinned;
 
-    if (input->current != SELECTOR_NO_PATH && input->paths[input->current].pinned) {
-        keep(decision, KEEP_PIN_HARD);
-        return;
-    }
     for (uint32_t i = 0; i < input->path_count; i++)
         if (input->paths[i].pinned && input->paths[i].on_link &&
             (best == SELECTOR_NO_PATH || is_better(input, i, best)))
             best = i;
-    if (best == SELECTOR_NO_PATH)
+    /* Of a new pin the best path is taken, be it from a lesser one of the same access; after that, no more.
+     */
+    if (best == SELECTOR_NO_PATH || (there && (!input->pin_now || !is_better(input, best, current))))
         keep(decision, KEEP_PIN_HARD);
     else
         go(decision, best, SWITCH_PIN,
-           level_of(input, best) <= LEVEL_DEGRADED && input->current != SELECTOR_NO_PATH);
+           level_of(input, best) <= LEVEL_DEGRADED && current != SELECTOR_NO_PATH);
 }
 
 void selector_decide(struct selector *selector, const struct selector_input *input,

@@ -313,8 +313,10 @@ static const struct scenario rule_4[] = {
     }},
     {"failback: a session that died for a moment", NEAR, .rows = {
         {"dead", .t_ms = 0, .session[LOCAL_NODE] = DEAD, .want = KEEP, .why = KEEP_BEST},
-        {"the cluster says that it has been alive for long: hold all the same",
-         .t_ms = 4000, .session[LOCAL_NODE] = STABLE, .want = KEEP, .why = KEEP_HOLD, .again_ms = 184000},
+        {"a new life: hold is its stability, from its birth on, whenever we hear of it",
+         .t_ms = 4000, .session[LOCAL_NODE] = ALIVE, .want = KEEP, .why = KEEP_WAIT_STABLE,
+         .again_ms = 184000},
+        {"stable: come home", .t_ms = 184000, .want = PLANNED, .to = LOCAL, .why = SWITCH_FAILBACK},
     }},
     {"failback: at most 1 % loss", NEAR, .rows = {
         {"1.1 %: stay", .t_ms = 0, .lost_per_mille[LOCAL] = 11, .want = KEEP, .why = KEEP_WAIT_LOSS},
@@ -752,6 +754,12 @@ static const struct scenario rule_8[] = {
          .want = KEEP, .why = KEEP_PIN_HARD},
         {"unpinned: left",
          .t_ms = 30000, .pinned[FAR] = NO, .want = PLANNED, .to = LOCAL, .why = SWITCH_DRAINED},
+    }},
+    {"pin --hard: a new pin takes the best path of its access", LOCAL_MGMT, .rows = {
+        {"from management to data",
+         .t_ms = 0, .pinned[LOCAL] = YES, .pinned[LOCAL_MGMT] = YES, .pin_hard = true, .pin_now = true,
+         .want = PLANNED, .to = LOCAL, .why = SWITCH_PIN},
+        {"not again", .t_ms = 1000, .pin_hard = true, .want = KEEP, .why = KEEP_PIN_HARD},
     }},
     {"pin --hard: to a path that is down, a person's word", LOCAL, .rows = {
         {"go, and nobody is told first",

@@ -107,7 +107,7 @@ static void build(struct world *w, uint64_t seed)
         .rise = 1 + (uint32_t)below(w, 3),
         .degraded_percent = 30,
         .degraded_over_ns = 5 * NS_PER_S,
-        .degraded_requests = 5,
+        .degraded_lost = 2,
         .hold_ns = (3 + below(w, 6)) * NS_PER_S,
     };
     w->input = (struct selector_input){
@@ -286,8 +286,7 @@ static bool is_blocked(const struct world *w, uint32_t i)
 {
     const struct selector_access *a = access_at(w, i);
 
-    return !can_be_entered(w, i) || w->memory.paths[i].service_bad ||
-           (a && (a->session == SESSION_DEAD || a->drained));
+    return !can_be_entered(w, i) || w->memory.paths[i].service_bad || (a && a->drained);
 }
 
 /* Its access restarts over and over, and has not come to rest. */
@@ -300,7 +299,9 @@ static bool is_restless(const struct world *w, uint32_t i)
 
 static bool is_eligible(const struct world *w, uint32_t i)
 {
-    return works(w, i) && !is_blocked(w, i) && !is_restless(w, i);
+    const struct selector_access *a = access_at(w, i);
+
+    return works(w, i) && !is_blocked(w, i) && !is_restless(w, i) && !(a && a->session == SESSION_DEAD);
 }
 
 static bool is_clean(const struct world *w, uint32_t i)
@@ -402,8 +403,9 @@ static void check_pin_hard(struct world *w, const struct selector_decision *d)
 {
     uint32_t current = w->input.current;
 
-    MUST(current == SELECTOR_NO_PATH || !w->memory.paths[current].pinned || !d->switch_now,
-         "pinned hard: never left");
+    MUST(current == SELECTOR_NO_PATH || !w->memory.paths[current].pinned || !d->switch_now ||
+             w->input.pin_now,
+         "pinned hard: never left but for a better path of a new pin");
     MUST(!d->switch_now || w->memory.paths[d->to].pinned, "pinned hard: to a pinned path only");
     MUST(!d->planned || is_eligible(w, d->to), "pinned hard: planned only to a path that works");
 }
