@@ -24,8 +24,14 @@
 #define REQUEST_MAX_BYTES 4096
 #define REQUEST_TIMEOUT_S 5
 
+#define COMMANDS 5
+
 struct control {
     struct agent *agent;
+    struct control_entry { /* what a command's callback needs */
+        struct control *control;
+        const struct command *command;
+    } entries[COMMANDS];
     struct evhttp *http, *metrics;
     char *path;
 };
@@ -71,28 +77,47 @@ static const char *member(const cJSON *body, const char *name)
     return cJSON_IsString(item) ? item->valuestring : "";
 }
 
-static int run_command(struct agent *agent, const char *command, const cJSON *body, char *message,
-                       size_t size_bytes)
+static int run_pin(struct agent *agent, const cJSON *body, char *message, size_t size_bytes)
 {
     bool hard = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(body, "hard"));
 
-    if (strcmp(command, "/v1/pin") == 0)
-        return agent_pin(agent, member(body, "target"), hard, message, size_bytes);
-    if (strcmp(command, "/v1/unpin") == 0)
-        return agent_unpin(agent, message, size_bytes);
-    if (strcmp(command, "/v1/drain") == 0)
-        return agent_drain(agent, member(body, "access"), true, message, size_bytes);
-    if (strcmp(command, "/v1/undrain") == 0)
-        return agent_drain(agent, member(body, "access"), false, message, size_bytes);
+    return agent_pin(agent, member(body, "target"), hard, message, size_bytes);
+}
+
+static int run_unpin(struct agent *agent, const cJSON *body, char *message, size_t size_bytes)
+{
+    return agent_unpin(agent, message, size_bytes);
+}
+
+static int run_drain(struct agent *agent, const cJSON *body, char *message, size_t size_bytes)
+{
+    return agent_drain(agent, member(body, "access"), true, message, size_bytes);
+}
+
+static int run_undrain(struct agent *agent, const cJSON *body, char *message, size_t size_bytes)
+{
+    return agent_drain(agent, member(body, "access"), false, message, size_bytes);
+}
+
+static int run_failback(struct agent *agent, const cJSON *body, char *message, size_t size_bytes)
+{
     return agent_failback(agent, message, size_bytes);
 }
 
+static const struct command {
+    const char *path;
+    int (*run)(struct agent *agent, const cJSON *body, char *message, size_t size_bytes);
+} commands[COMMANDS] = {
+    {"/v1/pin", run_pin},         {"/v1/unpin", run_unpin},       {"/v1/drain", run_drain},
+    {"/v1/undrain", run_undrain}, {"/v1/failback", run_failback},
+};
+
 static void on_command(struct evhttp_request *request, void *context)
 {
-    struct control *control = context;
+    const struct control_entry *entry = context;
     struct evbuffer *input = evhttp_request_get_input_buffer(request);
     size_t size_bytes = evbuffer_get_length(input);
-    char message[160] = "";
+    char message[256] = "";
     cJSON *body, *answer;
     int error;
 
@@ -106,7 +131,7 @@ static void on_command(struct evhttp_request *request, void *context)
         evhttp_send_error(request, HTTP_BADREQUEST, NULL);
         return;
     }
-    error = run_command(control->agent, evhttp_request_get_uri(request), body, message, sizeof(message));
+    error = entry->command->run(entry->control->agent, body, message, sizeof(message));
     cJSON_Delete(body);
     answer = cJSON_CreateObject();
     cJSON_AddBoolToObject(answer, "ok", error == 0);
@@ -294,8 +319,6 @@ static int open_metrics(struct control *control, const char *where, char *messag
 
 static int open_socket(struct control *control, const char *path, char *message, size_t size_bytes)
 {
-    static const char *const commands[] = {"/v1/pin", "/v1/unpin", "/v1/drain", "/v1/undrain",
-                                           "/v1/failback"};
     int fd = listen_unix(path);
 
     if (fd < 0) {
@@ -309,8 +332,10 @@ static int open_socket(struct control *control, const char *path, char *message,
         return -ENOMEM;
     }
     evhttp_set_cb(control->http, "/v1/status", on_status, control);
-    for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-        evhttp_set_cb(control->http, commands[i], on_command, control);
+    for (size_t i = 0; i < COMMANDS; i++) {
+        control->entries[i] = (struct control_entry){.control = control, .command = &commands[i]};
+        evhttp_set_cb(control->http, commands[i].path, on_command, &control->entries[i]);
+    }
     return 0;
 }
 
