@@ -30,6 +30,8 @@
 
 void agent_soon(struct agent *agent)
 {
+    /* Within a step schedule() would take the event off the loop's list again: it sees the wish. */
+    agent->step_wanted = true;
     event_active(agent->timer, EV_TIMEOUT, 0);
 }
 
@@ -234,11 +236,13 @@ static void log_decision(const struct agent *agent, const struct selector_decisi
 /* A person's hurry lasts as long as what it is for can be had at once; after that, hold counts again. */
 static void end_hurry(struct agent *agent, const struct selector_input *input)
 {
-    bool pinned = false;
+    bool pinned = false, there;
 
     for (uint32_t i = 0; i < input->path_count; i++)
         pinned = pinned || (input->paths[i].pinned && selector_path_level(input, i, NULL) <= LEVEL_DEGRADED);
-    agent->pin_now = agent->pin_now && pinned;
+    there = agent->current != SELECTOR_NO_PATH && input->paths[agent->current].pinned &&
+            !agent->decision.switch_now;
+    agent->pin_now = agent->pin_now && pinned && !there;
     agent->failback_now = agent->failback_now && agent->decision.candidate != SELECTOR_NO_PATH;
 }
 
@@ -278,6 +282,8 @@ static void schedule(struct agent *agent)
     at_ns = min_u64(at_ns, agent->watchdog_ns);
     if (agent->decision.candidate != SELECTOR_NO_PATH)
         at_ns = min_u64(at_ns, agent->save_ns);
+    if (agent->step_wanted)
+        at_ns = 0;
     wait_us = (sub_sat_u64(at_ns, probe_stream_now_ns(agent->stream)) + NS_PER_US - 1) / NS_PER_US;
     wait.tv_sec = (time_t)(wait_us / 1000000);
     wait.tv_usec = (suseconds_t)(wait_us % 1000000);
@@ -286,6 +292,7 @@ static void schedule(struct agent *agent)
 
 static void agent_step(struct agent *agent)
 {
+    agent->step_wanted = false;
     agent->now_ns = probe_stream_now_ns(agent->stream);
     take_observations(agent);
     if (agent->now_ns >= agent->fib_check_ns)
@@ -367,7 +374,7 @@ static struct health_settings health_settings_of(const struct config *config)
         .degraded_percent = config->probe.degraded_percent,
         /* Long enough for the requests that a verdict needs. */
         .degraded_over_ns = max_u64(config->probe.degraded_over_ns, 25 * config->probe.select_timeout_ns),
-        .degraded_requests = 20,
+        .degraded_lost = 6,
         .hold_ns = config->route.hold_ns,
     };
 }

@@ -37,7 +37,7 @@ int agent_pin(struct agent *agent, const char *target, bool hard, char *message,
             continue;
         snprintf(agent->pin, sizeof(agent->pin), "%s", target);
         agent->pin_hard = hard;
-        agent->pin_now = agent->current == SELECTOR_NO_PATH || !agent_is_pinned(agent, agent->current);
+        agent->pin_now = true;
         agent->save_wanted = true;
         log_event(LOG_LEVEL_INFO, "pin", "target=%s hard=%s", target, hard ? "true" : "false");
         agent_soon(agent);

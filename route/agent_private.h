@@ -31,6 +31,9 @@ struct agent_access {
     struct address management;
     uint16_t check_port; /* service check; 0: none */
     struct session_view view;
+    bool is_local;
+    bool host_is_judged; /* is_local was found for judged_host */
+    struct address judged_host;
     struct address local_by;  /* the address of this host by which its list named it as local; empty: none */
     enum session_state noted; /* what the log has been told */
 };
@@ -99,6 +102,7 @@ struct agent {
     struct session_liveness *liveness;
     struct control *control;
     int lock_fd;
+    bool step_wanted;
     int probe_error; /* the last one, not to be logged again and again */
     uint64_t now_ns; /* read once per step */
     uint64_t started_ns;
@@ -174,6 +178,7 @@ uint64_t agent_switch_deadline_ns(const struct agent *agent);
 
 /* agent_session.c */
 void agent_session_step(struct agent *agent); /* polls, refreshes and heartbeats that are due */
+bool agent_has_provider(const struct agent *agent);
 void agent_session_poll_soon(struct agent *agent, uint64_t at_ns);
 void agent_session_refresh(struct agent *agent, uint32_t path, session_answer_fn *done);
 void agent_session_heartbeat_soon(struct agent *agent);

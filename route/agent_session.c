@@ -15,7 +15,7 @@
 #define BACKOFF_MAX_NS  (10 * NS_PER_S)
 #define BOOTSTRAP_FIRST UINT32_C(0x10000) /* endpoints that are no access of the table */
 
-static bool has_provider(const struct agent *agent)
+bool agent_has_provider(const struct agent *agent)
 {
     return strcmp(agent->config->session.provider, "none") != 0;
 }
@@ -396,7 +396,7 @@ static void send_heartbeat(struct agent *agent)
 
 void agent_session_step(struct agent *agent)
 {
-    if (has_provider(agent) && agent->now_ns >= agent->poll_ns)
+    if (agent_has_provider(agent) && agent->now_ns >= agent->poll_ns)
         poll_list(agent);
     refresh_step(agent);
     if (has_heartbeat(agent) && agent->now_ns >= agent->heartbeat_ns)
@@ -405,7 +405,7 @@ void agent_session_step(struct agent *agent)
 
 uint64_t agent_session_deadline_ns(const struct agent *agent)
 {
-    uint64_t deadline_ns = has_provider(agent) ? agent->poll_ns : NEVER_NS;
+    uint64_t deadline_ns = agent_has_provider(agent) ? agent->poll_ns : NEVER_NS;
 
     if (agent->refresh.wanted && !agent->refresh.under_way && uuid_in_use(agent) && is_rest(agent) &&
         !agent->options->dry_run && agent->planned.stage != PLANNED_REFRESH)

@@ -139,21 +139,41 @@ static void check_shadow(struct agent *agent)
     note_shadow(agent, leads_to_current(agent, &way) ? NULL : &way);
 }
 
+static bool ours_stands(struct agent *agent)
+{
+    struct fib_route routes[ROUTES_MAX];
+    size_t count;
+
+    if (standing_routes(agent, routes, &count) < 0)
+        return true;
+    for (size_t i = 0; i < count; i++)
+        if (is_ours(agent, &routes[i]))
+            return true;
+    return false;
+}
+
 /*
- * Points the route at a path. A foreign route at our own key has taken the place of ours (somebody's `ip
- * route replace`), since a free place would have been ours and what stood at the start was adopted: it is
- * taken back.
+ * Points the route at a path. When the place of ours holds a foreign route, somebody replaced ours (`ip route
+ * replace`): it is taken back. A foreign route that stood there first, or in front of ours, is left alone and
+ * reported.
  */
 static int replace_route(struct agent *agent, const struct agent_path *path, struct fib_route *shadow)
 {
     const struct address *service = &agent->config->service;
     struct fib_route thief;
+    char text[160];
     int error = fib_replace(agent->fib, service, &path->address, path->ifindex,
                             agent->adopted ? &agent->standing : NULL, shadow);
 
     if (error != -EEXIST)
         return error;
+    if (agent->current == SELECTOR_NO_PATH || ours_stands(agent)) {
+        note_shadow(agent, shadow);
+        return error;
+    }
     thief = *shadow;
+    log_event(LOG_LEVEL_WARN, "route-taken-back", "found=%s",
+              LOG_QUOTE(fib_route_text(&thief, text, sizeof(text))));
     return fib_replace(agent->fib, service, &path->address, path->ifindex, &thief, shadow);
 }
 
@@ -361,6 +381,7 @@ static void planned_refresh(struct agent *agent)
     }
     agent->planned.stage = PLANNED_REFRESH;
     agent->planned.told = true;
+    agent->refresh.under_way = false; /* there is one at a time: ours replaces it, its answer never comes */
     agent_session_refresh(agent, agent->planned.to, on_planned_refresh);
 }
 

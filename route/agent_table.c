@@ -100,20 +100,36 @@ static bool is_in_table(const struct agent_table *table, const struct address *d
            (address_is_set(secondary) && agent_table_find(table, secondary) != SELECTOR_NO_PATH);
 }
 
+/*
+ * What of a list's entry can be a path to this service: its addresses, less those of the other family and the
+ * service itself. False when nothing is left.
+ */
+static bool usable_addresses(const struct config *config, struct address *data, struct address *secondary)
+{
+    struct address *both[] = {data, secondary};
+
+    for (size_t i = 0; i < ARRAY_SIZE(both); i++)
+        if (both[i]->family != config->service.family || address_equal(both[i], &config->service))
+            *both[i] = (struct address){0};
+    return address_is_set(data) || address_is_set(secondary);
+}
+
 /* One access that only a session list knows. */
 static int add_session(struct agent *agent, const struct config *config, struct agent_table *table,
-                       const struct address *data, const struct address *secondary)
+                       struct address data, struct address secondary)
 {
-    struct agent_access access = {.data = *data, .secondary = *secondary};
+    struct agent_access access = {0};
 
-    /* A list may name what cannot be a path to this service. */
-    if (address_is_set(data) ? data->family != config->service.family || address_equal(data, &config->service)
-                             : secondary->family != config->service.family)
+    if (!usable_addresses(config, &data, &secondary) || is_in_table(table, &data, &secondary))
         return 0;
-    if (is_in_table(table, data, secondary))
-        return 0;
-    snprintf(access.name, sizeof(access.name), "%s", ADDRESS_TEXT(address_is_set(data) ? data : secondary));
+    access.data = data;
+    access.secondary = secondary;
+    snprintf(access.name, sizeof(access.name), "%s",
+             ADDRESS_TEXT(address_is_set(&data) ? &data : &secondary));
     access.check_port = check_port_of(config, "");
+    if (!is_in_table(&agent->table, &data, &secondary))
+        log_event(LOG_LEVEL_WARN, "no-management-path",
+                  "access=%s hint=\"an access entry with this data address can name one\"", access.name);
     return add_access(agent, config, table, &access);
 }
 
@@ -124,10 +140,10 @@ static int add_sessions(struct agent *agent, const struct config *config, struct
     int error = 0;
 
     for (size_t i = 0; !error && i < agent->remembered.count; i++)
-        error = add_session(agent, config, table, &agent->remembered.items[i].data,
-                            &agent->remembered.items[i].secondary);
+        error = add_session(agent, config, table, agent->remembered.items[i].data,
+                            agent->remembered.items[i].secondary);
     for (size_t i = 0; !error && session_liveness_at(agent->liveness, i, agent->now_ns, &view); i++)
-        error = add_session(agent, config, table, &view.data, &view.secondary);
+        error = add_session(agent, config, table, view.data, view.secondary);
     return error;
 }
 
@@ -164,7 +180,8 @@ bool agent_table_knows_new_sessions(struct agent *agent)
     if (!agent_lists_make_accesses(agent->config))
         return false;
     for (size_t i = 0; session_liveness_at(agent->liveness, i, agent->now_ns, &view); i++)
-        if (!is_in_table(&agent->table, &view.data, &view.secondary))
+        if (usable_addresses(agent->config, &view.data, &view.secondary) &&
+            !is_in_table(&agent->table, &view.data, &view.secondary))
             return true;
     return false;
 }
@@ -193,6 +210,9 @@ static void inherit(struct agent_table *table, const struct agent_table *old)
         table->paths[i].health = old->paths[before].health;
         table->paths[i].noted = old->paths[before].noted;
         table->paths[i].egress_error = old->paths[before].egress_error;
+        table->paths[i].refused_until_ns = old->paths[before].refused_until_ns;
+        table->paths[i].full_size = old->paths[before].full_size;
+        table->paths[i].full_size_at_ns = old->paths[before].full_size_at_ns;
         table->selector_paths[i].blocked_ns = old->selector_paths[before].blocked_ns;
     }
     for (uint32_t i = 0; i < table->access_count; i++) {
@@ -202,6 +222,7 @@ static void inherit(struct agent_table *table, const struct agent_table *old)
             if (table->selector_accesses[i].weight != was->weight)
                 continue;
             table->accesses[i].noted = old->accesses[j].noted;
+            table->accesses[i].local_by = old->accesses[j].local_by;
             table->selector_accesses[i].was_healthy = was->was_healthy;
             table->selector_accesses[i].failures = was->failures;
             table->selector_accesses[i].healthy_since_ns = was->healthy_since_ns;
@@ -328,6 +349,8 @@ static void update_egress(struct agent *agent, uint32_t index)
 
 void agent_table_egress(struct agent *agent)
 {
+    for (uint32_t i = 0; i < agent->table.access_count; i++)
+        agent->table.accesses[i].host_is_judged = false;
     for (uint32_t i = 0; i < agent->table.path_count; i++)
         update_egress(agent, i);
 }
@@ -335,17 +358,26 @@ void agent_table_egress(struct agent *agent)
 /* --- evidence for the selector ----------------------------------------------------------------------------
  */
 
-/* What has been local stays local while the list says the same: our address may be gone for a while, not we.
+/*
+ * Is this the access of this host? Asked of the system when the list's word or the host's addresses have
+ * changed. What has been local stays local while the list says the same: our address may be gone for a while,
+ * not we.
  */
-static bool access_is_local(struct agent *agent, struct agent_access *access)
+static void judge_locality(struct agent *agent, struct agent_access *access)
 {
     const struct address *host = &access->view.host_data;
 
-    if (access->local != CONFIG_LOCAL_AUTO)
-        return access->local == CONFIG_LOCAL_TRUE;
+    if (access->local != CONFIG_LOCAL_AUTO) {
+        access->is_local = access->local == CONFIG_LOCAL_TRUE;
+        return;
+    }
+    if (access->host_is_judged && address_equal(host, &access->judged_host))
+        return;
     if (address_is_set(host) && fib_address_is_local(agent->fib, host))
         access->local_by = *host;
-    return address_is_set(host) && address_equal(host, &access->local_by);
+    access->is_local = address_is_set(host) && address_equal(host, &access->local_by);
+    access->judged_host = *host;
+    access->host_is_judged = true;
 }
 
 static const char *access_zone(const struct agent_access *access)
@@ -358,7 +390,7 @@ static const char *host_zone(struct agent *agent)
     if (agent->config->zone[0])
         return agent->config->zone;
     for (uint32_t i = 0; i < agent->table.access_count; i++)
-        if (access_is_local(agent, &agent->table.accesses[i]))
+        if (agent->table.accesses[i].is_local)
             return access_zone(&agent->table.accesses[i]);
     return NULL;
 }
@@ -368,11 +400,12 @@ static void access_evidence(struct agent *agent, uint32_t index, const char *zon
     struct agent_access *access = &agent->table.accesses[index];
     struct selector_access *s = &agent->table.selector_accesses[index];
 
-    s->session = access->view.state;
-    s->restarts = access->view.restarts;
+    /* Without a provider (any more) nothing that a list once said counts. */
+    s->session = agent_has_provider(agent) ? access->view.state : SESSION_UNKNOWN;
+    s->restarts = agent_has_provider(agent) ? access->view.restarts : 0;
     s->stable_at_ns = access->view.stable_at_ns;
     s->drained = agent_is_drained(agent, access->name);
-    if (access_is_local(agent, access))
+    if (access->is_local)
         s->locality = LOCALITY_LOCAL;
     else /* a host that does not know its zone treats all alike */
         s->locality =
@@ -387,6 +420,8 @@ void agent_table_evidence(struct agent *agent)
     for (uint32_t i = 0; i < table->access_count; i++)
         session_liveness_view(agent->liveness, &table->accesses[i].data, &table->accesses[i].secondary,
                               agent->now_ns, &table->accesses[i].view);
+    for (uint32_t i = 0; i < table->access_count; i++)
+        judge_locality(agent, &table->accesses[i]);
     zone = host_zone(agent);
     for (uint32_t i = 0; i < table->access_count; i++)
         access_evidence(agent, i, zone);
