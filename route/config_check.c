@@ -85,6 +85,20 @@ static int check_access(struct config_reader *reader, const struct config *confi
 static int check_accesses(struct config_reader *reader, const struct config *config)
 {
     int rc = 0;
+/* Sessions are known by their data and secondary addresses; one without could never be found in a list. */
+static int check_matchable(struct config_reader *reader, const struct config *config, size_t access)
+{
+    const struct config_access *a = &config->accesses[access];
+
+    if (strcmp(config->session.provider, "none") == 0 || address_is_set(&a->data) ||
+        address_is_set(&a->secondary))
+        return 0;
+    return config_fail(reader, config_reader_line(reader, CONFIG_ACCESS, (int)access, "management"),
+                       "access '%s' has no data address, expected data or secondary too: the session list of "
+                       "provider \"%s\" knows an access by these",
+                       a->name, config->session.provider);
+}
+
 
     if (!address_is_set(&config->service))
         return config_fail(reader, 1, "no service, expected service = \"ADDRESS\"");
@@ -93,6 +107,9 @@ static int check_accesses(struct config_reader *reader, const struct config *con
     return rc;
 }
 
+        if (!rc)
+            rc = check_matchable(reader, config, i);
+    }
 static int check_list(struct config_reader *reader, int section, const char *key, const struct address *list,
                       size_t count, size_t most, const struct config *config)
 {

@@ -188,6 +188,7 @@ Test(config, good)
         "service = 10.9.9.9 bootstrap = 10.0.0.1",
         "service = 10.9.9.9 session { provider = file file = /x }",
         "service = 10.9.9.9 access a { management = 10.0.0.1 } session { provider = none }",
+        "service = 10.9.9.9 access a { secondary = 10.0.0.1 management = 10.0.0.2 }",
         "service = 10.9.9.9 access a { data = 10.0.0.1 } bootstrap = {}",
         "service = 10.9.9.9 access a { data = 10.0.0.1 } route { hold = 0s }",
         "service = 10.9.9.9 access a { data = 10.0.0.1 } access 'A' { data = 10.0.0.2 }",

@@ -159,6 +159,12 @@ static const struct {
      "{\"ADDRESS\"}"},
     {"service = 10.9.9.9 session { provider = none }",
      ":1: no path at all, expected access \"NAME\" { data = \"ADDRESS\" }"},
+    {GOOD "\naccess b {\n management = 10.0.0.2 }",
+     ":4: access 'b' has no data address, expected data or secondary too: the session list of provider "
+     "\"rest\" knows an access by these"},
+    {GOOD "session { provider = file file = /x } access b { management = 10.0.0.2 }",
+     ":2: access 'b' has no data address, expected data or secondary too: the session list of provider "
+     "\"file\" knows an access by these"},
     {GOOD "\naccess b {\n zone = x }", ":3: access 'b' has no path, expected data, secondary or management"},
     {GOOD "access b { data = 10.0.0.2 local = true }\naccess c { data = 10.0.0.3\n local = true }",
      ":4: access 'b' and access 'c' are both local, expected at most one"},
