@@ -346,7 +346,10 @@ static int load(struct config_reader *reader, struct config *config)
         return reader->failed ? -EINVAL : -ENOMEM;
     rc = read_values(reader, cfg, config);
     cfg_free(cfg);
-    return rc ? rc : config_check(reader, config);
+    if (rc)
+        return rc;
+    config_settle(reader, config);
+    return config_check(reader, config);
 }
 
 int config_load(struct config **out, const char *path, char *message, size_t size_bytes)

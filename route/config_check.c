@@ -2,6 +2,9 @@
 /*
  * Contradictions: values that are each good but do not go together, found before anything is started. Each
  * rule is one function; the line in the message is that of the key to change.
+ *
+ * Times contradict each other only when the file gives both. A default gives way to what the file says:
+ * whoever sets one key need not know the others.
  */
 #include "route/config_check.h"
 
@@ -82,9 +85,6 @@ static int check_access(struct config_reader *reader, const struct config *confi
     return rc;
 }
 
-static int check_accesses(struct config_reader *reader, const struct config *config)
-{
-    int rc = 0;
 /* Sessions are known by their data and secondary addresses; one without could never be found in a list. */
 static int check_matchable(struct config_reader *reader, const struct config *config, size_t access)
 {
@@ -99,17 +99,20 @@ static int check_matchable(struct config_reader *reader, const struct config *co
                        a->name, config->session.provider);
 }
 
+static int check_accesses(struct config_reader *reader, const struct config *config)
+{
+    int rc = 0;
 
     if (!address_is_set(&config->service))
         return config_fail(reader, 1, "no service, expected service = \"ADDRESS\"");
-    for (size_t i = 0; !rc && i < config->access_count; i++)
+    for (size_t i = 0; !rc && i < config->access_count; i++) {
         rc = check_access(reader, config, i);
-    return rc;
-}
-
         if (!rc)
             rc = check_matchable(reader, config, i);
     }
+    return rc;
+}
+
 static int check_list(struct config_reader *reader, int section, const char *key, const struct address *list,
                       size_t count, size_t most, const struct config *config)
 {
@@ -216,12 +219,29 @@ static int check_times(struct config_reader *reader, const struct config *config
         rc = check_order(reader, CONFIG_PROBE, "select-timeout", probe->select_timeout_ns, "degraded-over",
                          probe->degraded_over_ns, false);
     if (!rc)
-        rc = check_order(reader, CONFIG_SESSION, "timeout", session->timeout_ns, "poll-interval",
-                         session->poll_interval_ns, false);
-    if (!rc)
         rc = check_order(reader, CONFIG_SESSION, "hedge-delay", session->hedge_ns, "timeout",
                          session->timeout_ns, true);
     return rc;
+}
+
+static bool both_given(const struct config_reader *reader, int section, const char *key, const char *other)
+{
+    return given(reader, section, key) && given(reader, section, other);
+}
+
+void config_settle(const struct config_reader *reader, struct config *config)
+{
+    struct config_probe *probe = &config->probe;
+    struct config_session *session = &config->session;
+
+    if (!both_given(reader, CONFIG_PROBE, "select-timeout", "candidate-interval"))
+        probe->candidate_interval_ns = max_u64(probe->candidate_interval_ns, probe->select_timeout_ns);
+    if (!both_given(reader, CONFIG_PROBE, "select-timeout", "degraded-over"))
+        probe->degraded_over_ns = max_u64(probe->degraded_over_ns, probe->select_timeout_ns);
+    if (!given(reader, CONFIG_SESSION, "hedge-delay"))
+        session->hedge_ns = min_u64(session->hedge_ns, session->timeout_ns / 2);
+    else if (!given(reader, CONFIG_SESSION, "timeout"))
+        session->timeout_ns = max_u64(session->timeout_ns, 2 * session->hedge_ns);
 }
 
 /* --- the route ----------------------------------------------------------------------------------------- */

@@ -24,5 +24,8 @@ int config_reader_section(const struct config_reader *reader, int section, int n
 /* The line of a key; 0 when the file does not give it. */
 int config_reader_line(const struct config_reader *reader, int section, int nth, const char *key);
 
+/* Fits the times that the file does not give to those that it gives. Before config_check(). */
+void config_settle(const struct config_reader *reader, struct config *config);
+
 /* Contradictions: every value is good by itself; do they go together? 0 or -EINVAL. */
 int config_check(struct config_reader *reader, const struct config *config);

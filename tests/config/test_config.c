@@ -207,6 +207,47 @@ Test(config, good)
     }
 }
 
+/* A file that gives one of two times that belong together: the other one's default gives way. */
+Test(config, a_default_gives_way_to_what_is_given)
+{
+    static const struct {
+        const char *text;
+        unsigned select_ms, candidate_ms, degraded_ms, poll_ms, timeout_ms, hedge_ms;
+    } rows[] = {
+        {"", 100, 1000, 10000, 2000, 1000, 150},
+        {"probe { select-timeout = 2s }", 2000, 2000, 10000, 2000, 1000, 150},
+        {"probe { select-timeout = 20s }", 20000, 20000, 20000, 2000, 1000, 150},
+        {"probe { candidate-interval = 50ms }", 100, 100, 10000, 2000, 1000, 150},
+        {"probe { candidate-interval = 300ms }", 100, 300, 10000, 2000, 1000, 150},
+        {"probe { select-timeout = 20ms candidate-interval = 50ms }", 20, 50, 10000, 2000, 1000, 150},
+        {"probe { degraded-over = 1s }", 100, 1000, 1000, 2000, 1000, 150},
+        {"session { poll-interval = 500ms }", 100, 1000, 10000, 500, 1000, 150},
+        {"session { poll-interval = 500ms timeout = 3s }", 100, 1000, 10000, 500, 3000, 150},
+        {"session { timeout = 3s }", 100, 1000, 10000, 2000, 3000, 150},
+        {"session { timeout = 100ms }", 100, 1000, 10000, 2000, 100, 50},
+        {"session { timeout = 100ms hedge-delay = 99ms }", 100, 1000, 10000, 2000, 100, 99},
+        {"session { hedge-delay = 600ms }", 100, 1000, 10000, 2000, 1200, 600},
+        {"session { hedge-delay = 2s }", 100, 1000, 10000, 2000, 4000, 2000},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        char text[256];
+        struct loaded l;
+
+        snprintf(text, sizeof(text), "service = 10.9.9.9 access a { data = 10.0.0.1 } %s", rows[i].text);
+        l = load_text(text);
+        cr_assert_eq(l.rc, 0, "%s: %s", rows[i].text, l.error);
+        cr_expect_eq(l.config->probe.select_timeout_ns, rows[i].select_ms * NS_PER_MS, "%s", rows[i].text);
+        cr_expect_eq(l.config->probe.candidate_interval_ns, rows[i].candidate_ms * NS_PER_MS, "%s",
+                     rows[i].text);
+        cr_expect_eq(l.config->probe.degraded_over_ns, rows[i].degraded_ms * NS_PER_MS, "%s", rows[i].text);
+        cr_expect_eq(l.config->session.poll_interval_ns, rows[i].poll_ms * NS_PER_MS, "%s", rows[i].text);
+        cr_expect_eq(l.config->session.timeout_ns, rows[i].timeout_ms * NS_PER_MS, "%s", rows[i].text);
+        cr_expect_eq(l.config->session.hedge_ns, rows[i].hedge_ms * NS_PER_MS, "%s", rows[i].text);
+        config_free(l.config);
+    }
+}
+
 Test(config, durations)
 {
     static const struct {

@@ -218,8 +218,6 @@ static const struct {
     {GOOD "probe { select-timeout = 999us }",
      ":2: select-timeout = \"999us\": is out of range, expected a duration "
      "with a unit (us, ms, s, m, h) from 1ms to 60s"},
-    {GOOD "probe {\n select-timeout = 2s }",
-     ":3: candidate-interval 1s is shorter than select-timeout 2s, expected it to be longer or the same"},
     {GOOD "probe {\n select-timeout = 2s\n candidate-interval = 1s }",
      ":4: candidate-interval 1s is shorter than select-timeout 2s, expected it to be longer or the same"},
     {GOOD "probe { select-timeout = 2s candidate-interval = 2s\n degraded-over = 1s }",
@@ -234,7 +232,8 @@ static const struct {
     {GOOD "probe { payload = 23B }",
      ":2: payload = \"23B\": is out of range, expected a size with a unit (B, KiB, "
      "MiB, GiB) from 24B to 65507B"},
-    {GOOD "probe { transport = uring }", ":2: transport = \"uring\": expected one of: auto epoll io_uring poll"},
+    {GOOD "probe { transport = uring }",
+     ":2: transport = \"uring\": expected one of: auto epoll io_uring poll"},
     {GOOD "probe { degraded-loss = 30 }",
      ":2: degraded-loss = \"30\": expected a share such as \"30%\", from 1% to 100%"},
     {GOOD "probe { degraded-loss = 101% }",
@@ -242,12 +241,10 @@ static const struct {
     {GOOD "probe { tos = 256 }", ":2: tos = \"256\": is out of range, expected a number from 0 to 255"},
     {GOOD "probe { mark = 4294967296 }",
      ":2: mark = \"4294967296\": is out of range, expected a number from 0 to 4294967295"},
-    {GOOD "session {\n timeout = 3s }",
-     ":3: poll-interval 2s is shorter than timeout 3s, expected it to be longer or the same"},
-    {GOOD "session { timeout = 150ms }",
-     ":2: timeout 150ms is no longer than hedge-delay 150ms, expected it to be longer"},
-    {GOOD "session { hedge-delay = 2s }",
-     ":2: timeout 1s is shorter than hedge-delay 2s, expected it to be longer"},
+    {GOOD "session {\n timeout = 150ms\n hedge-delay = 150ms }",
+     ":3: timeout 150ms is no longer than hedge-delay 150ms, expected it to be longer"},
+    {GOOD "session { hedge-delay = 2s\n timeout = 1s }",
+     ":3: timeout 1s is shorter than hedge-delay 2s, expected it to be longer"},
 
     /* --- the route --------------------------------------------------------------------------------- */
     {GOOD "route { protocol = 4 }", ":2: protocol = 4 is taken by the kernel or a well-known daemon, "
