@@ -15,7 +15,8 @@ void log_set_level(enum log_level level);
 
 /*
  * Writes one line. `event` is a word; `format` gives the other fields as "key=%s other=%u". A field that may
- * hold blanks or quotes is written with %s of LOG_QUOTE(text).
+ * hold blanks or quotes is written with %s of LOG_QUOTE(text). Never waits: while standard error takes
+ * nothing, lines are lost, and "event=log-lines-lost count=N" says so before the next one that is written.
  */
 void log_event(enum log_level level, const char *event, const char *format, ...) PRINTF_LIKE(3, 4);
 
