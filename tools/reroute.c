@@ -2,6 +2,8 @@
 /*
  * main(): finds the subcommand and hands over. Nothing that is not used is started here.
  */
+#include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -27,7 +29,23 @@ static void usage(FILE *out)
     fprintf(out, "Usage: reroute COMMAND [OPTION...]\n\n");
     for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
         fprintf(out, "  %-14s %s\n", commands[i].name, commands[i].summary);
-    fprintf(out, "\n'reroute COMMAND --help' tells more. 'reroute --version' prints the version.\n");
+    fprintf(out, "\n'reroute COMMAND --help' tells more. 'reroute help' prints this, 'reroute --version' the "
+                 "version.\n");
+}
+
+/*
+ * Whoever started us may have closed these, and the next file opened (a lock, a socket) would get what is
+ * meant for them. Input and output stay as unusable as they are; what goes to standard error is gone.
+ */
+static bool open_standard_files(void)
+{
+    static const int modes[] = {O_WRONLY, O_RDONLY, O_WRONLY};
+
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", modes[fd]) != fd)
+            return false;
+    }
+    return true;
 }
 
 int main(int argc, char **argv)
@@ -35,6 +53,8 @@ int main(int argc, char **argv)
     static char name[64];
 
     if (argc < 2) {
+    if (!open_standard_files())
+        return EXIT_SYSTEM;
         usage(stderr);
         return EXIT_USAGE;
     }
