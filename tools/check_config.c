@@ -4,21 +4,11 @@
  * else; the host is not looked at.
  */
 #include <cjson/cJSON.h>
-#include <getopt.h>
 
 #include "route/config_keys.h"
 #include "route/selector.h"
 #include "tools/command.h"
-
-static void usage(FILE *out)
-{
-    fprintf(out, "Usage: reroute check-config [OPTION...] [FILE]\n"
-                 "Checks a configuration (default: " CONFIG_PATH_DEFAULT ") and says what it means.\n\n"
-                 "  --config FILE  the same as FILE\n"
-                 "  --json         print the effective configuration, defaults included, as JSON\n"
-                 "  --help         this text\n\n"
-                 "Exit code: 0 it is good, 3 it is not (one line on standard error says why).\n");
-}
+#include "tools/options.h"
 
 /* --- for people ---------------------------------------------------------------------------------------- */
 
@@ -222,47 +212,32 @@ static int print_json(const char *path, const struct config *config)
 
 /* --- the command --------------------------------------------------------------------------------------- */
 
-static int bad_usage(void)
-{
-    fprintf(stderr, "Try 'reroute check-config --help'.\n");
-    return EXIT_USAGE;
-}
-
 int command_check_config(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'},
-        {"json", no_argument, NULL, 'j'},
-        {"help", no_argument, NULL, 'h'},
-        {0},
-    };
     CLEANUP(config_free) struct config *config = NULL;
     const char *path = NULL;
     bool json = false;
     char message[512];
-    int option = 0;
+    const struct option_row rows[] = {
+        OPTION_CONFIG(&path),
+        OPTION_JSON(&json, "reroute.config/1: what is in effect, defaults included"),
+        {0},
+    };
+    const struct command_line line = {
+        .about = "Checks a configuration and says what it means. FILE is the same as --config FILE.\n",
+        .operands = "[FILE]",
+        .most = 1,
+        .rows = rows,
+        .after = "Exit code: 0 it is good, 3 it is not (one line on standard error says why).\n",
+    };
+    int at = options_parse(&line, argc, argv);
 
-    while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-        switch (option) {
-        case 'c':
-            path = optarg;
-            break;
-        case 'j':
-            json = true;
-            break;
-        case 'h':
-            usage(stdout);
-            return 0;
-        default:
-            return bad_usage();
-        }
-    }
-    if (argc - optind > (path ? 0 : 1)) {
-        fprintf(stderr, "%s: '%s' is one file too many, expected one\n", argv[0], argv[argc - 1]);
-        return bad_usage();
-    }
+    if (at <= 0)
+        return at ? EXIT_USAGE : 0;
+    if (path && at < argc)
+        return options_complain(argv[0], "'%s' is one file too many, expected one", argv[at]);
     if (!path)
-        path = optind < argc ? argv[optind] : CONFIG_PATH_DEFAULT;
+        path = at < argc ? argv[at] : CONFIG_PATH_DEFAULT;
     if (config_load(&config, path, message, sizeof(message))) {
         fprintf(stderr, "%s\n", message);
         return EXIT_USAGE;

@@ -2,127 +2,146 @@
 /*
  * `reroute pin|unpin|drain|undrain|failback`: one request to the running agent each.
  */
-#include <getopt.h>
-
+#include "tools/answer.h"
 #include "tools/command.h"
 #include "tools/control_client.h"
+#include "tools/options.h"
 
 struct control_command {
-    const char *path;    /* on the control socket */
-    const char *operand; /* JSON member of the one operand; NULL: there is none */
-    const char *help;    /* of the operand */
-    char option;         /* 'h': --hard, 'n': --now must be given, 0: none */
-    const char *done;    /* printf format with the operand */
+    const char *about;
+    const char *path;      /* on the control socket */
+    const char *operand;   /* JSON member of the one operand; NULL: there is none */
+    const char *operands;  /* the same for the help */
+    struct option_row own; /* its one own option, a flag; no name: none */
+    bool must;             /* that option must be given */
+    const char *done;      /* what is true then; after the operand */
 };
 
-static void usage(FILE *out, const char *name, const struct control_command *command)
+/* The request's body, malloc'ed; NULL: no memory. */
+static char *request_body(const struct control_command *command, const char *operand, bool own)
 {
-    fprintf(out, "Usage: %s [OPTION...]%s%s\n\n", name, command->help ? " " : "",
-            command->help ? command->help : "");
-    if (command->option == 'h')
-        fprintf(out, "  --hard         never leave it automatically, not even when it is down\n");
-    if (command->option == 'n')
-        fprintf(out, "  --now          end the countdown (required)\n");
-    fprintf(out, "  --config FILE  configuration that names the agent's socket (default: " CONFIG_PATH_DEFAULT
-                 ")\n"
-                 "  --socket PATH  the agent's control socket\n"
-                 "  --help         this text\n");
-}
+    cJSON *request = cJSON_CreateObject();
+    char *body;
 
-static int complain(const char *name, const char *message)
-{
-    fprintf(stderr, "%s: %s\nTry '%s --help'.\n", name, message, name);
-    return EXIT_USAGE;
-}
-
-static int ask(const char *name, const struct control_command *command, const char *socket_path,
-               const char *operand, bool hard)
-{
-    char message[512] = "out of memory";
-    cJSON *request = cJSON_CreateObject(), *answer = NULL;
-    CLEANUP(free) char *body = NULL;
-    int error;
-
-    if (command->operand)
+    if (operand)
         cJSON_AddStringToObject(request, command->operand, operand);
-    if (hard)
-        cJSON_AddTrueToObject(request, "hard");
+    if (own && !command->must)
+        cJSON_AddTrueToObject(request, command->own.name);
     body = cJSON_PrintUnformatted(request);
     cJSON_Delete(request);
-    error =
+    return body;
+}
+
+static int ask(const char *program, const struct control_command *command, const char *socket_path,
+               const char *operand, bool own, bool json)
+{
+    CLEANUP(free) char *body = request_body(command, operand, own);
+    char message[512] = "out of memory", done[512];
+    cJSON *answer = NULL;
+    int error =
         body ? control_client_ask(socket_path, command->path, body, &answer, NULL, message, sizeof(message))
              : -ENOMEM;
+
     cJSON_Delete(answer);
     if (error < 0) {
-        fprintf(stderr, "%s: %s\n", name, message);
+        answer_refused(program, json, message);
         return error == -EREMOTEIO ? 1 : EXIT_SYSTEM;
     }
-    printf("%s%s%s\n", operand ? operand : "", operand ? " " : "", command->done);
+    snprintf(done, sizeof(done), "%s%s%s", operand ? operand : "", operand ? " " : "", command->done);
+    answer_done(json, done, NULL);
     return 0;
 }
 
-static int run(int argc, char **argv, const struct control_command *command)
+static int run(int argc, char **argv, struct control_command command)
 {
-    static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'}, {"socket", required_argument, NULL, 's'},
-        {"hard", no_argument, NULL, 'h'},         {"now", no_argument, NULL, 'n'},
-        {"help", no_argument, NULL, '?' + 256},   {0},
-    };
     const char *config_path = NULL, *socket_option = NULL;
     char socket_path[CONFIG_TEXT_SIZE], message[512];
-    bool given = false;
-    int option;
+    bool own = false, json = false;
+    const struct option_row rows[] = {
+        OPTION_CONFIG(&config_path),
+        OPTION_SOCKET(&socket_option),
+        OPTION_JSON(&json, "reroute.answer/1"),
+        {.name = command.own.name, .help = command.own.help, .flag = &own},
+        {0},
+        {0},
+    };
+    const struct command_line line = {
+        .about = command.about,
+        .operands = command.operands,
+        .least = command.operand ? 1 : 0,
+        .most = command.operand ? 1 : 0,
+        .rows = rows,
+        .after = "Exit code: 0 done, 1 the agent refuses, 3 bad arguments, 4 no agent answers.\n",
+    };
+    int at = options_parse(&line, argc, argv);
 
-    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        if (option == '?' + 256) {
-            usage(stdout, argv[0], command);
-            return 0;
-        }
-        if (option == 'c')
-            config_path = optarg;
-        else if (option == 's')
-            socket_option = optarg;
-        else if (option == command->option)
-            given = true;
-        else
-            return option == '?' ? complain(argv[0], "bad option")
-                                 : complain(argv[0], "this option is of another command");
-    }
-    if (argc - optind != (command->operand ? 1 : 0))
-        return complain(argv[0], command->operand ? "expected one operand" : "expected no operand");
-    if (command->option == 'n' && !given)
-        return complain(argv[0], "expected --now; `reroute status` shows the countdown");
+    if (at <= 0)
+        return at ? EXIT_USAGE : 0;
+    if (command.must && !own)
+        return options_complain(argv[0], "expected --%s; `reroute status` shows the countdown",
+                                command.own.name);
     if (control_client_socket(socket_option, config_path, socket_path, message, sizeof(message)) < 0) {
-        fprintf(stderr, "%s: %s\n", argv[0], message);
+        answer_refused(argv[0], json, message);
         return EXIT_USAGE;
     }
-    return ask(argv[0], command, socket_path, command->operand ? argv[optind] : NULL,
-               given && command->option == 'h');
+    return ask(argv[0], &command, socket_path, command.operand ? argv[at] : NULL, own, json);
 }
 
 int command_pin(int argc, char **argv)
 {
     return run(argc, argv,
-               &(struct control_command){"/v1/pin", "target", "ACCESS|ADDRESS", 'h', "is pinned"});
+               (struct control_command){
+                   .about = "Prefers one access or path to all others until `reroute unpin`.\n",
+                   .path = "/v1/pin",
+                   .operand = "target",
+                   .operands = "ACCESS|ADDRESS",
+                   .own = {.name = "hard", .help = "never leave it automatically, not even when it is down"},
+                   .done = "is pinned",
+               });
 }
 
 int command_unpin(int argc, char **argv)
 {
-    return run(argc, argv, &(struct control_command){"/v1/unpin", NULL, NULL, 0, "the pin is gone"});
+    return run(argc, argv,
+               (struct control_command){
+                   .about = "Ends a pin.\n",
+                   .path = "/v1/unpin",
+                   .done = "the pin is gone",
+               });
 }
 
 int command_drain(int argc, char **argv)
 {
-    return run(argc, argv, &(struct control_command){"/v1/drain", "access", "ACCESS", 0, "is drained"});
+    return run(argc, argv,
+               (struct control_command){
+                   .about = "Leaves an access before its maintenance and does not return to it.\n",
+                   .path = "/v1/drain",
+                   .operand = "access",
+                   .operands = "ACCESS",
+                   .done = "is drained",
+               });
 }
 
 int command_undrain(int argc, char **argv)
 {
-    return run(argc, argv, &(struct control_command){"/v1/undrain", "access", "ACCESS", 0, "is used again"});
+    return run(argc, argv,
+               (struct control_command){
+                   .about = "Ends a drain.\n",
+                   .path = "/v1/undrain",
+                   .operand = "access",
+                   .operands = "ACCESS",
+                   .done = "is used again",
+               });
 }
 
 int command_failback(int argc, char **argv)
 {
     return run(argc, argv,
-               &(struct control_command){"/v1/failback", NULL, NULL, 'n', "the countdown is over"});
+               (struct control_command){
+                   .about = "Returns to the better path without waiting for hold.\n",
+                   .path = "/v1/failback",
+                   .own = {.name = "now", .help = "end the countdown (required)"},
+                   .must = true,
+                   .done = "the countdown is over",
+               });
 }

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tools/command.h"
 
@@ -52,13 +53,13 @@ int main(int argc, char **argv)
 {
     static char name[64];
 
-    if (argc < 2) {
     if (!open_standard_files())
         return EXIT_SYSTEM;
+    if (argc < 2) {
         usage(stderr);
         return EXIT_USAGE;
     }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+    if (strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
         usage(stdout);
         return 0;
     }
@@ -73,6 +74,6 @@ int main(int argc, char **argv)
             return commands[i].run(argc - 1, argv + 1);
         }
     }
-    fprintf(stderr, "reroute: '%s' is no command; 'reroute --help' lists them\n", argv[1]);
+    fprintf(stderr, "reroute: '%s' is no command\nTry 'reroute --help'.\n", argv[1]);
     return EXIT_USAGE;
 }

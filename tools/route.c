@@ -4,15 +4,18 @@
  *
  * Both take the agent's lock, so that neither can run beside it.
  */
-#include <getopt.h>
 #include <linux/rtnetlink.h>
+#include <net/if.h>
 
 #include "route/fib.h"
 #include "route/state.h"
+#include "tools/answer.h"
 #include "tools/command.h"
+#include "tools/options.h"
 
 struct by_hand {
     const char *name; /* of the command, for messages */
+    bool json;
     struct config *config;
     struct fib *fib;
     int lock_fd;
@@ -20,7 +23,7 @@ struct by_hand {
 
 static int complain(const struct by_hand *hand, int code, const char *message)
 {
-    fprintf(stderr, "%s: %s\n", hand->name, message);
+    answer_refused(hand->name, hand->json, message);
     return code;
 }
 
@@ -72,6 +75,24 @@ static int standing_route(const struct by_hand *hand, struct fib_route *route)
     return error < 0 ? error : count == 0 ? -ESRCH : 0;
 }
 
+static const char by_hand_codes[] =
+    "Exit code: 0 done, 1 the agent runs, 3 bad arguments or configuration, 4 system error.\n";
+
+static cJSON *route_json(const struct fib_route *route)
+{
+    cJSON *json = cJSON_CreateObject();
+    char interface[IF_NAMESIZE] = "";
+
+    cJSON_AddStringToObject(json, "service", ADDRESS_TEXT(&route->destination));
+    cJSON_AddStringToObject(json, "next_hop",
+                            address_is_set(&route->gateway) ? ADDRESS_TEXT(&route->gateway) : "");
+    cJSON_AddStringToObject(json, "interface", if_indextoname(route->ifindex, interface) ? interface : "");
+    cJSON_AddNumberToObject(json, "table", route->table);
+    cJSON_AddNumberToObject(json, "metric", route->metric);
+    cJSON_AddNumberToObject(json, "protocol", route->protocol);
+    return json;
+}
+
 static int go_to(struct by_hand *hand, const struct address *to)
 {
     struct fib_route standing, shadow = {0};
@@ -93,76 +114,57 @@ static int go_to(struct by_hand *hand, const struct address *to)
         return complain(hand, EXIT_SYSTEM, fib_error(hand->fib));
     if (hand->config->route.reset_connections)
         fib_reset_connections(hand->fib, &hand->config->service, &count);
-    if (standing_route(hand, &standing) == 0)
-        printf("%s; %u connections reset\n", fib_route_text(&standing, text, sizeof(text)), count);
+    if (standing_route(hand, &standing) < 0)
+        return complain(hand, EXIT_SYSTEM, "the route is gone again: somebody else removed it");
+    snprintf(message, sizeof(message), "%s; %u connections reset",
+             fib_route_text(&standing, text, sizeof(text)), count);
+    answer_done(hand->json, message, route_json(&standing));
     return 0;
 }
 
 static int clear(struct by_hand *hand, bool adopted)
 {
     struct fib_route standing;
-    char text[160];
+    char text[160], message[400];
     bool stands = standing_route(hand, &standing) == 0;
     int error = fib_remove(hand->fib, &hand->config->service, adopted && stands ? &standing : NULL);
+    const char *what = error ? "no route of ours was there" : "the route is removed";
 
     if (error < 0 && error != -ESRCH)
         return complain(hand, EXIT_SYSTEM, fib_error(hand->fib));
-    puts(error ? "no route of ours was there" : "the route is removed");
-    if (standing_route(hand, &standing) == 0)
-        printf("still there: %s%s\n", fib_route_text(&standing, text, sizeof(text)),
-               adopted ? "" : " (not ours; --adopted removes it)");
+    stands = standing_route(hand, &standing) == 0;
+    if (stands)
+        snprintf(message, sizeof(message), "%s\nstill there: %s%s", what,
+                 fib_route_text(&standing, text, sizeof(text)),
+                 adopted ? "" : " (not ours; --adopted removes it)");
+    answer_done(hand->json, stands && !hand->json ? message : what,
+                stands ? route_json(&standing) : cJSON_CreateNull());
     return 0;
-}
-
-static void usage_route(FILE *out)
-{
-    fprintf(out, "Usage: reroute route --to ADDRESS [--config FILE]\n"
-                 "Points the route to the service at ADDRESS, once. Refused while the agent runs.\n\n"
-                 "  --to ADDRESS   the next hop; must be on-link\n"
-                 "  --config FILE  configuration (default: " CONFIG_PATH_DEFAULT ")\n"
-                 "  --help         this text\n");
-}
-
-static void usage_clear(FILE *out)
-{
-    fprintf(out, "Usage: reroute clear [--adopted] [--config FILE]\n"
-                 "Removes our route to the service. Refused while the agent runs.\n\n"
-                 "  --adopted      also a host route to the service that somebody else made\n"
-                 "  --config FILE  configuration (default: " CONFIG_PATH_DEFAULT ")\n"
-                 "  --help         this text\n");
 }
 
 int command_route(int argc, char **argv)
 {
-    static const struct option options[] = {{"to", required_argument, NULL, 't'},
-                                            {"config", required_argument, NULL, 'c'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {0}};
     struct by_hand hand = {.name = argv[0], .lock_fd = -1};
     const char *config_path = CONFIG_PATH_DEFAULT, *to_text = NULL;
+    const struct option_row rows[] = {
+        {.name = "to", .argument = "ADDRESS", .help = "the next hop; must be on-link", .value = &to_text},
+        OPTION_CONFIG(&config_path),
+        OPTION_JSON(&hand.json, "reroute.answer/1, with the route as it stands"),
+        {0},
+    };
+    const struct command_line line = {
+        .about = "Points the route to the service at an address, once. Refused while the agent runs.\n",
+        .rows = rows,
+        .after = by_hand_codes,
+    };
     struct address to;
-    int option, code;
+    int code = options_parse(&line, argc, argv);
 
-    while ((option = getopt_long(argc, argv, "c:", options, NULL)) != -1) {
-        if (option == 'h') {
-            usage_route(stdout);
-            return 0;
-        }
-        if (option == 't')
-            to_text = optarg;
-        else if (option == 'c')
-            config_path = optarg;
-        else
-            return EXIT_USAGE;
-    }
-    if (!to_text || optind != argc) {
-        usage_route(stderr);
-        return EXIT_USAGE;
-    }
-    if (address_parse(&to, to_text) < 0) {
-        fprintf(stderr, "%s: --to '%s': expected an IPv4 or IPv6 address\n", argv[0], to_text);
-        return EXIT_USAGE;
-    }
+    if (code <= 0)
+        return code ? EXIT_USAGE : 0;
+    if (!to_text || address_parse(&to, to_text) < 0)
+        return options_complain(argv[0], "--to '%s': expected an IPv4 or IPv6 address",
+                                to_text ? to_text : "");
     code = open_by_hand(&hand, config_path);
     if (!code && to.family != hand.config->service.family)
         code = complain(&hand, EXIT_USAGE, "--to: expected an address of the service's family");
@@ -174,31 +176,26 @@ int command_route(int argc, char **argv)
 
 int command_clear(int argc, char **argv)
 {
-    static const struct option options[] = {{"adopted", no_argument, NULL, 'a'},
-                                            {"config", required_argument, NULL, 'c'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {0}};
     struct by_hand hand = {.name = argv[0], .lock_fd = -1};
     const char *config_path = CONFIG_PATH_DEFAULT;
     bool adopted = false;
-    int option, code;
+    const struct option_row rows[] = {
+        {.name = "adopted",
+         .help = "also a host route to the service that somebody else made",
+         .flag = &adopted},
+        OPTION_CONFIG(&config_path),
+        OPTION_JSON(&hand.json, "reroute.answer/1, with the route that still stands"),
+        {0},
+    };
+    const struct command_line line = {
+        .about = "Removes our route to the service. Refused while the agent runs.\n",
+        .rows = rows,
+        .after = by_hand_codes,
+    };
+    int code = options_parse(&line, argc, argv);
 
-    while ((option = getopt_long(argc, argv, "c:", options, NULL)) != -1) {
-        if (option == 'h') {
-            usage_clear(stdout);
-            return 0;
-        }
-        if (option == 'a')
-            adopted = true;
-        else if (option == 'c')
-            config_path = optarg;
-        else
-            return EXIT_USAGE;
-    }
-    if (optind != argc) {
-        usage_clear(stderr);
-        return EXIT_USAGE;
-    }
+    if (code <= 0)
+        return code ? EXIT_USAGE : 0;
     code = open_by_hand(&hand, config_path);
     if (!code)
         code = clear(&hand, adopted);

@@ -4,27 +4,16 @@
  */
 #include <cjson/cJSON.h>
 #include <event2/event.h>
-#include <getopt.h>
 
 #include "route/config_session.h"
 #include "tools/command.h"
+#include "tools/options.h"
 
 struct query {
     struct event_base *base;
     bool json;
     int code;
 };
-
-static void usage(FILE *out)
-{
-    fprintf(out,
-            "Usage: reroute sessions [OPTION...]\n"
-            "Asks the cluster which sessions are alive.\n\n"
-            "  --json         one document, schema reroute.sessions/1\n"
-            "  --config FILE  configuration (default: /etc/reroute/reroute.conf)\n"
-            "  --help         this text\n\n"
-            "Exit code: 0 a list came, 1 none came, 3 bad arguments or configuration, 4 system error.\n");
-}
 
 static void print_json(const struct session_answer *answer)
 {
@@ -127,35 +116,24 @@ static int ask(const struct config *config, bool json)
 
 int command_sessions(int argc, char **argv)
 {
-    static const struct option options[] = {{"json", no_argument, NULL, 'j'},
-                                            {"config", required_argument, NULL, 'c'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {0}};
     const char *config_path = CONFIG_PATH_DEFAULT;
     CLEANUP(config_free) struct config *config = NULL;
     char message[512];
     bool json = false;
-    int option;
+    const struct option_row rows[] = {
+        OPTION_JSON(&json, "reroute.sessions/1"),
+        OPTION_CONFIG(&config_path),
+        {0},
+    };
+    const struct command_line line = {
+        .about = "Asks the cluster which sessions are alive.\n",
+        .rows = rows,
+        .after = "Exit code: 0 a list came, 1 none came, 3 bad arguments or configuration, 4 system error.\n",
+    };
+    int at = options_parse(&line, argc, argv);
 
-    while ((option = getopt_long(argc, argv, "c:", options, NULL)) != -1) {
-        switch (option) {
-        case 'j':
-            json = true;
-            break;
-        case 'c':
-            config_path = optarg;
-            break;
-        case 'h':
-            usage(stdout);
-            return 0;
-        default:
-            return EXIT_USAGE;
-        }
-    }
-    if (optind != argc) {
-        fprintf(stderr, "reroute sessions: '%s': expected no operand\n", argv[optind]);
-        return EXIT_USAGE;
-    }
+    if (at <= 0)
+        return at ? EXIT_USAGE : 0;
     if (config_load(&config, config_path, message, sizeof(message)) < 0) {
         fprintf(stderr, "reroute sessions: %s\n", message);
         return EXIT_USAGE;

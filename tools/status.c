@@ -2,23 +2,9 @@
 /*
  * `reroute status`: the agent's status document, as it is or as a table for people.
  */
-#include <getopt.h>
-
 #include "tools/command.h"
 #include "tools/control_client.h"
-
-static void usage(FILE *out)
-{
-    fprintf(out, "Usage: reroute status [OPTION...]\n"
-                 "What the running agent does and why.\n\n"
-                 "  --json         the document, schema reroute.status/1\n"
-                 "  --watch        again every second, until interrupted\n"
-                 "  --config FILE  configuration that names the agent's socket (default: " CONFIG_PATH_DEFAULT
-                 ")\n"
-                 "  --socket PATH  the agent's control socket\n"
-                 "  --help         this text\n\n"
-                 "Exit code: 0, 3 bad arguments, 4 no agent answers.\n");
-}
+#include "tools/options.h"
 
 static const cJSON *get(const cJSON *object, const char *name)
 {
@@ -140,43 +126,25 @@ static int show_once(const char *socket_path, bool json)
 
 int command_status(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"json", no_argument, NULL, 'j'},         {"watch", no_argument, NULL, 'w'},
-        {"config", required_argument, NULL, 'c'}, {"socket", required_argument, NULL, 's'},
-        {"help", no_argument, NULL, 'h'},         {0},
-    };
     const char *config_path = NULL, *socket_option = NULL;
     char socket_path[CONFIG_TEXT_SIZE], message[512];
     bool json = false, watch = false;
-    int option, code;
+    const struct option_row rows[] = {
+        OPTION_JSON(&json, "reroute.status/1"),
+        {.name = "watch", .help = "again every second, until interrupted", .flag = &watch},
+        OPTION_CONFIG(&config_path),
+        OPTION_SOCKET(&socket_option),
+        {0},
+    };
+    const struct command_line line = {
+        .about = "What the running agent does and why.\n",
+        .rows = rows,
+        .after = "Exit code: 0, 3 bad arguments, 4 no agent answers.\n",
+    };
+    int code = options_parse(&line, argc, argv);
 
-    while ((option = getopt_long(argc, argv, "c:", options, NULL)) != -1) {
-        switch (option) {
-        case 'j':
-            json = true;
-            break;
-        case 'w':
-            watch = true;
-            break;
-        case 'c':
-            config_path = optarg;
-            break;
-        case 's':
-            socket_option = optarg;
-            break;
-        case 'h':
-            usage(stdout);
-            return 0;
-        default:
-            fprintf(stderr, "Try 'reroute status --help'.\n");
-            return EXIT_USAGE;
-        }
-    }
-    if (optind != argc) {
-        fprintf(stderr, "reroute status: '%s': expected no operand\nTry 'reroute status --help'.\n",
-                argv[optind]);
-        return EXIT_USAGE;
-    }
+    if (code <= 0)
+        return code ? EXIT_USAGE : 0;
     if (control_client_socket(socket_option, config_path, socket_path, message, sizeof(message)) < 0) {
         fprintf(stderr, "reroute status: %s\n", message);
         return EXIT_USAGE;

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tools/options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tools/command.h"
+
+#define ROWS_MAX   16
+#define LONG_FIRST 256 /* getopt_long() answers this plus the row: no letter is that large */
+
+int options_complain(const char *program, const char *format, ...)
+{
+    va_list arguments;
+
+    fprintf(stderr, "%s: ", program);
+    va_start(arguments, format);
+    vfprintf(stderr, format, arguments);
+    va_end(arguments);
+    fprintf(stderr, "\nTry '%s --help'.\n", program);
+    return EXIT_USAGE;
+}
+
+static void print_row(const struct option_row *row)
+{
+    char letter[8] = "    ", name[32];
+
+    if (row->letter)
+        snprintf(letter, sizeof(letter), "-%c, ", row->letter);
+    snprintf(name, sizeof(name), "--%s%s%s", row->name, row->argument ? " " : "",
+             row->argument ? row->argument : "");
+    printf("  %s%-15s %s\n", letter, name, row->help);
+}
+
+static void print_help(const struct command_line *line, const char *program)
+{
+    printf("Usage: %s [OPTION...]%s%s\n%s\n", program, line->operands ? " " : "",
+           line->operands ? line->operands : "", line->about);
+    for (const struct option_row *row = line->rows; row->name; row++)
+        print_row(row);
+    print_row(&(struct option_row){'h', "help", NULL, "this text", NULL, NULL});
+    if (line->after)
+        printf("\n%s", line->after);
+}
+
+/* The table as getopt_long() wants it; how many rows there are. */
+static int prepare(const struct option_row *rows, struct option options[static ROWS_MAX + 2],
+                   char letters[static 2 * ROWS_MAX + 4])
+{
+    int count = 0;
+
+    *letters++ = 'h';
+    for (; rows[count].name && count < ROWS_MAX; count++) {
+        const struct option_row *row = &rows[count];
+
+        options[count] = (struct option){row->name, row->argument ? required_argument : no_argument, NULL,
+                                         LONG_FIRST + count};
+        if (row->letter)
+            *letters++ = row->letter;
+        if (row->letter && row->argument)
+            *letters++ = ':';
+    }
+    *letters = '\0';
+    options[count] = (struct option){"help", no_argument, NULL, 'h'};
+    return count;
+}
+
+static void take(const struct option_row *rows, int count, int option)
+{
+    for (int i = 0; i < count; i++) {
+        if (option != LONG_FIRST + i && option != rows[i].letter)
+            continue;
+        if (rows[i].argument)
+            *rows[i].value = optarg;
+        else
+            *rows[i].flag = true;
+        return;
+    }
+}
+
+int options_parse(const struct command_line *line, int argc, char **argv)
+{
+    struct option options[ROWS_MAX + 2] = {0};
+    char letters[2 * ROWS_MAX + 4];
+    int count = prepare(line->rows, options, letters), option;
+
+    optind = 0; /* from a clean state */
+    while ((option = getopt_long(argc, argv, letters, options, NULL)) != -1) {
+        if (option == 'h') {
+            print_help(line, argv[0]);
+            return 0;
+        }
+        if (option == '?') {
+            fprintf(stderr, "Try '%s --help'.\n", argv[0]);
+            return -EINVAL;
+        }
+        take(line->rows, count, option);
+    }
+    if (argc - optind > line->most) {
+        options_complain(argv[0], "'%s' is one operand too many, expected %s", argv[optind + line->most],
+                         line->operands ? line->operands : "none");
+        return -EINVAL;
+    }
+    if (argc - optind < line->least) {
+        options_complain(argv[0], "expected %s", line->operands);
+        return -EINVAL;
+    }
+    return optind;
+}
