@@ -5,6 +5,7 @@ A scenario is a function of one argument `t`. Each runs in a process of its own 
 are printed as one TAP stream. Waiting is always for a state, with a deadline.
 """
 import contextlib
+import datetime
 import http.client
 import json
 import os
@@ -51,6 +52,11 @@ def stays(condition, seconds):
             return False
         time.sleep(0.02)
     return True
+
+
+def log_time(event):
+    """When a line of the agent's log was written, in seconds."""
+    return datetime.datetime.fromisoformat(event["time"].replace("Z", "+00:00")).timestamp()
 
 
 # --- scenarios ------------------------------------------------------------------------------------------------
@@ -244,6 +250,7 @@ class Agent:
         self.settings = settings
         self.environment = {}
         self.program = [REROUTE]
+        self.stderr = None  # a descriptor instead of the log file
         self.begun = 0
         self.process = None
         self.write(config if config is not None else self.text(**settings))
@@ -270,7 +277,7 @@ class Agent:
     def start(self):
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen([*self.program, "agent", "--config", self.config_path,
-                                             *self.arguments], stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+                                             *self.arguments], stdout=log, stderr=log if self.stderr is None else self.stderr, stdin=subprocess.DEVNULL,
                                             env={**os.environ, **self.environment},
                                             preexec_fn=entering(self.world.host.namespace))
         return self

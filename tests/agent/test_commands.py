@@ -103,6 +103,24 @@ def failback(t):
     t.ok(agent.get("reason") == "failback-now", "because somebody said so", agent.status())
 
 
+def with_query(t):
+    """A command with a query behind it is that command, or none: not another one."""
+    world, service, monitor, agent, home = settled(t, nodes=4, hold="60s")
+    world.cut(world.node(1), "data")
+    t.eventually(lambda: agent.get("next_hop") not in (None, home), "left")
+    away = agent.get("next_hop")
+    world.plug(world.node(1), "data")
+    t.eventually(lambda: (agent.get("failback") or {}).get("to") == home and agent.path(home)["eligible"],
+                 "home is possible, and waits for hold", detail=agent.status)
+    spare = next(n for n in world.nodes[1:] if n.address("data") != away)
+    code, text = agent.ask("POST", "/v1/drain?force=1", json.dumps({"access": spare.name}))
+    t.ok(code >= 400 or wait_for(lambda: agent.access(spare.name)["drained"]), "drain with a query", f"{code} {text}")
+    for path in ("/v1/undrain?", "/v1/unpin?now", "/v1/pin?hard=1"):
+        code, text = agent.ask("POST", path, json.dumps({"access": "nobody", "target": "nobody"}))
+        t.ok(code >= 400, f"{path}: refused", f"{code} {text}")
+    t.ok(stays(lambda: agent.get("next_hop") == away, 2), "none of it was a failback", agent.log())
+
+
 def by_hand(t):
     """route --to and clear: refused while the agent runs, static without it."""
     world, service, monitor, agent, home = settled(t)
@@ -201,4 +219,4 @@ def asking(t):
     t.ok(fetch("/v1/status") == "404", "and nothing else over TCP")
 
 
-sys.exit(main([pins, drains, failback, by_hand, asking], parallel=4))
+sys.exit(main([pins, drains, failback, with_query, by_hand, asking], parallel=4))

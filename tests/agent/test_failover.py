@@ -3,18 +3,13 @@
 
 Bounds are DESIGN's (window + select-timeout + 20 ms) plus what a busy machine may add: the time in which the meter
 itself did not run, and SLACK_MS. Distributions are the business of `reroute bench`."""
-import datetime
 import sys
 import time
 
-from harness import SANITIZED, main, stays, wait_for
+from harness import SANITIZED, log_time, main, stays, wait_for
 from world import IPV4_SECONDARY
 
 SLACK_MS = 600 if SANITIZED else 250
-
-
-def log_time(event):
-    return datetime.datetime.fromisoformat(event["time"].replace("Z", "+00:00")).timestamp()
 
 
 def check_refreshes(t, world, service, monitor, old, new, since):

@@ -2,7 +2,9 @@
 """The process: stopped, starved, reloaded, ended, watched by a service manager; and loss that is no failure.
 
 `LOSS_SECONDS=600 tests/agent/test_process.py random_loss` is the long run."""
+import fcntl
 import os
+import re
 import signal
 import socket
 import sys
@@ -84,6 +86,91 @@ def degraded(t):
     t.ok(stays(lambda: agent.get("next_hop") != home, 3), "and not returned to", agent.log())
     world.lose(world.node(1), 0)
     t.eventually(agent.on(home), "home when it is clean", detail=agent.status)
+
+
+def lossy_candidate(t):
+    """A candidate that loses every second request, seldom asked as it is, is not what a failover takes."""
+    world, service, monitor = t.cluster(settings=dict(nodes=3, zones=("a", "b")))
+    home, near, far = (n.address("data") for n in world.nodes)
+    agent = t.agent(world, timeout="100ms", count=10, candidate="1s")  # the defaults
+    t.eventually(agent.settled(home), "at home")
+    world.node(2).run("nft", "-f", "-", text="table inet loss {\n chain in {\n type filter hook input priority 0\n"
+                      "meta l4proto icmp numgen inc mod 2 < 1 drop\n}\n}\n")
+    t.ok(stays(agent.on(home), 25), "for 25 s")
+    t.ok(agent.path(near)["up"] and agent.path(near)["rank"] < agent.path(far)["rank"],
+         "it is up, and nearer than a clean one", agent.status())
+    world.cut(world.node(1), "data")
+    t.eventually(lambda: agent.get("next_hop") != home, "failover", detail=agent.status)
+    t.ok(agent.switches()[-1][:2] == (home, far) and len(agent.switches()) == 2, "to the clean one, at once",
+         agent.switches())
+
+
+def without_sessions(t):
+    """A reload that ends the asking for sessions: who was dead by the last list does not stay so for ever."""
+    world, service, monitor, agent, home = settled(t, hold="1s")
+    service.stop(world.node(1))
+    t.eventually(lambda: agent.get("next_hop") not in (None, home), "its session ends: left", detail=agent.status)
+    t.ok(agent.get("reason") == "session-dead", "for that reason", agent.status())
+    agent.write(agent.text(provider="none", hold="1s"))
+    agent.signal(signal.SIGHUP)
+    t.eventually(lambda: agent.events("reload"), "reloads")
+    t.eventually(lambda: agent.path(home).get("eligible"), "eligible by its network alone", seconds=10,
+                 detail=agent.status)
+    t.ok(all(a["state"] == "unknown" for a in agent.status()["sessions"]["accesses"]), "nothing is known of sessions",
+         agent.status())
+
+
+def stalled_log(t):
+    """Nobody reads the log and the pipe is full: the agent goes on, and says later what was lost."""
+    world, service, monitor = t.cluster(settings=dict(nodes=3))
+    home = world.node(1).address("data")
+    reading, writing = os.pipe()
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
+    os.set_blocking(reading, False)
+    # Of its own, so that it alone does not wait: the agent's end is left as most are.
+    own = os.open(f"/proc/self/fd/{writing}", os.O_WRONLY | os.O_NONBLOCK)
+
+    def fill():
+        try:
+            while os.write(own, b"x"):
+                pass
+        except BlockingIOError:
+            pass
+
+    def read():
+        text = b""
+        try:
+            while chunk := os.read(reading, 65536):
+                text += chunk
+        except BlockingIOError:
+            pass
+        return text.decode().lstrip("x")
+
+    def lost(text):
+        return [int(n) for n in re.findall(r"event=log-lines-lost count=(\d+)", text)]
+
+    agent = t.agent(world, start=False, hold="1s")
+    agent.stderr = writing
+    agent.start()
+    t.eventually(agent.settled(home), "at home, unread")
+    text = read()
+    t.ok(text and not lost(text), "what was read is the beginning", text)
+    fill()
+    world.cut(world.node(1), "data")
+    t.eventually(lambda: monitor.gateway() not in (None, home), "failover", seconds=5, detail=agent.status)
+    t.ok(agent.get("reason") == "path-down", "and it answers", agent.status())
+    t.ok(read() == "", "no line came through a full pipe")
+    world.plug(world.node(1), "data")
+    parts = []
+    t.eventually(lambda: parts.append(read()) or (lost("".join(parts)) and agent.get("next_hop") == home),
+                 "read again: what was lost is said", detail=lambda: parts)
+    text = "".join(parts)
+    t.ok(lost(text)[0] > 3 and all(re.match(r"time=\S+ level=\w+ event=\S", x) for x in text.splitlines()),
+         "in whole lines", text)
+    fill()
+    t.ok(agent.terminate() == 0, "ends while nobody reads")
+    for fd in (own, reading, writing):
+        os.close(fd)
 
 
 def reload(t):
@@ -227,5 +314,6 @@ def dry_run(t):
     t.ok(not os.path.exists(agent.socket_path) and not os.path.exists(agent.state_directory), "wrote nothing")
 
 
-sys.exit(main([random_loss, stopped, starved, degraded, reload, ending, notify, dry_run], parallel=3,
+sys.exit(main([random_loss, lossy_candidate, stopped, starved, degraded, reload, without_sessions, stalled_log,
+               ending, notify, dry_run], parallel=3,
               each_seconds=100 + float(os.environ.get("LOSS_SECONDS", "0"))))

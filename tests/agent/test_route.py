@@ -4,7 +4,7 @@ import os
 import sys
 import time
 
-from harness import main, stays, wait_for
+from harness import SANITIZED, log_time, main, stays, wait_for
 from world import execute
 
 
@@ -74,6 +74,60 @@ def shadowed(t):
     world.host.ip("route", "add", world.service, "via", world.node(3).address("data"), "table", "77")
     t.eventually(lambda: agent.get("shadowed_by"), "a rule that leads to another table: reported", seconds=15,
                  detail=agent.status)
+
+
+def standing_at_our_key(t):
+    """A foreign route stands where ours would: there before us, or prepended. Reported, not removed."""
+    world, service, monitor = t.cluster(settings=dict(nodes=3))
+    host, away = world.host, world.service
+    home, other = world.node(1).address("data"), world.node(2).address("data")
+
+    def foreign(gateway):
+        return [r for r in monitor.standing() if r.gateway == gateway and r.protocol != 213]
+
+    host.ip("route", "add", "blackhole", away, "proto", "static")
+    agent = t.agent(world)
+    t.eventually(lambda: all(p["up"] for p in agent.status().get("paths", [{"up": False}])), "every path is up")
+    t.eventually(lambda: "blackhole" in (agent.get("shadowed_by") or ""), "a blackhole: reported",
+                 detail=agent.status)
+    t.ok(agent.events("shadowed"), "in the log too", agent.log())
+    t.ok(stays(lambda: foreign(None), 2), "and left alone", monitor.events)
+    t.ok(len(agent.events("shadowed")) == 1, "said once", agent.log())
+    host.ip("route", "del", "blackhole", away)
+    t.eventually(lambda: one_of_ours(monitor, home), "gone: our route", detail=monitor.standing)
+    t.eventually(lambda: agent.get("shadowed_by") is None, "which nothing hides", detail=agent.status)
+
+    host.ip("route", "prepend", away, "via", other, "proto", "static")
+    t.eventually(lambda: other in (agent.get("shadowed_by") or ""), "prepended: reported", detail=agent.status)
+    t.ok(stays(lambda: foreign(other), 1), "and left alone", monitor.events)
+    world.cut(world.node(1), "data")
+    t.eventually(lambda: not agent.path(home)["up"], "the path below it fails", detail=agent.status)
+    t.ok(stays(lambda: foreign(other), 1.5), "no switch takes it away", monitor.events)
+    world.plug(world.node(1), "data")
+    host.ip("route", "del", away, "via", other, "proto", "static")
+    t.eventually(lambda: agent.get("shadowed_by") is None and one_of_ours(monitor, agent.get("next_hop")),
+                 "gone: ours alone", detail=agent.status)
+    t.eventually(lambda: one_of_ours(monitor, home), "and home", detail=agent.status)
+    host.ip("route", "replace", away, "via", other, "proto", "static")
+    t.eventually(lambda: one_of_ours(monitor, home), "one that took the place of ours: put right",
+                 detail=monitor.standing)
+
+
+def refused(t):
+    """The kernel refuses a route: the next candidate is tried at once, not when something else is due."""
+    world, service, monitor = t.cluster(settings=dict(nodes=3))
+    agent = t.agent(world, timeout="1s", count=2, candidate="1s", wait="1s")
+    t.eventually(agent.settled(world.node(1).address("data")), "at home")
+    device, prefix = world.host.interface("data"), str(world.networks["data"].prefix)
+    # The addresses stay and so do the probes' ways; but no gateway there is on-link for the kernel.
+    world.host.ip("route", "del", prefix, "dev", device)
+    world.cut(world.node(1), "data")
+    t.eventually(lambda: agent.get("tier") == "management", "management in the end", detail=agent.status)
+    tried = agent.events("switch-failed") + agent.events("switch")[-1:]
+    t.ok(len(tried) == 3, "after both data paths were refused", tried)
+    took = log_time(tried[-1]) - log_time(tried[0])
+    t.note(f"three candidates in {1000 * took:.0f} ms")
+    t.ok(took < (0.3 if SANITIZED else 0.15), "one after the other, at once", tried)
 
 
 def restarts(t):
@@ -176,4 +230,5 @@ def adopted_by_hand(t):
     t.eventually(lambda: one_of_ours(monitor, home), "put back as ours", detail=monitor.standing)
 
 
-sys.exit(main([restarts, by_hand, shadowed, interface, only_one_network, adopted_by_hand], parallel=4))
+sys.exit(main([restarts, by_hand, shadowed, standing_at_our_key, interface, refused, only_one_network,
+               adopted_by_hand], parallel=4))

@@ -5,6 +5,7 @@ import json
 import os
 import socket
 import sys
+import threading
 import time
 
 from harness import SANITIZED, main, stays
@@ -76,6 +77,36 @@ def failover_without_service(t):
     service.behave("hang", home)
     world.cut(world.node(2), "data")
     t.ok(stays(lambda: agent.get("next_hop") == home.address("data"), 1), "one bad node and one bad service: nothing")
+
+
+def slow_refresh(t):
+    """A planned switch while another refresh is in flight: the cluster is told again after the route moved."""
+    world, service, monitor = t.cluster(settings=dict(nodes=3))
+    home, second = world.node(1), world.node(2)
+    pinned, send = threading.Event(), service._serve
+
+    def serve(handler, node, method, body):
+        if method == "PUT":
+            first = len(service.seen("PUT")) == 1
+            pinned.wait(5) if first else time.sleep(0.3)
+        return send(handler, node, method, body)
+
+    service._serve = serve
+    agent = t.agent(world, wait="6s")
+    t.eventually(lambda: agent.get("next_hop") == home.address("data") and service.seen("PUT") and
+                 all(p["up"] for p in agent.status()["paths"]), "at home, the cluster being told", detail=agent.status)
+    code, text = agent.ask("POST", "/v1/pin", json.dumps({"target": second.name}))
+    t.ok(code == 200 and not agent.get("refresh")["done"], "pinned meanwhile", f"{code} {text}")
+    t.eventually(lambda: [r for r in service.seen("PUT") if service.node_of(r.path.rsplit("/", 1)[1]) is second],
+                 "the new session is told first", detail=lambda: service.seen("PUT"))
+    pinned.set()
+    t.eventually(agent.on(second.address("data")), "moved", detail=agent.status)
+    t.eventually(lambda: [r for r in service.seen("PUT") if r.route == second.address("data") and
+                          service.node_of(r.path.rsplit("/", 1)[1]) is second], "told again after that", seconds=5,
+                 detail=lambda: service.seen("PUT"))
+    t.eventually(lambda: agent.get("refresh")["done"], "and it is done", seconds=5, detail=agent.status)
+    t.ok(service.entered(world.host.address("data")) == [second], "the cluster knows where we enter",
+         service.seen("PUT"))
 
 
 def one_sided(t):
@@ -211,5 +242,5 @@ def service_check(t):
     t.eventually(agent.on(home.address("data")), "home when it serves")
 
 
-sys.exit(main([one_sided, misbehaving, failover_without_service, telling, cut_off, odd_entries, service_check],
-              parallel=4))
+sys.exit(main([one_sided, misbehaving, failover_without_service, slow_refresh, telling, cut_off, odd_entries,
+               service_check], parallel=4))

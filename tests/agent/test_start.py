@@ -102,6 +102,26 @@ def bootstrap(t):
     t.ok(all(a["state"] == "unknown" for a in agent.status()["sessions"]["accesses"]), "but no liveness")
 
 
+def odd_bootstrap(t):
+    """Entries of the list that can be no access of this service: no path, and no new table at each list."""
+    world, service, monitor = t.cluster(settings=dict(nodes=3))
+    service.extra += [{"uuid": "six", "ip": "fd77:1::9", "alive_sec": 5000},
+                      {"uuid": "six-too", "ip": "", "secondary_data_ip": "fd77:1::10", "alive_sec": 5000},
+                      {"uuid": "service", "ip": world.service, "alive_sec": 5000},
+                      {"uuid": "half", "ip": "10.77.16.250", "secondary_data_ip": "fd77:1::11", "alive_sec": 5000},
+                      {"uuid": "loop", "ip": "10.77.16.251", "secondary_data_ip": world.service, "alive_sec": 5000}]
+    agent = t.agent(world, accesses=[], top=f'bootstrap = {{"{world.node(2).address("data")}"}}', poll="200ms")
+    t.eventually(agent.on(world.node(1).address("data")), "at home", detail=agent.status)
+    asked = len(service.seen("GET"))
+    t.eventually(lambda: len(service.seen("GET")) >= asked + 8, "several lists", detail=lambda: service.requests)
+    t.ok(len(agent.events("accesses")) == 1, "one table", agent.events("accesses"))
+    expected = {n.address("data") for n in world.nodes} | {"10.77.16.250", "10.77.16.251"}
+    t.ok({p["address"] for p in agent.status()["paths"]} == expected, "paths for what can be one", agent.status())
+    service.extra.append({"uuid": "more", "ip": "10.77.16.252", "alive_sec": 5000})
+    t.eventually(lambda: agent.path("10.77.16.252"), "one more that can be", detail=agent.status)
+    t.ok(len(agent.events("accesses")) == 2, "makes a new table", agent.events("accesses"))
+
+
 def file_provider(t):
     world, service, monitor = t.cluster(settings=dict(nodes=3))
     path = os.path.join(t.directory, "list.json")
@@ -155,5 +175,5 @@ def foreign_next_hop(t):
     t.ok(len(monitor.standing()) == 1, "one route", monitor.standing())
 
 
-sys.exit(main([cold_start, no_list, only_management, nothing_works, no_session_service, bootstrap, file_provider,
-               adoption, foreign_next_hop], parallel=4))
+sys.exit(main([cold_start, no_list, only_management, nothing_works, no_session_service, bootstrap, odd_bootstrap,
+               file_provider, adoption, foreign_next_hop], parallel=4))
