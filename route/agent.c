@@ -7,7 +7,8 @@
  * selector decide, carry the decision out, do what is due, set the timer for the next deadline. Callbacks of
  * the parts only note what they learnt and ask for a step.
  *
- *   agent.c          start, stop, reload, the step
+ *   agent.c          start, stop, the step
+ *   agent_reload.c   from a configuration to what runs by it
  *   agent_table.c    accesses and paths: building, egress, evidence
  *   agent_switch.c   adoption, switching, keeping the route
  *   agent_session.c  lists, refreshes, heartbeats
@@ -290,7 +291,7 @@ static void schedule(struct agent *agent)
     event_add(agent->timer, &wait);
 }
 
-static void agent_step(struct agent *agent)
+void agent_step(struct agent *agent)
 {
     agent->step_wanted = false;
     agent->now_ns = probe_stream_now_ns(agent->stream);
@@ -362,130 +363,7 @@ static void on_fib(evutil_socket_t fd, short what, void *context)
         agent_step(agent);
 }
 
-/* --- reload -----------------------------------------------------------------------------------------------
- */
-
-static struct health_settings health_settings_of(const struct config *config)
-{
-    return (struct health_settings){
-        .select_timeout_ns = config->probe.select_timeout_ns,
-        .select_count = config->probe.select_count,
-        .rise = config->probe.rise,
-        .degraded_percent = config->probe.degraded_percent,
-        /* Long enough for the requests that a verdict needs. */
-        .degraded_over_ns = max_u64(config->probe.degraded_over_ns, 25 * config->probe.select_timeout_ns),
-        .degraded_lost = 6,
-        .hold_ns = config->route.hold_ns,
-    };
-}
-
-static struct session_liveness_settings liveness_settings_of(const struct config *config)
-{
-    return (struct session_liveness_settings){
-        .hold_ns = config->route.hold_ns,
-        .fresh_for_ns = 2 * config->session.poll_interval_ns + config->session.timeout_ns,
-    };
-}
-
-static int stream_open(const struct config *config, struct probe_stream **out, char *message,
-                       size_t size_bytes)
-{
-    struct probe_settings settings = probe_settings_default();
-
-    settings.transport = config->probe.transport;
-    settings.select_timeout_ns = config->probe.select_timeout_ns;
-    settings.select_count = config->probe.select_count;
-    settings.payload_bytes = config->probe.payload_bytes;
-    settings.dont_fragment = true;
-    settings.tos = config->probe.tos;
-    settings.mark = config->probe.mark;
-    return probe_stream_new(out, &settings, message, size_bytes);
-}
-
-static int watch_stream(struct agent *agent)
-{
-    if (agent->stream_event)
-        event_free(agent->stream_event);
-    agent->stream_event =
-        event_new(agent->base, probe_stream_fd(agent->stream), EV_READ | EV_PERSIST, on_due, agent);
-    return agent->stream_event && event_add(agent->stream_event, NULL) == 0 ? 0 : -ENOMEM;
-}
-
-/* What cannot change while the agent runs; NULL: nothing of it has. */
-static const char *needs_restart(const struct config *old, const struct config *new)
-{
-    if (!address_equal(&old->service, &new->service))
-        return "service";
-    if (strcmp(old->control_socket, new->control_socket) != 0)
-        return "control-socket";
-    if (strcmp(old->state_directory, new->state_directory) != 0)
-        return "state-directory";
-    if (strcmp(old->metrics_listen, new->metrics_listen) != 0)
-        return "metrics-listen";
-    if (old->route.table != new->route.table || old->route.metric != new->route.metric ||
-        old->route.protocol != new->route.protocol || strcmp(old->route.backend, new->route.backend) != 0)
-        return "route table, metric, protocol or backend";
-    return NULL;
-}
-
-/* Takes over what has been opened for the new configuration; nothing can fail from here on but memory. */
-static void install_config(struct agent *agent, struct config *config, struct probe_stream *stream,
-                           struct session_provider *provider, struct agent_table *table)
-{
-    struct session_liveness_settings liveness = liveness_settings_of(config);
-    struct probe_stream *old_stream = agent->stream;
-    struct config *old_config = agent->config;
-
-    for (uint32_t i = 0; i < agent->table.path_count; i++)
-        agent->table.paths[i].streamed = false; /* their ids belong to the old stream */
-    session_provider_free(agent->provider);
-    agent->provider = provider;
-    agent->stream = stream;
-    agent->config = config;
-    agent->health_settings = health_settings_of(config);
-    session_liveness_configure(agent->liveness, &liveness);
-    agent->poll_under_way = false;
-    agent->refresh.under_way = false;
-    agent->refresh.wanted = true;
-    agent->refresh.retry_ns = 0;
-    agent->poll_ns = 0;
-    agent_table_install(agent, table);
-    watch_stream(agent);
-    probe_stream_free(old_stream);
-    config_free(old_config);
-}
-
-static void reload(struct agent *agent)
-{
-    CLEANUP(config_free) struct config *config = NULL;
-    CLEANUP(probe_stream_free) struct probe_stream *stream = NULL;
-    CLEANUP(session_provider_free) struct session_provider *provider = NULL;
-    struct agent_table table = {0};
-    char message[512] = "out of memory";
-    const char *fixed;
-    int error;
-
-    agent->now_ns = probe_stream_now_ns(agent->stream);
-    error = config_load(&config, agent->options->config_path, message, sizeof(message));
-    fixed = error ? NULL : needs_restart(agent->config, config);
-    if (fixed) {
-        snprintf(message, sizeof(message), "%s cannot change while the agent runs: restart it", fixed);
-        error = -EBUSY;
-    }
-    if (!error)
-        error = stream_open(config, &stream, message, sizeof(message));
-    if (!error)
-        error = config_session_provider(&provider, agent->base, config, message, sizeof(message));
-    if (!error)
-        error = agent_table_build(agent, config, &table);
-    if (error) {
-        log_event(LOG_LEVEL_ERROR, "reload-refused", "kept=old error=%s", LOG_QUOTE(message));
-        return;
-    }
-    install_config(agent, TAKE(config), TAKE(stream), TAKE(provider), &table);
-    log_event(LOG_LEVEL_INFO, "reload", "config=%s accesses=%u paths=%u", agent->options->config_path,
-              agent->table.access_count, agent->table.path_count);
-}
+/* --- signals --- */
 
 static void on_hangup(evutil_socket_t signal, short what, void *context)
 {
@@ -494,7 +372,7 @@ static void on_hangup(evutil_socket_t signal, short what, void *context)
     snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
              clock_now_ns(CLOCK_MONOTONIC) / NS_PER_US);
     notify_manager(text);
-    reload(context);
+    agent_reload(context);
     notify_manager("READY=1");
     agent_step(context);
 }
@@ -631,7 +509,7 @@ static int start(struct agent *agent, char *message, size_t size_bytes)
     if (!error)
         error = open_fib(agent, message, size_bytes);
     if (!error)
-        error = stream_open(agent->config, &agent->stream, message, size_bytes);
+        error = agent_stream_open(agent->config, &agent->stream, message, size_bytes);
     if (!error) {
         error = config_session_provider(&agent->provider, agent->base, agent->config, message, size_bytes);
         if (error && error != -ENOMEM && error != -ENOSYS)
@@ -644,8 +522,8 @@ static int start(struct agent *agent, char *message, size_t size_bytes)
         return error;
 
     snprintf(message, size_bytes, "out of memory");
-    liveness = liveness_settings_of(agent->config);
-    agent->health_settings = health_settings_of(agent->config);
+    liveness = agent_liveness_settings(agent->config);
+    agent->health_settings = agent_health_settings(agent->config);
     agent->now_ns = agent->started_ns = probe_stream_now_ns(agent->stream);
     agent->watchdog_interval_ns = notify_watchdog_interval_ns();
     agent->watchdog_ns = agent->watchdog_interval_ns == NEVER_NS ? NEVER_NS : 0;
@@ -654,7 +532,7 @@ static int start(struct agent *agent, char *message, size_t size_bytes)
     if (!error)
         error = agent_table_build(agent, agent->config, &table);
     if (!error)
-        error = watch_stream(agent);
+        error = agent_watch_stream(agent);
     if (error)
         return error;
     agent_table_install(agent, &table);

@@ -155,6 +155,16 @@ const char *agent_path_access_name(const struct agent *agent,
                                    uint32_t path); /* "foreign" for an adopted next hop */
 void agent_fill_input(struct agent *agent, struct selector_input *input);
 
+void agent_step(struct agent *agent);
+
+/* agent_reload.c */
+struct health_settings agent_health_settings(const struct config *config);
+struct session_liveness_settings agent_liveness_settings(const struct config *config);
+int agent_stream_open(const struct config *config, struct probe_stream **out, char *message,
+                      size_t size_bytes);
+int agent_watch_stream(struct agent *agent);
+void agent_reload(struct agent *agent); /* SIGHUP: the new configuration, or the old one and a line why */
+
 /* agent_table.c */
 int agent_table_build(struct agent *agent, const struct config *config, struct agent_table *table);
 void agent_table_clear(struct agent *agent, struct agent_table *table);
