@@ -116,7 +116,7 @@ def standing_at_our_key(t):
 def refused(t):
     """The kernel refuses a route: the next candidate is tried at once, not when something else is due."""
     world, service, monitor = t.cluster(settings=dict(nodes=3))
-    agent = t.agent(world, timeout="1s", count=2, candidate="1s", wait="1s")
+    agent = t.agent(world, timeout="1s", count=2, candidate="1s")
     t.eventually(agent.settled(world.node(1).address("data")), "at home")
     device, prefix = world.host.interface("data"), str(world.networks["data"].prefix)
     # The addresses stay and so do the probes' ways; but no gateway there is on-link for the kernel.

@@ -92,7 +92,7 @@ def slow_refresh(t):
         return send(handler, node, method, body)
 
     service._serve = serve
-    agent = t.agent(world, wait="6s")
+    agent = t.agent(world, wait="6s", poll="6s")
     t.eventually(lambda: agent.get("next_hop") == home.address("data") and service.seen("PUT") and
                  all(p["up"] for p in agent.status()["paths"]), "at home, the cluster being told", detail=agent.status)
     code, text = agent.ask("POST", "/v1/pin", json.dumps({"target": second.name}))

@@ -110,7 +110,7 @@ def odd_bootstrap(t):
                       {"uuid": "service", "ip": world.service, "alive_sec": 5000},
                       {"uuid": "half", "ip": "10.77.16.250", "secondary_data_ip": "fd77:1::11", "alive_sec": 5000},
                       {"uuid": "loop", "ip": "10.77.16.251", "secondary_data_ip": world.service, "alive_sec": 5000}]
-    agent = t.agent(world, accesses=[], top=f'bootstrap = {{"{world.node(2).address("data")}"}}', poll="200ms")
+    agent = t.agent(world, accesses=[], top=f'bootstrap = {{"{world.node(2).address("data")}"}}')
     t.eventually(agent.on(world.node(1).address("data")), "at home", detail=agent.status)
     asked = len(service.seen("GET"))
     t.eventually(lambda: len(service.seen("GET")) >= asked + 8, "several lists", detail=lambda: service.requests)
