@@ -400,9 +400,8 @@ static void access_evidence(struct agent *agent, uint32_t index, const char *zon
     struct agent_access *access = &agent->table.accesses[index];
     struct selector_access *s = &agent->table.selector_accesses[index];
 
-    /* Without a provider (any more) nothing that a list once said counts. */
-    s->session = agent_has_provider(agent) ? access->view.state : SESSION_UNKNOWN;
-    s->restarts = agent_has_provider(agent) ? access->view.restarts : 0;
+    s->session = access->view.state;
+    s->restarts = access->view.restarts;
     s->stable_at_ns = access->view.stable_at_ns;
     s->drained = agent_is_drained(agent, access->name);
     if (access->is_local)
@@ -412,14 +411,26 @@ static void access_evidence(struct agent *agent, uint32_t index, const char *zon
             !zone || strcmp(zone, access_zone(access)) == 0 ? LOCALITY_SAME_ZONE : LOCALITY_OTHER_ZONE;
 }
 
+static void view_access(struct agent *agent, struct agent_access *access)
+{
+    struct session_view *view = &access->view;
+
+    session_liveness_view(agent->liveness, &access->data, &access->secondary, agent->now_ns, view);
+    if (agent_has_provider(agent))
+        return;
+    /* Without a provider (any more) nothing that a list once said of life counts. */
+    view->state = SESSION_UNKNOWN;
+    view->uuid[0] = '\0';
+    view->restarts = 0;
+}
+
 void agent_table_evidence(struct agent *agent)
 {
     struct agent_table *table = &agent->table;
     const char *zone;
 
     for (uint32_t i = 0; i < table->access_count; i++)
-        session_liveness_view(agent->liveness, &table->accesses[i].data, &table->accesses[i].secondary,
-                              agent->now_ns, &table->accesses[i].view);
+        view_access(agent, &table->accesses[i]);
     for (uint32_t i = 0; i < table->access_count; i++)
         judge_locality(agent, &table->accesses[i]);
     zone = host_zone(agent);
