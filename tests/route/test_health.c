@@ -130,7 +130,7 @@ static struct health_settings settings_of(unsigned select_timeout_ms, unsigned s
         .rise = 3,
         .degraded_percent = 30,
         .degraded_over_ns = 10 * NS_PER_S,
-        .degraded_lost = 6,
+        .degraded_lost = 5,
         .hold_ns = 180 * NS_PER_S,
     };
 }
