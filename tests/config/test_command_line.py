@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What this proves: the options that every command has mean the same everywhere, whatever is wrong with the
+arguments is at most two lines and exit code 3, `--json` answers are documents, and a standard file that was closed
+at the start is not taken by another one."""
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+REROUTE = sys.argv[1]
+OPERANDS = {"agent": [], "status": [], "pin": ["x"], "unpin": [], "drain": ["x"], "undrain": ["x"],
+            "failback": ["--now"], "route": ["--to", "10.0.0.1"], "clear": [], "sessions": [], "check-config": []}
+SOCKET = {"status", "pin", "unpin", "drain", "undrain", "failback"}
+ANSWER = {"pin", "unpin", "drain", "undrain", "failback", "route", "clear"}
+count = failures = 0
+
+
+def ok(condition, what, detail=""):
+    global count, failures
+    count += 1
+    failures += not condition
+    print(f"{'ok' if condition else 'not ok'} {count} - {what}")
+    if not condition:
+        print("# " + str(detail).replace("\n", "\n# "))
+
+
+def run(*arguments):
+    done = subprocess.run([REROUTE, *arguments], capture_output=True, text=True, timeout=20, stdin=subprocess.DEVNULL)
+    return done.returncode, done.stdout, done.stderr
+
+
+def common(command):
+    rest = OPERANDS[command]
+    code, text, error = run(command, "--help")
+    ok(code == 0 and error == "" and text.startswith(f"Usage: reroute {command}"), f"{command} --help", text + error)
+    ok(run(command, "-h") == (code, text, error), f"{command} -h is the same")
+    ok(("--json" in text) == (command != "agent"), f"{command} prints JSON, if anything", text)
+    for option in ("-c", "--config"):
+        code, out, error = run(command, option, "/nonexistent/x.conf", *rest)
+        ok(code == 3 and out == "" and error.count("\n") == 1 and "/nonexistent/x.conf" in error,
+           f"{command} {option} FILE", f"{code} {out} {error}")
+    for what, arguments in (("an unknown option", ["--nonsense"]), ("an unknown letter", ["-Z"]),
+                            ("an option without its value", [*rest, "--config"]),
+                            ("a value too many", [*rest, "--help=x"]), ("operands too many", [*rest, "x", "y"])):
+        code, out, error = run(command, *arguments)
+        ok(code == 3 and out == "" and error.endswith(f"\nTry 'reroute {command} --help'.\n")
+           and error.count("\n") == 2, f"{command}: {what}", f"{code} {out} {error}")
+
+
+def answers(command):
+    """No agent, no configuration: not done, and a document says so too."""
+    where = ["--socket", "/nonexistent/sock"] if command in SOCKET else ["-c", "/nonexistent/x.conf"]
+    code, out, error = run(command, "--json", *where, *OPERANDS[command])
+    document = json.loads(out or "null")
+    ok(code == (4 if command in SOCKET else 3) and error.count("\n") == 1 and document["ok"] is False
+       and document["schema"] == "reroute.answer/1" and document["message"] in error,
+       f"{command} --json: refused", f"{code} {out} {error}")
+
+
+def closed_files():
+    """An agent whose service is an address of its host is refused when it has its lock file already: nothing of
+    what it says may be in there."""
+    alone = ["unshare", "-n"] if os.geteuid() == 0 else ["unshare", "-Urn"]
+    if subprocess.run([*alone, "true"], capture_output=True).returncode:
+        ok(True, "closed standard files # SKIP no network namespace to be had")
+        return
+    with tempfile.TemporaryDirectory() as directory:
+        config = os.path.join(directory, "conf")
+        with open(config, "w") as f:
+            f.write('service = "10.9.9.9"\naccess "a" { data = "10.9.9.1" }\nsession { provider = "none" }\n'
+                    f'state-directory = "{directory}/state"\ncontrol-socket = "{directory}/sock"\n')
+        for redirection in ("<&-", ">&-", "2>&-", "<&- 2>&-", "<&- >&- 2>&-"):
+            code = subprocess.run([*alone, "sh", "-c", "ip link set lo up && ip address add 10.9.9.9 dev lo && "
+                                   f'exec "$0" agent -c "$1" {redirection}', REROUTE, config],
+                                  capture_output=True, timeout=20).returncode
+            with open(os.path.join(directory, "state", "lock"), errors="replace") as f:
+                held = f.read()
+            ok(code == 3 and "address" not in held, f"the agent with {redirection}", f"{code} {held}")
+    code = subprocess.run(["sh", "-c", 'exec "$0" check-config /nonexistent/x <&- >&-', REROUTE],
+                          capture_output=True, timeout=20)
+    ok(code.returncode == 3 and code.stderr == b"/nonexistent/x: No such file or directory\n",
+       "what is open is used", code)
+
+
+for name in OPERANDS:
+    common(name)
+for name in sorted(ANSWER):
+    answers(name)
+closed_files()
+ok(run("help") == run("--help") == run("-h") and run("help")[0] == 0, "reroute help")
+code, _, error = run("nonsense")
+ok(code == 3 and error.endswith("Try 'reroute --help'.\n"), "no such command", error)
+print(f"1..{count}")
+sys.exit(failures > 0)
