@@ -3,8 +3,8 @@
  * The subcommands of `reroute`. Each is one file; main() only finds the right one.
  *
  * run() gets argv with argv[0] replaced by "reroute NAME" (for messages) and argc accordingly, parses with
- * getopt_long from a clean state, and returns the exit code. Bad arguments: one line on standard error, "Try
- * 'reroute NAME --help'.", exit code EXIT_USAGE.
+ * tools/options.h (but `report`), and returns the exit code. Bad arguments: one line on standard error, "Try
+ * 'reroute NAME --help'.", exit code EXIT_USAGE. main() sees to it that what was printed is written.
  */
 #pragma once
 

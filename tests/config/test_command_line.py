@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 
-REROUTE = sys.argv[1]
+REROUTE, EXAMPLE = sys.argv[1:]
 OPERANDS = {"agent": [], "status": [], "pin": ["x"], "unpin": [], "drain": ["x"], "undrain": ["x"],
             "failback": ["--now"], "route": ["--to", "10.0.0.1"], "clear": [], "sessions": [], "check-config": []}
 SOCKET = {"status", "pin", "unpin", "drain", "undrain", "failback"}
@@ -83,11 +83,19 @@ def closed_files():
        "what is open is used", code)
 
 
+def full_disk():
+    for arguments in (["help"], ["pin", "--help"], ["check-config", "--json", EXAMPLE]):
+        with open("/dev/full", "w") as full:
+            done = subprocess.run([REROUTE, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, timeout=20)
+        ok(done.returncode == 4 and "cannot write" in done.stderr, f"{arguments[0]}: a full disk is no success", done)
+
+
 for name in OPERANDS:
     common(name)
 for name in sorted(ANSWER):
     answers(name)
 closed_files()
+full_disk()
 ok(run("help") == run("--help") == run("-h") and run("help")[0] == 0, "reroute help")
 code, _, error = run("nonsense")
 ok(code == 3 and error.endswith("Try 'reroute --help'.\n"), "no such command", error)
