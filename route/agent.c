@@ -166,12 +166,16 @@ static void note_path(struct agent *agent, uint32_t index)
     if (path->health.state == HEALTH_DOWN)
         probe_reason_text(path->health.last, &path->health.error,
                           probe->select_timeout_ns * probe->select_count, reason, sizeof(reason));
-    log_event(path->health.state == HEALTH_UP ? LOG_LEVEL_INFO : LOG_LEVEL_WARN,
-              path->health.state == HEALTH_UP ? "path-up" : "path-down",
-              "access=%s tier=%s path=%s rtt_ms=%.3f%s%s", agent_path_access_name(agent, index),
-              selector_tier_text(agent->table.selector_paths[index].tier), ADDRESS_TEXT(&path->address),
-              (double)path->health.rtt_ns / NS_PER_MS, reason[0] ? " reason=" : "",
-              reason[0] ? LOG_QUOTE(reason) : "");
+    if (path->health.state == HEALTH_UP)
+        log_event(LOG_LEVEL_INFO, "path-up", "access=%s tier=%s path=%s rtt_ms=%.3f",
+                  agent_path_access_name(agent, index),
+                  selector_tier_text(agent->table.selector_paths[index].tier), ADDRESS_TEXT(&path->address),
+                  (double)path->health.rtt_ns / NS_PER_MS);
+    else
+        log_event(LOG_LEVEL_WARN, "path-down", "access=%s tier=%s path=%s%s%s",
+                  agent_path_access_name(agent, index),
+                  selector_tier_text(agent->table.selector_paths[index].tier), ADDRESS_TEXT(&path->address),
+                  reason[0] ? " reason=" : "", reason[0] ? LOG_QUOTE(reason) : "");
 }
 
 static void note_changes(struct agent *agent)

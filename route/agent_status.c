@@ -82,11 +82,14 @@ static cJSON *path_status(struct agent *agent, uint32_t index)
     cJSON_AddBoolToObject(item, "current", index == agent->current);
     cJSON_AddBoolToObject(item, "up", path->health.state == HEALTH_UP);
     cJSON_AddStringToObject(item, "state", health_state_text(path->health.state));
-    if (path->health.rtt_ns)
+    /* What was measured before it went down says nothing about it now. */
+    if (path->health.state == HEALTH_UP) {
         cJSON_AddNumberToObject(item, "rtt_ms", (double)path->health.rtt_ns / NS_PER_MS);
-    else
+        cJSON_AddNumberToObject(item, "loss_percent", health_loss_ppm(&path->health) / 10000.0);
+    } else {
         cJSON_AddNullToObject(item, "rtt_ms");
-    cJSON_AddNumberToObject(item, "loss_percent", health_loss_ppm(&path->health) / 10000.0);
+        cJSON_AddNullToObject(item, "loss_percent");
+    }
     if (path->health.state == HEALTH_UP && path->health.up_since_ns)
         cJSON_AddNumberToObject(item, "up_s", seconds_since(agent, path->health.up_since_ns));
     else

@@ -103,7 +103,7 @@ static void good(struct meter_icmp *m, const struct echo *e)
 static void lost(struct meter_icmp *m, const struct echo *e)
 {
     m->run.lost++;
-    m->lost++;
+    m->lost += m->any_good; /* before the first good one there was nothing to lose */
     if (e->error) {
         m->run.errors++;
         m->run.error = e->error;

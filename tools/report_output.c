@@ -19,7 +19,7 @@ static const struct {
     {"corrupt", "corrupt", offsetof(struct probe_counters, corrupt)},
     {"foreign", "foreign", offsetof(struct probe_counters, foreign)},
     {"icmp_errors", "ICMP errors", offsetof(struct probe_counters, icmp_errors)},
-    {"send_failures", "not sent for want of a way", offsetof(struct probe_counters, send_failures)},
+    {"send_failures", "could not be sent", offsetof(struct probe_counters, send_failures)},
     {"send_retries", "sent again for want of buffers", offsetof(struct probe_counters, send_retries)},
     {"receive_drops", "dropped by this host's own buffer", offsetof(struct probe_counters, receive_drops)},
 };
