@@ -94,8 +94,9 @@ def lossy_candidate(t):
     home, near, far = (n.address("data") for n in world.nodes)
     agent = t.agent(world, timeout="100ms", count=10, candidate="1s")  # the defaults
     t.eventually(agent.settled(home), "at home")
+    device = world.node(2).interface("data")
     world.node(2).run("nft", "-f", "-", text="table inet loss {\n chain in {\n type filter hook input priority 0\n"
-                      f"iifname {world.node(2).interface('data')} meta l4proto icmp numgen inc mod 2 < 1 drop\n}}\n}}\n")
+                      f"iifname {device} meta l4proto icmp numgen inc mod 2 < 1 drop\n}}\n}}\n")
     t.ok(stays(agent.on(home), 25), "for 25 s")
     t.ok(agent.path(near)["up"] and agent.path(near)["rank"] < agent.path(far)["rank"],
          "it is up, and nearer than a clean one", agent.status())
