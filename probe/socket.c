@@ -234,6 +234,12 @@ int icmp_socket_open(struct icmp_socket *s, int family, const struct probe_setti
     r = bind_source(s, family == AF_INET ? &settings->source4 : &settings->source6, message, size_bytes);
     if (r < 0)
         goto fail;
+    /*
+     * Requests that wait for their neighbour's address, for some three seconds when it does not answer, are
+     * charged to our send buffer: were it full of them, nothing else could leave. A limit, no allocation.
+     */
+    if (set_int(s->fd, SOL_SOCKET, SO_SNDBUFFORCE, BUFFER_MAX_BYTES / 2) < 0)
+        set_int(s->fd, SOL_SOCKET, SO_SNDBUF, BUFFER_MAX_BYTES / 2);
     r = find_ident(s);
     if (r < 0) {
         snprintf(message, size_bytes, "%s: cannot tell our ident: %s", name, strerror(-r));
@@ -260,14 +266,10 @@ uint32_t icmp_socket_reserve(struct icmp_socket *s, uint32_t payload_bytes, uint
 
     getsockopt(s->fd, SOL_SOCKET, SO_RCVBUF, &actual_bytes, &length);
     if ((uint64_t)actual_bytes < wanted_bytes) {
-        /* The kernel doubles what it is told. Packets that wait for their neighbour's address stay in our
-         * send buffer, so that one must hold as many. */
-        int half_bytes = (int)(wanted_bytes / 2);
+        int half_bytes = (int)(wanted_bytes / 2); /* the kernel doubles what it is told */
 
         if (set_int(s->fd, SOL_SOCKET, SO_RCVBUFFORCE, half_bytes) < 0)
             set_int(s->fd, SOL_SOCKET, SO_RCVBUF, half_bytes);
-        if (set_int(s->fd, SOL_SOCKET, SO_SNDBUFFORCE, half_bytes) < 0)
-            set_int(s->fd, SOL_SOCKET, SO_SNDBUF, half_bytes);
         getsockopt(s->fd, SOL_SOCKET, SO_RCVBUF, &actual_bytes, &length);
     }
     return (uint32_t)max_u64(1, (uint64_t)actual_bytes / cost_bytes);

@@ -62,8 +62,9 @@ int socket_transport_open_family(struct transport *transport, int family, uint16
 int socket_transport_reserve(struct transport *transport, uint32_t payload_bytes, uint32_t replies)
 {
     struct socket_transport *t = (struct socket_transport *)transport;
-    /* An IPv4 header with options may be in front. */
-    size_t buffer_bytes = max_u64(BUFFER_MIN_BYTES, (uint64_t)payload_bytes + ICMP_HEADER_BYTES + 64);
+    /* An IPv4 header with options may be in front. A multiple of 16: control messages may follow. */
+    size_t buffer_bytes =
+        (max_u64(BUFFER_MIN_BYTES, (uint64_t)payload_bytes + ICMP_HEADER_BYTES + 64) + 15) & ~(size_t)15;
     uint32_t room = replies;
 
     if (buffer_bytes > t->buffer_bytes) {

@@ -26,6 +26,9 @@
 
 /* How long "no room" may last before it is a result. */
 #define PATIENCE_NS (10 * NS_PER_S)
+/* Those for whom there was no room are tried again after this for each of them: not to be busy with nothing
+ * else. */
+#define REFUSED_PAUSE_NS (10 * NS_PER_US)
 /* How old our knowledge of the drop counter may be while requests leave. */
 #define DROPS_PERIOD_NS NS_PER_MS
 
@@ -218,27 +221,63 @@ static bool request_prepare(struct probe_sweep *sweep, uint32_t index, struct en
     return true;
 }
 
-/* The kernel has had no room for so long that somebody must be told. */
-static void give_up(struct probe_sweep *sweep, struct engine_request *request, uint64_t now_ns, int want)
+/* The kernel has had no room for anything for so long that somebody must be told. */
+static bool give_up(struct probe_sweep *sweep, uint32_t index, uint64_t now_ns, int want)
 {
     uint64_t window_ns = (sweep->requests_max - 1) * sweep->wait_ns + sweep->last_wait_ns;
 
-    if (now_ns - sweep->blocked_since_ns < max_u64(PATIENCE_NS, window_ns))
-        return;
-    keep_error(sweep, request->index, PROBE_SEND_FAILED, &(struct probe_error){.error = want}, true);
-    sweep->records[request->index].is_doubtful = true;
-    finish(sweep, request->index);
+    if (sub_sat_u64(now_ns, sweep->blocked_since_ns) < max_u64(PATIENCE_NS, window_ns))
+        return false;
+    keep_error(sweep, index, PROBE_SEND_FAILED, &(struct probe_error){.error = want}, true);
+    sweep->records[index].is_doubtful = true;
+    finish(sweep, index);
+    return true;
 }
 
-static void blocked(struct probe_sweep *sweep, struct engine_request *requests, unsigned count, bool progress,
+/* Our own send buffer is full: nobody can send. */
+static void blocked(struct probe_sweep *sweep, const struct engine_request *requests, unsigned count,
                     uint64_t now_ns, int want)
 {
-    if (progress || sweep->blocked_since_ns == NEVER_NS)
-        sweep->blocked_since_ns = now_ns;
     sweep->blocked_until_ns = now_ns + ENGINE_RETRY_NS;
     for (unsigned i = count; i-- > 0;)
         queue_push_front(sweep->records, &sweep->waiting, requests[i].index);
-    give_up(sweep, &requests[0], now_ns, want);
+    give_up(sweep, requests[0].index, now_ns, want);
+}
+
+/* The turn of a request that found no room is over: the target's time goes on without it. */
+static void skip(struct probe_sweep *sweep, uint32_t index, uint64_t now_ns, int want)
+{
+    struct record *record = &sweep->records[index];
+    struct queue *queue = &sweep->waiting;
+
+    keep_error(sweep, index, PROBE_SEND_FAILED, &(struct probe_error){.error = want}, false);
+    record->requests++;
+    if (is_asked_out(sweep, record))
+        queue = &sweep->ending;
+    record->due_ns += queue == &sweep->ending ? sweep->last_wait_ns : sweep->wait_ns;
+    if (record->due_ns <= now_ns)
+        queue_push_front(sweep->records, queue, index);
+    else
+        queue_push(sweep->records, queue, index);
+}
+
+/*
+ * ENOBUFS is about this target alone (the neighbour table has no place for one more that does not answer) or
+ * about its device: the others go on, and it is tried again a little later. Its time begins when its first
+ * request has left; after that it goes on, with or without the request.
+ */
+static void refused(struct probe_sweep *sweep, uint32_t index, uint64_t now_ns, int want)
+{
+    struct record *record = &sweep->records[index];
+    bool first = record->requests == requests_before(sweep, record);
+
+    if (!first && now_ns >= record->due_ns + sweep->wait_ns) {
+        skip(sweep, index, now_ns, want);
+    } else if (!give_up(sweep, index, now_ns, want)) {
+        if (sweep->refused_count++ == 0)
+            sweep->refused_at_ns = now_ns + ENGINE_RETRY_NS;
+        queue_push(sweep->records, &sweep->refused, index);
+    }
 }
 
 /* The next target whose first turn it is. Those without an address get theirs by probe_sweep_set(). */
@@ -249,11 +288,31 @@ static uint32_t next_first(struct probe_sweep *sweep)
     return position < sweep->shuffle.count ? shuffle_at(&sweep->shuffle, position) : position;
 }
 
-/* Collects one batch: first the requests that are due, then first requests. */
+/* The next one of those that were refused, each once in a while; NOBODY: it is not their time. */
+static uint32_t next_refused(struct probe_sweep *sweep, uint64_t now_ns)
+{
+    if (sweep->refused_turns == 0 && now_ns >= sweep->refused_at_ns) {
+        sweep->refused_turns = sweep->refused_count;
+        sweep->refused_at_ns = now_ns + max_u64(ENGINE_RETRY_NS, sweep->refused_count * REFUSED_PAUSE_NS);
+    }
+    while (sweep->refused_turns > 0) {
+        uint32_t index = sweep->refused.head;
+
+        queue_pop(sweep->records, &sweep->refused);
+        sweep->refused_turns--;
+        sweep->refused_count--;
+        if (sweep->records[index].state != RECORD_DONE)
+            return index;
+    }
+    return NOBODY;
+}
+
+/* Collects one batch: first the requests that are due, then first requests, then those that were refused. */
 static unsigned collect_batch(struct probe_sweep *sweep, uint64_t now_ns, struct engine_request *requests,
                               unsigned limit)
 {
     unsigned count = 0;
+    uint32_t again;
 
     while (count < limit && queue_due_ns(sweep->records, &sweep->waiting) <= now_ns) {
         uint32_t index = sweep->waiting.head;
@@ -271,7 +330,34 @@ static unsigned collect_batch(struct probe_sweep *sweep, uint64_t now_ns, struct
         record->due_ns = now_ns;
         count++;
     }
+    while (count < limit && (again = next_refused(sweep, now_ns)) != NOBODY)
+        count += request_prepare(sweep, again, &requests[count]);
     return count;
+}
+
+/* Sends a batch; returns how many are dealt with. Who found no room is filed to be tried again. */
+static unsigned send_requests(struct probe_sweep *sweep, uint64_t now_ns, struct engine_request *requests,
+                              unsigned count)
+{
+    struct engine_sending sending;
+    unsigned sent = 0;
+
+    for (unsigned at = 0; at < count; at++) {
+        unsigned done = engine_send(&sweep->engine, requests + at, count - at, &sending);
+
+        for (unsigned i = 0; i < done; i++)
+            request_made(sweep, &requests[at + i], sending.left_ns);
+        sent += done;
+        at += done;
+        if (at == count)
+            break;
+        if (sending.want != ENOBUFS) {
+            blocked(sweep, requests + at, count - at, now_ns, sending.want);
+            break;
+        }
+        refused(sweep, requests[at].index, now_ns, sending.want);
+    }
+    return sent;
 }
 
 static void send_batch(struct probe_sweep *sweep, uint64_t now_ns)
@@ -279,21 +365,18 @@ static void send_batch(struct probe_sweep *sweep, uint64_t now_ns)
     struct engine_request requests[ENGINE_BATCH];
     unsigned limit = (unsigned)min_u64(engine_room(&sweep->engine, now_ns), ENGINE_BATCH);
     unsigned count = collect_batch(sweep, now_ns, requests, pacing_allows(&sweep->pacing, now_ns, limit));
-    unsigned done;
-    struct engine_sending sending;
+    unsigned sent;
 
     if (count == 0)
         return;
     if (now_ns - sweep->drops_at_ns >= DROPS_PERIOD_NS)
         look_at_drops(sweep, now_ns);
-    done = engine_send(&sweep->engine, requests, count, &sending);
-    pacing_take(&sweep->pacing, now_ns, done);
-    for (unsigned i = 0; i < done; i++)
-        request_made(sweep, &requests[i], sending.left_ns);
-    if (done < count)
-        blocked(sweep, requests + done, count - done, done > 0, now_ns, sending.want);
-    else
+    sent = send_requests(sweep, now_ns, requests, count);
+    pacing_take(&sweep->pacing, now_ns, sent);
+    if (sent)
         sweep->blocked_since_ns = NEVER_NS;
+    else if (sweep->blocked_since_ns == NEVER_NS)
+        sweep->blocked_since_ns = now_ns;
 }
 
 static void ask_again(struct probe_sweep *sweep, uint32_t index, uint64_t now_ns)
@@ -333,8 +416,10 @@ static uint64_t next_ns(struct probe_sweep *sweep, uint64_t now_ns)
 {
     uint64_t send_ns = queue_due_ns(sweep->records, &sweep->waiting);
 
-    if (sweep->position < sweep->targets.count)
+    if (sweep->position < sweep->targets.count || sweep->refused_turns > 0)
         send_ns = now_ns;
+    else if (sweep->refused_count > 0)
+        send_ns = min_u64(send_ns, sweep->refused_at_ns);
     if (send_ns != NEVER_NS) {
         send_ns = max_u64(send_ns, max_u64(sweep->blocked_until_ns, sweep->pacing.next_ns));
         if (send_ns <= now_ns && engine_room(&sweep->engine, now_ns) == 0)

@@ -30,7 +30,7 @@ int probe_sweep_new_over(struct probe_sweep **out, const struct probe_settings *
         transport_close(transport);
         return -ENOMEM;
     }
-    sweep->waiting = sweep->ending = sweep->ready = (struct queue){NOBODY, NOBODY};
+    sweep->waiting = sweep->ending = sweep->ready = sweep->refused = (struct queue){NOBODY, NOBODY};
     sweep->pacing = pacing_of(settings->rate);
     sweep->blocked_since_ns = NEVER_NS;
     sweep->wakeup_fd = -1;

@@ -101,6 +101,10 @@ struct probe_sweep {
     struct queue waiting;
     struct queue ending;
     struct queue ready;
+    struct queue refused; /* the kernel had no room for their next request */
+    uint32_t refused_count;
+    uint32_t refused_turns; /* how many of them are tried again in this round */
+    uint64_t refused_at_ns; /* the next round */
     uint32_t requests_max;
     uint64_t wait_ns;      /* after each request but the last */
     uint64_t last_wait_ns; /* after the last one */

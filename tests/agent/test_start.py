@@ -50,7 +50,7 @@ def only_management(t):
     world, service, monitor = t.cluster(settings=dict(nodes=3), envelope="top")
     for node in world.nodes:
         world.cut(node, "data")
-    agent = t.agent(world, hold="2s")
+    agent = t.agent(world, hold="2s", wait="3s")
     t.eventually(agent.on(world.node(1).address("management")), "the local management path", detail=agent.status)
     for node in world.nodes:
         world.plug(node, "data")

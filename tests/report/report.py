@@ -173,6 +173,17 @@ def sixty_six_thousand_targets():
 
 
 @test
+def silent_neighbours_hold_nobody_up():
+    """Hosts on our own link that do not answer even ARP: the kernel keeps what is for them for some seconds."""
+    silent = [f'10.9.0.{i}' for i in range(3, 253)]
+    for transport in ('poll', 'epoll', 'auto'):
+        report = document('--select-timeout', '0.1', '--select-count', '10', '--transport', transport, '-f', '-',
+                          stdin='\n'.join(silent + [f'10.0.0.{i}' for i in range(1, 101)]), code=1)
+        same(report['reachable'], 100, transport)
+        check(report['elapsed_ms'] < 2500, f'{transport}: a window of 1000 ms took', report['elapsed_ms'])
+
+
+@test
 def transports():
     for name in ('epoll', 'poll'):
         same(document('10.0.0.1', '--transport', name)['transport'], name)
