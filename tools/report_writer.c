@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/report_writer.h"
 
+#include <poll.h>
 #include <stdarg.h>
 
 void report_writer_init(struct report_writer *writer, int fd)
@@ -19,6 +20,8 @@ int report_writer_flush(struct report_writer *writer)
 
         if (n >= 0)
             done += (size_t)n;
+        else if (errno == EAGAIN) /* somebody made the pipe non-blocking: wait for its reader all the same */
+            poll(&(struct pollfd){.fd = writer->fd, .events = POLLOUT}, 1, -1);
         else if (errno != EINTR)
             writer->error = -errno;
     }

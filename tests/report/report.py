@@ -273,6 +273,17 @@ def interrupt_prints_what_is_known():
 
 
 @test
+def slow_reader_of_a_nonblocking_pipe_gets_all():
+    ours, theirs = os.pipe()
+    os.set_blocking(theirs, False)
+    with subprocess.Popen([COMMAND, 'report', '--json', '10.1.0.0/20'], stdout=theirs, env=ENVIRONMENT) as process:
+        os.close(theirs)
+        with open(ours) as pipe:
+            report = json.load(pipe)
+    same((process.returncode, report['reachable']), (0, 4096))
+
+
+@test
 def output_that_cannot_be_written():
     for arguments in (['10.0.0.1'], ['--json', '-f', '-'], ['--csv', '10.0.0.1'], ['--help']):
         with open('/dev/full', 'w', encoding='ascii') as full:
