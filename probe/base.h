@@ -103,7 +103,7 @@ static inline void close_fd_cleanup(int *fd)
         taken_;                                 \
     })
 
-#define ARRAY_SIZE(a)              (sizeof(a) / sizeof((a)[0]))
+#define ARRAY_SIZE(a)          (sizeof(a) / sizeof((a)[0]))
 #define PRINTF_LIKE(at, first) __attribute__((format(printf, at, first)))
 
 /* --- addresses -------------------------------------------------------------------------------------------

@@ -62,7 +62,8 @@ struct probe_counters {
 
 /* Zero is the default of each member unless said otherwise; probe_settings_default() gives the usual ones. */
 struct probe_settings {
-    const char *transport; /* "auto", "epoll", "io_uring" or "poll" (and "simulated" in tests); static or outliving */
+    const char *
+        transport; /* "auto", "epoll", "io_uring" or "poll" (and "simulated" in tests); static or outliving */
     uint64_t select_timeout_ns; /* length of one wait for a reply; at least 1 ms */
     uint32_t select_count;      /* how many waits; at least 1 */
     uint64_t ping_timeout_ns;   /* sweep only: bound of a target's whole time; 0: the window */

@@ -282,7 +282,8 @@ int probe_stream_new_over(struct probe_stream **out, const struct probe_settings
     return 0;
 }
 
-/* A few requests at a time gain nothing from io_uring, and pay for its locked memory: "auto" is epoll here. */
+/* A few requests at a time gain nothing from io_uring, and pay for its locked memory: "auto" is epoll here.
+ */
 static int open_transport(struct transport **out, struct probe_settings settings, char *message,
                           size_t size_bytes)
 {
