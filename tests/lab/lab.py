@@ -135,17 +135,21 @@ class Meter:
                                         stdout=subprocess.PIPE, text=True)
         self.events = []
 
-    def wait_first(self, streams):
-        """Reads until every one of the streams has had its first echo."""
+    def wait_each(self, kind, streams):
+        """Reads until every one of the streams has had an event of this kind; the test's own deadline ends it."""
         seen = set()
-        while seen < set(streams):
+        while not seen >= set(streams):
             line = self.process.stdout.readline()
             if not line:
                 raise RuntimeError("the meter has ended")
             event = json.loads(line)
             self.events.append(event)
-            if event["event"] == "first":
+            if event["event"] == kind:
                 seen.add(event["stream"])
+
+    def wait_first(self, streams):
+        """Reads until every one of the streams has had its first echo."""
+        self.wait_each("first", streams)
 
     def finish(self):
         """Ends it; returns its interruptions by stream, and the summary."""

@@ -58,7 +58,7 @@ def known(lab, kind, error, length):
     start = route(lab, kind, f"{SERVICE}/32")
     time.sleep(length)
     end = way(lab, 15)
-    time.sleep(max(0.5, length))  # a waiting TCP connection sends again when its timer goes off
+    meter.wait_each("interruption", ["icmp", "tcp"])  # TCP sends again when its timer goes off
     found, summary = meter.finish()
     one = found["icmp"][0] if len(found["icmp"]) == 1 else None
     tap.ok(one and in_bracket(one, summary, start, end), f"{kind} for {length} s: one ICMP interruption, as long",

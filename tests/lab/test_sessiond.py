@@ -137,7 +137,7 @@ def leader_dies(lab):
     leader = lab.state("scvm2")["leader"]
     others = [n for n in (1, 2, 3) if n != leader]
     watch = f"scvm{others[0]}"
-    holds = clients(lab, watch)[others[0]]
+    holds = wait_for(lambda: clients(lab, watch).get(others[0]))
     age = {s["cid"]: s["alive_sec"] for s in lab.list(watch)}
     lab.must("kill", f"scvm{leader}")
     tap.ok(wait_for(lambda: lab.state(watch)["leader"] in others), "the leader dies: another one leads")
