@@ -145,7 +145,7 @@ struct agent {
     uint64_t save_ns;
     bool save_wanted;
     struct session_list remembered; /* the last list of before this start: addresses only, never liveness */
-    char saved_list_digest[17];
+    uint64_t saved_list_digest;     /* of the addresses in the list on disk; 0: not written by us yet */
 };
 
 /* agent.c */

@@ -102,7 +102,6 @@ static struct address origin_of(const struct agent *agent, const struct session_
 static void save_list(struct agent *agent, const struct session_list *list)
 {
     uint64_t digest = 0;
-    char text[sizeof(agent->saved_list_digest)];
     CLEANUP(free) char *body = NULL;
 
     if (agent->options->dry_run)
@@ -113,12 +112,11 @@ static void save_list(struct agent *agent, const struct session_list *list)
         for (size_t j = 0; j < ARRAY_SIZE(both); j++)
             digest += siphash24(both[j]->bytes, sizeof(both[j]->bytes), (const uint64_t[2]){j, 0});
     }
-    snprintf(text, sizeof(text), "%016" PRIx64, digest);
-    if (strcmp(text, agent->saved_list_digest) == 0)
+    if (digest == agent->saved_list_digest)
         return;
     body = session_list_print(list);
     if (body && state_save_list(agent->config->state_directory, body) == 0)
-        memcpy(agent->saved_list_digest, text, sizeof(text));
+        agent->saved_list_digest = digest;
 }
 
 static void take_new_sessions(struct agent *agent)
