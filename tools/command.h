@@ -29,3 +29,4 @@ int command_route(int argc, char **argv);
 int command_clear(int argc, char **argv);
 int command_sessions(int argc, char **argv);
 int command_check_config(int argc, char **argv);
+int command_bench(int argc, char **argv);

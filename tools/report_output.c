@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/report_output.h"
 
+#include "probe/statistics.h"
 #include "tools/report_names.h"
 
 #define LABEL_WIDTH_MAX 48
@@ -30,13 +31,6 @@ static uint64_t counter_value(const struct probe_counters *counters, size_t i)
 
     memcpy(&value, (const char *)counters + counter_list[i].offset, sizeof(value));
     return value;
-}
-
-uint64_t report_percentile(const uint64_t *sorted, size_t count, unsigned percent)
-{
-    size_t rank = (count * percent + 99) / 100;
-
-    return sorted[rank > 0 ? rank - 1 : 0];
 }
 
 const char *report_outcome_text(enum report_outcome outcome)
@@ -279,15 +273,6 @@ static void write_rows(struct report_writer *writer, const struct report_view *v
         report_write_text(writer, "\n");
 }
 
-static int compare_u64(const void *a, const void *b)
-{
-    uint64_t x, y;
-
-    memcpy(&x, a, sizeof(x));
-    memcpy(&y, b, sizeof(y));
-    return (x > y) - (x < y);
-}
-
 static int write_rtts(struct report_writer *writer, const struct report_view *view)
 {
     static const struct {
@@ -308,11 +293,11 @@ static int write_rtts(struct report_writer *writer, const struct report_view *vi
     for (uint32_t i = 0; i < target_count(view); i++)
         if (probe_sweep_result(view->sweep, i, &result) && result.outcome == PROBE_REPLY)
             rtts[count++] = result.rtt_ns;
-    qsort(rtts, count, sizeof(*rtts), compare_u64);
+    statistics_sort(rtts, count);
     report_write_text(writer, "RTT in ms:");
     for (size_t i = 0; i < ARRAY_SIZE(columns); i++) {
         report_writef(writer, "%s %s ", i > 0 ? "," : "", columns[i].name);
-        report_write_ms(writer, report_percentile(rtts, count, columns[i].percent));
+        report_write_ms(writer, statistics_percentile(rtts, count, columns[i].percent));
     }
     report_write_text(writer, "\n");
     return 0;

@@ -33,9 +33,3 @@ struct report_view {
 /* Writes and flushes the whole report, results in the order in which the targets were given. Returns 0 or a
  * negative errno. */
 int report_output(struct report_writer *writer, const struct report_view *view);
-
-/*
- * The smallest value that at least `percent` % of the values do not exceed (nearest rank). sorted ascends,
- * count is at least 1, percent 0 to 100; 0 is the least value.
- */
-uint64_t report_percentile(const uint64_t *sorted, size_t count, unsigned percent);

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 
+#include "probe/statistics.h"
 #include "tools/report_options.h"
 #include "tools/report_output.h"
 #include "tools/report_targets.h"
@@ -430,7 +431,7 @@ Test(report, percentiles)
         hundred[i] = i + 1;
     memcpy(ten, hundred, sizeof(ten));
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-        cr_expect_eq(report_percentile(rows[i].sorted, rows[i].count, rows[i].percent), rows[i].value,
+        cr_expect_eq(statistics_percentile(rows[i].sorted, rows[i].count, rows[i].percent), rows[i].value,
                      "row %zu", i);
 }
 

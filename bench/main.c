@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * main() of reroute-bench, which `reroute bench` becomes: finds the study and hands over.
+ *
+ * A program of its own, because the agent on ten thousand hosts has no use for a simulated network in it.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "bench/bench.h"
+
+static const struct command studies[] = {};
+
+static void usage(FILE *out)
+{
+    fprintf(out, "Usage: reroute bench STUDY [OPTION...]\n\n");
+    for (size_t i = 0; i < sizeof(studies) / sizeof(studies[0]); i++)
+        fprintf(out, "  %-14s %s\n", studies[i].name, studies[i].summary);
+    fprintf(out, "\n'reroute bench STUDY --help' tells more.\n");
+}
+
+/* What was printed must have arrived, or it was not done. */
+static int written(const char *program)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return 0;
+    fprintf(stderr, "%s: cannot write: %s\n", program, strerror(errno));
+    return EXIT_SYSTEM;
+}
+
+int main(int argc, char **argv)
+{
+    static char name[64];
+
+    if (argc < 2) {
+        usage(stderr);
+        return EXIT_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+        usage(stdout);
+        return written("reroute bench");
+    }
+    for (size_t i = 0; i < sizeof(studies) / sizeof(studies[0]); i++) {
+        if (strcmp(argv[1], studies[i].name) == 0) {
+            int code;
+
+            snprintf(name, sizeof(name), "reroute bench %s", studies[i].name);
+            argv[1] = name;
+            code = studies[i].run(argc - 1, argv + 1);
+            return code ? code : written(name);
+        }
+    }
+    fprintf(stderr, "reroute bench: '%s' is no study\nTry 'reroute bench --help'.\n", argv[1]);
+    return EXIT_USAGE;
+}
