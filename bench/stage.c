@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A study's private world, see stage.h. Namespaces have no names: descriptors and processes hold them, so
+ * there is nothing to clean up. What is set up is written as one would type it, for ip(8) in batch mode.
+ */
+#include "bench/stage.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+
+#include "bench/child.h"
+
+static int write_file(const char *file, const char *text)
+{
+    CLEANUP(close_fd) int fd = open(file, O_WRONLY | O_CLOEXEC);
+
+    return fd < 0 || write(fd, text, strlen(text)) < 0 ? -errno : 0;
+}
+
+/* Root in a user namespace of our own, and ourselves outside of it (user_namespaces(7)). */
+static int unshare_as_user(void)
+{
+    char user[32], group[32];
+    int r;
+
+    snprintf(user, sizeof(user), "0 %u 1", geteuid());
+    snprintf(group, sizeof(group), "0 %u 1", getegid());
+    if (unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0)
+        return -errno;
+    r = write_file("/proc/self/setgroups", "deny");
+    if (r == 0)
+        r = write_file("/proc/self/uid_map", user);
+    if (r == 0)
+        r = write_file("/proc/self/gid_map", group);
+    return r;
+}
+
+static int loopback_up(void)
+{
+    struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
+    CLEANUP(close_fd) int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &request) < 0)
+        return -errno;
+    return 0;
+}
+
+int stage_enter(char *message, size_t size_bytes)
+{
+    int r = unshare(CLONE_NEWNET) < 0 ? -errno : 0;
+
+    if (r == -EPERM)
+        r = unshare_as_user();
+    if (r == 0)
+        r = loopback_up();
+    if (r < 0)
+        snprintf(
+            message, size_bytes,
+            "cannot make a network namespace: %s (run it as root, or allow unprivileged user namespaces)",
+            strerror(-r));
+    return r;
+}
+
+/* --- the peer --------------------------------------------------------------------------------------------*/
+
+static int open_namespace(void)
+{
+    int fd = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+
+    return fd < 0 ? -errno : fd;
+}
+
+/* A namespace beside ours; we are where we were. */
+static int new_namespace(void)
+{
+    CLEANUP(close_fd) int before = open_namespace();
+    int made;
+
+    if (before < 0)
+        return before;
+    if (unshare(CLONE_NEWNET) < 0)
+        return -errno;
+    made = loopback_up();
+    if (made == 0)
+        made = open_namespace();
+    if (setns(before, CLONE_NEWNET) < 0)
+        abort();
+    return made;
+}
+
+/* Runs a batch for ip(8) and frees it. */
+static int run_ip(char *batch, char *message, size_t size_bytes)
+{
+    static const char *const argv[] = {"ip", "-batch", "-", NULL};
+    struct child child = {0};
+    int r = child_run(&child, argv, batch);
+
+    if (r < 0)
+        snprintf(message, size_bytes, "cannot start ip: %s (Debian: iproute2)", strerror(-r));
+    else if (child.status != 0)
+        snprintf(message, size_bytes, "ip: %s", child.error);
+    if (r == 0 && child.status != 0)
+        r = -EIO;
+    child_clear(&child);
+    free(batch);
+    return r;
+}
+
+/* The same line for each prefix. */
+static void for_prefixes(FILE *batch, const char *prefixes, const char *before, const char *behind)
+{
+    for (const char *at = prefixes; *at;) {
+        size_t length = strcspn(at, " ");
+
+        if (length)
+            fprintf(batch, "%s %.*s %s\n", before, (int)length, at, behind);
+        at += length + (at[length] == ' ');
+    }
+}
+
+static int set_up_ours(const char *prefixes, int peer, char *message, size_t size_bytes)
+{
+    char *text = NULL;
+    size_t length;
+    FILE *batch = open_memstream(&text, &length);
+
+    if (!batch)
+        return -ENOMEM;
+    fprintf(batch,
+            "link add name " STAGE_PEER_INTERFACE " type veth peer name peer0 address " STAGE_PEER_MAC
+            " netns /proc/%d/fd/%d\n"
+            "address add " STAGE_PEER_OURS "/30 dev " STAGE_PEER_INTERFACE "\n"
+            "link set dev " STAGE_PEER_INTERFACE " up\n"
+            "neighbour replace " STAGE_PEER_ROUTER " lladdr " STAGE_PEER_MAC " dev " STAGE_PEER_INTERFACE
+            " nud permanent\n",
+            getpid(), peer);
+    for_prefixes(batch, prefixes, "route add", "via " STAGE_PEER_ROUTER);
+    fclose(batch);
+    return run_ip(text, message, size_bytes);
+}
+
+static int set_up_peer(const char *prefixes, char *message, size_t size_bytes)
+{
+    char *text = NULL;
+    size_t length;
+    FILE *batch = open_memstream(&text, &length);
+
+    if (!batch)
+        return -ENOMEM;
+    fprintf(batch, "address add " STAGE_PEER_ROUTER "/30 dev peer0\nlink set dev peer0 up\n");
+    for_prefixes(batch, prefixes, "route add local", "dev lo");
+    fclose(batch);
+    return run_ip(text, message, size_bytes);
+}
+
+int stage_peer(const char *prefixes, char *message, size_t size_bytes)
+{
+    CLEANUP(close_fd) int here = open_namespace();
+    int peer = here < 0 ? here : new_namespace(), r;
+
+    if (peer < 0) {
+        snprintf(message, size_bytes, "cannot make a network namespace: %s", strerror(-peer));
+        return peer;
+    }
+    r = set_up_ours(prefixes, peer, message, size_bytes);
+    if (r == 0 && setns(peer, CLONE_NEWNET) == 0) {
+        r = set_up_peer(prefixes, message, size_bytes);
+        if (setns(here, CLONE_NEWNET) < 0)
+            abort();
+    }
+    if (r < 0)
+        close(peer);
+    return r < 0 ? r : peer;
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What every study does alike, see study.h. */
+#include "bench/study.h"
+
+#include <math.h>
+#include <signal.h>
+#include <stdarg.h>
+
+#define PROGRESS_PERIOD_NS (200 * NS_PER_MS)
+
+static volatile sig_atomic_t interrupted_by;
+
+static void on_signal(int number)
+{
+    interrupted_by = number;
+}
+
+void study_catch_signals(void)
+{
+    const struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
+
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of writing, and reported */
+}
+
+int study_interrupted(void)
+{
+    return interrupted_by;
+}
+
+/* --- progress --------------------------------------------------------------------------------------------*/
+
+static void print_left(double seconds)
+{
+    if (seconds >= 5400)
+        fprintf(stderr, ", %.1f hours left", seconds / 3600);
+    else if (seconds >= 90)
+        fprintf(stderr, ", %.0f minutes left", ceil(seconds / 60));
+    else
+        fprintf(stderr, ", %.0f s left", ceil(seconds));
+}
+
+void study_progress(struct study_progress *progress, double done, double total, const char *format, ...)
+{
+    uint64_t now_ns = clock_now_ns(CLOCK_MONOTONIC);
+    va_list arguments;
+
+    if (progress->began_ns == 0)
+        progress->began_ns = now_ns;
+    if (!isatty(STDERR_FILENO) || (progress->shown && now_ns - progress->shown_ns < PROGRESS_PERIOD_NS))
+        return;
+    progress->shown_ns = now_ns;
+    progress->shown = true;
+    fprintf(stderr, "\r\033[K%3.0f %%, ", total > 0 ? 100 * done / total : 100);
+    va_start(arguments, format);
+    vfprintf(stderr, format, arguments);
+    va_end(arguments);
+    if (done > 0)
+        print_left((double)(now_ns - progress->began_ns) / 1e9 * (total - done) / done);
+    fflush(stderr);
+}
+
+void study_progress_end(struct study_progress *progress)
+{
+    if (progress->shown)
+        fputs("\r\033[K", stderr);
+    *progress = (struct study_progress){0};
+}
+
+/* --- options ---------------------------------------------------------------------------------------------*/
+
+int study_list(const char *list, int (*take)(void *context, const char *item), void *context)
+{
+    int r = 0;
+
+    for (const char *at = list; r == 0;) {
+        size_t length = strcspn(at, ",");
+        CLEANUP(free) char *item = strndup(at, length);
+
+        if (!item)
+            return -ENOMEM;
+        r = length ? take(context, item) : -EINVAL;
+        if (at[length] == '\0')
+            break;
+        at += length + 1;
+    }
+    return r;
+}
+
+int study_number(uint64_t *out, const char *text, uint64_t least, uint64_t most)
+{
+    char *end;
+
+    errno = 0;
+    *out = strtoull(text, &end, 10);
+    if (text[0] < '0' || text[0] > '9' || *end || errno || *out < least || *out > most)
+        return -EINVAL;
+    return 0;
+}
+
+int study_setting(struct study_setting *out, const char *text)
+{
+    const char *digits = "0123456789";
+    char *end;
+    double seconds = strtod(text, &end);
+    uint64_t count;
+
+    if (strspn(text, "0123456789.") != (size_t)(end - text) || *end != 'x' || !strpbrk(text, digits))
+        return -EINVAL;
+    if (!(seconds >= 0.001 && seconds <= 3600) || study_number(&count, end + 1, 1, 1000000) < 0)
+        return -EINVAL;
+    out->select_timeout_ns = (uint64_t)llround(seconds * 1e9);
+    out->select_count = (uint32_t)count;
+    return 0;
+}
+
+const char *study_setting_text(const struct study_setting *setting, char buffer[static STUDY_SETTING_SIZE])
+{
+    snprintf(buffer, STUDY_SETTING_SIZE, "%.9gx%" PRIu32, (double)setting->select_timeout_ns / 1e9,
+             setting->select_count);
+    return buffer;
+}
