@@ -1,8 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A hash table with chains through one array: see reason.h. */
+/* A hash table with chains through one array, which is in pieces: see reason.h. */
 #include "probe/reason.h"
 
-#define ROOM_MIN 16
+static struct reason *at(const struct reasons *reasons, uint32_t number)
+{
+    uint32_t piece = 0, first = 0;
+
+    if (number >= REASON_PIECE_MIN) {
+        piece = 32 - (uint32_t)__builtin_clz(number / REASON_PIECE_MIN);
+        first = REASON_PIECE_MIN << (piece - 1);
+    }
+    return &reasons->pieces[piece][number - first];
+}
 
 static uint32_t hash(enum probe_outcome outcome, const struct probe_error *error)
 {
@@ -28,33 +37,34 @@ static uint32_t *find(struct reasons *reasons, enum probe_outcome outcome, const
 {
     uint32_t *link = &reasons->buckets[hash(outcome, error) % reasons->room];
 
-    while (*link && !is_same(&reasons->list[*link], outcome, error))
-        link = &reasons->list[*link].next;
+    while (*link && !is_same(at(reasons, *link), outcome, error))
+        link = &at(reasons, *link)->next;
     return link;
 }
 
 /* Number 0 stays empty. Nothing is free when the table grows, so every entry is in a chain. */
 static bool grow(struct reasons *reasons)
 {
-    uint32_t room = reasons->room ? 2 * reasons->room : ROOM_MIN;
+    uint32_t room = reasons->room ? 2 * reasons->room : REASON_PIECE_MIN;
     uint32_t *buckets = calloc(room, sizeof(*buckets));
-    struct reason *list = realloc(reasons->list, room * sizeof(*list));
+    struct reason *piece = calloc(room - reasons->room, sizeof(*piece));
 
-    if (list)
-        reasons->list = list;
-    if (!list || !buckets) {
+    if (!piece || !buckets || reasons->piece_count == REASON_PIECES) {
+        free(piece);
         free(buckets);
         return false;
     }
+    reasons->pieces[reasons->piece_count++] = piece;
     free(reasons->buckets);
     reasons->buckets = buckets;
     reasons->room = room;
     if (reasons->count == 0)
         reasons->count = 1;
     for (uint32_t i = 1; i < reasons->count; i++) {
-        uint32_t *head = &buckets[hash(list[i].outcome, &list[i].error) % room];
+        struct reason *reason = at(reasons, i);
+        uint32_t *head = &buckets[hash(reason->outcome, &reason->error) % room];
 
-        list[i].next = *head;
+        reason->next = *head;
         *head = i;
     }
     return true;
@@ -70,20 +80,23 @@ uint32_t reasons_take(struct reasons *reasons, enum probe_outcome outcome, const
     if (*link == 0) {
         number = reasons->free ? reasons->free : reasons->count++;
         if (reasons->free)
-            reasons->free = reasons->list[number].next;
-        reasons->list[number] = (struct reason){.outcome = outcome, .error = *error};
+            reasons->free = at(reasons, number)->next;
+        *at(reasons, number) = (struct reason){.outcome = outcome, .error = *error};
         *link = number;
     }
     number = *link;
-    reasons->list[number].users++;
+    at(reasons, number)->users++;
     return number;
 }
 
 void reasons_release(struct reasons *reasons, uint32_t number)
 {
-    struct reason *reason = &reasons->list[number];
+    struct reason *reason;
 
-    if (number == REASON_TIMEOUT || --reason->users > 0)
+    if (number == REASON_TIMEOUT)
+        return;
+    reason = at(reasons, number);
+    if (--reason->users > 0)
         return;
     *find(reasons, reason->outcome, &reason->error) = reason->next;
     reason->next = reasons->free;
@@ -96,13 +109,14 @@ enum probe_outcome reasons_get(const struct reasons *reasons, uint32_t number, s
         *error = (struct probe_error){0};
         return PROBE_TIMEOUT;
     }
-    *error = reasons->list[number].error;
-    return reasons->list[number].outcome;
+    *error = at(reasons, number)->error;
+    return at(reasons, number)->outcome;
 }
 
 void reasons_clear(struct reasons *reasons)
 {
-    free(reasons->list);
+    for (uint32_t i = 0; i < reasons->piece_count; i++)
+        free(reasons->pieces[i]);
     free(reasons->buckets);
     *reasons = (struct reasons){0};
 }

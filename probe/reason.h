@@ -5,6 +5,9 @@
  * Of a million targets nearly all that fail do so for the same few reasons, so a target keeps a number. A
  * reason that nobody has any more is forgotten: errors that come again and again, made up ones included, take
  * no more memory than there are targets.
+ *
+ * A table has one owner. What a target keeps may be read by another thread, once the owner has handed that
+ * target over: a reason stays where it is and as it is while somebody has it.
  */
 #pragma once
 
@@ -20,9 +23,14 @@ struct reason {
     uint32_t next;  /* with the same hash, or among the free ones */
 };
 
+/* The first piece has so many, each further one as many as all before it: they never move. */
+#define REASON_PIECE_MIN 16
+#define REASON_PIECES    29
+
 /* All zero is an empty table. */
 struct reasons {
-    struct reason *list;
+    struct reason *pieces[REASON_PIECES];
+    uint32_t piece_count;
     uint32_t *buckets; /* as many as `room` */
     uint32_t count, room;
     uint32_t free; /* first free one, 0: none */
