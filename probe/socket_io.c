@@ -54,6 +54,7 @@ int socket_transport_open_family(struct transport *transport, int family, uint16
         if (r < 0)
             return r;
         icmp_socket_reserve(s, t->payload_bytes, t->replies);
+        t->base.is_raw |= s->raw;
     }
     *ident = s->ident;
     return 0;

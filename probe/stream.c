@@ -18,6 +18,9 @@
 
 #define STREAM_HISTORY 64
 #define QUEUE_MIN      64
+/* There are some hundred at most; a few requests at a time would not pay for io_uring and its locked memory.
+ */
+#define STREAM_TARGETS 100
 /* How often to look at a socket that the outer loop cannot watch. */
 #define BLIND_NS (10 * NS_PER_MS)
 
@@ -282,24 +285,6 @@ int probe_stream_new_over(struct probe_stream **out, const struct probe_settings
     return 0;
 }
 
-/* A few requests at a time gain nothing from io_uring, and pay for its locked memory: "auto" is epoll here.
- */
-static int open_transport(struct transport **out, struct probe_settings settings, char *message,
-                          size_t size_bytes)
-{
-    bool any = strcmp(settings.transport, "auto") == 0;
-    int r;
-
-    if (any)
-        settings.transport = "epoll";
-    r = transport_open(out, &settings, message, size_bytes);
-    if (r < 0 && any) {
-        settings.transport = "poll";
-        r = transport_open(out, &settings, message, size_bytes);
-    }
-    return r;
-}
-
 int probe_stream_new(struct probe_stream **out, const struct probe_settings *settings, char *message,
                      size_t size_bytes)
 {
@@ -307,7 +292,7 @@ int probe_stream_new(struct probe_stream **out, const struct probe_settings *set
     int r = probe_settings_check(settings, message, size_bytes);
 
     if (r == 0)
-        r = open_transport(&transport, *settings, message, size_bytes);
+        r = transport_open(&transport, settings, STREAM_TARGETS, message, size_bytes);
     if (r < 0)
         return r;
     r = probe_stream_new_over(out, settings, transport);

@@ -9,17 +9,18 @@
 static const struct {
     const char *name;
     int (*open)(struct transport **out, const struct probe_settings *settings);
-    const char *hint; /* what may be missing */
+    uint32_t from_targets; /* "auto" takes it for so many or more */
+    const char *hint;      /* what may be missing */
 } transports[] = {
-    {"io_uring", transport_uring_open,
+    {"io_uring", transport_uring_open, TRANSPORT_MANY,
      " (it needs Linux 6.0 and a build with liburing, and may be off by kernel.io_uring_disabled or "
      "seccomp)"},
-    {"epoll", transport_epoll_open, ""},
-    {"poll", transport_poll_open, ""},
+    {"epoll", transport_epoll_open, 0, ""},
+    {"poll", transport_poll_open, 0, ""},
 };
 
-static int open_by_name(struct transport **out, const struct probe_settings *settings, char *message,
-                        size_t size_bytes)
+static int open_by_name(struct transport **out, const struct probe_settings *settings, uint32_t targets,
+                        char *message, size_t size_bytes)
 {
     bool any = strcmp(settings->transport, "auto") == 0;
     int r = -EINVAL;
@@ -27,7 +28,7 @@ static int open_by_name(struct transport **out, const struct probe_settings *set
     snprintf(message, size_bytes, "transport \"%s\" is not known, expected auto, epoll, io_uring or poll",
              settings->transport);
     for (size_t i = 0; i < ARRAY_SIZE(transports); i++) {
-        if (!any && strcmp(settings->transport, transports[i].name) != 0)
+        if (any ? targets < transports[i].from_targets : strcmp(settings->transport, transports[i].name) != 0)
             continue;
         r = transports[i].open(out, settings);
         if (r == 0)
@@ -38,14 +39,14 @@ static int open_by_name(struct transport **out, const struct probe_settings *set
     return r;
 }
 
-int transport_open(struct transport **out, const struct probe_settings *settings, char *message,
-                   size_t size_bytes)
+int transport_open(struct transport **out, const struct probe_settings *settings, uint32_t targets,
+                   char *message, size_t size_bytes)
 {
     CLEANUP(transport_close) struct transport *transport = NULL;
     uint16_t ident;
     int r;
 
-    r = open_by_name(&transport, settings, message, size_bytes);
+    r = open_by_name(&transport, settings, targets, message, size_bytes);
     if (r < 0)
         return r;
     r = transport->operations->open_family(transport, AF_INET, &ident, message, size_bytes);

@@ -99,14 +99,18 @@ struct transport_operations {
 
 struct transport {
     const struct transport_operations *operations;
+    bool is_raw; /* it has opened a raw socket, for which the kernel copies all ICMP that reaches the host */
 };
 
+/* What "auto" goes by: from so many targets on, making a ring is worth its time, see transport_uring.c. */
+#define TRANSPORT_MANY 1000
+
 /*
- * Opens the transport that settings->transport names; "auto" takes the first that works. Opens IPv4, or IPv6
- * where there is no IPv4. Errors as for probe_sweep_new().
+ * Opens the transport that settings->transport names; "auto" takes the first that works for `targets` targets
+ * (UINT32_MAX: nobody knows). Opens IPv4, or IPv6 where there is no IPv4. Errors as for probe_sweep_new().
  */
-int transport_open(struct transport **out, const struct probe_settings *settings, char *message,
-                   size_t size_bytes);
+int transport_open(struct transport **out, const struct probe_settings *settings, uint32_t targets,
+                   char *message, size_t size_bytes);
 struct transport *transport_close(struct transport *transport);
 DEFINE_CLEANUP(struct transport *, transport_close)
 

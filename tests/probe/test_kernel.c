@@ -161,7 +161,7 @@ static struct transport *open_transport(uint16_t *ident)
     char text[128];
 
     settings.transport = "poll";
-    cr_assert_eq(transport_open(&transport, &settings, text, sizeof(text)), 0, "%s", text);
+    cr_assert_eq(transport_open(&transport, &settings, 1, text, sizeof(text)), 0, "%s", text);
     cr_assert_eq(transport->operations->open_family(transport, AF_INET, ident, text, sizeof(text)), 0);
     return transport;
 }
@@ -246,7 +246,7 @@ Test(kernel, sends_do_not_believe_the_errors_of_others)
         cluster_make(&c);
         cluster_allow_ping_sockets(i / 2);
         settings.transport = names[i % 2];
-        cr_assert_eq(transport_open(&transport, &settings, text, sizeof(text)), 0, "%s", text);
+        cr_assert_eq(transport_open(&transport, &settings, 1, text, sizeof(text)), 0, "%s", text);
         cr_assert_eq(transport->operations->open_family(transport, AF_INET, &ident, text, sizeof(text)), 0);
         for (int round = 0; round < 20; round++) {
             for (unsigned k = 0; k < 8; k++)
@@ -280,7 +280,7 @@ Test(kernel, unresolved_neighbours_leave_room_in_the_send_buffer)
         cluster_make(&c);
         cluster_allow_ping_sockets(i / 2);
         settings.transport = names[i % 2];
-        cr_assert_eq(transport_open(&transport, &settings, text, sizeof(text)), 0, "%s", text);
+        cr_assert_eq(transport_open(&transport, &settings, 1, text, sizeof(text)), 0, "%s", text);
         cr_assert_eq(transport->operations->open_family(transport, AF_INET, &ident, text, sizeof(text)), 0);
         for (int k = 0; k < 2000 && !full; k++) {
             snprintf(text, sizeof(text), "10.1.0.%d", 200 + k % 20);
