@@ -360,6 +360,7 @@ int engine_receive(struct engine *engine, uint64_t now_ns)
 
 const struct probe_counters *engine_counters(struct engine *engine)
 {
-    engine->counters.receive_drops = engine->operations->receive_drops(engine->transport);
+    if (engine->transport)
+        engine->counters.receive_drops = engine->operations->receive_drops(engine->transport);
     return &engine->counters;
 }

@@ -24,6 +24,8 @@
  */
 #include "probe/sweep_private.h"
 
+#include <sys/eventfd.h>
+
 /* How long "no room" may last before it is a result. */
 #define PATIENCE_NS (10 * NS_PER_S)
 /* Those for whom there was no room are tried again after this for each of them: not to be busy with nothing
@@ -35,6 +37,7 @@
 static void finish(struct probe_sweep *sweep, uint32_t index)
 {
     sweep->records[index].state = RECORD_DONE;
+    sweep->finished++;
     ready_push(sweep->records, &sweep->ready, index);
 }
 
@@ -79,10 +82,10 @@ static bool sweep_lookup(void *owner, uint32_t index, uint32_t attempt, struct e
 {
     struct probe_sweep *sweep = owner;
 
-    if (index >= sweep->targets.count || attempt >= sweep->records[index].requests)
+    if (index >= sweep->count || attempt >= sweep->records[index].requests)
         return false;
     *expected = (struct engine_expected){
-        .address = probe_targets_at(&sweep->targets, index),
+        .address = sweep_address(sweep, index),
         .payload_bytes = sweep->engine.settings.payload_bytes,
     };
     return true;
@@ -94,12 +97,12 @@ static bool sweep_find(void *owner, const struct address *to, uint16_t sequence,
 {
     struct probe_sweep *sweep = owner;
 
-    for (uint64_t i = sequence; i < sweep->targets.count; i += 65536) {
+    for (uint64_t i = sequence; i < sweep->count; i += 65536) {
         struct address address;
 
         if (sweep->records[i].requests == 0)
             continue;
-        address = probe_targets_at(&sweep->targets, (uint32_t)i);
+        address = sweep_address(sweep, (uint32_t)i);
         if (address.family == to->family && memcmp(address.bytes, to->bytes, sizeof(to->bytes)) == 0) {
             *index = (uint32_t)i;
             *attempt = sweep->records[i].requests - 1;
@@ -207,7 +210,7 @@ static bool request_prepare(struct probe_sweep *sweep, uint32_t index, struct en
         .index = index,
         .attempt = sweep->records[index].requests,
         .sequence = (uint16_t)index,
-        .to = probe_targets_at(&sweep->targets, index),
+        .to = sweep_address(sweep, index),
         .payload_bytes = sweep->engine.settings.payload_bytes,
         .dont_fragment = sweep->engine.settings.dont_fragment,
     };
@@ -320,7 +323,7 @@ static unsigned collect_batch(struct probe_sweep *sweep, uint64_t now_ns, struct
         queue_pop(sweep->records, &sweep->waiting);
         count += request_prepare(sweep, index, &requests[count]);
     }
-    while (count < limit && sweep->position < sweep->targets.count) {
+    while (count < limit && sweep->position < sweep->count) {
         uint32_t index = next_first(sweep);
         struct record *record = &sweep->records[index];
 
@@ -416,7 +419,7 @@ static uint64_t next_ns(struct probe_sweep *sweep, uint64_t now_ns)
 {
     uint64_t send_ns = queue_due_ns(sweep->records, &sweep->waiting);
 
-    if (sweep->position < sweep->targets.count || sweep->refused_turns > 0)
+    if (sweep->position < sweep->count || sweep->refused_turns > 0)
         send_ns = now_ns;
     else if (sweep->refused_count > 0)
         send_ns = min_u64(send_ns, sweep->refused_at_ns);
@@ -433,12 +436,15 @@ int probe_sweep_step(struct probe_sweep *sweep, uint64_t until_ns)
     const struct transport_operations *operations = sweep->engine.operations;
     uint64_t now_ns = engine_now_ns(&sweep->engine);
     uint64_t wait_ns = min_u64(until_ns, next_ns(sweep, now_ns));
+    eventfd_t ignored;
     int r = 0;
 
     if (wait_ns == NEVER_NS && sweep->wakeup_fd < 0)
         return 0;
     if (wait_ns > now_ns && sweep->ready.head == NOBODY) {
         r = operations->wait(sweep->engine.transport, wait_ns, sweep->wakeup_fd);
+        if (sweep->wakeup_fd >= 0)
+            eventfd_read(sweep->wakeup_fd, &ignored);
         now_ns = engine_now_ns(&sweep->engine);
     }
     if (r == 0)
@@ -449,4 +455,14 @@ int probe_sweep_step(struct probe_sweep *sweep, uint64_t until_ns)
     if (now_ns >= sweep->blocked_until_ns)
         send_batch(sweep, now_ns);
     return 0;
+}
+
+int sweep_last_look(struct probe_sweep *sweep)
+{
+    uint64_t now_ns = engine_now_ns(&sweep->engine);
+    int r = engine_receive(&sweep->engine, now_ns);
+
+    if (r == 0)
+        judge(sweep, now_ns);
+    return r;
 }

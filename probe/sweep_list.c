@@ -34,6 +34,7 @@ int probe_sweep_new_over(struct probe_sweep **out, const struct probe_settings *
     sweep->pacing = pacing_of(settings->rate);
     sweep->blocked_since_ns = NEVER_NS;
     sweep->wakeup_fd = -1;
+    sweep->targets = &sweep->own;
     plan(sweep, settings);
     r = engine_init(&sweep->engine, transport, settings, &sweep_owner, sweep);
     if (r < 0)
@@ -63,7 +64,7 @@ struct probe_sweep *probe_sweep_free(struct probe_sweep *sweep)
     if (!sweep)
         return NULL;
     engine_destroy(&sweep->engine);
-    probe_targets_clear(&sweep->targets);
+    probe_targets_clear(&sweep->own);
     reasons_clear(&sweep->reasons);
     free(sweep->records);
     free(sweep);
@@ -89,18 +90,19 @@ int probe_sweep_add(struct probe_sweep *sweep, const struct address *target, uin
 {
     int r = engine_open_family(&sweep->engine, target->family);
 
-    if (r == 0 && sweep->targets.count == sweep->capacity)
+    if (r == 0 && sweep->count == sweep->capacity)
         r = grow(sweep);
     if (r < 0)
         return r;
-    *index = sweep->targets.count;
-    r = probe_targets_add(&sweep->targets, &(struct probe_range){*target, *target});
+    *index = sweep->count;
+    r = probe_targets_add(&sweep->own, &(struct probe_range){*target, *target});
     if (r == 0)
-        sweep->records[*index] = (struct record){0};
+        sweep->records[sweep->count++] = (struct record){0};
     return r;
 }
 
-int probe_sweep_take(struct probe_sweep *sweep, struct probe_targets *targets, bool shuffled)
+int sweep_share(struct probe_sweep *sweep, struct probe_targets *targets, uint32_t first, uint32_t count,
+                bool shuffled)
 {
     uint32_t key[4];
     int r;
@@ -108,24 +110,37 @@ int probe_sweep_take(struct probe_sweep *sweep, struct probe_targets *targets, b
     if (getrandom(key, sizeof(key), 0) != sizeof(key))
         return -EIO;
     /* Not touched before its turn comes: pages of zeroes cost nothing. */
-    sweep->records = calloc(max_u64(targets->count, 1), sizeof(*sweep->records));
+    sweep->records = calloc(max_u64(count, 1), sizeof(*sweep->records));
     if (!sweep->records)
         return -ENOMEM;
-    sweep->capacity = targets->count;
+    sweep->capacity = count;
     if (targets->has_ipv4)
         engine_open_family(&sweep->engine, AF_INET);
     if (targets->has_ipv6)
         engine_open_family(&sweep->engine, AF_INET6);
-    r = engine_reserve(&sweep->engine, sweep->engine.settings.payload_bytes, targets->count);
+    r = engine_reserve(&sweep->engine, sweep->engine.settings.payload_bytes, count);
     if (r < 0)
         return r;
-    sweep->targets = *targets;
+    sweep->targets = targets;
+    sweep->first = first;
+    sweep->count = count;
+    if (shuffled)
+        shuffle_init(&sweep->shuffle, count, key);
+    return 0;
+}
+
+int probe_sweep_take(struct probe_sweep *sweep, struct probe_targets *targets, bool shuffled)
+{
+    int r = sweep_share(sweep, targets, 0, targets->count, shuffled);
+
+    if (r < 0)
+        return r;
+    sweep->own = *targets;
+    sweep->targets = &sweep->own;
     *targets = (struct probe_targets){0};
     /* What is added from now on is meant. */
-    sweep->targets.excluded = NULL;
-    sweep->targets.shard = sweep->targets.shards = 0;
-    if (shuffled)
-        shuffle_init(&sweep->shuffle, sweep->targets.count, key);
+    sweep->own.excluded = NULL;
+    sweep->own.shard = sweep->own.shards = 0;
     return 0;
 }
 
@@ -134,7 +149,7 @@ void probe_sweep_set(struct probe_sweep *sweep, uint32_t index, const struct add
     struct record *record = &sweep->records[index];
 
     engine_open_family(&sweep->engine, address->family);
-    probe_targets_set(&sweep->targets, index, address);
+    probe_targets_set(sweep->targets, sweep->first + index, address);
     record->state = RECORD_OPEN;
     record->due_ns = engine_now_ns(&sweep->engine);
     queue_push_front(sweep->records, &sweep->waiting, index);
@@ -142,12 +157,12 @@ void probe_sweep_set(struct probe_sweep *sweep, uint32_t index, const struct add
 
 const struct probe_targets *probe_sweep_targets(const struct probe_sweep *sweep)
 {
-    return &sweep->targets;
+    return sweep->targets;
 }
 
 bool probe_sweep_done(const struct probe_sweep *sweep)
 {
-    return sweep->delivered == sweep->targets.count;
+    return sweep->finished == sweep->count && sweep->ready.head == NOBODY;
 }
 
 void probe_sweep_set_wakeup(struct probe_sweep *sweep, int wakeup_fd)
@@ -179,7 +194,6 @@ bool probe_sweep_next(struct probe_sweep *sweep, struct probe_result *result)
     if (index == NOBODY)
         return false;
     sweep->ready.head = sweep->records[index].next_ready;
-    sweep->delivered++;
     return probe_sweep_result(sweep, index, result);
 }
 
@@ -191,6 +205,12 @@ uint32_t probe_sweep_asked_again(const struct probe_sweep *sweep)
 const struct probe_counters *probe_sweep_counters(const struct probe_sweep *sweep)
 {
     return engine_counters((struct engine *)(uintptr_t)&sweep->engine);
+}
+
+void sweep_close(struct probe_sweep *sweep)
+{
+    engine_counters(&sweep->engine);
+    engine_destroy(&sweep->engine);
 }
 
 const char *probe_sweep_transport(const struct probe_sweep *sweep)

@@ -89,15 +89,30 @@ static inline void ready_push(struct record *records, struct queue *ready, uint3
     ready->tail = index;
 }
 
+/* Appends all of one queue of results to another and leaves it empty. */
+static inline void ready_join(struct record *records, struct queue *ready, struct queue *more)
+{
+    if (more->head == NOBODY)
+        return;
+    if (ready->head == NOBODY)
+        ready->head = more->head;
+    else
+        records[ready->tail].next_ready = more->head;
+    ready->tail = more->tail;
+    more->head = NOBODY;
+}
+
 struct probe_sweep {
     struct engine engine;
-    struct probe_targets targets;
+    struct probe_targets own;
+    struct probe_targets *targets; /* its own, or those of a pool, of which it has `count` from `first` on */
+    uint32_t first, count;
     struct record *records; /* one for each of them */
     uint32_t capacity;
     struct reasons reasons;
     struct shuffle shuffle; /* the order of the first requests to the targets below its count */
     uint32_t position;      /* in that order: those before it have had their first turn */
-    uint32_t delivered;
+    uint32_t finished;      /* how many have their result */
     struct queue waiting;
     struct queue ending;
     struct queue ready;
@@ -120,3 +135,20 @@ struct probe_sweep {
 
 /* What the engine asks of us, and is told: sweep.c. */
 extern const struct engine_owner sweep_owner;
+
+static inline struct address sweep_address(const struct probe_sweep *sweep, uint32_t index)
+{
+    return probe_targets_at(sweep->targets, sweep->first + index);
+}
+
+/*
+ * What a pool asks of the sweeps that are its workers. The first replaces probe_sweep_take(): the targets
+ * stay the pool's, numbers count from `first`. Of its own part of them a sweep sets addresses that come late.
+ * -ENOMEM, -EIO.
+ */
+int sweep_share(struct probe_sweep *sweep, struct probe_targets *targets, uint32_t first, uint32_t count,
+                bool shuffled);
+/* Takes what has arrived, judges by it, sends nothing. 0 or a negative errno. */
+int sweep_last_look(struct probe_sweep *sweep);
+/* Closes the transport, in the thread to which it belongs. Results and counters stay. */
+void sweep_close(struct probe_sweep *sweep);

@@ -3,26 +3,27 @@
  * `reroute report`: which of these targets are reachable, now?
  *
  * The command line (report_options) names targets and files; they become one list in the order given
- * (report_targets), which is moved into a sweep (probe/sweep.h). Names have a place in it and are probed when
- * their address is known: a few threads look them up (report_names) and wake the sweep by an eventfd.
- * Everything else happens in this one thread: step the sweep, count results. When all is known, or at Ctrl-C,
- * report_output writes the whole in the order given, through report_writer.
+ * (report_targets), which is moved into a pool of workers (probe/pool.h). Names have a place in it and are
+ * probed when their address is known: a few threads look them up (report_names) and wake the pool by its
+ * eventfd. Everything else happens in this one thread, which is the first worker: step the pool, count
+ * results. When all is known, or at Ctrl-C, report_output writes the whole in the order given, through
+ * report_writer.
  *
- * Results stay in the sweep until the end, 32 bytes a target, because the document's totals come first and
+ * Results stay in the pool until the end, 32 bytes a target, because the document's totals come first and
  * because people compare reports line by line; the text itself is never held.
  *
  * Requests go out in random order unless told otherwise. Nobody but the network sees the order, and to it,
  * addresses in a row are a burst into one subnet after the other: neighbour queues and rate limits there
  * would make loss of it.
  *
- * A report costs what it uses: no event loop library, no HTTP, no thread unless there is a name.
+ * A report costs what it uses: no event loop library, no HTTP, no thread unless there is a name or there are
+ * thousands of targets.
  *
  * Deliberately not done: reverse lookups, several addresses of one name, repeated rounds (that is what
  * `reroute agent` and `reroute bench` are for).
  */
 #include <signal.h>
 #include <stdarg.h>
-#include <sys/eventfd.h>
 
 #include "tools/command.h"
 #include "tools/report_names.h"
@@ -38,12 +39,12 @@
 
 /* What a signal handler can reach. */
 static volatile sig_atomic_t interrupted_by;
-static int wakeup_fd = -1;
+static int wakeup_fd = -1; /* the pool's */
 
 struct run {
     struct report_options options;
-    struct report_targets targets; /* its list is the sweep's, once that is there */
-    struct probe_sweep *sweep;
+    struct report_targets targets; /* its list is the pool's, once that is there */
+    struct probe_pool *pool;
     struct report_names *names; /* NULL: there are none */
     uint32_t count;
     uint32_t totals[REPORT_OUTCOMES];
@@ -75,12 +76,12 @@ static void on_signal(int number)
 
     interrupted_by = number;
     if (write(wakeup_fd, &(uint64_t){1}, sizeof(uint64_t)) < 0) {
-        /* Its counter is full, so the sweep is awake. */
+        /* Its counter is full, so the pool is awake. */
     }
     errno = saved;
 }
 
-/* The first signal ends the sweep, a second one this process. */
+/* The first signal ends probing, a second one this process. */
 static void catch_signal(int number)
 {
     const struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
@@ -100,21 +101,19 @@ static void take_results(struct run *run)
 {
     struct probe_result result;
 
-    while (probe_sweep_next(run->sweep, &result)) {
+    while (probe_pool_next(run->pool, &result)) {
         settle(run, result.outcome == PROBE_REPLY ? REPORT_REACHABLE : REPORT_UNREACHABLE);
         run->doubtful += result.doubtful;
     }
 }
 
+/* An answer that comes after this wakes the next step. */
 static int take_names(struct run *run)
 {
     struct report_name_answer answer;
-    uint64_t ignored;
+    int error = 0;
 
-    /* Read first: an answer that comes after this wakes the next step. */
-    if (read(wakeup_fd, &ignored, sizeof(ignored)) < 0 && errno != EAGAIN && errno != EINTR)
-        return -errno;
-    while (report_names_next(run->names, &answer)) {
+    while (!error && report_names_next(run->names, &answer)) {
         struct report_text *text = &run->targets.texts[answer.target];
 
         text->name_error = answer.error;
@@ -124,10 +123,10 @@ static int take_names(struct run *run)
             text->excluded = answer.address;
             settle(run, REPORT_EXCLUDED);
         } else {
-            probe_sweep_set(run->sweep, text->index, &answer.address);
+            error = probe_pool_set(run->pool, text->index, &answer.address);
         }
     }
-    return 0;
+    return error;
 }
 
 static void show_progress(const struct run *run)
@@ -139,25 +138,12 @@ static void show_progress(const struct run *run)
 /* One step and everything that it brought. */
 static int step(struct run *run, uint64_t until_ns)
 {
-    int error = probe_sweep_step(run->sweep, until_ns);
+    int error = probe_pool_step(run->pool, until_ns);
 
     if (!error)
         take_results(run);
     if (!error && run->names)
         error = take_names(run);
-    return error;
-}
-
-/* After a signal: replies that wait in the socket are known too. */
-static int take_what_is_there(struct run *run)
-{
-    uint32_t before;
-    int error;
-
-    do {
-        before = run->totals[REPORT_UNFINISHED];
-        error = step(run, 0);
-    } while (!error && run->totals[REPORT_UNFINISHED] < before);
     return error;
 }
 
@@ -176,18 +162,20 @@ static int sweep_all(struct run *run)
             next_progress_ns = clock_now_ns(CLOCK_MONOTONIC) + PROGRESS_PERIOD_NS;
         }
     }
-    if (!error && interrupted_by)
-        error = take_what_is_there(run);
+    /* After a signal, replies that wait in the sockets are known too. */
+    if (!error)
+        error = probe_pool_stop(run->pool);
+    take_results(run);
     if (shown)
         fputs("\r\033[K", stderr);
     return error;
 }
 
-/* Hands the targets to the sweep and every name to the lookup. */
+/* Hands every name to the lookup. */
 static int begin(struct run *run)
 {
     const struct report_targets *targets = &run->targets;
-    int error = probe_sweep_take(run->sweep, &run->targets.list, !run->options.in_order);
+    int error = 0;
 
     run->totals[REPORT_UNFINISHED] = run->count;
     for (uint32_t i = 0; i < targets->text_count && !error; i++) {
@@ -223,7 +211,7 @@ static int check_source(const struct run *run, const struct address *source)
     return error;
 }
 
-static int open_sweep(struct run *run)
+static int open_pool(struct run *run)
 {
     char message[MESSAGE_BYTES] = "";
     int error = check_source(run, &run->options.settings.source4);
@@ -232,20 +220,15 @@ static int open_sweep(struct run *run)
         error = check_source(run, &run->options.settings.source6);
     if (error)
         return error;
-    wakeup_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (wakeup_fd < 0) {
-        error = -errno;
-        complain(run, "cannot make an eventfd: %s", strerror(-error));
-        return error;
-    }
-    error = probe_sweep_new(&run->sweep, &run->options.settings, message, sizeof(message));
+    error = probe_pool_new(&run->pool, &run->options.settings, run->options.workers, &run->targets.list,
+                           !run->options.in_order, message, sizeof(message));
     if (error == -EACCES)
         complain(run, "not allowed to send ICMP echoes: run it as root, or give the program the capability "
                       "CAP_NET_RAW, or allow ping sockets (sysctl net.ipv4.ping_group_range='0 2147483647')");
     else if (error)
         complain(run, "%s", message);
     if (!error)
-        probe_sweep_set_wakeup(run->sweep, wakeup_fd);
+        wakeup_fd = probe_pool_wakeup(run->pool);
     return error;
 }
 
@@ -295,7 +278,7 @@ static int read_targets(struct run *run)
 /* Replies that this very host threw away look like loss: nobody must believe that silently. */
 static void warn_of_drops(const struct run *run)
 {
-    const struct probe_counters *counters = probe_sweep_counters(run->sweep);
+    const struct probe_counters *counters = probe_pool_counters(run->pool);
     char doubtful[64] = "no verdict is in doubt";
 
     if (run->doubtful > 0)
@@ -305,7 +288,7 @@ static void warn_of_drops(const struct run *run)
         complain(run,
                  "warning: this host's own socket buffer dropped %" PRIu64 " replies; %" PRIu32
                  " targets were asked again, %s (run with CAP_NET_ADMIN, or raise net.core.rmem_max)",
-                 counters->receive_drops, probe_sweep_asked_again(run->sweep), doubtful);
+                 counters->receive_drops, probe_pool_asked_again(run->pool), doubtful);
     else if (run->doubtful > 0)
         complain(run, "warning: this host had no room to send; %s", doubtful);
 }
@@ -324,7 +307,7 @@ static int probe_and_write(struct run *run)
     static struct report_writer writer;
     struct report_view view = {.options = &run->options, .targets = &run->targets};
     uint64_t start_ns;
-    int error = open_sweep(run);
+    int error = open_pool(run);
 
     if (error)
         return exit_code_of(error);
@@ -340,7 +323,7 @@ static int probe_and_write(struct run *run)
         return EXIT_SYSTEM;
     }
     view.elapsed_ns = clock_now_ns(CLOCK_MONOTONIC) - start_ns;
-    view.sweep = run->sweep;
+    view.pool = run->pool;
     view.doubtful = run->doubtful;
     memcpy(view.totals, run->totals, sizeof(view.totals));
     report_writer_init(&writer, STDOUT_FILENO);
@@ -379,8 +362,7 @@ int command_report(int argc, char **argv)
         code = error ? exit_code_of(error) : probe_and_write(&run);
     }
     report_names_free(run.names);
-    probe_sweep_free(run.sweep);
-    close_fd(wakeup_fd);
+    probe_pool_free(run.pool);
     report_targets_clear(&run.targets);
     report_options_clear(&run.options);
     return code;

@@ -7,7 +7,7 @@
 
 #define DURATION_MAX_NS (3600 * NS_PER_S)
 #define COUNT_MAX       1000000
-#define WORKERS_MAX     4096
+#define WORKERS_MAX     256
 #define SHARDS_MAX      65536
 #define RATE_MAX        10000000
 
@@ -50,7 +50,9 @@ static const char help_text[] =
     "      --interface NAME        send and receive through this interface only\n"
     "      --mark N                firewall mark\n"
     "      --transport NAME        auto (default), epoll, io_uring or poll\n"
-    "      --workers N             use at most N threads for probing (one is used)\n"
+    "      --workers N             use N threads for probing (default: one a CPU, when there are thousands "
+    "of\n"
+    "                              targets)\n"
     "\n"
     "What is printed: the targets that are not reachable and why, then a summary; or\n"
     "      --json                  one JSON document (schema reroute.report/1)\n"
@@ -331,8 +333,10 @@ static int take_probe_option(const struct parser *parser, int key)
         error = take_number(parser, "mark", 0, UINT32_MAX, &number);
         settings->mark = (uint32_t)number;
         return error;
-    case OPTION_WORKERS: /* an upper bound, and one worker is within any */
-        return take_number(parser, "workers", 1, WORKERS_MAX, &number);
+    case OPTION_WORKERS:
+        error = take_number(parser, "workers", 1, WORKERS_MAX, &number);
+        parser->options->workers = (uint32_t)number;
+        return error;
     case OPTION_SOURCE:
         return take_source(parser);
     case OPTION_INTERFACE:

@@ -24,6 +24,7 @@ struct report_options {
     enum report_format format;
     bool quiet;
     bool help;
+    uint32_t workers;       /* threads that probe; 0: as many as pay */
     bool in_order;          /* ask the targets in the order given; otherwise in random order */
     uint32_t shard, shards; /* every shards-th target, from number `shard` on; 0 of 0: all */
     int family;             /* of names: AF_INET, AF_INET6, or AF_UNSPEC: what the name service puts first */

@@ -61,7 +61,7 @@ struct line {
 
 static uint32_t target_count(const struct report_view *view)
 {
-    return probe_sweep_targets(view->sweep)->count;
+    return probe_pool_targets(view->pool)->count;
 }
 
 /* What address_format() writes, several times as fast: most of a large report is IPv4 addresses. */
@@ -97,7 +97,7 @@ static const struct report_text *text_of(struct line *line)
 /* Goes on to the next target. False: there is none. */
 static bool next_line(struct line *line)
 {
-    const struct probe_targets *targets = probe_sweep_targets(line->view->sweep);
+    const struct probe_targets *targets = probe_pool_targets(line->view->pool);
     const struct report_text *text;
     struct address address;
 
@@ -115,7 +115,7 @@ static bool next_line(struct line *line)
     }
     line->target = line->address;
     line->outcome = REPORT_UNFINISHED;
-    if (probe_sweep_result(line->view->sweep, line->index, &line->result))
+    if (probe_pool_result(line->view->pool, line->index, &line->result))
         line->outcome = line->result.outcome == PROBE_REPLY ? REPORT_REACHABLE : REPORT_UNREACHABLE;
     if (text) {
         line->target = text->text;
@@ -195,7 +195,7 @@ static void json_result(struct report_writer *writer, struct line *line)
 
 static void write_json(struct report_writer *writer, const struct report_view *view)
 {
-    const struct probe_counters *counters = probe_sweep_counters(view->sweep);
+    const struct probe_counters *counters = probe_pool_counters(view->pool);
     struct line line = {.view = view};
 
     report_writef(writer,
@@ -204,9 +204,9 @@ static void write_json(struct report_writer *writer, const struct report_view *v
                   target_count(view), view->totals[REPORT_REACHABLE], view->totals[REPORT_UNREACHABLE]);
     report_write_ms(writer, view->elapsed_ns);
     report_write_text(writer, ",\"transport\":");
-    report_write_json_string(writer, probe_sweep_transport(view->sweep));
-    report_writef(writer, ",\"workers\":%d,\"doubtful\":%" PRIu32 ",\"counters\":{", REPORT_WORKERS,
-                  view->doubtful);
+    report_write_json_string(writer, probe_pool_transport(view->pool));
+    report_writef(writer, ",\"workers\":%" PRIu32 ",\"doubtful\":%" PRIu32 ",\"counters\":{",
+                  probe_pool_workers(view->pool), view->doubtful);
     for (size_t i = 0; i < ARRAY_SIZE(counter_list); i++)
         report_writef(writer, "%s\"%s\":%" PRIu64, i > 0 ? "," : "", counter_list[i].key,
                       counter_value(counters, i));
@@ -291,7 +291,7 @@ static int write_rtts(struct report_writer *writer, const struct report_view *vi
         return -ENOMEM;
     rtts = (uint64_t *)(void *)memory;
     for (uint32_t i = 0; i < target_count(view); i++)
-        if (probe_sweep_result(view->sweep, i, &result) && result.outcome == PROBE_REPLY)
+        if (probe_pool_result(view->pool, i, &result) && result.outcome == PROBE_REPLY)
             rtts[count++] = result.rtt_ns;
     statistics_sort(rtts, count);
     report_write_text(writer, "RTT in ms:");
@@ -305,7 +305,7 @@ static int write_rtts(struct report_writer *writer, const struct report_view *vi
 
 static int write_table(struct report_writer *writer, const struct report_view *view)
 {
-    const struct probe_counters *counters = probe_sweep_counters(view->sweep);
+    const struct probe_counters *counters = probe_pool_counters(view->pool);
     const char *separator = "packets: ";
     int error;
 
@@ -324,7 +324,10 @@ static int write_table(struct report_writer *writer, const struct report_view *v
         report_writef(writer, ", %" PRIu32 " not known when interrupted", view->totals[REPORT_UNFINISHED]);
     report_write_text(writer, "; took ");
     report_write_ms(writer, view->elapsed_ns);
-    report_writef(writer, " ms (%s)\n", probe_sweep_transport(view->sweep));
+    report_writef(writer, " ms (%s", probe_pool_transport(view->pool));
+    if (probe_pool_workers(view->pool) > 1)
+        report_writef(writer, ", %" PRIu32 " workers", probe_pool_workers(view->pool));
+    report_write_text(writer, ")\n");
     error = write_rtts(writer, view);
     if (error)
         return error;

@@ -2,12 +2,10 @@
 /* What a report looks like: a table for people, JSON or CSV for programs. Nothing is decided here. */
 #pragma once
 
-#include "probe/sweep.h"
+#include "probe/pool.h"
 #include "tools/report_options.h"
 #include "tools/report_targets.h"
 #include "tools/report_writer.h"
-
-#define REPORT_WORKERS 1 /* threads that probe */
 
 enum report_outcome {
     REPORT_UNFINISHED,  /* not known (yet); in a report only when it was interrupted */
@@ -23,10 +21,10 @@ const char *report_outcome_text(enum report_outcome outcome);
 
 struct report_view {
     const struct report_options *options;
-    const struct report_targets *targets; /* the texts; the addresses are the sweep's */
-    const struct probe_sweep *sweep;
-    uint32_t totals[REPORT_OUTCOMES]; /* targets by outcome */
-    uint32_t doubtful;                /* how many of those that are unreachable */
+    const struct report_targets *targets; /* the texts; the addresses are the pool's */
+    struct probe_pool *pool;              /* stopped */
+    uint32_t totals[REPORT_OUTCOMES];     /* targets by outcome */
+    uint32_t doubtful;                    /* how many of those that are unreachable */
     uint64_t elapsed_ns;
 };
 
