@@ -6,3 +6,5 @@
 #pragma once
 
 #include "tools/command.h"
+
+int bench_compare(int argc, char **argv);

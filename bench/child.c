@@ -105,8 +105,7 @@ static int run(struct child *child, const char *const argv[], const int files[st
 int child_run(struct child *child, const char *const argv[], const char *input)
 {
     int files[3] = {memory_file(input), memory_file(NULL), memory_file(NULL)};
-    char *complaint = NULL;
-    size_t size_bytes;
+    size_t error_bytes;
     int r = 0;
 
     *child = (struct child){0};
@@ -116,16 +115,10 @@ int child_run(struct child *child, const char *const argv[], const char *input)
         r = run(child, argv, files);
     if (r == 0) {
         child->out = file_content(files[1], &child->out_bytes);
-        complaint = file_content(files[2], &size_bytes);
-        if (!child->out || !complaint)
+        child->error = file_content(files[2], &error_bytes);
+        if (!child->out || !child->error)
             r = -ENOMEM;
     }
-    if (r == 0) {
-        const char *line = complaint + strspn(complaint, " \n");
-
-        snprintf(child->error, sizeof(child->error), "%.*s", (int)strcspn(line, "\n"), line);
-    }
-    free(complaint);
     for (int i = 0; i < 3; i++)
         close_fd(files[i]);
     return r;
@@ -134,7 +127,17 @@ int child_run(struct child *child, const char *const argv[], const char *input)
 void child_clear(struct child *child)
 {
     free(child->out);
+    free(child->error);
     *child = (struct child){0};
+}
+
+const char *child_error_line(const struct child *child, char *line, size_t size_bytes)
+{
+    const char *first = child->error ? child->error : "";
+
+    first += strspn(first, " \t\r\n");
+    snprintf(line, size_bytes, "%.*s", (int)strcspn(first, "\r\n"), first);
+    return line;
 }
 
 bool child_is_installed(const char *program)

@@ -13,7 +13,7 @@ struct child {
     uint64_t cpu_ns;  /* of it and of the children it waited for: user and system */
     char *out;        /* what it wrote to its standard output, with a '\0' behind; owned */
     size_t out_bytes;
-    char error[256]; /* the first line that it wrote to its standard error, or "" */
+    char *error; /* what it wrote to its standard error, in the same way */
 };
 
 /*
@@ -24,6 +24,9 @@ struct child {
  */
 int child_run(struct child *child, const char *const argv[], const char *input);
 void child_clear(struct child *child);
+
+/* Copies the first line that is not blank of what the program wrote to its standard error. Returns line. */
+const char *child_error_line(const struct child *child, char *line, size_t size_bytes);
 
 /* True when a program of this name is found in PATH. */
 bool child_is_installed(const char *program);

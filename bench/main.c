@@ -10,7 +10,9 @@
 
 #include "bench/bench.h"
 
-static const struct command studies[] = {};
+static const struct command studies[] = {
+    {"compare", "reroute beside other tools and the scheme it replaces", bench_compare},
+};
 
 static void usage(FILE *out)
 {

@@ -111,11 +111,12 @@ int plot_end(struct plot *plot, char *message, size_t size_bytes)
 {
     static const char *const argv[] = {"gnuplot", "-d", "-", NULL}; /* -d: without the user's own settings */
     struct child child = {0};
+    char line[256];
     int r = fclose(plot->script) == 0 ? child_run(&child, argv, plot->text) : -errno;
 
     if (r == 0 && (child.status != 0 || child.out_bytes == 0)) {
-        snprintf(message, size_bytes, "cannot draw '%s': gnuplot ended with status %d%s%s", plot->file,
-                 child.status, child.error[0] ? ": " : "", child.error);
+        snprintf(message, size_bytes, "cannot draw '%s': gnuplot ended with status %d: %s", plot->file,
+                 child.status, child_error_line(&child, line, sizeof(line)));
         r = -EIO;
     } else if (r < 0) {
         snprintf(message, size_bytes, "cannot draw '%s': gnuplot: %s", plot->file, strerror(-r));

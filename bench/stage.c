@@ -46,6 +46,15 @@ static int loopback_up(void)
     return 0;
 }
 
+/* Ping sockets, as systemd's own sysctl settings allow them: a fresh namespace allows nobody. */
+static int allow_ping_sockets(void)
+{
+    char range[32];
+
+    snprintf(range, sizeof(range), "%u %u", getegid(), getegid());
+    return write_file("/proc/sys/net/ipv4/ping_group_range", range);
+}
+
 int stage_enter(char *message, size_t size_bytes)
 {
     int r = unshare(CLONE_NEWNET) < 0 ? -errno : 0;
@@ -54,6 +63,8 @@ int stage_enter(char *message, size_t size_bytes)
         r = unshare_as_user();
     if (r == 0)
         r = loopback_up();
+    if (r == 0)
+        r = allow_ping_sockets();
     if (r < 0)
         snprintf(
             message, size_bytes,
@@ -94,12 +105,13 @@ static int run_ip(char *batch, char *message, size_t size_bytes)
 {
     static const char *const argv[] = {"ip", "-batch", "-", NULL};
     struct child child = {0};
+    char line[256];
     int r = child_run(&child, argv, batch);
 
     if (r < 0)
         snprintf(message, size_bytes, "cannot start ip: %s (Debian: iproute2)", strerror(-r));
     else if (child.status != 0)
-        snprintf(message, size_bytes, "ip: %s", child.error);
+        snprintf(message, size_bytes, "ip: %s", child_error_line(&child, line, sizeof(line)));
     if (r == 0 && child.status != 0)
         r = -EIO;
     child_clear(&child);
@@ -107,19 +119,7 @@ static int run_ip(char *batch, char *message, size_t size_bytes)
     return r;
 }
 
-/* The same line for each prefix. */
-static void for_prefixes(FILE *batch, const char *prefixes, const char *before, const char *behind)
-{
-    for (const char *at = prefixes; *at;) {
-        size_t length = strcspn(at, " ");
-
-        if (length)
-            fprintf(batch, "%s %.*s %s\n", before, (int)length, at, behind);
-        at += length + (at[length] == ' ');
-    }
-}
-
-static int set_up_ours(const char *prefixes, int peer, char *message, size_t size_bytes)
+static int set_up_ours(const char *live, const char *silent, int peer, char *message, size_t size_bytes)
 {
     char *text = NULL;
     size_t length;
@@ -128,19 +128,21 @@ static int set_up_ours(const char *prefixes, int peer, char *message, size_t siz
     if (!batch)
         return -ENOMEM;
     fprintf(batch,
-            "link add name " STAGE_PEER_INTERFACE " type veth peer name peer0 address " STAGE_PEER_MAC
-            " netns /proc/%d/fd/%d\n"
-            "address add " STAGE_PEER_OURS "/30 dev " STAGE_PEER_INTERFACE "\n"
-            "link set dev " STAGE_PEER_INTERFACE " up\n"
-            "neighbour replace " STAGE_PEER_ROUTER " lladdr " STAGE_PEER_MAC " dev " STAGE_PEER_INTERFACE
-            " nud permanent\n",
-            getpid(), peer);
-    for_prefixes(batch, prefixes, "route add", "via " STAGE_PEER_ROUTER);
+            "link add name " STAGE_INTERFACE " address " STAGE_OUR_MAC " type veth peer name peer0"
+            " address " STAGE_PEER_MAC " netns /proc/%d/fd/%d\n"
+            "address add " STAGE_OUR_ADDRESS "/30 dev " STAGE_INTERFACE "\n"
+            "link set dev " STAGE_INTERFACE " up\n"
+            "neighbour replace " STAGE_PEER_ADDRESS " lladdr " STAGE_PEER_MAC " dev " STAGE_INTERFACE
+            " nud permanent\n"
+            "route add %s via " STAGE_PEER_ADDRESS "\n",
+            getpid(), peer, live);
+    if (silent)
+        fprintf(batch, "route add %s via " STAGE_PEER_ADDRESS "\n", silent);
     fclose(batch);
     return run_ip(text, message, size_bytes);
 }
 
-static int set_up_peer(const char *prefixes, char *message, size_t size_bytes)
+static int set_up_peer(const char *live, char *message, size_t size_bytes)
 {
     char *text = NULL;
     size_t length;
@@ -148,13 +150,15 @@ static int set_up_peer(const char *prefixes, char *message, size_t size_bytes)
 
     if (!batch)
         return -ENOMEM;
-    fprintf(batch, "address add " STAGE_PEER_ROUTER "/30 dev peer0\nlink set dev peer0 up\n");
-    for_prefixes(batch, prefixes, "route add local", "dev lo");
+    fprintf(batch,
+            "address add " STAGE_PEER_ADDRESS "/30 dev peer0\nlink set dev peer0 up\n"
+            "route add local %s dev lo\n",
+            live);
     fclose(batch);
     return run_ip(text, message, size_bytes);
 }
 
-int stage_peer(const char *prefixes, char *message, size_t size_bytes)
+int stage_peer(const char *live, const char *silent, char *message, size_t size_bytes)
 {
     CLEANUP(close_fd) int here = open_namespace();
     int peer = here < 0 ? here : new_namespace(), r;
@@ -163,9 +167,9 @@ int stage_peer(const char *prefixes, char *message, size_t size_bytes)
         snprintf(message, size_bytes, "cannot make a network namespace: %s", strerror(-peer));
         return peer;
     }
-    r = set_up_ours(prefixes, peer, message, size_bytes);
+    r = set_up_ours(live, silent, peer, message, size_bytes);
     if (r == 0 && setns(peer, CLONE_NEWNET) == 0) {
-        r = set_up_peer(prefixes, message, size_bytes);
+        r = set_up_peer(live, message, size_bytes);
         if (setns(here, CLONE_NEWNET) < 0)
             abort();
     }

@@ -13,19 +13,22 @@
 
 /*
  * Moves the process into a fresh network namespace (as root, or with a user namespace of its own), loopback
- * up. Files, users and processes stay what they are. 0, or a negative errno with one line in message.
+ * up, ping sockets allowed. Files, users and processes stay what they are. 0, or a negative errno with one
+ * line in message.
  */
 int stage_enter(char *message, size_t size_bytes);
 
-/* The other host, as those tools want to know it that build their own Ethernet frames. */
-#define STAGE_PEER_INTERFACE "peer0"             /* our end of the link */
-#define STAGE_PEER_OURS      "192.0.2.1"         /* our address on it */
-#define STAGE_PEER_ROUTER    "192.0.2.2"         /* the peer's, through which the prefixes are reached */
-#define STAGE_PEER_MAC       "02:00:00:00:00:02" /* the peer's; known here without ARP */
+/* The link to the other host, as those tools want to know it that build their own Ethernet frames. */
+#define STAGE_INTERFACE    "peer0"
+#define STAGE_OUR_ADDRESS  "192.0.2.1"
+#define STAGE_OUR_MAC      "02:00:00:00:00:01"
+#define STAGE_PEER_ADDRESS "192.0.2.2" /* the gateway to all that the peer answers for */
+#define STAGE_PEER_MAC     "02:00:00:00:00:02"
 
 /*
- * Adds the peer, once: all addresses of these IPv4 prefixes ("10.0.0.0/9", separated by spaces) are reached
- * through it and answered by its kernel. Needs ip(8). Returns a descriptor of its namespace, which ends with
- * its last descriptor; or a negative errno with one line in message.
+ * Adds the peer, once: the addresses of `live` (an IPv4 prefix, "10.0.0.0/9") are reached through it and
+ * answered by its kernel, those of `silent` (NULL: none) are reached through it and answered by nobody. Needs
+ * ip(8). Returns a descriptor of its namespace, which ends with its last descriptor; or a negative errno with
+ * one line in message.
  */
-int stage_peer(const char *prefixes, char *message, size_t size_bytes);
+int stage_peer(const char *live, const char *silent, char *message, size_t size_bytes);

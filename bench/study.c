@@ -2,9 +2,11 @@
 /* What every study does alike, see study.h. */
 #include "bench/study.h"
 
+#include <limits.h>
 #include <math.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <sys/utsname.h>
 
 #define PROGRESS_PERIOD_NS (200 * NS_PER_MS)
 
@@ -119,5 +121,41 @@ const char *study_setting_text(const struct study_setting *setting, char buffer[
 {
     snprintf(buffer, STUDY_SETTING_SIZE, "%.9gx%" PRIu32, (double)setting->select_timeout_ns / 1e9,
              setting->select_count);
+    return buffer;
+}
+
+/* --- what is printed -------------------------------------------------------------------------------------*/
+
+const char *study_host(char *buffer, size_t size_bytes)
+{
+    struct utsname system = {0};
+
+    uname(&system);
+    snprintf(buffer, size_bytes, "%s %s, %s, %ld CPUs", system.sysname, system.release, system.machine,
+             sysconf(_SC_NPROCESSORS_ONLN));
+    return buffer;
+}
+
+void study_print_json(cJSON *document)
+{
+    CLEANUP(free) char *text = cJSON_Print(document);
+
+    puts(text ? text : "{}");
+    cJSON_Delete(document);
+}
+
+const char *study_program(const char *built, const char *installed, char *buffer, size_t size_bytes)
+{
+    char folder[PATH_MAX];
+    ssize_t length = readlink("/proc/self/exe", folder, sizeof(folder) - 1);
+
+    if (length > 0) {
+        folder[length] = '\0';
+        *(strrchr(folder, '/') + 1) = '\0';
+        snprintf(buffer, size_bytes, "%s%s", folder, built);
+        if (access(buffer, R_OK) == 0)
+            return buffer;
+    }
+    snprintf(buffer, size_bytes, "%s", installed);
     return buffer;
 }

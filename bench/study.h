@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include <cjson/cJSON.h>
+
 #include "probe/base.h"
 
 /*
@@ -37,6 +39,18 @@ int study_list(const char *list, int (*take)(void *context, const char *item), v
 
 /* A whole number from least to most. 0 or -EINVAL. */
 int study_number(uint64_t *out, const char *text, uint64_t least, uint64_t most);
+
+/* Where this ran, in one line for people: the kernel and how many CPUs there are. Returns buffer. */
+const char *study_host(char *buffer, size_t size_bytes);
+
+/* Prints a document and frees it. */
+void study_print_json(cJSON *document);
+
+/*
+ * Where a program or script of ours is that studies start: `built` seen from the folder of this program when
+ * that is there, else `installed`. Writes the path to buffer and returns it.
+ */
+const char *study_program(const char *built, const char *installed, char *buffer, size_t size_bytes);
 
 /* "0.1x10": select-timeout in seconds (1 ms to an hour) and select-count (1 to 1,000,000). 0 or -EINVAL. */
 struct study_setting {
