@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Rounds: the rules are in rounds.h.
+ *
+ * The schedule is no list. A round is a walk over all positions of the (shuffled) order, a gap of
+ * period / targets apart; the next round begins a period after this one. Whose turn it is at a position is
+ * computed, whoever needs no turn (done, no address yet) is passed over without waiting. When a turn comes
+ * more than PACING_SLACK_NS late, the round's beginning moves with it, so that two requests to one target
+ * never come closer than a period less that slack. There are as many rounds as it takes: a target that was
+ * refused, or whose name was found later, has its turns in those after the last.
+ *
+ * There is no table of requests under way either. The time at which a request left travels in it, so that a
+ * reply is a round trip by itself; it is put into the target's sample of that number. What has not come by
+ * then is judged when somebody asks (rounds_result.c): the requests of a target are at least a period (less
+ * the slack) apart, so the time of the last one says which ones are certain to be over.
+ *
+ * A target whose turns are used up waits in the queue `ending` for the end of its last window. Windows are
+ * equally long, so the queue is in order. If nothing is under way any more it is done at once.
+ *
+ * Doubt is marked on the samples, for those in flight: when the next request leaves, and in the end.
+ */
+#include "probe/rounds_private.h"
+
+static void queue_push(struct probe_rounds *rounds, struct rounds_queue *queue, uint32_t index)
+{
+    rounds->records[index].next = NOBODY;
+    if (queue->head == NOBODY)
+        queue->head = index;
+    else
+        rounds->records[queue->tail].next = index;
+    queue->tail = index;
+}
+
+static uint32_t queue_pop(struct probe_rounds *rounds, struct rounds_queue *queue)
+{
+    uint32_t index = queue->head;
+
+    if (index != NOBODY)
+        queue->head = rounds->records[index].next;
+    return index;
+}
+
+/* --- what comes in ------------------------------------------------------------------------------------- */
+
+static bool rounds_lookup(void *owner, uint32_t index, uint32_t attempt, struct engine_expected *expected)
+{
+    struct probe_rounds *rounds = owner;
+    struct front_end *front = &rounds->front;
+
+    if (index >= front->targets.count || attempt >= rounds->records[index].requests)
+        return false;
+    *expected = (struct engine_expected){
+        .address = probe_targets_at(&front->targets, index),
+        .payload_bytes = front->engine.settings.payload_bytes,
+    };
+    return true;
+}
+
+static bool rounds_find(void *owner, const struct address *to, uint16_t sequence, uint32_t *index,
+                        uint32_t *attempt)
+{
+    struct probe_rounds *rounds = owner;
+
+    if (!front_end_find(&rounds->front, to, sequence, index) || rounds->records[*index].requests == 0)
+        return false;
+    *attempt = rounds->records[*index].requests - 1;
+    return true;
+}
+
+static bool is_open(uint32_t sample)
+{
+    return sample == SAMPLE_OPEN || sample == SAMPLE_DOUBTFUL;
+}
+
+/* All that may still be answered has been. */
+static bool nothing_in_flight(const struct probe_rounds *rounds, uint32_t index)
+{
+    const struct rounds_record *record = &rounds->records[index];
+    const uint32_t *samples = rounds_samples(rounds, index);
+
+    for (uint32_t i = rounds_first_in_flight(rounds, record); i < record->requests; i++)
+        if (is_open(samples[i]))
+            return false;
+    return true;
+}
+
+static void take_reply(struct probe_rounds *rounds, const struct engine_event *event)
+{
+    struct rounds_record *record = &rounds->records[event->index];
+    struct probe_counters *counters = &rounds->front.engine.counters;
+    uint32_t *sample = &rounds_samples(rounds, event->index)[event->attempt];
+    uint64_t rtt_ns = event->at_ns - event->sent_ns;
+    bool is_last = event->attempt + 1 == record->requests;
+    bool is_late = is_last ? event->at_ns > record->left_ns + rounds->window_ns : rtt_ns > rounds->window_ns;
+
+    if (*sample >= SAMPLE_LATE) {
+        counters->duplicates++;
+        record->duplicates++;
+        return;
+    }
+    engine_answered(&rounds->front.engine, event->sent_ns, rtt_ns);
+    /* Without a time stamp it may have come any time before: in favour of the target. */
+    if (is_late && event->stamped) {
+        counters->late++;
+        record->late++;
+        *sample = SAMPLE_LATE;
+        return;
+    }
+    counters->replies++;
+    *sample = (uint32_t)(SAMPLE_FIRST + min_u64(rtt_ns / rounds->sample_ns, UINT32_MAX - SAMPLE_FIRST));
+}
+
+static void take_error(struct probe_rounds *rounds, const struct engine_event *event)
+{
+    struct rounds_record *record = &rounds->records[event->index];
+    uint32_t *sample = &rounds_samples(rounds, event->index)[event->attempt];
+
+    front_end_keep_error(&rounds->front, &record->reason, &record->is_sealed, event);
+    record->has_error = true;
+    if (event->sealed && is_open(*sample))
+        *sample = SAMPLE_FAILED;
+}
+
+/* Everything that can be known of a target is. */
+static void finish(struct probe_rounds *rounds, uint32_t index)
+{
+    rounds_mark_doubtful(rounds, index);
+    rounds->records[index].is_done = true;
+}
+
+static void rounds_event(void *owner, const struct engine_event *event)
+{
+    struct probe_rounds *rounds = owner;
+    struct rounds_record *record = &rounds->records[event->index];
+
+    if (event->reply)
+        take_reply(rounds, event);
+    else
+        take_error(rounds, event);
+    if (record->requests == rounds->plan.count && !record->is_done && nothing_in_flight(rounds, event->index))
+        finish(rounds, event->index);
+}
+
+const struct engine_owner rounds_owner = {
+    .lookup = rounds_lookup,
+    .find = rounds_find,
+    .event = rounds_event,
+};
+
+/* --- whose turn it is ---------------------------------------------------------------------------------- */
+
+static bool needs_turn(const struct probe_rounds *rounds, uint32_t index)
+{
+    struct address address;
+
+    if (rounds->records[index].requests == rounds->plan.count)
+        return false;
+    address = probe_targets_at(&rounds->front.targets, index);
+    return address_is_set(&address);
+}
+
+/* Goes on to the next one who needs a turn; says when it is. Only when there is one. */
+static uint64_t next_turn_ns(struct probe_rounds *rounds, uint64_t now_ns, uint32_t *index)
+{
+    uint32_t count = rounds->front.targets.count;
+
+    if (rounds->round_ns == 0)
+        rounds->round_ns = now_ns;
+    for (;; rounds->position++) {
+        if (rounds->position >= count) {
+            rounds->position = 0;
+            rounds->round_ns += rounds->plan.period_ns;
+        }
+        *index = front_end_at(&rounds->front, rounds->position);
+        if (needs_turn(rounds, *index))
+            return rounds->round_ns + rounds->position * rounds->gap_ns;
+    }
+}
+
+/* What is late moves everything behind it, and itself. Returns when it is due then. */
+static uint64_t move_schedule(struct probe_rounds *rounds, uint64_t due_ns, uint64_t now_ns)
+{
+    uint64_t late_ns = sub_sat_u64(now_ns - due_ns, PACING_SLACK_NS);
+
+    rounds->round_ns += late_ns;
+    return due_ns + late_ns;
+}
+
+/* A turn is over: what became of it is in the sample. */
+static void turn_used(struct probe_rounds *rounds, uint32_t index)
+{
+    struct rounds_record *record = &rounds->records[index];
+
+    record->refusals = 0;
+    if (++record->requests < rounds->plan.count)
+        return;
+    rounds->open--;
+    queue_push(rounds, &rounds->ending, index);
+    if (nothing_in_flight(rounds, index))
+        finish(rounds, index);
+}
+
+/* From now on it is another request that left last. */
+static void note_left(struct probe_rounds *rounds, uint32_t index, uint64_t left_ns)
+{
+    rounds_mark_doubtful(rounds, index);
+    rounds->records[index].left_ns = left_ns;
+    rounds->records[index].drops_seen = rounds->front.growths;
+}
+
+static void request_made(struct probe_rounds *rounds, const struct engine_request *request, uint64_t left_ns)
+{
+    struct rounds_record *record = &rounds->records[request->index];
+
+    note_left(rounds, request->index, left_ns);
+    if (request->error) {
+        struct engine_event event = {.sealed = true};
+
+        event.outcome = engine_send_outcome(request, &event.error);
+        front_end_keep_error(&rounds->front, &record->reason, &record->is_sealed, &event);
+        record->has_error = true;
+        rounds_samples(rounds, request->index)[request->attempt] = SAMPLE_FAILED;
+    }
+    turn_used(rounds, request->index);
+}
+
+/* There was no room for this one. It will have another turn, but not for ever. */
+static void refused(struct probe_rounds *rounds, uint32_t index, uint64_t now_ns, int want, bool for_good)
+{
+    struct rounds_record *record = &rounds->records[index];
+    struct engine_event event = {.outcome = PROBE_SEND_FAILED, .error.error = want};
+
+    if (++record->refusals < rounds->patience && !for_good)
+        return;
+    front_end_keep_error(&rounds->front, &record->reason, &record->is_sealed, &event);
+    record->has_error = true;
+    note_left(rounds, index, now_ns);
+    rounds_samples(rounds, index)[record->requests] = SAMPLE_UNSENT;
+    turn_used(rounds, index);
+    /* As long as there is no room, each further turn is given up as well. */
+    record->refusals = rounds->patience;
+}
+
+/* Nobody can send. Turns that have come are kept, those to come move. */
+static void blocked(struct probe_rounds *rounds, const struct engine_request *requests, unsigned count,
+                    uint64_t due_ns, uint64_t now_ns, int want)
+{
+    unsigned first = 0;
+
+    if (rounds->blocked_since_ns == NEVER_NS)
+        rounds->blocked_since_ns = now_ns;
+    if (now_ns - rounds->blocked_since_ns >= FRONT_END_PATIENCE_NS)
+        refused(rounds, requests[first++].index, now_ns, want, true);
+    rounds->blocked_until_ns = now_ns + ENGINE_RETRY_NS;
+    rounds->held_due_ns = due_ns;
+    memmove(rounds->held + count - first, rounds->held, rounds->held_count * sizeof(rounds->held[0]));
+    for (unsigned i = first; i < count; i++)
+        rounds->held[i - first] = requests[i].index;
+    rounds->held_count += count - first;
+}
+
+static void request_prepare(struct probe_rounds *rounds, uint32_t index, struct engine_request *request)
+{
+    const struct engine *engine = &rounds->front.engine;
+
+    *request = (struct engine_request){
+        .index = index,
+        .attempt = rounds->records[index].requests,
+        .sequence = (uint16_t)index,
+        .to = probe_targets_at(&rounds->front.targets, index),
+        .payload_bytes = engine->settings.payload_bytes,
+        .dont_fragment = engine->settings.dont_fragment,
+    };
+}
+
+/* A family for which this host has no sockets: known without asking. */
+static bool has_no_sockets(struct probe_rounds *rounds, struct engine_request *request, uint64_t now_ns)
+{
+    if (rounds->front.engine.is_open[request->to.family == AF_INET6])
+        return false;
+    request->error = EAFNOSUPPORT;
+    request_made(rounds, request, now_ns);
+    return true;
+}
+
+/* Collects the turns that have come; *due_ns is the first one's. */
+static unsigned collect(struct probe_rounds *rounds, uint64_t now_ns, struct engine_request *requests,
+                        unsigned limit, uint64_t *due_ns)
+{
+    unsigned count = 0;
+    uint32_t taken = 0;
+
+    *due_ns = now_ns;
+    if (rounds->held_count > 0 && limit > 0)
+        *due_ns = rounds->held_due_ns = move_schedule(rounds, rounds->held_due_ns, now_ns);
+    while (count < limit && taken < rounds->held_count)
+        request_prepare(rounds, rounds->held[taken++], &requests[count++]);
+    rounds->held_count -= taken;
+    memmove(rounds->held, rounds->held + taken, rounds->held_count * sizeof(rounds->held[0]));
+    while (count < limit && rounds->held_count == 0 && rounds->open > 0) {
+        uint32_t index;
+        uint64_t turn_ns = next_turn_ns(rounds, now_ns, &index);
+
+        if (turn_ns > now_ns)
+            break;
+        *due_ns = min_u64(*due_ns, move_schedule(rounds, turn_ns, now_ns));
+        rounds->position++;
+        request_prepare(rounds, index, &requests[count]);
+        count += !has_no_sockets(rounds, &requests[count], now_ns);
+    }
+    return count;
+}
+
+static int send_batch(struct probe_rounds *rounds, uint64_t now_ns)
+{
+    struct engine *engine = &rounds->front.engine;
+    struct engine_request requests[ENGINE_BATCH];
+    struct engine_sending sending;
+    unsigned limit = (unsigned)min_u64(engine_room(engine, now_ns), ENGINE_BATCH);
+    uint64_t due_ns;
+    unsigned count =
+        collect(rounds, now_ns, requests, pacing_allows(&rounds->front.pacing, now_ns, limit), &due_ns);
+    unsigned sent = 0;
+    int r = count ? front_end_look_at_drops(&rounds->front, now_ns, false) : 0;
+
+    if (r < 0)
+        return r;
+    for (unsigned at = 0; at < count; at++) {
+        unsigned done = engine_send(engine, requests + at, count - at, &sending);
+
+        for (unsigned i = 0; i < done; i++)
+            request_made(rounds, &requests[at + i], sending.left_ns);
+        sent += done;
+        at += done;
+        if (at < count && sending.want != ENOBUFS) {
+            blocked(rounds, requests + at, count - at, due_ns, now_ns, sending.want);
+            break;
+        }
+        /* ENOBUFS is about this target alone, or about its device: the others go on. */
+        if (at < count)
+            refused(rounds, requests[at].index, now_ns, sending.want, false);
+    }
+    pacing_take(&rounds->front.pacing, now_ns, sent);
+    if (sent)
+        rounds->blocked_since_ns = NEVER_NS;
+    return 0;
+}
+
+/* --- the round of rounds ------------------------------------------------------------------------------- */
+
+/* When the first of those that have had their turns is due, NEVER_NS for none; the done ones are results. */
+static uint64_t ending_ns(struct probe_rounds *rounds)
+{
+    while (rounds->ending.head != NOBODY && rounds->records[rounds->ending.head].is_done)
+        queue_push(rounds, &rounds->ready, queue_pop(rounds, &rounds->ending));
+    if (rounds->ending.head == NOBODY)
+        return NEVER_NS;
+    return rounds->records[rounds->ending.head].left_ns + rounds->window_ns;
+}
+
+static int judge(struct probe_rounds *rounds, uint64_t now_ns)
+{
+    int r;
+
+    if (ending_ns(rounds) > now_ns)
+        return 0;
+    r = front_end_look_at_drops(&rounds->front, now_ns, true);
+    if (r < 0)
+        return r;
+    while (ending_ns(rounds) <= now_ns)
+        finish(rounds, rounds->ending.head);
+    return 0;
+}
+
+static uint64_t next_ns(struct probe_rounds *rounds, uint64_t now_ns)
+{
+    uint64_t send_ns = NEVER_NS;
+    uint32_t index;
+
+    if (rounds->held_count > 0)
+        send_ns = now_ns;
+    else if (rounds->open > 0)
+        send_ns = next_turn_ns(rounds, now_ns, &index);
+    if (send_ns != NEVER_NS) {
+        send_ns = max_u64(send_ns, max_u64(rounds->blocked_until_ns, rounds->front.pacing.next_ns));
+        if (send_ns <= now_ns && engine_room(&rounds->front.engine, now_ns) == 0)
+            send_ns = engine_room_at_ns(&rounds->front.engine);
+    }
+    return min_u64(send_ns, ending_ns(rounds));
+}
+
+int probe_rounds_step(struct probe_rounds *rounds, uint64_t until_ns)
+{
+    uint64_t now_ns = engine_now_ns(&rounds->front.engine);
+    uint64_t wait_ns = min_u64(until_ns, next_ns(rounds, now_ns));
+    int r = 0;
+
+    if (wait_ns == NEVER_NS && rounds->front.wakeup_fd < 0)
+        return 0;
+    r = front_end_wait(&rounds->front, wait_ns, rounds->ready.head != NOBODY, &now_ns);
+    if (r == 0)
+        r = judge(rounds, now_ns);
+    if (r == 0 && now_ns >= rounds->blocked_until_ns)
+        r = send_batch(rounds, now_ns);
+    return r;
+}
+
+bool probe_rounds_next(struct probe_rounds *rounds, uint32_t *index)
+{
+    ending_ns(rounds);
+    *index = queue_pop(rounds, &rounds->ready);
+    return *index != NOBODY;
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * How good is the way to each of these targets? N requests to each, one in a period, and what became of them.
+ *
+ * Two requests to the same target are a period apart, by less than a millisecond at most when this process
+ * was late; those of different targets are spread evenly over the period, so they are no burst. With
+ * settings.rate a period is at least as long as all targets need at that rate. Time in which this host could
+ * not send is not made up for: everything that follows moves.
+ *
+ * A request is answered by a valid reply within the window (select-timeout x select-count), otherwise lost;
+ * nothing is sent again. What counts is when the reply arrived (the kernel's time stamp), not when it was
+ * read. A reply after the window is late, a second one a duplicate. An ICMP error that quotes our token, and
+ * a send that this host has no way out for, are a loss that is known at once.
+ *
+ * What this host itself loses is no loss: a turn for which the kernel has no room (ENOBUFS, EAGAIN, ENOMEM)
+ * is not used up, the target gets another one after the others have had their last; for ten seconds in a row
+ * at most, then it is "not sent". A request that is lost while our own receive buffer dropped replies is
+ * doubtful: lost, but this host may be the reason.
+ *
+ * One thread. Memory: 40 bytes a target and 4 for each of its requests, taken at the start.
+ *
+ *     probe_rounds_new(&rounds, &settings, &plan, message, sizeof(message));
+ *     probe_rounds_take(rounds, &targets, true);
+ *     while (...)                                   // until all have been pulled, or at any time before
+ *         probe_rounds_step(rounds, NEVER_NS);      // waits for the next thing to happen, does it
+ *         while (probe_rounds_next(rounds, &index)) // who is done
+ *             probe_rounds_result(rounds, index, &result);
+ *     probe_rounds_free(rounds);
+ */
+#pragma once
+
+#include "probe/probe.h"
+#include "probe/targets.h"
+
+#define PROBE_ROUNDS_COUNT_MAX     1000000
+#define PROBE_ROUNDS_PERIOD_MIN_NS (10 * NS_PER_MS)
+
+struct probe_rounds;
+
+struct probe_rounds_plan {
+    uint32_t count;     /* requests to each target: 1 to PROBE_ROUNDS_COUNT_MAX */
+    uint64_t period_ns; /* from one to the next: PROBE_ROUNDS_PERIOD_MIN_NS or more */
+};
+
+/* Round trips of requests that were answered; all 0 when none was. */
+struct probe_rounds_times {
+    uint64_t min_ns, mean_ns, p50_ns, p95_ns, p99_ns, max_ns; /* percentiles by nearest rank */
+    /*
+     * The mean of how much the round trip differs from that of the request before, over all pairs of requests
+     * in a row that were both answered (the delay variation of RFC 3393 section 4, of round trips, as an
+     * absolute value); without a pair 0 and `pairs` is 0. Not smoothed as in RFC 3550 section 6.4.1, so that
+     * its value does not depend on where one stops.
+     */
+    uint64_t jitter_ns;
+    uint32_t pairs;
+};
+
+/* sent = answered + lost + waiting. Until it is done, a target's numbers are those of now. */
+struct probe_rounds_result {
+    enum probe_outcome outcome; /* PROBE_REPLY: at least one was answered; otherwise why not */
+    struct probe_error error;   /* the last one that was learnt of, also when others were answered */
+    uint32_t sent;
+    uint32_t answered;
+    uint32_t lost;     /* their wait is over */
+    uint32_t waiting;  /* may still be answered; 0 when the target is done */
+    uint32_t unsent;   /* turns that were given up for want of room on this host */
+    uint32_t doubtful; /* of those that are lost */
+    uint32_t late;
+    uint32_t duplicates;
+    bool has_error; /* error has something to say */
+    enum probe_outcome error_outcome;
+    struct probe_rounds_times times;
+};
+
+/* As probe_sweep_new(); plan is copied. settings.ping_timeout_ns and .single_request have no meaning here. */
+int probe_rounds_new(struct probe_rounds **out, const struct probe_settings *settings,
+                     const struct probe_rounds_plan *plan, char *message, size_t size_bytes);
+/* The same over a transport that is there already, which the rounds take over (also on failure). */
+struct transport;
+int probe_rounds_new_over(struct probe_rounds **out, const struct probe_settings *settings,
+                          const struct probe_rounds_plan *plan, struct transport *transport);
+struct probe_rounds *probe_rounds_free(struct probe_rounds *rounds);
+DEFINE_CLEANUP(struct probe_rounds *, probe_rounds_free)
+
+/*
+ * Moves a list of targets in, once. shuffled: in random order, the same in each period. Those whose address
+ * is not known have their turns from probe_rounds_set() on. -ENOMEM, -EIO.
+ */
+int probe_rounds_take(struct probe_rounds *rounds, struct probe_targets *targets, bool shuffled);
+void probe_rounds_set(struct probe_rounds *rounds, uint32_t index, const struct address *address);
+const struct probe_targets *probe_rounds_targets(const struct probe_rounds *rounds);
+
+/* As probe_sweep_step() and probe_sweep_set_wakeup(). */
+int probe_rounds_step(struct probe_rounds *rounds, uint64_t until_ns);
+void probe_rounds_set_wakeup(struct probe_rounds *rounds, int wakeup_fd);
+
+/* Pulls the index of one target that is done. False: none is waiting. */
+bool probe_rounds_next(struct probe_rounds *rounds, uint32_t *index);
+/* What is known of a target now. False: nothing, not a single request has been made. */
+bool probe_rounds_result(struct probe_rounds *rounds, uint32_t index, struct probe_rounds_result *result);
+
+/*
+ * The pure part of it: samples are round trips in ns, in the order of the requests, 0 where there was no
+ * answer. Works in `scratch`, which has room for `count` values.
+ */
+struct probe_rounds_times probe_rounds_times_of(const uint64_t *samples_ns, uint32_t count,
+                                                uint64_t *scratch);
+
+const struct probe_counters *probe_rounds_counters(struct probe_rounds *rounds);
+const char *probe_rounds_transport(const struct probe_rounds *rounds);
