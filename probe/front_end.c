@@ -11,6 +11,7 @@
  */
 #include "probe/front_end.h"
 
+#include <sys/eventfd.h>
 #include <sys/random.h>
 
 /* How old our knowledge of the drop counter may be while requests leave. */
@@ -112,6 +113,9 @@ int front_end_wait(struct front_end *front, uint64_t until_ns, bool has_results,
     if (until_ns > *now_ns && !has_results) {
         r = engine->operations->wait(engine->transport, until_ns, front->wakeup_fd);
         *now_ns = engine_now_ns(engine);
+        /* Whatever it was for is looked at after this. */
+        if (front->wakeup_fd >= 0)
+            eventfd_read(front->wakeup_fd, &(eventfd_t){0});
     }
     return r < 0 ? r : engine_receive(engine, *now_ns);
 }

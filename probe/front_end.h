@@ -51,7 +51,7 @@ static inline bool front_end_has_dropped(const struct front_end *front, uint32_t
     return seen < front->growths && front->growths_ns[seen] <= until_ns;
 }
 
-/* Waits until then (or until the wakeup descriptor is readable), receives. *now_ns is the time after it. */
+/* Waits until then, or until the wakeup descriptor is written to; receives. *now_ns is the time after it. */
 int front_end_wait(struct front_end *front, uint64_t until_ns, bool has_results, uint64_t *now_ns);
 
 /* Keeps why a request failed in *reason; what cannot have been made up is not replaced by what can. */

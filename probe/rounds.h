@@ -19,8 +19,7 @@
  *
  * One thread. Memory: 40 bytes a target and 4 for each of its requests, taken at the start.
  *
- *     probe_rounds_new(&rounds, &settings, &plan, message, sizeof(message));
- *     probe_rounds_take(rounds, &targets, true);
+ *     probe_rounds_new(&rounds, &settings, &plan, &targets, true, message, sizeof(message));
  *     while (...)                                   // until all have been pulled, or at any time before
  *         probe_rounds_step(rounds, NEVER_NS);      // waits for the next thing to happen, does it
  *         while (probe_rounds_next(rounds, &index)) // who is done
@@ -72,21 +71,23 @@ struct probe_rounds_result {
     struct probe_rounds_times times;
 };
 
-/* As probe_sweep_new(); plan is copied. settings.ping_timeout_ns and .single_request have no meaning here. */
+/*
+ * Opens the sockets and, on success, moves the list of targets in; their numbers are the indices. shuffled:
+ * in random order, the same in each period; otherwise in that of the list. Those whose address is not known
+ * have their turns from probe_rounds_set() on. settings.ping_timeout_ns and .single_request have no meaning
+ * here. Errors as for probe_sweep_new(), and -ENOMEM.
+ */
 int probe_rounds_new(struct probe_rounds **out, const struct probe_settings *settings,
-                     const struct probe_rounds_plan *plan, char *message, size_t size_bytes);
+                     const struct probe_rounds_plan *plan, struct probe_targets *targets, bool shuffled,
+                     char *message, size_t size_bytes);
 /* The same over a transport that is there already, which the rounds take over (also on failure). */
 struct transport;
 int probe_rounds_new_over(struct probe_rounds **out, const struct probe_settings *settings,
-                          const struct probe_rounds_plan *plan, struct transport *transport);
+                          const struct probe_rounds_plan *plan, struct probe_targets *targets, bool shuffled,
+                          struct transport *transport);
 struct probe_rounds *probe_rounds_free(struct probe_rounds *rounds);
 DEFINE_CLEANUP(struct probe_rounds *, probe_rounds_free)
 
-/*
- * Moves a list of targets in, once. shuffled: in random order, the same in each period. Those whose address
- * is not known have their turns from probe_rounds_set() on. -ENOMEM, -EIO.
- */
-int probe_rounds_take(struct probe_rounds *rounds, struct probe_targets *targets, bool shuffled);
 void probe_rounds_set(struct probe_rounds *rounds, uint32_t index, const struct address *address);
 const struct probe_targets *probe_rounds_targets(const struct probe_rounds *rounds);
 

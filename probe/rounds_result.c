@@ -5,44 +5,6 @@
 #include "probe/statistics.h"
 #include "probe/transport.h"
 
-int probe_rounds_new_over(struct probe_rounds **out, const struct probe_settings *settings,
-                          const struct probe_rounds_plan *plan, struct transport *transport)
-{
-    CLEANUP(probe_rounds_free) struct probe_rounds *rounds = calloc(1, sizeof(*rounds));
-    int r;
-
-    if (!rounds) {
-        transport_close(transport);
-        return -ENOMEM;
-    }
-    rounds->plan = *plan;
-    rounds->window_ns = settings->select_timeout_ns * settings->select_count;
-    rounds->sample_ns = rounds->window_ns / (UINT32_MAX - SAMPLE_FIRST) + 1;
-    rounds->blocked_since_ns = NEVER_NS;
-    rounds->ending = rounds->ready = (struct rounds_queue){NOBODY, NOBODY};
-    r = front_end_init(&rounds->front, transport, settings, &rounds_owner, rounds);
-    if (r < 0)
-        return r;
-    *out = TAKE(rounds);
-    return 0;
-}
-
-int probe_rounds_new(struct probe_rounds **out, const struct probe_settings *settings,
-                     const struct probe_rounds_plan *plan, char *message, size_t size_bytes)
-{
-    struct transport *transport = NULL;
-    int r = probe_settings_check(settings, message, size_bytes);
-
-    if (r == 0)
-        r = transport_open(&transport, settings, message, size_bytes);
-    if (r < 0)
-        return r;
-    r = probe_rounds_new_over(out, settings, plan, transport);
-    if (r < 0)
-        snprintf(message, size_bytes, "%s", strerror(-r));
-    return r;
-}
-
 struct probe_rounds *probe_rounds_free(struct probe_rounds *rounds)
 {
     if (!rounds)
@@ -69,26 +31,67 @@ static void plan_periods(struct probe_rounds *rounds)
     rounds->patience = (uint16_t)min_u64(refusals, UINT16_MAX);
 }
 
-int probe_rounds_take(struct probe_rounds *rounds, struct probe_targets *targets, bool shuffled)
+static int take(struct probe_rounds *rounds, struct probe_targets *targets, bool shuffled)
 {
     uint32_t count = targets->count;
-    size_t samples = (size_t)max_u64(count, 1) * rounds->plan.count;
+    int r;
 
     rounds->records = calloc(max_u64(count, 1), sizeof(*rounds->records));
-    rounds->samples = calloc(samples, sizeof(*rounds->samples));
+    rounds->samples = calloc((size_t)max_u64(count, 1) * rounds->plan.count, sizeof(*rounds->samples));
     rounds->scratch = calloc(rounds->plan.count, 2 * sizeof(*rounds->scratch));
     if (!rounds->records || !rounds->samples || !rounds->scratch)
         return -ENOMEM;
+    r = front_end_take(&rounds->front, targets, shuffled);
+    if (r < 0)
+        return r;
     for (uint32_t i = 0; i < count; i++) {
-        struct address address = probe_targets_at(targets, i);
+        struct address address = probe_targets_at(&rounds->front.targets, i);
 
         rounds->open += address_is_set(&address);
     }
-    /* The list is ours from here on. */
-    int r = front_end_take(&rounds->front, targets, shuffled);
+    plan_periods(rounds);
+    return 0;
+}
+
+int probe_rounds_new_over(struct probe_rounds **out, const struct probe_settings *settings,
+                          const struct probe_rounds_plan *plan, struct probe_targets *targets, bool shuffled,
+                          struct transport *transport)
+{
+    CLEANUP(probe_rounds_free) struct probe_rounds *rounds = calloc(1, sizeof(*rounds));
+    int r;
+
+    if (!rounds) {
+        transport_close(transport);
+        return -ENOMEM;
+    }
+    rounds->plan = *plan;
+    rounds->window_ns = settings->select_timeout_ns * settings->select_count;
+    rounds->sample_ns = rounds->window_ns / (UINT32_MAX - SAMPLE_FIRST) + 1;
+    rounds->blocked_since_ns = NEVER_NS;
+    rounds->ending = rounds->ready = (struct rounds_queue){NOBODY, NOBODY};
+    r = front_end_init(&rounds->front, transport, settings, &rounds_owner, rounds);
+    if (r == 0)
+        r = take(rounds, targets, shuffled);
+    if (r < 0)
+        return r;
+    *out = TAKE(rounds);
+    return 0;
+}
+
+int probe_rounds_new(struct probe_rounds **out, const struct probe_settings *settings,
+                     const struct probe_rounds_plan *plan, struct probe_targets *targets, bool shuffled,
+                     char *message, size_t size_bytes)
+{
+    struct transport *transport = NULL;
+    int r = probe_settings_check(settings, message, size_bytes);
 
     if (r == 0)
-        plan_periods(rounds);
+        r = transport_open(&transport, settings, targets->count, message, size_bytes);
+    if (r < 0)
+        return r;
+    r = probe_rounds_new_over(out, settings, plan, targets, shuffled, transport);
+    if (r < 0)
+        snprintf(message, size_bytes, "%s", strerror(-r));
     return r;
 }
 

@@ -133,9 +133,8 @@ static struct scene begin(const struct probe_settings *settings, struct world *w
     cr_assert_eq(simulated_open(&transport, &world->script), 0);
     scene.network = simulated_of(transport);
     scene.start_ns = simulated_now_ns(scene.network);
-    cr_assert_eq(probe_rounds_new_over(&scene.rounds, settings, &plan, transport), 0);
     cr_assert_eq(probe_targets_add(&targets, &(struct probe_range){first, last}), 0);
-    cr_assert_eq(probe_rounds_take(scene.rounds, &targets, true), 0);
+    cr_assert_eq(probe_rounds_new_over(&scene.rounds, settings, &plan, &targets, true, transport), 0);
     return scene;
 }
 
@@ -470,10 +469,9 @@ Test(rounds, a_name_that_is_found_late_has_all_its_turns)
     world.script.context = &world;
     cr_assert_eq(simulated_open(&transport, &world.script), 0);
     scene.network = simulated_of(transport);
-    cr_assert_eq(probe_rounds_new_over(&scene.rounds, &settings, &plan, transport), 0);
     cr_assert_eq(probe_targets_add_later(&targets, &index), 1);
     cr_assert_eq(probe_targets_add(&targets, &(struct probe_range){first, first}), 0);
-    cr_assert_eq(probe_rounds_take(scene.rounds, &targets, true), 0);
+    cr_assert_eq(probe_rounds_new_over(&scene.rounds, &settings, &plan, &targets, true, transport), 0);
     play(&scene, 1);
     simulated_advance(scene.network, 5 * NS_PER_S);
     probe_rounds_set(scene.rounds, index, &late);
