@@ -22,16 +22,20 @@
  * Deliberately not done: reverse lookups, several addresses of one name, repeated rounds (that is what
  * `reroute agent` and `reroute bench` are for).
  */
+#include <ctype.h>
 #include <signal.h>
 #include <stdarg.h>
 
 #include "tools/command.h"
+#include "tools/report_file.h"
+#include "tools/report_json.h"
 #include "tools/report_names.h"
 #include "tools/report_options.h"
 #include "tools/report_output.h"
 #include "tools/report_targets.h"
 
 #define MESSAGE_BYTES       768
+#define LINE_DELAY_NS       (10 * NS_PER_MS)
 #define PROGRESS_FIRST_NS   NS_PER_S
 #define PROGRESS_PERIOD_NS  (200 * NS_PER_MS)
 #define EXIT_SOME           1
@@ -44,23 +48,27 @@ static int wakeup_fd = -1; /* the pool's */
 struct run {
     struct report_options options;
     struct report_targets targets; /* its list is the pool's, once that is there */
-    struct probe_pool *pool;
-    struct report_names *names; /* NULL: there are none */
+    struct report_view view;       /* of these and of what is known by now */
+    struct report_names *names;    /* NULL: there are none */
     uint32_t count;
-    uint32_t totals[REPORT_OUTCOMES];
-    uint32_t doubtful;
+    struct report_writer writer;
+    uint64_t write_at_ns; /* when the lines in the writer have waited enough; NEVER_NS: there are none */
     const char *program;
 };
 
+/* One line, whatever bytes there are in what somebody has typed. */
 PRINTF_LIKE(2, 3) static void complain(const struct run *run, const char *format, ...)
 {
+    char message[MESSAGE_BYTES];
     va_list arguments;
 
-    fprintf(stderr, "%s: ", run->program);
     va_start(arguments, format);
-    vfprintf(stderr, format, arguments);
+    vsnprintf(message, sizeof(message), format, arguments);
     va_end(arguments);
-    fputc('\n', stderr);
+    for (char *p = message; *p; p++)
+        if (!isprint((unsigned char)*p))
+            *p = '?';
+    fprintf(stderr, "%s: %s\n", run->program, message);
 }
 
 /* A wrong argument, or a system that did not let us? */
@@ -91,19 +99,26 @@ static void catch_signal(int number)
         sigaction(number, &action, NULL);
 }
 
-static void settle(struct run *run, enum report_outcome outcome)
+/* A target is known, with its result or its name's error in place. */
+static void settle(struct run *run, uint32_t index, enum report_outcome outcome)
 {
-    run->totals[REPORT_UNFINISHED]--;
-    run->totals[outcome]++;
+    struct report_line line;
+
+    run->view.totals[REPORT_UNFINISHED]--;
+    run->view.totals[outcome]++;
+    if (run->options.format == REPORT_JSON_LINES) {
+        report_line_at(&line, &run->view, index);
+        report_json_result(&run->writer, &line);
+    }
 }
 
 static void take_results(struct run *run)
 {
     struct probe_result result;
 
-    while (probe_pool_next(run->pool, &result)) {
-        settle(run, result.outcome == PROBE_REPLY ? REPORT_REACHABLE : REPORT_UNREACHABLE);
-        run->doubtful += result.doubtful;
+    while (probe_pool_next(run->view.pool, &result)) {
+        settle(run, result.index, result.outcome == PROBE_REPLY ? REPORT_REACHABLE : REPORT_UNREACHABLE);
+        run->view.doubtful += result.doubtful;
     }
 }
 
@@ -118,12 +133,12 @@ static int take_names(struct run *run)
 
         text->name_error = answer.error;
         if (answer.error) {
-            settle(run, REPORT_NOT_FOUND);
+            settle(run, text->index, REPORT_NOT_FOUND);
         } else if (probe_range_set_has(&run->targets.excluded, &answer.address)) {
             text->excluded = answer.address;
-            settle(run, REPORT_EXCLUDED);
+            settle(run, text->index, REPORT_EXCLUDED);
         } else {
-            error = probe_pool_set(run->pool, text->index, &answer.address);
+            error = probe_pool_set(run->view.pool, text->index, &answer.address);
         }
     }
     return error;
@@ -132,29 +147,46 @@ static int take_names(struct run *run)
 static void show_progress(const struct run *run)
 {
     fprintf(stderr, "\r%" PRIu32 " of %" PRIu32 " targets known, %" PRIu32 " reachable ",
-            run->count - run->totals[REPORT_UNFINISHED], run->count, run->totals[REPORT_REACHABLE]);
+            run->count - run->view.totals[REPORT_UNFINISHED], run->count, run->view.totals[REPORT_REACHABLE]);
+}
+
+/* Lines share a write() with those that follow soon, so that thousands at once do not take one each. */
+static void write_lines(struct run *run)
+{
+    uint64_t now_ns;
+
+    if (run->writer.used_bytes == 0)
+        return;
+    now_ns = clock_now_ns(CLOCK_MONOTONIC);
+    if (run->write_at_ns == NEVER_NS) {
+        run->write_at_ns = now_ns + LINE_DELAY_NS;
+    } else if (now_ns >= run->write_at_ns) {
+        report_writer_flush(&run->writer);
+        run->write_at_ns = NEVER_NS;
+    }
 }
 
 /* One step and everything that it brought. */
 static int step(struct run *run, uint64_t until_ns)
 {
-    int error = probe_pool_step(run->pool, until_ns);
+    int error = probe_pool_step(run->view.pool, min_u64(until_ns, run->write_at_ns));
 
     if (!error)
         take_results(run);
     if (!error && run->names)
         error = take_names(run);
+    write_lines(run);
     return error;
 }
 
-/* Until everything is known, or a signal. */
+/* Until everything is known, a signal, or nobody reads any more. */
 static int sweep_all(struct run *run)
 {
     bool progress = isatty(STDERR_FILENO), shown = false;
     uint64_t next_progress_ns = progress ? clock_now_ns(CLOCK_MONOTONIC) + PROGRESS_FIRST_NS : NEVER_NS;
     int error = 0;
 
-    while (!error && !interrupted_by && run->totals[REPORT_UNFINISHED] > 0) {
+    while (!error && !interrupted_by && !run->writer.error && run->view.totals[REPORT_UNFINISHED] > 0) {
         error = step(run, next_progress_ns);
         if (progress && clock_now_ns(CLOCK_MONOTONIC) >= next_progress_ns) {
             show_progress(run);
@@ -164,7 +196,7 @@ static int sweep_all(struct run *run)
     }
     /* After a signal, replies that wait in the sockets are known too. */
     if (!error)
-        error = probe_pool_stop(run->pool);
+        error = probe_pool_stop(run->view.pool);
     take_results(run);
     if (shown)
         fputs("\r\033[K", stderr);
@@ -177,7 +209,7 @@ static int begin(struct run *run)
     const struct report_targets *targets = &run->targets;
     int error = 0;
 
-    run->totals[REPORT_UNFINISHED] = run->count;
+    run->view.totals[REPORT_UNFINISHED] = run->count;
     for (uint32_t i = 0; i < targets->text_count && !error; i++) {
         if (!targets->texts[i].is_name)
             continue;
@@ -220,7 +252,7 @@ static int open_pool(struct run *run)
         error = check_source(run, &run->options.settings.source6);
     if (error)
         return error;
-    error = probe_pool_new(&run->pool, &run->options.settings, run->options.workers, &run->targets.list,
+    error = probe_pool_new(&run->view.pool, &run->options.settings, run->options.workers, &run->targets.list,
                            !run->options.in_order, message, sizeof(message));
     if (error == -EACCES)
         complain(run, "not allowed to send ICMP echoes: run it as root, or give the program the capability "
@@ -228,7 +260,7 @@ static int open_pool(struct run *run)
     else if (error)
         complain(run, "%s", message);
     if (!error)
-        wakeup_fd = probe_pool_wakeup(run->pool);
+        wakeup_fd = probe_pool_wakeup(run->view.pool);
     return error;
 }
 
@@ -253,8 +285,9 @@ static int read_source(struct run *run, const struct report_source *source, char
 static int read_targets(struct run *run)
 {
     char message[MESSAGE_BYTES] = "";
-    int error = 0;
+    int error = run->options.output ? report_file_check(run->options.output, message, sizeof(message)) : 0;
 
+    run->targets.family = run->options.family;
     run->targets.list.shard = run->options.shard;
     run->targets.list.shards = run->options.shards;
     for (int targets = 0; targets < 2; targets++) {
@@ -278,18 +311,18 @@ static int read_targets(struct run *run)
 /* Replies that this very host threw away look like loss: nobody must believe that silently. */
 static void warn_of_drops(const struct run *run)
 {
-    const struct probe_counters *counters = probe_pool_counters(run->pool);
+    const struct probe_counters *counters = probe_pool_counters(run->view.pool);
     char doubtful[64] = "no verdict is in doubt";
 
-    if (run->doubtful > 0)
+    if (run->view.doubtful > 0)
         snprintf(doubtful, sizeof(doubtful), "%" PRIu32 " that are called unreachable are doubtful",
-                 run->doubtful);
+                 run->view.doubtful);
     if (counters->receive_drops > 0)
         complain(run,
                  "warning: this host's own socket buffer dropped %" PRIu64 " replies; %" PRIu32
                  " targets were asked again, %s (run with CAP_NET_ADMIN, or raise net.core.rmem_max)",
-                 counters->receive_drops, probe_pool_asked_again(run->pool), doubtful);
-    else if (run->doubtful > 0)
+                 counters->receive_drops, probe_pool_asked_again(run->view.pool), doubtful);
+    else if (run->view.doubtful > 0)
         complain(run, "warning: this host had no room to send; %s", doubtful);
 }
 
@@ -297,15 +330,34 @@ static int verdict(const struct run *run)
 {
     if (interrupted_by)
         return 128 + interrupted_by;
-    if (run->totals[REPORT_NOT_FOUND] > 0)
+    if (run->view.totals[REPORT_NOT_FOUND] > 0)
         return EXIT_NAME_NOT_FOUND;
-    return run->totals[REPORT_UNREACHABLE] > 0 ? EXIT_SOME : 0;
+    return run->view.totals[REPORT_UNREACHABLE] > 0 ? EXIT_SOME : 0;
+}
+
+/* To the file that was asked for, or to standard output. */
+static int write_report(struct run *run)
+{
+    struct report_writer *writer = &run->writer;
+    struct report_file file = {.fd = -1};
+    int error = 0;
+
+    if (run->options.output) {
+        error = report_file_open(&file, run->options.output);
+        writer->fd = file.fd;
+    }
+    if (!error)
+        error = report_output(writer, &run->view);
+    if (!error)
+        error = report_writer_flush(writer);
+    if (!error && run->options.output)
+        error = report_file_commit(&file);
+    report_file_discard(&file);
+    return error;
 }
 
 static int probe_and_write(struct run *run)
 {
-    static struct report_writer writer;
-    struct report_view view = {.options = &run->options, .targets = &run->targets};
     uint64_t start_ns;
     int error = open_pool(run);
 
@@ -314,6 +366,8 @@ static int probe_and_write(struct run *run)
     catch_signal(SIGINT);
     catch_signal(SIGTERM);
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of write() */
+    report_writer_init(&run->writer, STDOUT_FILENO);
+    run->write_at_ns = NEVER_NS;
     start_ns = clock_now_ns(CLOCK_MONOTONIC);
     error = begin(run);
     if (!error)
@@ -322,15 +376,12 @@ static int probe_and_write(struct run *run)
         complain(run, "probing stopped: %s", strerror(-error));
         return EXIT_SYSTEM;
     }
-    view.elapsed_ns = clock_now_ns(CLOCK_MONOTONIC) - start_ns;
-    view.pool = run->pool;
-    view.doubtful = run->doubtful;
-    memcpy(view.totals, run->totals, sizeof(view.totals));
-    report_writer_init(&writer, STDOUT_FILENO);
-    error = report_output(&writer, &view);
+    run->view.elapsed_ns = clock_now_ns(CLOCK_MONOTONIC) - start_ns;
+    error = write_report(run);
     warn_of_drops(run);
     if (error) {
-        complain(run, "cannot write the report: %s", strerror(-error));
+        complain(run, "cannot write %s: %s", run->options.output ? run->options.output : "the report",
+                 strerror(-error));
         return EXIT_SYSTEM;
     }
     return verdict(run);
@@ -348,12 +399,13 @@ static int help(const struct run *run)
 int command_report(int argc, char **argv)
 {
     char message[MESSAGE_BYTES] = "";
-    struct run run = {.program = argv[0]};
+    struct run run = {.program = argv[0], .view = {.options = &run.options, .targets = &run.targets}};
     int error = report_options_parse(&run.options, argc, argv, message, sizeof(message));
     int code;
 
     if (error) {
-        complain(&run, "%s\nTry '%s --help'.", error == -ENOMEM ? "out of memory" : message, argv[0]);
+        complain(&run, "%s", error == -ENOMEM ? "out of memory" : message);
+        fprintf(stderr, "Try '%s --help'.\n", argv[0]);
         code = exit_code_of(error);
     } else if (run.options.help) {
         code = help(&run);
@@ -362,7 +414,7 @@ int command_report(int argc, char **argv)
         code = error ? exit_code_of(error) : probe_and_write(&run);
     }
     report_names_free(run.names);
-    probe_pool_free(run.pool);
+    probe_pool_free(run.view.pool);
     report_targets_clear(&run.targets);
     report_options_clear(&run.options);
     return code;

@@ -56,7 +56,11 @@ static const char help_text[] =
     "\n"
     "What is printed: the targets that are not reachable and why, then a summary; or\n"
     "      --json                  one JSON document (schema reroute.report/1)\n"
+    "      --json-lines            one JSON object a line for each target as soon as it is known, then a "
+    "summary\n"
     "      --csv                   one line a target, with a header\n"
+    "      --openmetrics           metrics, for Prometheus and node_exporter's textfile collector\n"
+    "      --output FILE           write it to FILE, which appears as a whole when it is complete\n"
     "  -q, --quiet                 the summary only\n"
     "  -h, --help                  this text\n"
     "\n"
@@ -86,7 +90,10 @@ enum option_key {
     OPTION_TRANSPORT,
     OPTION_WORKERS,
     OPTION_JSON,
+    OPTION_JSON_LINES,
     OPTION_CSV,
+    OPTION_OPENMETRICS,
+    OPTION_OUTPUT,
 };
 
 static const struct option long_options[] = {
@@ -112,7 +119,10 @@ static const struct option long_options[] = {
     {"transport", required_argument, NULL, OPTION_TRANSPORT},
     {"workers", required_argument, NULL, OPTION_WORKERS},
     {"json", no_argument, NULL, OPTION_JSON},
+    {"json-lines", no_argument, NULL, OPTION_JSON_LINES},
     {"csv", no_argument, NULL, OPTION_CSV},
+    {"openmetrics", no_argument, NULL, OPTION_OPENMETRICS},
+    {"output", required_argument, NULL, OPTION_OUTPUT},
     {"quiet", no_argument, NULL, 'q'},
     {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
@@ -251,7 +261,7 @@ static int take_family(const struct parser *parser, int family)
 static int take_format(const struct parser *parser, enum report_format format)
 {
     if (parser->options->format != REPORT_TABLE && parser->options->format != format)
-        return bad(parser, "--json and --csv exclude each other");
+        return bad(parser, "--json, --json-lines, --csv and --openmetrics exclude each other");
     parser->options->format = format;
     return 0;
 }
@@ -377,8 +387,15 @@ static int take_option(const struct parser *parser, int key, char **argv)
         return 0;
     case OPTION_JSON:
         return take_format(parser, REPORT_JSON);
+    case OPTION_JSON_LINES:
+        return take_format(parser, REPORT_JSON_LINES);
     case OPTION_CSV:
         return take_format(parser, REPORT_CSV);
+    case OPTION_OPENMETRICS:
+        return take_format(parser, REPORT_OPENMETRICS);
+    case OPTION_OUTPUT:
+        options->output = optarg;
+        return 0;
     case ':':
         return bad(parser, "option '%s' needs a value", argv[optind - 1]);
     case '?':
@@ -398,7 +415,9 @@ static int check(const struct parser *parser)
     unsigned standard_input = 0, targets = 0;
 
     if (options->quiet && options->format != REPORT_TABLE)
-        return bad(parser, "--quiet goes with the table only, not with --json or --csv");
+        return bad(parser, "--quiet goes with the table only, not with another format");
+    if (options->output && options->format == REPORT_JSON_LINES)
+        return bad(parser, "--output is for what is written at the end, not for --json-lines");
     for (size_t i = 0; i < options->source_count; i++) {
         enum report_source_kind kind = options->sources[i].kind;
 

@@ -4,7 +4,7 @@
 
 #include "probe/probe.h"
 
-enum report_format { REPORT_TABLE, REPORT_JSON, REPORT_CSV };
+enum report_format { REPORT_TABLE, REPORT_JSON, REPORT_JSON_LINES, REPORT_CSV, REPORT_OPENMETRICS };
 
 enum report_source_kind {
     REPORT_TARGET,
@@ -22,6 +22,7 @@ struct report_source {
 struct report_options {
     struct probe_settings settings;
     enum report_format format;
+    const char *output; /* the file that gets the report; NULL: standard output */
     bool quiet;
     bool help;
     uint32_t workers;       /* threads that probe; 0: as many as pay */

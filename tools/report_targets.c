@@ -109,6 +109,11 @@ int report_targets_add(struct report_targets *targets, const char *text, char *m
         snprintf(message, size_bytes, "'%s': %s", printable(text, shown), why);
         return error;
     }
+    if (!error && targets->family != AF_UNSPEC && range.first.family != targets->family) {
+        snprintf(message, size_bytes, "'%s': expected %s, as -%c says", printable(text, shown),
+                 targets->family == AF_INET ? "IPv4" : "IPv6", targets->family == AF_INET ? '4' : '6');
+        return -EINVAL;
+    }
     error = error ? add_name(targets, text) : add_range(targets, text, &range);
     if (error == -E2BIG)
         snprintf(message, size_bytes,
@@ -173,6 +178,21 @@ int report_targets_exclude_file(struct report_targets *targets, const char *path
     probe_range_set_sort(&targets->excluded);
     targets->list.excluded = &targets->excluded;
     return error;
+}
+
+static int compare_text(const void *key, const void *element)
+{
+    uint32_t index = *(const uint32_t *)key;
+    const struct report_text *text = element;
+
+    return (index > text->index) - (index < text->index);
+}
+
+const struct report_text *report_targets_text(const struct report_targets *targets, uint32_t index)
+{
+    return targets->text_count == 0
+               ? NULL
+               : bsearch(&index, targets->texts, targets->text_count, sizeof(*targets->texts), compare_text);
 }
 
 void report_targets_clear(struct report_targets *targets)

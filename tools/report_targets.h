@@ -19,9 +19,10 @@ struct report_text {
     int name_error; /* not found: an EAI_ value of getaddrinfo(), or a positive errno; 0: found, or not yet */
 };
 
-/* All zero is empty. Set list.shard and list.shards first, exclude, then add. */
+/* All zero is empty. Set family, list.shard and list.shards first, exclude, then add. */
 struct report_targets {
     struct probe_targets list;
+    int family; /* AF_INET or AF_INET6: addresses of the other one are errors; AF_UNSPEC: of neither */
     struct probe_range_set excluded;
     struct report_text *texts;
     uint32_t text_count, text_room;
@@ -48,5 +49,8 @@ int report_targets_add(struct report_targets *targets, const char *text, char *m
  * without any target.
  */
 int report_targets_read(struct report_targets *targets, const char *path, char *message, size_t size_bytes);
+
+/* The text that is kept of a target; NULL: there is none, it is its address. */
+const struct report_text *report_targets_text(const struct report_targets *targets, uint32_t index);
 
 void report_targets_clear(struct report_targets *targets);

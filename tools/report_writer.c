@@ -85,6 +85,16 @@ void report_write_ms(struct report_writer *writer, uint64_t time_ns)
     report_write_bytes(writer, decimals, sizeof(decimals));
 }
 
+void report_write_seconds(struct report_writer *writer, uint64_t time_ns)
+{
+    char decimals[10] = ".";
+
+    for (uint64_t rest = time_ns % NS_PER_S, i = 9; i > 0; rest /= 10, i--)
+        decimals[i] = (char)('0' + rest % 10);
+    report_write_u64(writer, time_ns / NS_PER_S);
+    report_write_bytes(writer, decimals, sizeof(decimals));
+}
+
 void report_write_json_string(struct report_writer *writer, const char *text)
 {
     report_write_bytes(writer, "\"", 1);
@@ -120,4 +130,18 @@ void report_write_csv_field(struct report_writer *writer, const char *text)
         report_write_bytes(writer, text, 1);
     }
     report_write_bytes(writer, "\"", 1);
+}
+
+void report_write_label_value(struct report_writer *writer, const char *text)
+{
+    for (; *text; text++) {
+        if (*text == '\n')
+            report_write_text(writer, "\\n");
+        else if (*text == '"' || *text == '\\')
+            report_writef(writer, "\\%c", *text);
+        else if ((unsigned char)*text > 0x7f)
+            report_write_text(writer, "\xef\xbf\xbd");
+        else
+            report_write_bytes(writer, text, 1);
+    }
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A small buffered writer for reports, and the quoting that JSON and CSV need.
+ * A small buffered writer for reports, and the quoting that JSON, CSV and OpenMetrics need.
  *
  * Why not stdio: a report of 65,000 lines is written in the time that printf() needs for its numbers alone,
  * and the error that counts (a full disk, a closed pipe) is kept with its errno until somebody asks. Nothing
@@ -27,6 +27,8 @@ void report_writef(struct report_writer *writer, const char *format, ...) PRINTF
 void report_write_u64(struct report_writer *writer, uint64_t number);
 /* Nanoseconds as milliseconds with three decimals, rounded: 1234567 -> "1.235". */
 void report_write_ms(struct report_writer *writer, uint64_t time_ns);
+/* Nanoseconds as seconds with nine decimals: 1234567 -> "0.001234567". */
+void report_write_seconds(struct report_writer *writer, uint64_t time_ns);
 /*
  * A JSON string with its quotes (RFC 8259, section 7). Bytes beyond ASCII, which only the name of an
  * interface can bring in here, in whatever encoding, become U+FFFD, so that the document is always valid.
@@ -34,3 +36,5 @@ void report_write_ms(struct report_writer *writer, uint64_t time_ns);
 void report_write_json_string(struct report_writer *writer, const char *text);
 /* A CSV field, quoted only when it has to be (RFC 4180, section 2). */
 void report_write_csv_field(struct report_writer *writer, const char *text);
+/* What is between the quotes of an OpenMetrics label value; bytes beyond ASCII as in JSON. */
+void report_write_label_value(struct report_writer *writer, const char *text);

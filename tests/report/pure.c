@@ -185,7 +185,10 @@ Test(report, options_that_are_wrong)
         {{"a", "--source", "::1", "--source", "::2", NULL}, "--source '::2': there is one for IPv6 already"},
         {{"a", "--interface", "none0", NULL}, "--interface 'none0': there is no such interface"},
         {{"a", "-4", "-6", NULL}, "-4 and -6 exclude each other"},
-        {{"a", "--json", "--csv", NULL}, "--json and --csv exclude each other"},
+        {{"a", "--json", "--csv", NULL}, "--json, --json-lines, --csv and --openmetrics exclude"},
+        {{"a", "--json", "--json-lines", NULL}, "--json, --json-lines, --csv and --openmetrics exclude"},
+        {{"a", "--openmetrics", "--csv", NULL}, "--json, --json-lines, --csv and --openmetrics exclude"},
+        {{"a", "--json-lines", "--output", "b", NULL}, "--output is for what is written at the end"},
         {{"a", "--json", "-q", NULL}, "--quiet goes with the table only"},
         {{"-f", "-", "-f", "-", NULL}, "standard input ('-') can be read only once"},
         {{"-f", "-", "--exclude-file", "-", NULL}, "standard input ('-') can be read only once"},
@@ -446,18 +449,18 @@ static const char *written(struct report_writer *writer)
 Test(report, quoting)
 {
     static const struct {
-        const char *text, *json, *csv;
+        const char *text, *json, *csv, *label;
     } rows[] = {
-        {"", "\"\"", ""},
-        {"10.0.0.1", "\"10.0.0.1\"", "10.0.0.1"},
-        {"a \"b\"", "\"a \\\"b\\\"\"", "\"a \"\"b\"\"\""},
-        {"a\\b", "\"a\\\\b\"", "a\\b"},
+        {"", "\"\"", "", ""},
+        {"10.0.0.1", "\"10.0.0.1\"", "10.0.0.1", "10.0.0.1"},
+        {"a \"b\"", "\"a \\\"b\\\"\"", "\"a \"\"b\"\"\"", "a \\\"b\\\""},
+        {"a\\b", "\"a\\\\b\"", "a\\b", "a\\\\b"},
         {"host unreachable, says 10.0.0.1", "\"host unreachable, says 10.0.0.1\"",
-         "\"host unreachable, says 10.0.0.1\""},
-        {"a\nb\rc", "\"a\\u000ab\\u000dc\"", "\"a\nb\rc\""},
-        {"\x01\x1f\x7f", "\"\\u0001\\u001f\\u007f\"", "\x01\x1f\x7f"},
-        {"\xff", "\"\\ufffd\"", "\xff"},
-        {"\"", "\"\\\"\"", "\"\"\"\""},
+         "\"host unreachable, says 10.0.0.1\"", "host unreachable, says 10.0.0.1"},
+        {"a\nb\rc", "\"a\\u000ab\\u000dc\"", "\"a\nb\rc\"", "a\\nb\rc"},
+        {"\x01\x1f\x7f", "\"\\u0001\\u001f\\u007f\"", "\x01\x1f\x7f", "\x01\x1f\x7f"},
+        {"\xff", "\"\\ufffd\"", "\xff", "\xef\xbf\xbd"},
+        {"\"", "\"\\\"\"", "\"\"\"\"", "\\\""},
     };
     static struct report_writer writer;
 
@@ -467,6 +470,29 @@ Test(report, quoting)
         cr_expect_str_eq(written(&writer), rows[i].json);
         report_write_csv_field(&writer, rows[i].text);
         cr_expect_str_eq(written(&writer), rows[i].csv);
+        report_write_label_value(&writer, rows[i].text);
+        cr_expect_str_eq(written(&writer), rows[i].label);
+    }
+}
+
+Test(report, seconds)
+{
+    static const struct {
+        uint64_t ns;
+        const char *text;
+    } rows[] = {
+        {0, "0.000000000"},
+        {1, "0.000000001"},
+        {1234567, "0.001234567"},
+        {NS_PER_S, "1.000000000"},
+        {UINT64_MAX, "18446744073.709551615"},
+    };
+    static struct report_writer writer;
+
+    report_writer_init(&writer, -1);
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        report_write_seconds(&writer, rows[i].ns);
+        cr_expect_str_eq(written(&writer), rows[i].text);
     }
 }
 

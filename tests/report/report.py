@@ -149,7 +149,7 @@ def targets_after_two_dashes():
 def family_of_names():
     same(document('both.example', '-4')['results'][0]['address'], '10.0.0.78')
     same(document('both.example', '-6')['results'][0]['address'], 'fd00:1::78')
-    report = document('here.example', '10.0.0.1', '-6', code=2)
+    report = document('here.example', 'fd00:1::1', '-6', code=2)
     same([r['outcome'] for r in report['results']], ['not-found', 'reachable'])
 
 
@@ -326,6 +326,12 @@ BAD_INPUTS = [
     (['10.0.0.1', '--select-timeout', '-1'], '', 3, "--select-timeout '-1': expected a time"),
     (['10.0.0.1', '--transport', 'udp'], '', 3, "--transport 'udp': expected auto, epoll, io_uring or poll"),
     (['10.0.0.1', '--nonsense'], '', 3, "'--nonsense'"),
+    (['10.0.0.1', '-6'], '', 3, "'10.0.0.1': expected IPv6, as -6 says"),
+    (['-4', '-f', '-'], '10.0.0.0/30\nfd00::/126', 3, "standard input:2: 'fd00::/126': expected IPv4, as -4 says"),
+    (['10.0.0.1', '--size', '\x1b[31m\n9'], '', 3, "--size '?[31m?9': expected a number"),
+    (['10.0.0.1', '--\x07bell'], '', 3, "'--?bell'"),
+    (['-f', '/tmp/\x1b[2J'], '', 4, '/tmp/?[2J: cannot read it'),
+    (['10.0.0.1', '--json-lines', '--output', '/tmp/a'], '', 3, '--output is for what is written at the end'),
 ]
 
 

@@ -20,8 +20,8 @@ import sys
 import time
 
 DEADLINE_S = 60
-KEYS = {'schema', 'targets', 'reachable', 'unreachable', 'elapsed_ms', 'transport', 'workers', 'doubtful',
-        'counters', 'results'}
+KEYS = {'schema', 'targets', 'reachable', 'unreachable', 'not_found', 'excluded', 'unfinished', 'elapsed_ms',
+        'transport', 'workers', 'doubtful', 'counters', 'results'}
 COUNTERS = {'sent', 'replies', 'late', 'duplicates', 'corrupt', 'foreign', 'icmp_errors', 'send_failures',
             'send_retries', 'receive_drops'}
 RESULT_KEYS = {'target', 'address', 'outcome', 'rtt_ms', 'requests', 'reason'}
@@ -77,8 +77,8 @@ def check_document(report):
         else:
             check(result['outcome'] in ('unreachable', 'not-found', 'excluded', 'unfinished'), result)
             check(result['reason'] != '' and result['rtt_ms'] is None, result)
-    for outcome in ('reachable', 'unreachable'):
-        same(report[outcome], sum(r['outcome'] == outcome for r in report['results']), outcome)
+    for outcome in ('reachable', 'unreachable', 'not-found', 'excluded', 'unfinished'):
+        same(report[outcome.replace('-', '_')], sum(r['outcome'] == outcome for r in report['results']), outcome)
 
 
 def write(path, text):
