@@ -8,3 +8,4 @@
 #include "tools/command.h"
 
 int bench_compare(int argc, char **argv);
+int bench_sweep(int argc, char **argv);

@@ -11,6 +11,7 @@
 #include "bench/bench.h"
 
 static const struct command studies[] = {
+    {"sweep", "how long a sweep takes and whom it wrongly calls unreachable, for all settings", bench_sweep},
     {"compare", "reroute beside other tools and the scheme it replaces", bench_compare},
 };
 
