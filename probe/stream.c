@@ -16,7 +16,7 @@
 
 #include "probe/engine.h"
 
-#define STREAM_HISTORY 64
+#define STREAM_HISTORY PROBE_STREAM_HISTORY
 #define QUEUE_MIN      64
 /* There are some hundred at most; a few requests at a time would not pay for io_uring and its locked memory.
  */

@@ -25,6 +25,9 @@
 
 #include "probe/probe.h"
 
+/* So many requests of a target are remembered: a late reply to an older one is counted, but not reported. */
+#define PROBE_STREAM_HISTORY 64
+
 struct probe_stream;
 
 struct probe_stream_target {

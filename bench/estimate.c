@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Rates of false failures, see estimate.h. */
+#include "bench/estimate.h"
+
+#include <math.h>
+
+#include "bench/quantile.h"
+#include "probe/statistics.h"
+
+/* Probability outside an interval, at each end. */
+#define OUTSIDE 0.025
+/* -ln(0.05): with so many expected, none is seen in one of twenty cases. */
+#define RULE_OF_THREE 2.995732273553991
+#define SCALE_MOST    1e6
+
+const char *estimate_basis_text(enum estimate_basis basis)
+{
+    static const char *const texts[] = {"never up", "measured", "fitted", "none seen"};
+
+    return texts[basis];
+}
+
+struct estimate_count estimate_count(uint64_t *incidents, size_t count, double histories)
+{
+    double squares = 0;
+
+    statistics_sort(incidents, count);
+    for (size_t i = 0; i < count;) {
+        size_t end = i;
+
+        while (end < count && incidents[end] == incidents[i])
+            end++;
+        squares += (double)(end - i) * (double)(end - i);
+        i = end;
+    }
+    return (struct estimate_count){
+        .count = (double)count / histories,
+        .effective = count ? (double)count * (double)count / squares : 0,
+    };
+}
+
+/* Events a year, from a count of which only `effective` are independent. */
+static struct quantile_interval yearly(struct estimate_count count, double watched_s)
+{
+    struct quantile_interval interval = quantile_poisson(count.effective, OUTSIDE);
+    double each = count.count / count.effective * ESTIMATE_YEAR_S / watched_s;
+
+    return (struct quantile_interval){interval.low * each, interval.high * each};
+}
+
+static double none_high(double watched_s)
+{
+    return RULE_OF_THREE * ESTIMATE_YEAR_S / watched_s;
+}
+
+/* The level at which the tail begins; 0: there is too little for a fit. */
+static uint32_t threshold_of(const struct estimate_tail *tail, uint32_t select_count)
+{
+    uint32_t threshold = tail->levels[1].effective >= ESTIMATE_ENOUGH;
+
+    for (uint32_t n = 2; n < select_count && n <= ESTIMATE_LEVELS; n++)
+        if (tail->levels[n].effective >= ESTIMATE_THRESHOLD)
+            threshold = n;
+    return threshold < select_count ? threshold : 0;
+}
+
+/* By the tail above `threshold`, had all been watched `scale` times as long. */
+static struct estimate fit(const struct estimate_tail *tail, uint32_t threshold, uint32_t select_count,
+                           double scale)
+{
+    struct estimate_count begin = tail->levels[threshold];
+    uint32_t steps = select_count - threshold;
+    double trials = 0, hits = 0, independent, chance;
+    struct quantile_interval h, rate;
+
+    for (uint32_t n = threshold; n <= ESTIMATE_LEVELS; n++) {
+        trials += tail->levels[n].count;
+        hits += tail->levels[n + 1].count;
+    }
+    independent = begin.effective / begin.count * scale;
+    /* Half a hit more: where none was seen the chance is small, not nothing. */
+    chance = (hits * independent + 0.5) / (trials * independent + 1);
+    h = quantile_share(hits * independent, trials * independent, OUTSIDE);
+    rate = yearly((struct estimate_count){begin.count * scale, begin.effective * scale},
+                  tail->watched_s * scale);
+    return (struct estimate){
+        .basis = ESTIMATE_FITTED,
+        .per_year = begin.count / tail->watched_s * ESTIMATE_YEAR_S * pow(chance, steps),
+        .low = rate.low * pow(h.low, steps),
+        .high = rate.high * pow(h.high, steps),
+        .threshold = threshold,
+    };
+}
+
+static struct estimate estimate_scaled(const struct estimate_tail *tail, uint32_t select_count,
+                                       struct estimate_count failures, double watched_s, double scale)
+{
+    uint32_t threshold = threshold_of(tail, select_count);
+    bool enough = failures.effective >= ESTIMATE_ENOUGH;
+    struct estimate estimate = {.basis = ESTIMATE_NEVER_UP, .per_year = INFINITY, .high = INFINITY};
+    struct quantile_interval seen = {0, 0};
+
+    if (watched_s <= 0)
+        return estimate;
+    failures.count *= scale;
+    failures.effective *= scale;
+    watched_s *= scale;
+    seen.high = none_high(watched_s);
+    if (failures.count > 0)
+        seen = yearly(failures, watched_s);
+    if (!enough && threshold) {
+        estimate = fit(tail, threshold, select_count, scale);
+        /* What was not seen, or hardly, in all that time is not frequent, whatever the tail says. */
+        estimate.high = fmin(estimate.high, seen.high);
+        estimate.per_year = fmin(estimate.per_year, estimate.high);
+        estimate.low = fmin(estimate.low, estimate.per_year);
+    } else if (failures.count > 0) {
+        estimate = (struct estimate){.basis = ESTIMATE_MEASURED,
+                                     .per_year = failures.count / watched_s * ESTIMATE_YEAR_S,
+                                     .low = seen.low,
+                                     .high = seen.high};
+    } else {
+        estimate = (struct estimate){.basis = ESTIMATE_NONE, .per_year = NAN, .high = seen.high};
+    }
+    estimate.seen = failures.effective;
+    return estimate;
+}
+
+struct estimate estimate_rate(const struct estimate_tail *tail, uint32_t select_count,
+                              struct estimate_count failures, double watched_s)
+{
+    return estimate_scaled(tail, select_count, failures, watched_s, 1);
+}
+
+double estimate_needed_s(const struct estimate_tail *tail, uint32_t select_count,
+                         struct estimate_count failures, double watched_s, double most_per_year)
+{
+    double low = 1, high = SCALE_MOST;
+
+    if (estimate_scaled(tail, select_count, failures, watched_s, 1).high <= most_per_year)
+        return watched_s;
+    if (!(estimate_scaled(tail, select_count, failures, watched_s, SCALE_MOST).high <= most_per_year))
+        return INFINITY;
+    while (high / low > 1.001) {
+        double middle = sqrt(low * high);
+
+        if (estimate_scaled(tail, select_count, failures, watched_s, middle).high <= most_per_year)
+            high = middle;
+        else
+            low = middle;
+    }
+    return watched_s * high;
+}
