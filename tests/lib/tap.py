@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""TAP, for the tests in Python: results one by one (Tap), or a program of functions, each a test that fails by an
+exception (test, check, same, run)."""
+import sys
+
+
+def skip(why):
+    """Ends the program: nothing can be tested here. (Meson takes any other exit code for an error.)"""
+    print(f"1..0 # SKIP {why}", flush=True)
+    sys.exit(0)
+
+
+class Tap:
+    """Counts and prints; leave with sys.exit(tap.done())."""
+
+    def __init__(self):
+        self.count = self.failed = 0
+
+    def ok(self, good, what, detail=""):
+        self.count += 1
+        self.failed += not good
+        # A '#' would begin a directive.
+        print(f"{'ok' if good else 'not ok'} {self.count} - {what.replace('#', '')}", flush=True)
+        if not good:
+            self.say(detail, "  ")
+        return good
+
+    def say(self, text, indent=""):
+        for line in str(text).splitlines():
+            print(f"# {indent}{line}", flush=True)
+
+    def done(self):
+        """The exit code."""
+        print(f"1..{self.count}", flush=True)
+        return 1 if self.failed else 0
+
+
+# --- a program of functions --------------------------------------------------------------------------------------
+
+tests = []
+
+
+def test(function):
+    tests.append(function)
+    return function
+
+
+def check(condition, *what):
+    if not condition:
+        raise AssertionError(" ".join(str(w) for w in what))
+
+
+def same(got, want, what=""):
+    check(got == want, f"{what}: got {got!r}, expected {want!r}")
+
+
+def run():
+    """All functions marked with @test; the exit code."""
+    tap = Tap()
+    for function in tests:
+        why = None
+        try:
+            function()
+        except Exception as error:  # a broken test is a failed one, the others still count
+            why = f"{type(error).__name__}: {error}"[:1000]
+        tap.ok(why is None, function.__name__, why)
+    return tap.done()
