@@ -1,130 +1,150 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How many CPUs this process may use: what it may be scheduled on, and what its cgroups let it consume.
+ * How many CPUs this process may use: those it may be scheduled on, and what its cgroups let it consume.
  *
- * A quota is looked for in the process' own cgroup and in every one above it, as far as they are visible: in
- * a container the mount may begin at its own cgroup, then the path that /proc tells leads nowhere and only
- * the root of the mount is left to ask, which is right just then. What cannot be read bounds nothing.
+ * A quota is looked for in the process' own cgroup and in every one above it, as far as they are to be seen.
+ * In a container the mount may begin at its own cgroup while /proc tells the path outside: that leads
+ * nowhere, and what is left to ask is the root of the mount, which is the right one just then. What cannot be
+ * read bounds nothing.
  */
 #include "probe/cpus.h"
 
-#include <sched.h>
+#include <fcntl.h>
 
-#define PATH_BYTES 4352
+#define LIST_BYTES 4096
+#define PATH_BYTES (LIST_BYTES + 256)
 
 uint32_t probe_cpus_of_quota(const char *text)
 {
     char *end;
-    long long quota, period;
+    uint64_t quota, period;
 
-    if (strncmp(text, "max", 3) == 0)
+    if (text[0] < '0' || text[0] > '9') /* "max", "-1" */
         return UINT32_MAX;
-    quota = strtoll(text, &end, 10);
-    if (end == text)
-        return UINT32_MAX;
+    quota = strtoull(text, &end, 10);
     text = end;
-    period = strtoll(text, &end, 10);
-    if (end == text || quota <= 0 || period <= 0 || quota > INT64_MAX - period)
+    period = strtoull(text, &end, 10);
+    if (end == text || quota == 0 || period == 0 || period > UINT32_MAX)
         return UINT32_MAX;
-    return (uint32_t)min_u64((uint64_t)(quota + period - 1) / (uint64_t)period, UINT32_MAX);
+    return (uint32_t)min_u64(quota / period + (quota % period != 0), UINT32_MAX);
 }
 
-/* Appends a file to what is in buffer. False: it cannot be read. */
-static bool read_file(const char *directory, const char *name, char *buffer, size_t size_bytes)
+/* Puts a file's text into buffer. False: it cannot be read, or there is nothing in it. */
+static bool read_file(const char *path, char *buffer, size_t size_bytes)
 {
-    char path[PATH_BYTES + 32];
-    size_t used = strlen(buffer);
-    FILE *file;
+    CLEANUP(close_fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t got = fd < 0 ? -1 : read(fd, buffer, size_bytes - 1);
 
-    snprintf(path, sizeof(path), "%s/%s", directory, name);
-    file = fopen(path, "re");
-    if (!file)
-        return false;
-    used += fread(buffer + used, 1, size_bytes - used - 1, file);
-    buffer[used] = '\0';
-    fclose(file);
-    return true;
+    buffer[got > 0 ? got : 0] = '\0';
+    return got > 0;
 }
 
-static uint32_t quota_at(const char *directory)
+static uint32_t quota_at(const char *directory, bool v2)
 {
-    char text[128] = "";
+    char path[PATH_BYTES + 32], text[128];
+    size_t length;
 
-    if (read_file(directory, "cpu.max", text, sizeof(text)) ||
-        (read_file(directory, "cpu.cfs_quota_us", text, sizeof(text)) &&
-         read_file(directory, "cpu.cfs_period_us", text, sizeof(text))))
-        return probe_cpus_of_quota(text);
-    return UINT32_MAX;
+    snprintf(path, sizeof(path), "%s/%s", directory, v2 ? "cpu.max" : "cpu.cfs_quota_us");
+    if (!read_file(path, text, sizeof(text)))
+        return UINT32_MAX;
+    length = strlen(text);
+    snprintf(path, sizeof(path), "%s/cpu.cfs_period_us", directory);
+    if (!v2 && text[0] != '-' && !read_file(path, text + length, sizeof(text) - length))
+        return UINT32_MAX;
+    return probe_cpus_of_quota(text);
 }
 
-/* The least quota from the cgroup at `path` below `root` up to the root. */
-static uint32_t quota_from(const char *root, const char *path)
+/* From the cgroup at `path` below `mount` up to the mount itself. */
+static uint32_t quota_from(const char *mount, const char *path, bool v2)
 {
     char directory[PATH_BYTES];
-    size_t root_length = strlen(root);
+    size_t mount_length = strlen(mount);
     uint32_t least = UINT32_MAX;
+    char *slash;
 
-    snprintf(directory, sizeof(directory), "%s%s", root, path);
-    for (;;) {
-        char *slash;
-
-        least = (uint32_t)min_u64(least, quota_at(directory));
-        slash = strrchr(directory + root_length, '/');
-        if (!slash)
-            return least;
-        *slash = '\0';
-    }
-}
-
-/* A line of /proc/self/cgroup: "0::/path" (v2), "4:cpu,cpuacct:/path" (v1). */
-static uint32_t quota_of_line(char *line)
-{
-    char *controllers = strchr(line, ':');
-    char *path = controllers ? strchr(controllers + 1, ':') : NULL;
-
-    if (!path)
-        return UINT32_MAX;
-    *path++ = '\0';
-    path[strcspn(path, "\n")] = '\0';
-    if (controllers[1] == '\0')
-        return quota_from("/sys/fs/cgroup", path);
-    for (char *name = strtok(controllers + 1, ","); name; name = strtok(NULL, ","))
-        if (strcmp(name, "cpu") == 0)
-            return quota_from("/sys/fs/cgroup/cpu", path);
-    return UINT32_MAX;
-}
-
-static uint32_t quota(void)
-{
-    uint32_t least = UINT32_MAX;
-    char line[PATH_BYTES];
-    FILE *file = fopen("/proc/self/cgroup", "re");
-
-    if (!file)
-        return least;
-    while (fgets(line, sizeof(line), file))
-        least = (uint32_t)min_u64(least, quota_of_line(line));
-    fclose(file);
+    snprintf(directory, sizeof(directory), "%s%s", mount, strcmp(path, "/") == 0 ? "" : path);
+    do {
+        least = (uint32_t)min_u64(least, quota_at(directory, v2));
+        slash = strlen(directory) > mount_length ? strrchr(directory + mount_length, '/') : NULL;
+        if (slash)
+            *slash = '\0';
+    } while (slash);
     return least;
 }
 
-/* More CPUs than a fixed cpu_set_t holds are an EINVAL. */
+static bool has_cpu(const char *controllers, size_t length)
+{
+    for (const char *end = controllers + length; controllers < end;) {
+        size_t name = strcspn(controllers, ",:");
+
+        if (name == 3 && memcmp(controllers, "cpu", 3) == 0)
+            return true;
+        controllers += name + 1;
+    }
+    return false;
+}
+
+/* A line is "0::/path" (v2) or "4:cpu,cpuacct:/path" (v1). */
+uint32_t probe_cpus_of_cgroups(const char *list, const char *root)
+{
+    char mount[256], path[LIST_BYTES];
+    uint32_t least = UINT32_MAX;
+
+    for (const char *line = list, *next; *line; line = next) {
+        const char *controllers = strchr(line, ':'), *at;
+        bool v2;
+
+        next = line + strcspn(line, "\n");
+        at = controllers ? strchr(controllers + 1, ':') : NULL;
+        if (at && at < next) {
+            v2 = at == controllers + 1;
+            if (v2 || has_cpu(controllers + 1, (size_t)(at - controllers - 1))) {
+                snprintf(path, sizeof(path), "%.*s", (int)(next - at - 1), at + 1);
+                snprintf(mount, sizeof(mount), "%s%s", root, v2 ? "" : "/cpu");
+                least = (uint32_t)min_u64(least, quota_from(mount, path, v2));
+            }
+        }
+        next += *next == '\n';
+    }
+    return least;
+}
+
+/* More CPUs than a cpu_set_t holds are an EINVAL. */
 static uint32_t affinity(void)
 {
-    for (size_t cpus = CPU_SETSIZE; cpus <= 64 * CPU_SETSIZE; cpus *= 2) {
+    uint32_t count = 0;
+
+    for (size_t cpus = CPU_SETSIZE; count == 0 && cpus <= 64 * CPU_SETSIZE; cpus *= 2) {
         cpu_set_t *set = CPU_ALLOC(cpus);
-        uint32_t count = 0;
 
         if (set && sched_getaffinity(0, CPU_ALLOC_SIZE(cpus), set) == 0)
             count = (uint32_t)CPU_COUNT_S(CPU_ALLOC_SIZE(cpus), set);
         CPU_FREE(set);
-        if (count)
-            return count;
     }
-    return 1;
+    return count;
 }
 
 uint32_t probe_cpus_usable(void)
 {
-    return (uint32_t)max_u64(1, min_u64(affinity(), quota()));
+    uint32_t count = affinity();
+    char list[LIST_BYTES];
+
+    if (count > 1 && read_file("/proc/self/cgroup", list, sizeof(list)))
+        count = (uint32_t)min_u64(count, probe_cpus_of_cgroups(list, "/sys/fs/cgroup"));
+    return (uint32_t)max_u64(1, count);
+}
+
+int probe_cpus_next(const cpu_set_t *set, int cpu, uint32_t steps)
+{
+    uint32_t count = (uint32_t)CPU_COUNT(set);
+
+    if (count == 0)
+        return -1;
+    cpu = cpu < 0 ? 0 : cpu;
+    for (steps %= count; steps > 0 || !CPU_ISSET(cpu, set);) {
+        cpu = (cpu + 1) % CPU_SETSIZE;
+        if (CPU_ISSET(cpu, set) && steps > 0)
+            steps--;
+    }
+    return cpu;
 }

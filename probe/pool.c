@@ -26,8 +26,12 @@
 #include <sys/eventfd.h>
 
 #define HAND_OVER_NS NS_PER_MS
-/* From so many targets on each worker more pays. */
-#define TARGETS_A_WORKER 2000
+/* So many for each make one worker more worth its while. */
+#define TARGETS_A_WORKER 128
+/* Packets a second that one worker sends on any machine. */
+#define RATE_OF_ONE 50000
+
+#define CACHE_LINE_BYTES 64
 
 struct mail {
     uint32_t index; /* the worker's */
@@ -47,7 +51,7 @@ struct worker {
     struct queue taken; /* the caller's: results to be pulled */
     uint32_t taken_count;
 
-    _Alignas(64) pthread_mutex_t lock; /* what follows is shared */
+    _Alignas(CACHE_LINE_BYTES) pthread_mutex_t lock; /* what follows is shared */
     struct queue handed;
     uint32_t finished;
     struct mail *mails;
@@ -63,15 +67,16 @@ struct probe_pool {
     struct worker *workers;
     uint32_t count; /* of workers */
     uint32_t block; /* targets of each worker but the last */
+    cpu_set_t cpus; /* where the caller may run */
     bool is_started, is_stopped;
-    struct probe_counters counters; /* the sum that was last asked for */
-    _Alignas(64) _Atomic bool news; /* somebody has handed something over */
+    struct probe_counters counters;               /* the sum that was last asked for */
+    _Alignas(CACHE_LINE_BYTES) _Atomic bool news; /* somebody has handed something over */
     _Atomic bool stop;
 };
 
 /* --- a worker's thread ---------------------------------------------------------------------------------- */
 
-static int take_mail(struct worker *w)
+static void take_mail(struct worker *w)
 {
     pthread_mutex_lock(&w->lock);
     atomic_store_explicit(&w->has_mail, false, memory_order_relaxed);
@@ -79,7 +84,6 @@ static int take_mail(struct worker *w)
         probe_sweep_set(w->sweep, w->mails[i].index, &w->mails[i].address);
     w->mail_count = 0;
     pthread_mutex_unlock(&w->lock);
-    return 0;
 }
 
 static void hand_over(struct worker *w, int error)
@@ -121,6 +125,8 @@ static void *work(void *argument)
     struct worker *w = argument;
     int r = 0;
 
+    /* It has been put on a CPU of its own; from here on the kernel may move it. */
+    pthread_setaffinity_np(pthread_self(), sizeof(w->pool->cpus), &w->pool->cpus);
     while (r == 0 && !atomic_load_explicit(&w->pool->stop, memory_order_acquire) &&
            w->sweep->finished < w->sweep->count)
         r = work_on(w);
@@ -136,14 +142,22 @@ static void *work(void *argument)
 
 /* --- making and ending ---------------------------------------------------------------------------------- */
 
+static uint32_t divide_up(uint32_t targets, uint32_t workers)
+{
+    return targets / workers + (targets % workers != 0);
+}
+
 static uint32_t wanted_workers(const struct probe_settings *settings, uint32_t workers, uint32_t targets)
 {
-    if (workers)
-        return (uint32_t)min_u64(workers, targets);
-    /* One is fast enough for any rate below this. */
-    if (targets < 2 * TARGETS_A_WORKER || (settings->rate && settings->rate <= 50000))
+    if (targets < 2)
         return 1;
-    return (uint32_t)min_u64(probe_cpus_usable(), targets / TARGETS_A_WORKER);
+    if (workers == 0 && targets >= 2 * TARGETS_A_WORKER &&
+        (settings->rate == 0 || settings->rate > RATE_OF_ONE))
+        workers = (uint32_t)min_u64(probe_cpus_usable(), targets / TARGETS_A_WORKER);
+    if (workers < 2)
+        return 1;
+    /* Rounding up the share of each leaves the last ones nothing when there are hardly more targets. */
+    return divide_up(targets, divide_up(targets, (uint32_t)min_u64(workers, targets)));
 }
 
 static int open_worker(struct probe_pool *pool, const struct probe_settings *settings,
@@ -172,47 +186,39 @@ static int open_workers(struct probe_pool *pool, struct probe_settings settings,
                         uint32_t targets, char *message, size_t size_bytes)
 {
     CLEANUP(transport_close) struct transport *transport = NULL;
-    int r = transport_open(&transport, &settings, targets, message, size_bytes);
-    bool is_raw;
+    int r = transport_open(&transport, &settings, divide_up(targets, workers), message, size_bytes);
 
     if (r < 0)
         return r;
-    is_raw = transport->is_raw;
+    if (transport->is_raw)
+        workers = 1;
     settings.transport = transport->operations->name;
-    pool->workers = aligned_alloc(64, (is_raw ? 1 : workers) * sizeof(*pool->workers));
+    pool->workers = aligned_alloc(CACHE_LINE_BYTES, workers * sizeof(*pool->workers));
     r = pool->workers ? open_worker(pool, &settings, &transport) : -ENOMEM;
     if (r < 0) {
         snprintf(message, size_bytes, "%s", strerror(-r));
         return r;
     }
     /* As many as there are sockets for. */
-    while (!is_raw && pool->count < workers &&
-           transport_open(&transport, &settings, targets, (char[1]){0}, 1) == 0 &&
+    while (pool->count < workers && transport_open(&transport, &settings, targets, (char[1]){0}, 1) == 0 &&
            open_worker(pool, &settings, &transport) == 0) {
         /* one more */
     }
     return 0;
 }
 
-static int share_out(struct probe_pool *pool, struct probe_targets *targets, bool shuffled)
+static int share_out(struct probe_pool *pool, uint32_t targets, bool shuffled)
 {
-    uint32_t all = targets->count, needed, first = 0;
+    uint32_t first = 0;
     int r = 0;
 
-    pool->block = (uint32_t)max_u64(1, ((uint64_t)all + pool->count - 1) / pool->count);
-    /* Rounding up may leave the last ones nothing. */
-    for (needed = (uint32_t)max_u64(1, ((uint64_t)all + pool->block - 1) / pool->block);
-         pool->count > needed;) {
-        struct worker *w = &pool->workers[--pool->count];
-
-        probe_sweep_free(w->sweep);
-        close_fd(w->event_fd);
-        pthread_mutex_destroy(&w->lock);
-    }
-    for (uint32_t i = 0; r == 0 && i < pool->count; i++, first += pool->block) {
+    pool->block = (uint32_t)max_u64(1, divide_up(targets, pool->count));
+    for (uint32_t i = 0; r == 0 && i < pool->count; i++) {
         struct probe_sweep *sweep = pool->workers[i].sweep;
+        uint32_t count = (uint32_t)min_u64(pool->block, targets - first);
 
-        r = sweep_share(sweep, &pool->targets, first, (uint32_t)min_u64(pool->block, all - first), shuffled);
+        r = sweep_share(sweep, &pool->targets, first, count, shuffled);
+        first += count;
         /* Each has its share of the rate, one after the other. */
         sweep->pacing.next_ns = engine_now_ns(&sweep->engine) + i * sweep->pacing.interval_ns;
         sweep->pacing.interval_ns *= pool->count;
@@ -228,7 +234,7 @@ int probe_pool_new(struct probe_pool **out, const struct probe_settings *setting
 
     if (r < 0)
         return r;
-    pool = aligned_alloc(64, sizeof(*pool));
+    pool = aligned_alloc(CACHE_LINE_BYTES, sizeof(*pool));
     if (!pool) {
         snprintf(message, size_bytes, "%s", strerror(ENOMEM));
         return -ENOMEM;
@@ -239,7 +245,7 @@ int probe_pool_new(struct probe_pool **out, const struct probe_settings *setting
     if (r < 0)
         return r;
     pool->targets = *targets;
-    r = share_out(pool, targets, shuffled);
+    r = share_out(pool, targets->count, shuffled);
     if (r < 0) {
         pool->targets = (struct probe_targets){0};
         snprintf(message, size_bytes, "%s", strerror(-r));
@@ -250,22 +256,42 @@ int probe_pool_new(struct probe_pool **out, const struct probe_settings *setting
     return 0;
 }
 
+/* On the CPU that is `steps` further than this one, where we know them. */
+static int start_worker(struct probe_pool *pool, struct worker *w, uint32_t steps)
+{
+    int cpu = probe_cpus_next(&pool->cpus, sched_getcpu(), steps);
+    pthread_attr_t attributes;
+    cpu_set_t one;
+    int r;
+
+    pthread_attr_init(&attributes);
+    if (cpu >= 0) {
+        CPU_ZERO(&one);
+        CPU_SET((size_t)cpu, &one);
+        pthread_attr_setaffinity_np(&attributes, sizeof(one), &one);
+    }
+    r = -pthread_create(&w->thread, &attributes, work, w);
+    w->is_running = r == 0;
+    pthread_attr_destroy(&attributes);
+    return r;
+}
+
 static int start(struct probe_pool *pool)
 {
     sigset_t all, before;
     int r = 0;
 
     pool->is_started = true;
+    if (pool->count == 1)
+        return 0;
+    if (sched_getaffinity(0, sizeof(pool->cpus), &pool->cpus) < 0)
+        CPU_ZERO(&pool->cpus);
     /* Signals are the caller's. */
     sigfillset(&all);
-    if (pool->count > 1)
-        pthread_sigmask(SIG_BLOCK, &all, &before);
-    for (uint32_t i = 1; r == 0 && i < pool->count; i++) {
-        r = -pthread_create(&pool->workers[i].thread, NULL, work, &pool->workers[i]);
-        pool->workers[i].is_running = r == 0;
-    }
-    if (pool->count > 1)
-        pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_sigmask(SIG_BLOCK, &all, &before);
+    for (uint32_t i = 1; r == 0 && i < pool->count; i++)
+        r = start_worker(pool, &pool->workers[i], i);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
     return r;
 }
 
@@ -274,8 +300,9 @@ static int take_news(struct probe_pool *pool)
 {
     int r = 0;
 
-    if (!atomic_exchange_explicit(&pool->news, false, memory_order_acquire))
+    if (!atomic_load_explicit(&pool->news, memory_order_relaxed))
         return 0;
+    atomic_exchange_explicit(&pool->news, false, memory_order_acquire);
     for (uint32_t i = 1; i < pool->count; i++) {
         struct worker *w = &pool->workers[i];
 
