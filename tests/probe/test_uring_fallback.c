@@ -101,7 +101,18 @@ static int check_taken_away(void *context)
     return r == -way->error ? 0 : 2;
 }
 
-/* It is what "auto" takes where nothing is in the way. */
+static int check_choice(uint32_t targets, bool is_uring)
+{
+    struct probe_settings settings = probe_settings_default();
+    CLEANUP(transport_close) struct transport *transport = NULL;
+    char text[128];
+
+    if (transport_open(&transport, &settings, targets, text, sizeof(text)) < 0)
+        return 1;
+    return (strcmp(transport->operations->name, "io_uring") == 0) == is_uring ? 0 : 2;
+}
+
+/* It is what "auto" takes where nothing is in the way, for many targets; a few do not pay for it. */
 static int check_preferred(void *context)
 {
     const char *runs = "";
@@ -111,7 +122,12 @@ static int check_preferred(void *context)
         return 77;
     if (sweep_ourselves("auto", text, sizeof(text), &runs) < 0)
         return 1;
-    return strcmp(runs, "io_uring") == 0 ? 0 : 2;
+    if (strcmp(runs, "io_uring") != 0)
+        return 2;
+    return check_choice(TRANSPORT_MANY, true) || check_choice(TRANSPORT_MANY - 1, false) ||
+                   check_choice(1, false)
+               ? 3
+               : 0;
 }
 
 static void run(int (*check)(void *context), struct way way)

@@ -125,6 +125,7 @@ Test(report, options_are_taken)
     cr_expect_not(options.in_order);
     cr_expect(options.settings.retry_doubtful);
     cr_expect_eq(options.settings.rate, 0);
+    cr_expect_eq(options.workers, 0);
     cr_expect_str_eq(options.sources[2].text, "--last");
     report_options_clear(&options);
 }
@@ -132,8 +133,8 @@ Test(report, options_are_taken)
 Test(report, options_for_many_targets)
 {
     static const char *const arguments[] = {
-        "10.0.0.0/8",  "--exclude",     "10.1.0.0/16",         "--exclude-file", "-",
-        "--shard=2/5", "--order=given", "--no-retry-doubtful", "--rate=5000",    NULL,
+        "10.0.0.0/8",    "--exclude",           "10.1.0.0/16", "--exclude-file", "-",  "--shard=2/5",
+        "--order=given", "--no-retry-doubtful", "--rate=5000", "--workers=3",    NULL,
     };
     struct report_options options;
     char message[256] = "";
@@ -147,6 +148,7 @@ Test(report, options_for_many_targets)
     cr_expect(options.in_order);
     cr_expect_not(options.settings.retry_doubtful);
     cr_expect_eq(options.settings.rate, 5000);
+    cr_expect_eq(options.workers, 3);
     report_options_clear(&options);
 }
 
