@@ -22,6 +22,8 @@ struct simulated_script {
     uint32_t
         receive_limit; /* packets that wait unread in each family; what comes beyond is lost. 0: no limit */
     bool no_stamps;    /* the kernel does not say when packets arrived */
+    uint32_t
+        mtu_bytes; /* of the interface, for who asks; the script must refuse what is larger. 0: not known */
 };
 
 #define SIMULATED_IDENT4 0x1234

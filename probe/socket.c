@@ -294,23 +294,55 @@ int icmp_socket_set_dont_fragment(struct icmp_socket *s, bool dont_fragment)
     return r;
 }
 
-uint32_t icmp_socket_mtu_bytes(const struct address *to, uint32_t ifindex)
+/*
+ * A datagram that fits through no interface is refused at once, and the error queue says what would fit. With
+ * PMTUDISC_PROBE that is the interface's MTU, without it what the kernel has learnt of the path.
+ */
+static uint32_t refused_mtu_bytes(int fd)
+{
+    static const uint8_t large[PROBE_PAYLOAD_MAX_BYTES];
+    _Alignas(8) uint8_t control[256];
+    struct msghdr header = {.msg_control = control, .msg_controllen = sizeof(control)};
+    struct sock_extended_err error = {0};
+
+    if (send(fd, large, sizeof(large), MSG_DONTWAIT) >= 0 || errno != EMSGSIZE ||
+        recvmsg(fd, &header, MSG_ERRQUEUE | MSG_DONTWAIT) < 0)
+        return 0;
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(&header); c; c = CMSG_NXTHDR(&header, c))
+        if ((c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_RECVERR) ||
+            (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_RECVERR))
+            memcpy(&error, CMSG_DATA(c), sizeof(error));
+    return error.ee_origin == SO_EE_ORIGIN_LOCAL ? error.ee_info : 0;
+}
+
+uint32_t icmp_socket_mtu_bytes(const struct probe_settings *settings, const struct address *to,
+                               uint32_t ifindex)
 {
     bool v4 = to->family == AF_INET;
+    int level = v4 ? IPPROTO_IP : IPPROTO_IPV6;
     struct sockaddr_storage name;
     socklen_t name_length = address_to_sockaddr(to, 9, &name);
     int mtu_bytes = 0;
     socklen_t length = sizeof(mtu_bytes);
     CLEANUP(close_fd) int fd = socket(to->family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    struct icmp_socket s = {.fd = fd, .family = to->family, .raw = true};
+    char ignored[1];
 
-    if (fd < 0)
+    if (fd < 0 || set_wanted_options(&s, settings, ignored, sizeof(ignored)) < 0 ||
+        bind_source(&s, v4 ? &settings->source4 : &settings->source6, ignored, sizeof(ignored)) < 0)
         return 0;
     if (ifindex)
         set_int(fd, SOL_SOCKET, SO_BINDTOIFINDEX, (int)ifindex);
+    set_int(fd, level, v4 ? IP_MTU_DISCOVER : IPV6_MTU_DISCOVER,
+            v4 ? IP_PMTUDISC_PROBE : IPV6_PMTUDISC_PROBE);
+    set_int(fd, level, v4 ? IP_RECVERR : IPV6_RECVERR, 1);
+    if (!v4)
+        set_int(fd, level, IPV6_DONTFRAG, 1);
     if (connect(fd, (struct sockaddr *)&name, name_length) < 0 ||
-        getsockopt(fd, v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_MTU : IPV6_MTU, &mtu_bytes, &length) < 0)
+        getsockopt(fd, level, v4 ? IP_MTU : IPV6_MTU, &mtu_bytes, &length) < 0)
         return 0;
-    return (uint32_t)mtu_bytes;
+    /* What all fits through (a loopback) is not asked by sending: it would go. */
+    return (uint32_t)mtu_bytes > PROBE_PAYLOAD_MAX_BYTES ? (uint32_t)mtu_bytes : refused_mtu_bytes(fd);
 }
 
 uint64_t icmp_socket_drops(struct icmp_socket *s)

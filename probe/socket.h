@@ -25,8 +25,12 @@ void icmp_socket_close(struct icmp_socket *s);
 uint32_t icmp_socket_reserve(struct icmp_socket *s, uint32_t payload_bytes, uint32_t replies);
 /* Switches DF for what is sent from now on; no call when it is so already. */
 int icmp_socket_set_dont_fragment(struct icmp_socket *s, bool dont_fragment);
-/* The MTU of the way to `to` as this host knows it; 0: not known. */
-uint32_t icmp_socket_mtu_bytes(const struct address *to, uint32_t ifindex);
+/*
+ * The MTU of the interface through which a packet to `to` would leave, whatever the kernel has learnt of the
+ * path; 0: not known. ifindex 0: by routing, with the source, the interface and the mark of settings.
+ */
+uint32_t icmp_socket_mtu_bytes(const struct probe_settings *settings, const struct address *to,
+                               uint32_t ifindex);
 /* How many messages were lost in its full receive buffer since it was opened. */
 uint64_t icmp_socket_drops(struct icmp_socket *s);
 
@@ -70,6 +74,8 @@ int socket_transport_receive_errors(struct transport *transport, int family, str
 /* By sendmmsg(). A batch has one socket and one DF setting; a mixed one is cut at the seams. */
 unsigned socket_transport_send(struct transport *transport, struct packet_out *packets, unsigned count);
 uint64_t socket_transport_now(const struct transport *transport);
+uint32_t socket_transport_mtu_bytes(const struct transport *transport, const struct address *to,
+                                    uint32_t ifindex);
 uint64_t socket_transport_receive_drops(struct transport *transport);
 
 /* Makes message header i ready to send `packet`, or to receive. */

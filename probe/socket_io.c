@@ -89,6 +89,12 @@ uint64_t socket_transport_now(const struct transport *transport)
     return clock_now_ns(CLOCK_MONOTONIC);
 }
 
+uint32_t socket_transport_mtu_bytes(const struct transport *transport, const struct address *to,
+                                    uint32_t ifindex)
+{
+    return icmp_socket_mtu_bytes(&((const struct socket_transport *)transport)->settings, to, ifindex);
+}
+
 uint64_t socket_transport_receive_drops(struct transport *transport)
 {
     struct socket_transport *t = (struct socket_transport *)transport;
@@ -180,7 +186,7 @@ int socket_transport_send_one(struct socket_transport *t, struct icmp_socket *s,
             return 0;
     }
     if (packet->error == EMSGSIZE)
-        packet->mtu_bytes = icmp_socket_mtu_bytes(&packet->to, packet->ifindex);
+        packet->mtu_bytes = icmp_socket_mtu_bytes(&t->settings, &packet->to, packet->ifindex);
     return 1;
 }
 

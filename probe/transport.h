@@ -91,6 +91,12 @@ struct transport_operations {
     /* The clock of all times here, in nanoseconds. */
     uint64_t (*now)(const struct transport *transport);
 
+    /*
+     * The MTU of the interface through which a packet to `to` leaves (ifindex 0: by routing); 0: not known.
+     * What the kernel has learnt of the path beyond that does not count.
+     */
+    uint32_t (*mtu_bytes)(const struct transport *transport, const struct address *to, uint32_t ifindex);
+
     /* How many messages were lost in our own full buffers, since the beginning. */
     uint64_t (*receive_drops)(struct transport *transport);
 

@@ -124,6 +124,7 @@ static const struct transport_operations epoll_operations = {
     .wait = epoll_wait_until,
     .fd = epoll_descriptor,
     .now = socket_transport_now,
+    .mtu_bytes = socket_transport_mtu_bytes,
     .receive_drops = socket_transport_receive_drops,
     .close = epoll_close,
 };

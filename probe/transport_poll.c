@@ -93,6 +93,7 @@ static const struct transport_operations poll_operations = {
     .wait = poll_wait,
     .fd = poll_fd,
     .now = socket_transport_now,
+    .mtu_bytes = socket_transport_mtu_bytes,
     .receive_drops = socket_transport_receive_drops,
     .close = poll_close,
 };

@@ -315,6 +315,12 @@ static uint64_t simulated_now(const struct transport *transport)
     return ((const struct simulated *)transport)->now_ns;
 }
 
+static uint32_t simulated_mtu_bytes(const struct transport *transport, const struct address *to,
+                                    uint32_t ifindex)
+{
+    return ((const struct simulated *)transport)->script->mtu_bytes;
+}
+
 static uint64_t simulated_receive_drops(struct transport *transport)
 {
     return simulated_of(transport)->drops;
@@ -349,6 +355,7 @@ static const struct transport_operations simulated_operations = {
     .wait = simulated_wait,
     .fd = simulated_fd,
     .now = simulated_now,
+    .mtu_bytes = simulated_mtu_bytes,
     .receive_drops = simulated_receive_drops,
     .close = simulated_close,
 };

@@ -400,6 +400,7 @@ static const struct transport_operations uring_operations = {
     .wait = uring_wait,
     .fd = uring_descriptor,
     .now = socket_transport_now,
+    .mtu_bytes = socket_transport_mtu_bytes,
     .receive_drops = socket_transport_receive_drops,
     .close = uring_close,
 };

@@ -1,0 +1,465 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Packet sizes: the rules are in path_mtu.h and path_mtu_search.h.
+ *
+ * A target is always in one of a few queues: with a request to send, waiting for a reply, refused by the
+ * kernel, done. What is asked of it is one size at a time; an answer leads to the next size, and the target
+ * goes back among those with a request to send. Every wait is equally long, so the queue of those who wait is
+ * in order.
+ *
+ * Which size a reply is about travels in the request: its number is (payload size, count), 16 bits each. So a
+ * reply to a size of long ago is told apart without a table.
+ *
+ * Buffers grow with the largest payload that is to be sent, but only between receiving and sending: the
+ * packets of a batch that is being received are in them.
+ */
+#include "probe/path_mtu_private.h"
+
+#define REFUSED_PAUSE_NS (10 * NS_PER_US) /* for each of those that are tried again */
+
+static void move(struct probe_path_mtu *mtu, struct path_mtu_record *record, enum path_mtu_state state)
+{
+    if (record->state != PATH_MTU_NEW)
+        TAILQ_REMOVE(&mtu->queues[record->state], record, link);
+    mtu->refused_count -= record->state == PATH_MTU_REFUSED;
+    mtu->refused_count += state == PATH_MTU_REFUSED;
+    record->state = (uint8_t)state;
+    TAILQ_INSERT_TAIL(&mtu->queues[state], record, link);
+}
+
+static bool is_open(const struct path_mtu_record *record)
+{
+    return record->state == PATH_MTU_DUE || record->state == PATH_MTU_WAITING ||
+           record->state == PATH_MTU_REFUSED;
+}
+
+static uint32_t index_of(const struct probe_path_mtu *mtu, const struct path_mtu_record *record)
+{
+    return (uint32_t)(record - mtu->records);
+}
+
+static struct address address_of(const struct probe_path_mtu *mtu, const struct path_mtu_record *record)
+{
+    return probe_targets_at(&mtu->front.targets, index_of(mtu, record));
+}
+
+static uint32_t headers_bytes(int family)
+{
+    return ICMP_HEADER_BYTES + (family == AF_INET ? 20 : 40);
+}
+
+/* --- what follows from an answer ----------------------------------------------------------------------- */
+
+static void forget_reason(struct probe_path_mtu *mtu, struct path_mtu_record *record)
+{
+    reasons_release(&mtu->front.reasons, record->reason);
+    record->reason = REASON_TIMEOUT;
+    record->is_sealed = false;
+}
+
+/* This size is asked about from now on, by a request in its turn. */
+static void ask(struct probe_path_mtu *mtu, struct path_mtu_record *record, uint32_t size_bytes)
+{
+    forget_reason(mtu, record);
+    record->size_bytes = size_bytes;
+    record->asked = record->failed = record->named_bytes = 0;
+    move(mtu, record, PATH_MTU_DUE);
+}
+
+static bool is_small(const struct path_mtu_record *record)
+{
+    return record->search.passes == 0;
+}
+
+/* The reason of this size is now that of the limit. */
+static void keep_limit(struct probe_path_mtu *mtu, struct path_mtu_record *record)
+{
+    reasons_release(&mtu->front.reasons, record->limit);
+    record->limit = record->reason;
+    record->reason = REASON_TIMEOUT;
+    record->is_limited = true;
+}
+
+/* The small packet passes: where does the search begin? */
+static void begin(struct probe_path_mtu *mtu, struct path_mtu_record *record)
+{
+    const struct engine *engine = &mtu->front.engine;
+    struct address address = address_of(mtu, record);
+    uint32_t largest_bytes = mtu->check_bytes;
+
+    if (!largest_bytes)
+        largest_bytes = engine->operations->mtu_bytes(engine->transport, &address, 0);
+    if (!largest_bytes)
+        largest_bytes = PROBE_PATH_MTU_MAX_BYTES;
+    /* The payload is bounded, and with it what can be asked of IPv6 over a loopback. */
+    largest_bytes = (uint32_t)min_u64(largest_bytes, PROBE_PAYLOAD_MAX_BYTES + headers_bytes(address.family));
+    path_mtu_search_begin(&record->search, record->size_bytes, largest_bytes);
+}
+
+/* Our own buffer may have swallowed the answer. True: the size is asked once more. */
+static bool is_asked_again(struct probe_path_mtu *mtu, struct path_mtu_record *record)
+{
+    if (!front_end_has_dropped(&mtu->front, record->drops_seen, record->due_ns))
+        return false;
+    if (record->is_again || !mtu->front.engine.settings.retry_doubtful) {
+        record->is_doubtful = true;
+        return false;
+    }
+    record->is_again = true;
+    mtu->asked_again++;
+    ask(mtu, record, record->size_bytes);
+    return true;
+}
+
+static void answered(struct probe_path_mtu *mtu, struct path_mtu_record *record, enum path_mtu_answer answer,
+                     uint32_t named_bytes)
+{
+    uint32_t next = 0;
+
+    record->is_again = false;
+    if (!is_small(record)) {
+        if (path_mtu_search_take(&record->search, record->size_bytes, answer, named_bytes))
+            keep_limit(mtu, record);
+        if (!mtu->check_bytes)
+            next = path_mtu_search_next(&record->search);
+    } else if (answer == PATH_MTU_PASSED) {
+        begin(mtu, record);
+        next = path_mtu_search_next(&record->search);
+    }
+    if (next)
+        ask(mtu, record, next);
+    else
+        move(mtu, record, PATH_MTU_READY);
+}
+
+/* Request `count` of this size will not be answered. When that is true of all, waiting is pointless. */
+static void request_failed(struct probe_path_mtu *mtu, struct path_mtu_record *record, uint32_t count)
+{
+    if ((uint16_t)count != (uint16_t)(record->requests - record->asked + record->failed))
+        return;
+    if (++record->failed == mtu->front.engine.settings.select_count)
+        answered(mtu, record, PATH_MTU_SILENT, record->named_bytes);
+}
+
+/* --- what comes in ------------------------------------------------------------------------------------- */
+
+static bool path_mtu_lookup(void *owner, uint32_t index, uint32_t attempt, struct engine_expected *expected)
+{
+    struct probe_path_mtu *mtu = owner;
+
+    if (index >= mtu->front.targets.count || mtu->records[index].requests == 0)
+        return false;
+    *expected = (struct engine_expected){
+        .address = probe_targets_at(&mtu->front.targets, index),
+        .payload_bytes = attempt >> 16,
+    };
+    return true;
+}
+
+static uint32_t payload_bytes(const struct probe_path_mtu *mtu, const struct path_mtu_record *record)
+{
+    return record->size_bytes - headers_bytes(address_of(mtu, record).family);
+}
+
+static uint32_t attempt_of(const struct probe_path_mtu *mtu, const struct path_mtu_record *record)
+{
+    return payload_bytes(mtu, record) << 16 | (record->requests & 0xffff);
+}
+
+static bool path_mtu_find(void *owner, const struct address *to, uint16_t sequence, uint32_t *index,
+                          uint32_t *attempt)
+{
+    struct probe_path_mtu *mtu = owner;
+
+    if (!front_end_find(&mtu->front, to, sequence, index) || mtu->records[*index].requests == 0)
+        return false;
+    *attempt = attempt_of(mtu, &mtu->records[*index]);
+    return true;
+}
+
+static void take_reply(struct probe_path_mtu *mtu, struct path_mtu_record *record, bool is_current,
+                       const struct engine_event *event)
+{
+    struct probe_counters *counters = &mtu->front.engine.counters;
+    bool is_asked_out = record->asked == mtu->front.engine.settings.select_count;
+    uint64_t rtt_ns = event->at_ns - event->sent_ns;
+
+    if (!is_current) {
+        struct address address = address_of(mtu, record);
+
+        if ((event->attempt >> 16) + headers_bytes(address.family) <= record->search.passes)
+            counters->duplicates++;
+        else
+            counters->late++;
+        return;
+    }
+    engine_answered(&mtu->front.engine, event->sent_ns, rtt_ns);
+    if (record->state == PATH_MTU_WAITING && is_asked_out && event->stamped &&
+        event->at_ns > record->due_ns) {
+        counters->late++;
+        return;
+    }
+    counters->replies++;
+    if (is_small(record))
+        record->rtt_ns = rtt_ns;
+    answered(mtu, record, PATH_MTU_PASSED, 0);
+}
+
+static void path_mtu_event(void *owner, const struct engine_event *event)
+{
+    struct probe_path_mtu *mtu = owner;
+    struct path_mtu_record *record = &mtu->records[event->index];
+    bool is_current =
+        is_open(record) && record->asked > 0 && event->attempt >> 16 == payload_bytes(mtu, record);
+
+    if (event->reply) {
+        take_reply(mtu, record, is_current, event);
+        return;
+    }
+    if (!is_current)
+        return;
+    front_end_keep_error(&mtu->front, &record->reason, &record->is_sealed, event);
+    if (!event->sealed) {
+        if (event->outcome == PROBE_FRAG_NEEDED)
+            record->named_bytes = event->error.mtu_bytes;
+    } else if (event->outcome == PROBE_FRAG_NEEDED && !is_small(record)) {
+        answered(mtu, record, PATH_MTU_TOO_BIG, event->error.mtu_bytes);
+    } else {
+        request_failed(mtu, record, event->attempt);
+    }
+}
+
+const struct engine_owner path_mtu_owner = {
+    .lookup = path_mtu_lookup,
+    .find = path_mtu_find,
+    .event = path_mtu_event,
+};
+
+/* --- sending ------------------------------------------------------------------------------------------- */
+
+static void refused(struct probe_path_mtu *mtu, struct path_mtu_record *record, uint64_t now_ns, int want)
+{
+    struct engine_event event = {
+        .sealed = true, .outcome = PROBE_SEND_FAILED, .error.error = want ? want : EAGAIN};
+
+    if (record->refused_since_ns == 0)
+        record->refused_since_ns = now_ns;
+    if (now_ns - record->refused_since_ns < FRONT_END_PATIENCE_NS) {
+        if (mtu->refused_count == 0)
+            mtu->refused_at_ns = now_ns + ENGINE_RETRY_NS;
+        move(mtu, record, PATH_MTU_REFUSED);
+        return;
+    }
+    front_end_keep_error(&mtu->front, &record->reason, &record->is_sealed, &event);
+    record->is_doubtful = true;
+    if (!is_small(record) && path_mtu_search_take(&record->search, record->size_bytes, PATH_MTU_SILENT, 0))
+        keep_limit(mtu, record);
+    move(mtu, record, PATH_MTU_READY);
+}
+
+/*
+ * The kernel knows the interface's MTU, and its word is final; unless it is the error of somebody else's
+ * packet that it reports (socket_io.c): then the size is one that fits.
+ */
+static void send_failed(struct probe_path_mtu *mtu, struct path_mtu_record *record,
+                        const struct engine_request *request, uint64_t now_ns)
+{
+    struct engine_event event = {.sealed = true};
+
+    if (request->error == EMSGSIZE && request->mtu_bytes >= record->size_bytes) {
+        refused(mtu, record, now_ns, 0);
+        return;
+    }
+    event.outcome = engine_send_outcome(request, &event.error);
+    front_end_keep_error(&mtu->front, &record->reason, &record->is_sealed, &event);
+    if (event.outcome == PROBE_FRAG_NEEDED && !is_small(record))
+        answered(mtu, record, PATH_MTU_TOO_BIG, request->mtu_bytes);
+    else
+        request_failed(mtu, record, request->attempt);
+}
+
+static void request_made(struct probe_path_mtu *mtu, const struct engine_request *request, uint64_t left_ns)
+{
+    struct path_mtu_record *record = &mtu->records[request->index];
+
+    if (record->asked++ == 0)
+        record->drops_seen = mtu->front.growths;
+    record->requests++;
+    record->refused_since_ns = 0;
+    record->due_ns = left_ns + mtu->front.engine.settings.select_timeout_ns;
+    move(mtu, record, PATH_MTU_WAITING);
+    if (request->error)
+        send_failed(mtu, record, request, left_ns);
+}
+
+/* Those that were refused get in line again, now and then: not to be busy with nothing else. */
+static void retry_refused(struct probe_path_mtu *mtu, uint64_t now_ns)
+{
+    struct path_mtu_record *record;
+
+    if (mtu->refused_count == 0 || now_ns < mtu->refused_at_ns)
+        return;
+    mtu->refused_at_ns = now_ns + max_u64(ENGINE_RETRY_NS, mtu->refused_count * REFUSED_PAUSE_NS);
+    while ((record = TAILQ_FIRST(&mtu->queues[PATH_MTU_REFUSED])))
+        move(mtu, record, PATH_MTU_DUE);
+}
+
+/* The target gets in line with its small packet. */
+static void begin_asking(struct probe_path_mtu *mtu, uint32_t index, const struct address *address)
+{
+    struct path_mtu_record *record = &mtu->records[index];
+    struct engine_event event = {.sealed = true, .outcome = PROBE_SEND_FAILED, .error.error = EAFNOSUPPORT};
+
+    ask(mtu, record, headers_bytes(address->family) + PROBE_PATH_MTU_SMALL_PAYLOAD_BYTES);
+    if (mtu->front.engine.is_open[address->family == AF_INET6])
+        return;
+    front_end_keep_error(&mtu->front, &record->reason, &record->is_sealed, &event);
+    move(mtu, record, PATH_MTU_READY);
+}
+
+/* As many first turns as there is room in a batch. */
+static void admit(struct probe_path_mtu *mtu, unsigned limit)
+{
+    while (limit > 0 && mtu->position < mtu->front.targets.count) {
+        uint32_t index = front_end_at(&mtu->front, mtu->position++);
+        struct address address = probe_targets_at(&mtu->front.targets, index);
+
+        if (mtu->records[index].state != PATH_MTU_NEW || !address_is_set(&address))
+            continue;
+        begin_asking(mtu, index, &address);
+        limit--;
+    }
+}
+
+void probe_path_mtu_set(struct probe_path_mtu *mtu, uint32_t index, const struct address *address)
+{
+    engine_open_family(&mtu->front.engine, address->family);
+    probe_targets_set(&mtu->front.targets, index, address);
+    begin_asking(mtu, index, address);
+}
+
+/* Collects one batch. Those in it stay in their queue until it is known what came of them. */
+static int collect(struct probe_path_mtu *mtu, struct engine_request *requests, unsigned limit)
+{
+    struct engine *engine = &mtu->front.engine;
+    struct path_mtu_record *record;
+    unsigned count = 0;
+
+    admit(mtu, limit);
+    TAILQ_FOREACH(record, &mtu->queues[PATH_MTU_DUE], link)
+    {
+        struct engine_request *request = &requests[count];
+        int r = 0;
+
+        if (count == limit)
+            break;
+        *request = (struct engine_request){
+            .index = index_of(mtu, record),
+            .attempt = attempt_of(mtu, record),
+            .sequence = (uint16_t)index_of(mtu, record),
+            .to = address_of(mtu, record),
+            .payload_bytes = payload_bytes(mtu, record),
+            .dont_fragment = true,
+        };
+        if (request->payload_bytes > engine->payload_bytes)
+            r = engine_reserve(engine, request->payload_bytes, mtu->front.targets.count);
+        if (r < 0)
+            return r;
+        count++;
+    }
+    return (int)count;
+}
+
+static int send_batch(struct probe_path_mtu *mtu, uint64_t now_ns)
+{
+    struct engine *engine = &mtu->front.engine;
+    struct engine_request requests[ENGINE_BATCH];
+    struct engine_sending sending;
+    unsigned limit = (unsigned)min_u64(engine_room(engine, now_ns), ENGINE_BATCH);
+    int count = collect(mtu, requests, pacing_allows(&mtu->front.pacing, now_ns, limit));
+    unsigned sent = 0;
+    int r;
+
+    if (count <= 0)
+        return count;
+    r = front_end_look_at_drops(&mtu->front, now_ns, false);
+    for (unsigned at = 0; r == 0 && at < (unsigned)count; at++) {
+        unsigned done = engine_send(engine, requests + at, (unsigned)count - at, &sending);
+
+        for (unsigned i = 0; i < done; i++)
+            request_made(mtu, &requests[at + i], sending.left_ns);
+        sent += done;
+        at += done;
+        if (at == (unsigned)count)
+            break;
+        refused(mtu, &mtu->records[requests[at].index], now_ns, sending.want);
+        /* ENOBUFS is about this target alone, or about its device: the others go on. */
+        if (sending.want != ENOBUFS) {
+            mtu->blocked_until_ns = now_ns + ENGINE_RETRY_NS;
+            break;
+        }
+    }
+    pacing_take(&mtu->front.pacing, now_ns, sent);
+    return r;
+}
+
+/* --- the round ----------------------------------------------------------------------------------------- */
+
+static uint64_t waiting_ns(const struct probe_path_mtu *mtu)
+{
+    const struct path_mtu_record *record = TAILQ_FIRST(&mtu->queues[PATH_MTU_WAITING]);
+
+    return record ? record->due_ns : NEVER_NS;
+}
+
+/* Ends the waits that are over: one more request, or the answer is silence. */
+static int judge(struct probe_path_mtu *mtu, uint64_t now_ns)
+{
+    int r;
+
+    if (waiting_ns(mtu) > now_ns)
+        return 0;
+    r = front_end_look_at_drops(&mtu->front, now_ns, true);
+    while (r == 0 && waiting_ns(mtu) <= now_ns) {
+        struct path_mtu_record *record = TAILQ_FIRST(&mtu->queues[PATH_MTU_WAITING]);
+
+        if (record->asked < mtu->front.engine.settings.select_count)
+            move(mtu, record, PATH_MTU_DUE);
+        else if (!is_asked_again(mtu, record))
+            answered(mtu, record, PATH_MTU_SILENT, record->named_bytes);
+    }
+    return r;
+}
+
+static uint64_t next_ns(struct probe_path_mtu *mtu, uint64_t now_ns)
+{
+    uint64_t send_ns = NEVER_NS;
+
+    if (mtu->position < mtu->front.targets.count || !TAILQ_EMPTY(&mtu->queues[PATH_MTU_DUE]))
+        send_ns = now_ns;
+    else if (mtu->refused_count > 0)
+        send_ns = mtu->refused_at_ns;
+    if (send_ns != NEVER_NS) {
+        send_ns = max_u64(send_ns, max_u64(mtu->blocked_until_ns, mtu->front.pacing.next_ns));
+        if (send_ns <= now_ns && engine_room(&mtu->front.engine, now_ns) == 0)
+            send_ns = engine_room_at_ns(&mtu->front.engine);
+    }
+    return min_u64(send_ns, waiting_ns(mtu));
+}
+
+int probe_path_mtu_step(struct probe_path_mtu *mtu, uint64_t until_ns)
+{
+    uint64_t now_ns = engine_now_ns(&mtu->front.engine);
+    uint64_t wait_ns = min_u64(until_ns, next_ns(mtu, now_ns));
+    int r;
+
+    if (wait_ns == NEVER_NS && mtu->front.wakeup_fd < 0)
+        return 0;
+    r = front_end_wait(&mtu->front, wait_ns, !TAILQ_EMPTY(&mtu->queues[PATH_MTU_READY]), &now_ns);
+    if (r == 0)
+        r = judge(mtu, now_ns);
+    retry_refused(mtu, now_ns);
+    if (r == 0 && now_ns >= mtu->blocked_until_ns)
+        r = send_batch(mtu, now_ns);
+    return r;
+}
