@@ -15,6 +15,18 @@
  * are deadlines up to that moment judged. A process that was not running for a while finds its replies
  * waiting, and they count by when they arrived.
  *
+ * When a request left. Without more ado that is when it was handed to the kernel, the first of its batch: in
+ * front of the others by what sending those before them takes. With settings.tx_timestamps the kernel gives
+ * each packet back with the time at which its device got it. Our state in it tells which one it is (numbers,
+ * SOF_TIMESTAMPING_OPT_ID, would have to be counted along and lose count when a send fails). It is kept until
+ * the reply comes, which is judged only after all such notes from before it have been read. An entry may be
+ * overwritten, and a device may give no time stamps: then the former holds; counters.tx_stamps says how many
+ * there were.
+ *
+ * On IPv6 only the sender fragments, and it has to be told first: a packet that is too big for a link is
+ * lost, and the next one goes in pieces. Where fragments are welcome such a loss is nobody's verdict, so the
+ * request is repeated as it was at the first word of it, on average once for each request at most.
+ *
  * The bound on requests under way keeps our own receive buffer from overflowing, which would look like loss:
  * as many replies as there is room for may be waiting unread, however long we do not run.
  *
@@ -39,6 +51,11 @@ int engine_init(struct engine *engine, struct transport *transport, const struct
     };
     if (getrandom(engine->key, sizeof(engine->key), 0) != sizeof(engine->key))
         return -EIO;
+    if (settings->tx_timestamps) {
+        engine->departures = calloc(ENGINE_DEPARTURES, sizeof(*engine->departures));
+        if (!engine->departures)
+            return -ENOMEM;
+    }
     return engine_reserve(engine, settings->payload_bytes, 64);
 }
 
@@ -47,6 +64,8 @@ void engine_destroy(struct engine *engine)
     engine->transport = transport_close(engine->transport);
     free(engine->buffers);
     engine->buffers = NULL;
+    free(engine->departures);
+    engine->departures = NULL;
 }
 
 int engine_open_family(struct engine *engine, int family)
@@ -220,6 +239,46 @@ static bool is_sealed(const struct engine *engine, const struct icmp_message *me
     return icmp_token(&message->echo, destination, engine->key) == message->token;
 }
 
+static struct engine_departure *departure_of(const struct engine *engine, uint32_t index, uint32_t attempt)
+{
+    uint32_t hash = (index ^ attempt * UINT32_C(0x9e3779b1)) * UINT32_C(0x85ebca6b);
+
+    return &engine->departures[hash >> 16];
+}
+_Static_assert(ENGINE_DEPARTURES == 1 << 16, "the upper half of the hash");
+
+/* The kernel's word that a request of ours has left. */
+static void take_departure(struct engine *engine, int family, const struct packet_in *packet)
+{
+    struct icmp_message message = {0};
+    struct engine_expected expected;
+
+    if (!engine->departures || packet->at_ns == 0 ||
+        !icmp_parse_quote(&message, family, packet->bytes, packet->size_bytes) || !message.has_state ||
+        !engine->owner_operations->lookup(engine->owner, message.echo.index, message.echo.attempt,
+                                          &expected) ||
+        !is_sealed(engine, &message, &expected.address))
+        return;
+    engine->counters.tx_stamps++;
+    *departure_of(engine, message.echo.index, message.echo.attempt) = (struct engine_departure){
+        .index = message.echo.index,
+        .attempt = message.echo.attempt,
+        .left_ns = packet->at_ns,
+    };
+}
+
+/* When the request of this event left: between its sending and now, or the note is about another one. */
+static uint64_t left_ns(const struct engine *engine, const struct engine_event *event)
+{
+    const struct engine_departure *departure =
+        engine->departures ? departure_of(engine, event->index, event->attempt) : NULL;
+
+    return departure && departure->index == event->index && departure->attempt == event->attempt &&
+                   departure->left_ns >= event->sent_ns && departure->left_ns <= event->at_ns
+               ? departure->left_ns
+               : event->sent_ns;
+}
+
 static void take_reply(struct engine *engine, const struct packet_in *packet, struct icmp_message *message,
                        struct engine_event *event)
 {
@@ -251,14 +310,36 @@ static void take_reply(struct engine *engine, const struct packet_in *packet, st
     /* The wall clock was set back under the time stamp: then it came just now. */
     if (event->at_ns < event->sent_ns)
         event->at_ns = max_u64(event->sent_ns, engine_now_ns(engine));
+    event->left_ns = left_ns(engine, event);
     event->outcome = PROBE_REPLY;
     engine->owner_operations->event(engine->owner, event);
+}
+
+/* Sends the same request again: this host knows by now into how small pieces. */
+static void repeat(struct engine *engine, const struct icmp_echo *echo,
+                   const struct engine_expected *expected)
+{
+    const struct engine_request request = {
+        .index = echo->index,
+        .attempt = echo->attempt,
+        .sequence = echo->sequence,
+        .to = expected->address,
+        .ifindex = expected->ifindex,
+        .payload_bytes = expected->payload_bytes,
+    };
+    struct packet_out packet;
+
+    if (engine->repeats >= engine->counters.sent)
+        return;
+    engine->repeats++;
+    build(engine, &request, echo->sent_ns, engine->buffers, &packet);
+    engine->operations->send(engine->transport, &packet, 1);
 }
 
 static void take_error(struct engine *engine, const struct packet_in *packet, struct icmp_message *message,
                        struct engine_event *event)
 {
-    struct engine_expected expected;
+    struct engine_expected expected = {0};
 
     if (message->has_state) {
         if (!engine->owner_operations->lookup(engine->owner, message->echo.index, message->echo.attempt,
@@ -271,6 +352,7 @@ static void take_error(struct engine *engine, const struct packet_in *packet, st
         event->index = message->echo.index;
         event->attempt = message->echo.attempt;
         event->sent_ns = message->echo.sent_ns;
+        event->left_ns = left_ns(engine, event);
     } else if (!engine->owner_operations->find(engine->owner, &message->destination, message->echo.sequence,
                                                &event->index, &event->attempt)) {
         engine->counters.foreign++;
@@ -278,6 +360,11 @@ static void take_error(struct engine *engine, const struct packet_in *packet, st
     }
     engine->counters.icmp_errors++;
     event->outcome = icmp_error_outcome(packet->from.family, message->type, message->code);
+    if (event->sealed && event->outcome == PROBE_FRAG_NEEDED && expected.may_fragment &&
+        expected.address.family == AF_INET6) {
+        repeat(engine, &message->echo, &expected);
+        event->sealed = false; /* a reason, if nothing comes of it, but no verdict */
+    }
     event->error = (struct probe_error){
         .icmp_type = message->type,
         .icmp_code = message->code,
@@ -326,25 +413,41 @@ static void take(struct engine *engine, int family, const struct packet_in *pack
         take_error(engine, packet, &message, &event);
 }
 
+/* What does not come with the messages. */
+static int receive_queued(struct engine *engine, int family, uint64_t now_ns)
+{
+    struct packet_in *packets = engine->queued;
+    int got;
+
+    do {
+        got = engine->operations->receive_errors(engine->transport, family, packets, TRANSPORT_BATCH);
+        for (int i = 0; i < got; i++) {
+            if (packets[i].left)
+                take_departure(engine, family, &packets[i]);
+            else
+                take(engine, family, &packets[i], now_ns);
+        }
+    } while (got == TRANSPORT_BATCH && packets[got - 1].at_ns <= now_ns);
+    return got < 0 ? got : 0;
+}
+
 static int receive_family(struct engine *engine, int family, uint64_t now_ns)
 {
     struct packet_in *packets = engine->received;
-    int got;
+    int got, r = 0;
 
     /* The kernel's queue is in order of arrival: a packet from after now_ns ends what came before it. */
     do {
         got = engine->operations->receive(engine->transport, family, packets, TRANSPORT_BATCH);
+        /* Of every request that has a reply here, the note that it left is in the queue by now. */
+        if (engine->departures && got > 0)
+            r = receive_queued(engine, family, now_ns);
         for (int i = 0; i < got; i++)
             take(engine, family, &packets[i], now_ns);
-    } while (got == TRANSPORT_BATCH && packets[got - 1].at_ns <= now_ns);
-    if (got < 0)
-        return got;
-    do {
-        got = engine->operations->receive_errors(engine->transport, family, packets, TRANSPORT_BATCH);
-        for (int i = 0; i < got; i++)
-            take(engine, family, &packets[i], now_ns);
-    } while (got == TRANSPORT_BATCH && packets[got - 1].at_ns <= now_ns);
-    return got < 0 ? got : 0;
+    } while (r == 0 && got == TRANSPORT_BATCH && packets[got - 1].at_ns <= now_ns);
+    if (got < 0 || r < 0)
+        return got < 0 ? got : r;
+    return receive_queued(engine, family, now_ns);
 }
 
 int engine_receive(struct engine *engine, uint64_t now_ns)

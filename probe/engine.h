@@ -31,6 +31,7 @@ struct engine_expected {
     struct address address;
     uint32_t ifindex; /* replies must come in through it; 0: any */
     uint32_t payload_bytes;
+    bool may_fragment; /* it was sent without DF, and an IPv6 packet that is too big may be sent again */
 };
 
 /* A reply to one of our requests, or an ICMP error about one. */
@@ -42,7 +43,8 @@ struct engine_event {
     bool reply;     /* otherwise an error */
     bool
         sealed; /* it carries our token. An error that quotes too little does not: anybody may have sent it */
-    uint64_t sent_ns;           /* with sealed: when the request left */
+    uint64_t sent_ns;           /* with sealed: when the request was handed to the kernel */
+    uint64_t left_ns;           /* with sealed: when it left, as well as is known; sent_ns or later */
     enum probe_outcome outcome; /* PROBE_REPLY, PROBE_UNREACHABLE, PROBE_FRAG_NEEDED */
     struct probe_error error;
 };
@@ -68,6 +70,15 @@ struct engine_flow {
     uint64_t rtt_ns; /* smoothed */
 };
 
+/* When a request left this host, as the kernel said. */
+struct engine_departure {
+    uint32_t index;
+    uint32_t attempt;
+    uint64_t left_ns; /* 0: no entry */
+};
+/* The last ones, each in the place that its hash gives: many times what is under way at any time. */
+#define ENGINE_DEPARTURES 65536
+
 struct engine {
     struct transport *transport;
     const struct transport_operations *operations;
@@ -82,6 +93,9 @@ struct engine {
     uint32_t payload_bytes; /* the largest that the buffers are made for */
     uint8_t *buffers;       /* ENGINE_BATCH requests, patterns filled in */
     struct packet_in received[TRANSPORT_BATCH];
+    struct packet_in queued[TRANSPORT_BATCH];
+    struct engine_departure *departures; /* NULL: not asked for */
+    uint64_t repeats;
 };
 
 /*

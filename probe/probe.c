@@ -164,6 +164,9 @@ int probe_settings_check(const struct probe_settings *s, char *message, size_t s
         length = snprintf(message, size_bytes, "source address %s, expected IPv4", ADDRESS_TEXT(&s->source4));
     else if (address_is_set(&s->source6) && s->source6.family != AF_INET6)
         length = snprintf(message, size_bytes, "source address %s, expected IPv6", ADDRESS_TEXT(&s->source6));
+    else if (s->tx_timestamps && strcmp(s->transport, "io_uring") == 0)
+        length =
+            snprintf(message, size_bytes, "transport is io_uring, expected epoll or poll for TX time stamps");
     else if (!memchr(s->interface, '\0', IFNAMSIZ))
         length = snprintf(message, size_bytes, "interface name is too long, expected at most %d characters",
                           IFNAMSIZ - 1);

@@ -58,6 +58,7 @@ struct probe_counters {
     uint64_t send_failures; /* no way out: counted as unanswered */
     uint64_t send_retries;  /* our own want of resources (ENOBUFS, EAGAIN, ENOMEM): sent again */
     uint64_t receive_drops; /* replies lost in our own full socket buffer */
+    uint64_t tx_stamps;     /* requests of which the kernel has told when they left */
 };
 
 /* Zero is the default of each member unless said otherwise; probe_settings_default() gives the usual ones. */
@@ -78,6 +79,7 @@ struct probe_settings {
     struct address source6;
     char interface[IFNAMSIZ]; /* send and receive through this interface only; empty: any */
     uint32_t mark;            /* SO_MARK, needs CAP_NET_ADMIN; 0: none */
+    bool tx_timestamps;       /* let the kernel tell when each request leaves; not over io_uring */
 };
 
 /* 1 s x 1, 56 bytes, transport "auto", doubtful ones are asked again. */

@@ -35,6 +35,9 @@
 /* The most we ask for. It is a limit, not an allocation: only waiting packets take memory. */
 #define BUFFER_MAX_BYTES (64 << 20)
 
+/* What the note that a request has left takes from the receive buffer until it is read. */
+#define DEPARTURE_COST_BYTES 1024
+
 /* Not in every libc's headers. */
 #ifndef IPV6_DONTFRAG
 #define IPV6_DONTFRAG 62
@@ -176,8 +179,17 @@ static int set_wanted_options(struct icmp_socket *s, const struct probe_settings
         r = set_int(s->fd, level, v4 ? IP_TOS : IPV6_TCLASS, settings->tos);
     if (r == 0 && settings->ttl)
         r = set_int(s->fd, level, v4 ? IP_TTL : IPV6_UNICAST_HOPS, settings->ttl);
-    if (r < 0)
+    if (r < 0) {
         snprintf(message, size_bytes, "TOS or TTL: %s", strerror(-r));
+        return r;
+    }
+    /* The packet itself comes back, not a number: our state in it says which one it is, see engine.c. */
+    s->tx_timestamps = settings->tx_timestamps;
+    if (settings->tx_timestamps)
+        r = set_int(s->fd, SOL_SOCKET, SO_TIMESTAMPING,
+                    SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_TX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE);
+    if (r < 0)
+        snprintf(message, size_bytes, "TX time stamps: %s", strerror(-r));
     return r;
 }
 
@@ -259,7 +271,8 @@ void icmp_socket_close(struct icmp_socket *s)
 
 uint32_t icmp_socket_reserve(struct icmp_socket *s, uint32_t payload_bytes, uint32_t replies)
 {
-    uint64_t cost_bytes = REPLY_COST_BYTES + 2 * (uint64_t)payload_bytes;
+    uint64_t departure_bytes = s->tx_timestamps ? DEPARTURE_COST_BYTES + payload_bytes : 0;
+    uint64_t cost_bytes = REPLY_COST_BYTES + 2 * (uint64_t)payload_bytes + departure_bytes;
     uint64_t wanted_bytes = min_u64(replies * cost_bytes, BUFFER_MAX_BYTES);
     int actual_bytes = 0;
     socklen_t length = sizeof(actual_bytes);

@@ -12,6 +12,7 @@ struct icmp_socket {
     bool raw; /* SOCK_RAW; otherwise a ping socket (SOCK_DGRAM) */
     bool dont_fragment;
     uint16_t ident;
+    bool tx_timestamps; /* its error queue tells of what has left */
     uint64_t drops;
     uint32_t drops_seen; /* the kernel's counter, which wraps */
 };
@@ -47,6 +48,18 @@ struct socket_header {
     _Alignas(8) uint8_t control[256];
 };
 
+/*
+ * What the error queue is read into: apart from the messages, because both are looked at together. Of a
+ * packet that is quoted or has left only the beginning is wanted: headers of the link, of a tunnel and of IP,
+ * and our state.
+ */
+#define SOCKET_QUEUED_BYTES 256
+struct socket_queue {
+    struct socket_header headers[TRANSPORT_BATCH];
+    struct mmsghdr messages[TRANSPORT_BATCH];
+    uint8_t bytes[TRANSPORT_BATCH][SOCKET_QUEUED_BYTES];
+};
+
 /* What the transports have in common; they differ in how they call the kernel and how they wait. */
 struct socket_transport {
     struct transport base;
@@ -54,6 +67,7 @@ struct socket_transport {
     struct icmp_socket sockets[2]; /* IPv4, IPv6 */
     struct socket_header headers[TRANSPORT_BATCH];
     struct mmsghdr messages[TRANSPORT_BATCH];
+    struct socket_queue queue;
     uint8_t *buffers; /* TRANSPORT_BATCH x buffer_bytes, for receiving */
     size_t buffer_bytes;
     uint32_t replies;

@@ -6,12 +6,15 @@
  * The error queue. With IP_RECVERR an ICMP error about one of our requests is queued beside the messages, and
  * its errno is also the result of whatever is called next on the socket, often a send to another target. So
  * an error of a send is believed only when it repeats itself. Ping sockets learn of ICMP errors only from
- * this queue; raw sockets get them as messages too, so there the queue is just emptied.
+ * this queue; raw sockets get them as messages too, so there the queue is just emptied. Notes of departure
+ * (settings.tx_timestamps) come by it as well, on both kinds: the packet as the device got it, with its time.
  */
 #include "probe/icmp.h"
 #include "probe/socket.h"
 
 #include <linux/errqueue.h>
+#include <netinet/icmp6.h>
+#include <netinet/ip_icmp.h>
 
 /* The fewest bytes for one received message: a whole ICMP error with all it may quote (RFC 1812, RFC 4443).
  */
@@ -273,6 +276,7 @@ static void decode_error(struct packet_in *packet, const struct sock_extended_er
     /* The offender's address is behind the structure, as the kernel laid it out. */
     const struct sockaddr *offender = (const struct sockaddr *)(const void *)(error + 1);
 
+    packet->left = error->ee_origin == SO_EE_ORIGIN_TIMESTAMPING;
     if (error->ee_origin != SO_EE_ORIGIN_ICMP && error->ee_origin != SO_EE_ORIGIN_ICMP6)
         return;
     packet->quoted = true;
@@ -300,18 +304,24 @@ static void decode_control(struct cmsghdr *c, const struct clock_pair *clocks, s
     }
 }
 
-void socket_transport_decode(struct socket_transport *t, struct icmp_socket *s, unsigned i,
-                             const struct clock_pair *clocks, struct packet_in *packet)
+static void decode(const struct mmsghdr *message, const struct clock_pair *clocks, struct packet_in *packet)
 {
-    struct msghdr *header = &t->messages[i].msg_hdr;
-    size_t size_bytes = t->messages[i].msg_len;
-    const uint8_t *bytes = t->headers[i].vector.iov_base;
+    struct msghdr *header = (struct msghdr *)(uintptr_t)&message->msg_hdr;
 
     *packet = (struct packet_in){0};
     packet->from = address_from_sockaddr(header->msg_name);
     for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c))
         decode_control(c, clocks, packet);
-    if (s->raw && s->family == AF_INET && !packet->quoted) {
+}
+
+void socket_transport_decode(struct socket_transport *t, struct icmp_socket *s, unsigned i,
+                             const struct clock_pair *clocks, struct packet_in *packet)
+{
+    size_t size_bytes = t->messages[i].msg_len;
+    const uint8_t *bytes = t->headers[i].vector.iov_base;
+
+    decode(&t->messages[i], clocks, packet);
+    if (s->raw && s->family == AF_INET) {
         size_t skip = icmp_ipv4_header_bytes(bytes, size_bytes);
 
         bytes += skip;
@@ -321,29 +331,79 @@ void socket_transport_decode(struct socket_transport *t, struct icmp_socket *s, 
     packet->size_bytes = (uint32_t)size_bytes;
 }
 
+/*
+ * Finds our request in a packet as it left a device, behind the headers of whatever link or tunnel that is.
+ * A wrong guess does no harm: what is believed of it is what its token seals.
+ */
+static bool skip_to_request(const struct icmp_socket *s, struct packet_in *packet)
+{
+    uint8_t type = s->family == AF_INET ? ICMP_ECHO : ICMP6_ECHO_REQUEST;
+
+    for (; packet->size_bytes >= ICMP_HEADER_BYTES; packet->bytes += 2, packet->size_bytes -= 2) {
+        uint16_t ident;
+
+        memcpy(&ident, packet->bytes + 4, sizeof(ident));
+        if (packet->bytes[0] == type && packet->bytes[1] == 0 && ntohs(ident) == s->ident)
+            return true;
+        if (packet->size_bytes < ICMP_HEADER_BYTES + 2)
+            break;
+    }
+    return false;
+}
+
+static void fill_queue(struct socket_queue *queue, unsigned i)
+{
+    struct socket_header *h = &queue->headers[i];
+
+    queue->messages[i].msg_hdr = (struct msghdr){
+        .msg_name = &h->name,
+        .msg_namelen = sizeof(h->name),
+        .msg_iov = &h->vector,
+        .msg_iovlen = 1,
+        .msg_control = h->control,
+        .msg_controllen = sizeof(h->control),
+    };
+}
+
+/* Makes a packet of entry i. False: nobody wants it. */
+static bool take_queued(const struct socket_queue *queue, const struct icmp_socket *s, unsigned i,
+                        const struct clock_pair *clocks, struct packet_in *packet)
+{
+    const struct mmsghdr *message = &queue->messages[i];
+
+    decode(message, clocks, packet);
+    packet->bytes = queue->headers[i].vector.iov_base;
+    packet->size_bytes = (uint32_t)min_u64(message->msg_len, SOCKET_QUEUED_BYTES);
+    return packet->left ? skip_to_request(s, packet) : packet->quoted && !s->raw;
+}
+
 int socket_transport_receive_errors(struct transport *transport, int family, struct packet_in *packets,
                                     unsigned count)
 {
     struct socket_transport *t = (struct socket_transport *)transport;
     struct icmp_socket *s = socket_transport_socket(t, family);
+    struct socket_queue *queue = &t->queue;
     struct clock_pair clocks = {0};
     unsigned got = 0;
+    int fetched = 1;
 
-    if (s->fd < 0)
-        return 0;
-    for (unsigned i = 0; i < count; i++) {
-        ssize_t r;
-
-        socket_transport_fill_receive(t, got);
-        r = recvmsg(s->fd, &t->messages[got].msg_hdr, MSG_ERRQUEUE | MSG_DONTWAIT);
-        if (r < 0)
-            break;
-        if (clocks.real_ns == 0)
+    for (unsigned i = 0; i < count; i++)
+        queue->headers[i].vector = (struct iovec){queue->bytes[i], SOCKET_QUEUED_BYTES};
+    while (s->fd >= 0 && got < count && fetched > 0) {
+        for (unsigned i = got; i < count; i++)
+            fill_queue(queue, i);
+        fetched = recvmmsg(s->fd, queue->messages + got, count - got, MSG_ERRQUEUE | MSG_DONTWAIT, NULL);
+        if (fetched > 0)
             clocks = clock_pair_read();
-        t->messages[got].msg_len = (unsigned)r;
-        socket_transport_decode(t, s, got, &clocks, &packets[got]);
-        if (packets[got].quoted && !s->raw)
-            got++;
+        for (unsigned i = got, end = got + (unsigned)(fetched > 0 ? fetched : 0); i < end; i++) {
+            struct iovec kept = queue->headers[i].vector;
+
+            if (!take_queued(queue, s, i, &clocks, &packets[got]))
+                continue;
+            /* Its bytes stay where they are; what comes next gets the place of one that nobody wanted. */
+            queue->headers[i].vector = queue->headers[got].vector;
+            queue->headers[got++].vector = kept;
+        }
     }
     return (int)got;
 }

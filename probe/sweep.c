@@ -87,6 +87,7 @@ static bool sweep_lookup(void *owner, uint32_t index, uint32_t attempt, struct e
     *expected = (struct engine_expected){
         .address = sweep_address(sweep, index),
         .payload_bytes = sweep->engine.settings.payload_bytes,
+        .may_fragment = !sweep->engine.settings.dont_fragment,
     };
     return true;
 }
@@ -128,7 +129,7 @@ static void take_late_reply(struct probe_sweep *sweep, const struct record *reco
 static void take_reply(struct probe_sweep *sweep, const struct engine_event *event)
 {
     struct record *record = &sweep->records[event->index];
-    uint64_t rtt_ns = event->at_ns - event->sent_ns;
+    uint64_t rtt_ns = event->at_ns - event->left_ns;
 
     if (record->state == RECORD_DONE) {
         take_late_reply(sweep, record, event->attempt, rtt_ns);

@@ -28,6 +28,8 @@ static int open_by_name(struct transport **out, const struct probe_settings *set
     snprintf(message, size_bytes, "transport \"%s\" is not known, expected auto, epoll, io_uring or poll",
              settings->transport);
     for (size_t i = 0; i < ARRAY_SIZE(transports); i++) {
+        if (any && settings->tx_timestamps && transports[i].open == transport_uring_open)
+            continue;
         if (any ? targets < transports[i].from_targets : strcmp(settings->transport, transports[i].name) != 0)
             continue;
         r = transports[i].open(out, settings);

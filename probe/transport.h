@@ -35,6 +35,11 @@ struct packet_in {
      * quoted, from its ICMP header on, and these say what the error was about and what it said.
      */
     bool quoted;
+    /*
+     * Nothing came in: the kernel tells that a request of ours left this host, at at_ns. bytes are its first
+     * ones, from the ICMP header on.
+     */
+    bool left;
     struct address destination;
     uint8_t icmp_type;
     uint8_t icmp_code;
@@ -72,7 +77,10 @@ struct transport_operations {
      */
     int (*receive)(struct transport *transport, int family, struct packet_in *packets, unsigned count);
 
-    /* The same for ICMP errors that come by another way than the messages; 0 when there is none such. */
+    /*
+     * The same for what comes by another way than the messages, ICMP errors and notes of departure; 0 when
+     * there is none such. Leaves alone what receive() gave.
+     */
     int (*receive_errors)(struct transport *transport, int family, struct packet_in *packets, unsigned count);
 
     /*

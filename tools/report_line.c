@@ -17,6 +17,7 @@ static const struct {
     {"send_failures", "could not be sent", offsetof(struct probe_counters, send_failures)},
     {"send_retries", "sent again for want of buffers", offsetof(struct probe_counters, send_retries)},
     {"receive_drops", "dropped by this host's own buffer", offsetof(struct probe_counters, receive_drops)},
+    {"tx_stamps", "with the kernel's time of leaving", offsetof(struct probe_counters, tx_stamps)},
 };
 
 void report_counters(const struct report_view *view, struct report_counter counters[static REPORT_COUNTERS])

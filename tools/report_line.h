@@ -60,5 +60,5 @@ struct report_counter {
     const char *key, *words; /* for programs and for people */
     uint64_t value;
 };
-#define REPORT_COUNTERS 10
+#define REPORT_COUNTERS 11
 void report_counters(const struct report_view *view, struct report_counter counters[static REPORT_COUNTERS]);

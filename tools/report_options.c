@@ -49,6 +49,9 @@ static const char help_text[] =
     "      --source ADDRESS        one of this host's addresses; once for IPv4, once for IPv6\n"
     "      --interface NAME        send and receive through this interface only\n"
     "      --mark N                firewall mark\n"
+    "      --tx-timestamps         let the kernel say when each request leaves: exact round-trip times (with "
+    "epoll\n"
+    "                              or poll)\n"
     "      --transport NAME        auto (default), epoll, io_uring or poll\n"
     "      --workers N             use N threads for probing (default: one a CPU, when there are thousands "
     "of\n"
@@ -87,6 +90,7 @@ enum option_key {
     OPTION_SOURCE,
     OPTION_INTERFACE,
     OPTION_MARK,
+    OPTION_TX_TIMESTAMPS,
     OPTION_TRANSPORT,
     OPTION_WORKERS,
     OPTION_JSON,
@@ -116,6 +120,7 @@ static const struct option long_options[] = {
     {"source", required_argument, NULL, OPTION_SOURCE},
     {"interface", required_argument, NULL, OPTION_INTERFACE},
     {"mark", required_argument, NULL, OPTION_MARK},
+    {"tx-timestamps", no_argument, NULL, OPTION_TX_TIMESTAMPS},
     {"transport", required_argument, NULL, OPTION_TRANSPORT},
     {"workers", required_argument, NULL, OPTION_WORKERS},
     {"json", no_argument, NULL, OPTION_JSON},
@@ -347,6 +352,9 @@ static int take_probe_option(const struct parser *parser, int key)
         error = take_number(parser, "workers", 1, WORKERS_MAX, &number);
         parser->options->workers = (uint32_t)number;
         return error;
+    case OPTION_TX_TIMESTAMPS:
+        settings->tx_timestamps = true;
+        return 0;
     case OPTION_SOURCE:
         return take_source(parser);
     case OPTION_INTERFACE:

@@ -23,7 +23,7 @@ DEADLINE_S = 60
 KEYS = {'schema', 'targets', 'reachable', 'unreachable', 'not_found', 'excluded', 'unfinished', 'elapsed_ms',
         'transport', 'workers', 'doubtful', 'counters', 'results'}
 COUNTERS = {'sent', 'replies', 'late', 'duplicates', 'corrupt', 'foreign', 'icmp_errors', 'send_failures',
-            'send_retries', 'receive_drops'}
+            'send_retries', 'receive_drops', 'tx_stamps'}
 RESULT_KEYS = {'target', 'address', 'outcome', 'rtt_ms', 'requests', 'reason'}
 FAST = ['--select-timeout', '0.2']
 ENVIRONMENT = {**os.environ, 'LC_ALL': 'C'}
@@ -141,8 +141,6 @@ def set_stage():
                 ip daddr 10.3.7.0/24 icmp type echo-request reject with icmp type admin-prohibited
             }
         }''')
-    # Everything that is written from here on is on a file system that only this process sees.
-    command('mount -t tmpfs -o mode=1777 tmpfs /tmp')
     for name, text in (('hosts', HOSTS), ('nsswitch.conf', 'hosts: files\n'),
                        ('resolv.conf', 'nameserver 10.9.0.53\noptions timeout:3 attempts:1\n')):
         write(f'/tmp/{name}', text)
@@ -164,7 +162,21 @@ def perform():
                 print(f'# {line}', flush=True)
 
 
-def main():
+class Peer:
+    """Another network namespace, which is gone when this process is."""
+
+    def __init__(self):
+        self.holder = subprocess.Popen(['unshare', '--net', 'sh', '-c', 'echo; exec cat >&2'], stdin=subprocess.PIPE,
+                                       stdout=subprocess.PIPE)
+        self.holder.stdout.readline()
+        self.pid = self.holder.pid
+        self.run('ip link set lo up')
+
+    def run(self, text):
+        command(f'nsenter --net=/proc/{self.pid}/ns/net {text}')
+
+
+def main(make=set_stage):
     if sys.argv[1] != '--inside':
         own = ['unshare', '--net', '--mount'] + ([] if os.geteuid() == 0 else ['--user', '--map-root-user'])
         if subprocess.run(own + ['true'], capture_output=True, check=False).returncode != 0:
@@ -173,8 +185,10 @@ def main():
         # The command is opened here, since /tmp is hidden inside.
         binary = os.open(sys.argv[1], os.O_RDONLY)
         os.set_inheritable(binary, True)
-        os.execvp(own[0], own + [sys.executable, os.path.abspath(sys.argv[0]), '--inside', str(binary)])
-    set_stage()
+        os.execvp(own[0], own + [sys.executable, os.path.abspath(sys.argv[0]), '--inside', str(binary)] + sys.argv[2:])
+    # Everything that is written from here on is on a file system that only this process sees.
+    command('mount -t tmpfs -o mode=1777 tmpfs /tmp')
     shutil.copy(f'/proc/{os.getpid()}/fd/{sys.argv[2]}', COMMAND)
     os.chmod(COMMAND, 0o755)
+    make()
     perform()
