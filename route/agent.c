@@ -12,6 +12,7 @@
  *   agent_table.c    accesses and paths: building, egress, evidence
  *   agent_switch.c   adoption, switching, keeping the route
  *   agent_session.c  lists, refreshes, heartbeats
+ *   agent_journal.c  what it knew and decided, for `reroute replay`
  *   agent_command.c  pin, drain, failback
  *   agent_status.c   the status document
  *   control.c        the control socket and the metrics
@@ -211,6 +212,7 @@ void agent_fill_input(struct agent *agent, struct selector_input *input)
         .window_ns = window_ns,
         .select_timeout_ns = config->probe.select_timeout_ns,
         .hold_ns = config->route.hold_ns,
+        .damping_max_ns = SELECTOR_DAMPING_MAX_NS,
         .sessions_waived = waived,
         .list_arrived = waived || agent->list_arrived,
         .cold_deadline_ns = agent->started_ns + max_u64(window_ns, config->session.timeout_ns),
@@ -274,6 +276,7 @@ static void decide(struct agent *agent)
     if (agent->decision.reason == KEEP_WAIT_PROOF && before.reason != KEEP_WAIT_PROOF)
         ask_for_proof(agent);
     log_decision(agent, &before);
+    agent_journal_step(agent, &input);
 }
 
 static void schedule(struct agent *agent)
@@ -529,6 +532,9 @@ static int start(struct agent *agent, char *message, size_t size_bytes)
     liveness = agent_liveness_settings(agent->config);
     agent->health_settings = agent_health_settings(agent->config);
     agent->now_ns = agent->started_ns = probe_stream_now_ns(agent->stream);
+    error = agent_journal_open(agent);
+    if (error)
+        return error;
     agent->watchdog_interval_ns = notify_watchdog_interval_ns();
     agent->watchdog_ns = agent->watchdog_interval_ns == NEVER_NS ? NEVER_NS : 0;
     load_remembered(agent);
@@ -552,6 +558,7 @@ static void finish(struct agent *agent)
                               agent->terminate, agent->interrupt,    agent->hangup};
 
     control_close(agent->control);
+    journal_free(agent->journal);
     session_provider_free(agent->provider);
     agent_table_clear(agent, &agent->table);
     probe_stream_free(agent->stream);
@@ -589,6 +596,7 @@ int agent_run(const struct agent_options *options)
         event_base_dispatch(agent.base);
         notify_manager("STOPPING=1");
         agent_save(&agent);
+        journal_stop(agent.journal, probe_stream_now_ns(agent.stream));
     }
     finish(&agent);
     return error;

@@ -39,6 +39,7 @@ int agent_pin(struct agent *agent, const char *target, bool hard, char *message,
         agent->pin_hard = hard;
         agent->pin_now = true;
         agent->save_wanted = true;
+        journal_command(agent->journal, agent->now_ns, hard ? "pin --hard" : "pin", target);
         log_event(LOG_LEVEL_INFO, "pin", "target=%s hard=%s", target, hard ? "true" : "false");
         agent_soon(agent);
         return 0;
@@ -53,6 +54,7 @@ int agent_unpin(struct agent *agent, char *message, size_t size_bytes)
         snprintf(message, size_bytes, "nothing is pinned");
         return -ENOENT;
     }
+    journal_command(agent->journal, agent->now_ns, "unpin", agent->pin);
     log_event(LOG_LEVEL_INFO, "unpin", "target=%s", agent->pin);
     agent->pin[0] = '\0';
     agent->pin_hard = false;
@@ -93,6 +95,7 @@ int agent_drain(struct agent *agent, const char *access, bool drain, char *messa
         memmove(&agent->drained[i], &agent->drained[i + 1],
                 (--agent->drained_count - i) * sizeof(*agent->drained));
     }
+    journal_command(agent->journal, agent->now_ns, drain ? "drain" : "undrain", access);
     log_event(LOG_LEVEL_INFO, drain ? "drain" : "undrain", "access=%s", access);
     agent->save_wanted = true;
     agent_soon(agent);
@@ -117,6 +120,8 @@ int agent_failback(struct agent *agent, char *message, size_t size_bytes)
     char why[160];
 
     if (agent->decision.candidate != SELECTOR_NO_PATH) {
+        journal_command(agent->journal, agent->now_ns, "failback --now",
+                        ADDRESS_TEXT(&agent->table.paths[agent->decision.candidate].address));
         log_event(LOG_LEVEL_INFO, "failback-now", "to=%s",
                   ADDRESS_TEXT(&agent->table.paths[agent->decision.candidate].address));
         agent->failback_now = true;

@@ -11,6 +11,7 @@
 #include "route/config.h"
 #include "route/config_session.h"
 #include "route/fib.h"
+#include "route/journal.h"
 #include "route/log.h"
 #include "route/selector.h"
 #include "route/state.h"
@@ -101,6 +102,7 @@ struct agent {
     struct session_provider *provider;
     struct session_liveness *liveness;
     struct control *control;
+    struct journal *journal; /* NULL: none is written */
     int lock_fd;
     bool step_wanted;
     int probe_error; /* the last one, not to be logged again and again */
@@ -193,6 +195,10 @@ void agent_session_poll_soon(struct agent *agent, uint64_t at_ns);
 void agent_session_refresh(struct agent *agent, uint32_t path, session_answer_fn *done);
 void agent_session_heartbeat_soon(struct agent *agent);
 uint64_t agent_session_deadline_ns(const struct agent *agent);
+
+/* agent_journal.c */
+int agent_journal_open(struct agent *agent);
+void agent_journal_step(struct agent *agent, const struct selector_input *input); /* after each decision */
 
 /* agent_status.c */
 struct cJSON;

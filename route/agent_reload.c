@@ -96,6 +96,7 @@ static void install_config(struct agent *agent, struct config *config, struct pr
     agent->refresh.wanted = true;
     agent->refresh.retry_ns = 0;
     agent->poll_ns = 0;
+    journal_renew(agent->journal, "reload");
     agent_table_install(agent, table);
     agent_watch_stream(agent);
     probe_stream_free(old_stream);

@@ -83,6 +83,7 @@ static void adopt_route(struct agent *agent, const struct fib_route *route)
     agent->since_realtime_ns = clock_now_ns(CLOCK_REALTIME);
     agent->refresh.wanted = true;
     agent_session_heartbeat_soon(agent);
+    journal_adopt(agent->journal, agent->now_ns, &hop);
     log_event(LOG_LEVEL_INFO, "adopt", "route=%s access=%s ours=%s",
               LOG_QUOTE(fib_route_text(route, text, sizeof(text))),
               agent_path_access_name(agent, agent->current), is_ours(agent, route) ? "true" : "false");
@@ -262,6 +263,15 @@ static const char *previous_text(const struct agent *agent, char buffer[static A
     return address_format(&agent->table.paths[agent->current].address, buffer);
 }
 
+static void note_switch(struct agent *agent, uint32_t to, enum selector_reason reason, int error)
+{
+    const struct agent_path *paths = agent->table.paths;
+
+    journal_switch(agent->journal, agent->now_ns,
+                   agent->current == SELECTOR_NO_PATH ? NULL : &paths[agent->current].address,
+                   &paths[to].address, reason, error);
+}
+
 static void switch_to(struct agent *agent, uint32_t to, enum selector_reason reason)
 {
     struct agent_path *path = &agent->table.paths[to];
@@ -278,6 +288,7 @@ static void switch_to(struct agent *agent, uint32_t to, enum selector_reason rea
         path->refused_until_ns = agent->now_ns + REFUSED_FOR_NS;
         log_event(LOG_LEVEL_ERROR, "switch-failed", "to=%s reason=%s error=%s", ADDRESS_TEXT(&path->address),
                   selector_reason_text(reason), LOG_QUOTE(fib_error(agent->fib)));
+        note_switch(agent, to, reason, error);
         agent_soon(agent);
         return;
     }
@@ -289,6 +300,7 @@ static void switch_to(struct agent *agent, uint32_t to, enum selector_reason rea
               selector_tier_text(agent->table.selector_paths[to].tier), selector_reason_text(reason),
               (double)silent_ns / NS_PER_MS, (double)(clock_now_ns(CLOCK_MONOTONIC) - begun_ns) / NS_PER_US,
               LOG_QUOTE(selector_reason_sentence(reason)));
+    note_switch(agent, to, reason, 0);
     agent->current = to;
     agent->adopted = false;
     agent->origin = ORIGIN_SWITCHED;

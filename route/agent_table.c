@@ -243,6 +243,7 @@ void agent_table_install(struct agent *agent, struct agent_table *table)
     inherit(table, &old);
     agent->table = *table;
     *table = (struct agent_table){0};
+    journal_renew(agent->journal, "paths");
     agent->planned = (struct agent_planned){0};
     agent->decision = (struct selector_decision){
         .to = SELECTOR_NO_PATH, .candidate = SELECTOR_NO_PATH, .want_full_size = SELECTOR_NO_PATH};
@@ -267,6 +268,7 @@ int agent_table_add_foreign(struct agent *agent, const struct address *next_hop,
     if (error < 0)
         return error;
     table->paths[table->path_count - 1].ifindex = ifindex;
+    journal_renew(agent->journal, "paths");
     agent->current = table->path_count - 1;
     return 0;
 }

@@ -25,10 +25,7 @@
 #include "route/selector.h"
 
 #define RESTARTS_ARE_FAILURE 3
-/* More loss than this over the hold keeps a path from being returned to. */
-#define LOSS_LIMIT_PPM   10000
-#define DAMPING_MAX_NS   (3600 * NS_PER_S)
-#define HEALTHY_AGAIN_NS (3600 * NS_PER_S)
+#define HEALTHY_AGAIN_NS     (3600 * NS_PER_S)
 /* How long before the end of hold the full-size probe is asked for. */
 #define FULL_SIZE_AHEAD_NS (1 * NS_PER_S)
 
@@ -121,7 +118,7 @@ static bool is_storage(const struct selector_path *path)
 uint64_t selector_hold_ns(const struct selector_input *input, uint32_t path)
 {
     const struct selector_access *access = access_of(input, path);
-    uint64_t hold_ns = input->hold_ns, most_ns = max_u64(input->hold_ns, DAMPING_MAX_NS);
+    uint64_t hold_ns = input->hold_ns, most_ns = max_u64(input->hold_ns, input->damping_max_ns);
 
     if (!access || access->locality != LOCALITY_LOCAL)
         return hold_ns;
@@ -442,14 +439,13 @@ static bool lacks_full_size(const struct selector_input *input, uint32_t path)
 static enum selector_reason obstacle(const struct selector_input *input, uint32_t path)
 {
     const struct selector_path *p = &input->paths[path];
-    uint32_t loss_ppm = health_loss_ppm(p->health);
 
     if (!is_hurried(input, path)) {
         if (input->now_ns < hold_over_ns(input, path))
             return KEEP_HOLD;
         if (!input->sessions_waived && access_of(input, path)->session != SESSION_STABLE)
             return KEEP_WAIT_STABLE;
-        if (loss_ppm > LOSS_LIMIT_PPM && loss_ppm > health_loss_ppm(input->paths[input->current].health))
+        if (selector_loses(health_loss_ppm(p->health), health_loss_ppm(input->paths[input->current].health)))
             return KEEP_WAIT_LOSS;
     }
     if (!p->service_good)

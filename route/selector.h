@@ -12,6 +12,9 @@
 enum selector_tier { TIER_DATA, TIER_SECONDARY, TIER_MANAGEMENT, TIER_FOREIGN };
 const char *selector_tier_text(enum selector_tier tier); /* "data", "secondary", "management", "foreign" */
 
+/* The longest damped hold of an agent. */
+#define SELECTOR_DAMPING_MAX_NS (3600 * NS_PER_S)
+
 enum selector_locality { LOCALITY_LOCAL, LOCALITY_SAME_ZONE, LOCALITY_OTHER_ZONE };
 
 /* Does a packet of full size get through, unfragmented? */
@@ -105,6 +108,7 @@ struct selector_input {
     uint64_t window_ns;
     uint64_t select_timeout_ns;
     uint64_t hold_ns;
+    uint64_t damping_max_ns;   /* a damped hold grows up to this (rule 7); hold_ns or less: no damping */
     bool sessions_waived;      /* provider "none": stability is not asked for */
     bool list_arrived;         /* at least one session list, or there will be none */
     uint64_t cold_deadline_ns; /* start + the longer of the window and the session timeout */
@@ -146,6 +150,15 @@ const char *selector_level_text(enum selector_level level);
 
 /* Rank, 0 is best: locality within the storage network, then locality within the management network. */
 unsigned selector_rank(const struct selector_input *input, uint32_t path);
+
+/*
+ * Rule 4: does a better path lose so much over its hold that it is not returned to? More than 1 %, and more
+ * than the current path.
+ */
+static inline bool selector_loses(uint32_t loss_ppm, uint32_t current_loss_ppm)
+{
+    return loss_ppm > 10000 && loss_ppm > current_loss_ppm;
+}
 
 /* The hold of a path with damping (rule 7). */
 uint64_t selector_hold_ns(const struct selector_input *input, uint32_t path);

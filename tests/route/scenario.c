@@ -296,6 +296,7 @@ static void build(const struct scenario *scenario)
         .window_ns = WINDOW_NS,
         .select_timeout_ns = SELECT_NS,
         .hold_ns = HOLD_NS,
+        .damping_max_ns = SELECTOR_DAMPING_MAX_NS,
         .list_arrived = !scenario->unjudged,
         .cold_deadline_ns = BEGIN_NS + WINDOW_NS,
     };

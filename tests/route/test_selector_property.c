@@ -120,6 +120,7 @@ static void build(struct world *w, uint64_t seed)
         .window_ns = SELECT_NS * w->settings.select_count,
         .select_timeout_ns = SELECT_NS,
         .hold_ns = w->settings.hold_ns,
+        .damping_max_ns = SELECTOR_DAMPING_MAX_NS,
         .sessions_waived = one_in(w, 8),
         .cold_deadline_ns = BEGIN_NS + max_u64(SELECT_NS * w->settings.select_count, 2 * NS_PER_S),
     };
