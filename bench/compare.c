@@ -18,7 +18,7 @@
  * Deliberately not done: tuning the other tools to this very machine; they run with what their manuals say
  * is fastest.
  */
-#include <math.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -27,44 +27,20 @@
 #include "bench/compare.h"
 #include "bench/stage.h"
 #include "bench/study.h"
-#include "bench/table.h"
+#include "probe/cpus.h"
 #include "probe/shuffle.h"
 #include "probe/statistics.h"
 #include "tools/options.h"
 
 #define MESSAGE_BYTES   512
-#define LISTS_MAX       16
 #define ROUNDS_MAX      100000
 #define THREADS_PER_CPU 8
-#define BUSY_MAX        1024
-
-/* One way and one list. */
-struct entry {
-    const struct compare_way *way;
-    const struct compare_list *list;
-    size_t rounds;
-    uint64_t *wall_ns, *cpu_ns, *unreachable; /* of each round; unreachable: false ones */
-    uint64_t false_sum;
-    char note[256]; /* why there is nothing, or no more; "" */
-};
-
-struct study {
-    const char *program;
-    uint64_t rounds, dead, threads;
-    const char *tools; /* NULL: all */
-    bool busy;
-    struct compare_list lists[LISTS_MAX];
-    size_t list_count;
-    struct compare_places places;
-    struct entry *entries;
-    size_t entry_count;
-    pid_t busy_children[BUSY_MAX];
-    size_t busy_count;
-};
+#define THREADS_MAX     1000 /* select() takes no more files */
+#define TRICKLE_NS      (20 * NS_PER_MS)
 
 /* --- what runs -------------------------------------------------------------------------------------------*/
 
-static bool is_chosen(const struct study *study, const struct compare_way *way)
+static bool is_chosen(const struct compare_study *study, const struct compare_way *way)
 {
     size_t length = strcspn(way->tool, " ");
 
@@ -74,12 +50,12 @@ static bool is_chosen(const struct study *study, const struct compare_way *way)
     return !study->tools;
 }
 
-static int make_entries(struct study *study)
+static int make_entries(struct compare_study *study)
 {
     study->entries = calloc(study->list_count * compare_way_count, sizeof(*study->entries));
     for (size_t l = 0; study->entries && l < study->list_count; l++) {
         for (size_t w = 0; w < compare_way_count; w++) {
-            struct entry *entry = &study->entries[study->entry_count];
+            struct compare_entry *entry = &study->entries[study->entry_count];
 
             if (!is_chosen(study, &compare_ways[w]))
                 continue;
@@ -99,7 +75,7 @@ static int make_entries(struct study *study)
 }
 
 /* One run of it. What failed is not tried again. */
-static void run_entry(const struct study *study, struct entry *entry)
+static void run_entry(const struct compare_study *study, struct compare_entry *entry)
 {
     const char *argv[COMPARE_ARGV_MAX];
     uint32_t live = entry->list->addresses - entry->list->dead;
@@ -131,7 +107,7 @@ static void run_entry(const struct study *study, struct entry *entry)
 }
 
 /* How long a run is expected to take, in seconds, for the progress. */
-static double expected_s(const struct entry *entry)
+static double expected_s(const struct compare_entry *entry)
 {
     if (entry->note[0])
         return 0;
@@ -140,7 +116,7 @@ static double expected_s(const struct entry *entry)
     return 0.5 + entry->list->addresses * 50e-6;
 }
 
-static void run_all(struct study *study)
+static void run_all(struct compare_study *study)
 {
     struct study_progress progress = {0};
     struct shuffle shuffle;
@@ -149,7 +125,7 @@ static void run_all(struct study *study)
     for (uint32_t round = 0; round < study->rounds; round++) {
         shuffle_init(&shuffle, (uint32_t)study->entry_count, (uint32_t[4]){round, 1, 2, 3});
         for (uint32_t i = 0; i < study->entry_count && !study_interrupted(); i++) {
-            struct entry *entry = &study->entries[shuffle_at(&shuffle, i)];
+            struct compare_entry *entry = &study->entries[shuffle_at(&shuffle, i)];
             double left_s = 0;
 
             for (size_t e = 0; e < study->entry_count; e++)
@@ -171,249 +147,90 @@ static void run_all(struct study *study)
     }
 }
 
-/* --- busy CPUs -------------------------------------------------------------------------------------------*/
+/* --- what else runs meanwhile ----------------------------------------------------------------------------*/
 
-__attribute__((noreturn)) static void be_busy(pid_t parent)
+static int keep_busy(int peer)
 {
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != parent)
-        _exit(0);
     for (volatile unsigned long i = 0;; i++)
         continue;
+    return peer;
 }
 
-static int make_busy(struct study *study)
+/*
+ * A datagram now and then from the other host, to nobody: masscan's receiver looks at its clock only when a
+ * packet comes, and would else wait for minutes after its last reply.
+ */
+static int trickle(int peer)
 {
-    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-    pid_t parent = getpid();
+    const struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(9)};
+    const struct timespec pause = {.tv_nsec = TRICKLE_NS};
+    struct sockaddr_in ours = to;
+    int fd;
 
-    while (study->busy && (long)study->busy_count < cpus && study->busy_count < BUSY_MAX) {
-        pid_t child = fork();
-
-        if (child == 0)
-            be_busy(parent);
-        if (child < 0)
-            return -errno;
-        study->busy_children[study->busy_count++] = child;
+    inet_pton(AF_INET, STAGE_OUR_ADDRESS, &ours.sin_addr);
+    if (setns(peer, CLONE_NEWNET) < 0)
+        return 1;
+    fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    while (fd >= 0) {
+        if (sendto(fd, "", 0, 0, (const struct sockaddr *)&ours, sizeof(ours)) < 0 && errno != ECONNREFUSED)
+            break;
+        nanosleep(&pause, NULL);
     }
+    return 1;
+}
+
+/* A process that ends with this one. */
+static int start_companion(struct compare_study *study, int (*function)(int peer), int peer)
+{
+    pid_t parent = getpid(), child;
+
+    if (study->companion_count == COMPARE_COMPANIONS_MAX)
+        return -E2BIG;
+    child = fork();
+    if (child < 0)
+        return -errno;
+    if (child == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        _exit(getppid() == parent ? function(peer) : 1);
+    }
+    study->companions[study->companion_count++] = child;
     return 0;
 }
 
-static void end_busy(struct study *study)
+static int start_companions(struct compare_study *study, int peer)
 {
-    while (study->busy_count > 0) {
-        pid_t child = study->busy_children[--study->busy_count];
+    uint32_t cpus = study->busy ? probe_cpus_usable() : 0;
+    int r = 0;
+
+    for (size_t e = 0; e < study->entry_count; e++) {
+        if (strcmp(study->entries[e].way->tool, "masscan") == 0 && study->entries[e].note[0] == '\0') {
+            r = start_companion(study, trickle, peer);
+            break;
+        }
+    }
+    while (r == 0 && cpus-- > 0)
+        r = start_companion(study, keep_busy, peer);
+    return r;
+}
+
+static void end_companions(struct compare_study *study)
+{
+    while (study->companion_count > 0) {
+        pid_t child = study->companions[--study->companion_count];
 
         kill(child, SIGKILL);
         waitpid(child, NULL, 0);
     }
 }
 
-/* --- what came out ---------------------------------------------------------------------------------------*/
-
-static double median(const uint64_t *sorted, size_t count)
-{
-    return count > 0 ? (double)statistics_percentile(sorted, count, 50) : NAN;
-}
-
-/* The way with this name asked this many addresses; NULL: it did not. */
-static const struct entry *entry_of(const struct study *study, const char *tool, const char *setting,
-                                    uint32_t addresses)
-{
-    for (size_t e = 0; e < study->entry_count; e++) {
-        const struct entry *entry = &study->entries[e];
-
-        if (entry->rounds > 0 && entry->list->addresses == addresses && strcmp(entry->way->tool, tool) == 0 &&
-            (!setting || strcmp(entry->way->setting, setting) == 0))
-            return entry;
-    }
-    return NULL;
-}
-
-static double wall_ratio(const struct entry *ours, const struct entry *theirs)
-{
-    return ours && theirs ? median(ours->wall_ns, ours->rounds) / median(theirs->wall_ns, theirs->rounds)
-                          : NAN;
-}
-
-static double cpu_ratio(const struct entry *ours, const struct entry *theirs)
-{
-    return ours && theirs ? median(ours->cpu_ns, ours->rounds) / median(theirs->cpu_ns, theirs->rounds) : NAN;
-}
-
-static const struct table_column columns[] = {
-    {"addresses", NULL, 0},
-    {"tool", NULL, -1},
-    {"setting", NULL, -1},
-    {"rounds", NULL, 0, .hidden = true},
-    {"wall_min_ms", "min ms", 2},
-    {"wall_median_ms", "median ms", 2},
-    {"wall_max_ms", "max ms", 2},
-    {"wall_ratio", "reroute/it", 2},
-    {"cpu_median_ms", "CPU ms", 2},
-    {"cpu_us_per_probe", "CPU us/probe", 2},
-    {"cpu_ratio", "reroute/it", 2},
-    {"false_min", NULL, 0, .hidden = true},
-    {"false_median", "false unreachable", 0},
-    {"false_max", "worst run", 0},
-    {"false_sum", NULL, 0, .hidden = true},
-    {"note", NULL, -1},
-};
-
-static void add_row(struct table *table, const struct study *study, const struct entry *entry)
-{
-    const struct entry *ours = entry_of(study, "reroute", "1x1", entry->list->addresses);
-    const struct entry *it = entry->rounds > 0 ? entry : NULL;
-    size_t n = entry->rounds;
-
-    table_number(table, entry->list->addresses);
-    table_text(table, entry->way->tool);
-    table_text(table, entry->way->setting);
-    table_number(table, (double)n);
-    table_number(table, it ? (double)it->wall_ns[0] / 1e6 : NAN);
-    table_number(table, median(entry->wall_ns, n) / 1e6);
-    table_number(table, it ? (double)it->wall_ns[n - 1] / 1e6 : NAN);
-    table_number(table, wall_ratio(ours, it));
-    table_number(table, median(entry->cpu_ns, n) / 1e6);
-    table_number(table, median(entry->cpu_ns, n) / 1e3 / entry->list->addresses);
-    table_number(table, cpu_ratio(ours, it));
-    table_number(table, it ? (double)it->unreachable[0] : NAN);
-    table_number(table, median(entry->unreachable, n));
-    table_number(table, it ? (double)it->unreachable[n - 1] : NAN);
-    table_number(table, it ? (double)it->false_sum : NAN);
-    table_text(table, entry->note);
-}
-
-static void make_table(struct table **table, const struct study *study)
-{
-    table_new(table, columns, ARRAY_SIZE(columns));
-    for (size_t e = 0; e < study->entry_count; e++)
-        add_row(*table, study, &study->entries[e]);
-}
-
-/* What the project promises of this command's figures. */
-enum promise { PROMISE_WALL, PROMISE_CPU, PROMISE_FALSE, PROMISE_WINDOW };
-
-static const struct bar {
-    const char *text;
-    enum promise what;
-    uint32_t addresses;
-    const char *tool; /* compared with */
-    double most;
-} bars[] = {
-    {"wall time of fping's, 506 live targets", PROMISE_WALL, 506, "fping", 0.7},
-    {"wall time of fping's, 65000 live targets", PROMISE_WALL, 65000, "fping", 0.5},
-    {"CPU time of fping's, 65000 live targets", PROMISE_CPU, 65000, "fping", 1},
-    {"CPU time of zmap's, 65000 live targets", PROMISE_CPU, 65000, "zmap", 1},
-    {"CPU time of masscan's, 65000 live targets", PROMISE_CPU, 65000, "masscan", 1},
-    {"false unreachables in all rounds, 506 targets", PROMISE_FALSE, 506, "reroute", 0},
-    {"false unreachables in all rounds, 65000 targets", PROMISE_FALSE, 65000, "reroute", 0},
-    {"ms beyond the window, 506 targets, some dead", PROMISE_WINDOW, 506, "reroute", 5},
-};
-
-/* NAN: this run says nothing of it. */
-static double bar_value(const struct study *study, const struct bar *bar)
-{
-    const struct entry *ours = entry_of(study, "reroute", "1x1", bar->addresses);
-    const struct entry *theirs = entry_of(study, bar->tool, NULL, bar->addresses);
-    bool calm = !study->busy && study->dead == 0;
-
-    if (!ours || !theirs)
-        return NAN;
-    switch (bar->what) {
-    case PROMISE_WALL:
-        return calm ? wall_ratio(ours, theirs) : NAN;
-    case PROMISE_CPU:
-        return calm ? cpu_ratio(ours, theirs) : NAN;
-    case PROMISE_FALSE:
-        return (double)ours->false_sum;
-    case PROMISE_WINDOW:
-        return !study->busy && study->dead ? median(ours->wall_ns, ours->rounds) / 1e6 - 1000 : NAN;
-    }
-    return NAN;
-}
-
-static const struct table_column bar_columns[] = {
-    {"bar", NULL, -1},
-    {"at_most", "at most", 2},
-    {"measured", NULL, 2},
-    {"met", NULL, -1},
-};
-
-static void make_bars(struct table **table, const struct study *study)
-{
-    table_new(table, bar_columns, ARRAY_SIZE(bar_columns));
-    for (size_t i = 0; i < ARRAY_SIZE(bars); i++) {
-        double value = bar_value(study, &bars[i]);
-
-        if (isnan(value))
-            continue;
-        table_text(*table, bars[i].text);
-        table_number(*table, bars[i].most);
-        table_number(*table, value);
-        table_text(*table, value <= bars[i].most ? "yes" : "no");
-    }
-}
-
-/* Each tool once: what it is and how it is started. */
-static void print_ways(const struct study *study)
-{
-    const char *argv[COMPARE_ARGV_MAX];
-    char version[32];
-
-    puts("\nStarted as");
-    for (size_t e = 0; e < study->entry_count && study->entries[e].list == study->lists; e++) {
-        const struct compare_way *way = study->entries[e].way;
-
-        if (study->entries[e].rounds == 0)
-            continue;
-        compare_version(way, &study->places, version, sizeof(version));
-        compare_arguments(way, &study->places, argv);
-        printf("  %s %s:", way->tool, version);
-        for (size_t i = 0; argv[i]; i++)
-            printf(" %s", strrchr(argv[i], '/') && i < 2 ? strrchr(argv[i], '/') + 1 : argv[i]);
-        puts("");
-    }
-}
-
-static void print_text(const struct study *study, const struct table *table, const struct table *bars_table)
-{
-    char host[160];
-
-    printf("%s%s. Medians of %zu rounds, process start included; %" PRIu64 " of each list dead.\n\n",
-           study_host(host, sizeof(host)), study->busy ? ", all kept busy" : "",
-           study->entry_count ? study->entries[0].rounds : 0, study->dead);
-    table_write(table, TABLE_TEXT, stdout);
-    if (table_rows(bars_table) > 0) {
-        puts("");
-        table_write(bars_table, TABLE_TEXT, stdout);
-    }
-    print_ways(study);
-}
-
-static void print_json(const struct study *study, const struct table *table, const struct table *bars_table)
-{
-    cJSON *document = cJSON_CreateObject();
-    char host[160];
-
-    cJSON_AddStringToObject(document, "schema", "reroute.bench-compare/1");
-    cJSON_AddStringToObject(document, "host", study_host(host, sizeof(host)));
-    cJSON_AddBoolToObject(document, "busy", study->busy);
-    cJSON_AddNumberToObject(document, "dead", (double)study->dead);
-    cJSON_AddBoolToObject(document, "interrupted", study_interrupted() != 0);
-    cJSON_AddItemToObject(document, "rows", table_json(table));
-    cJSON_AddItemToObject(document, "bars", table_json(bars_table));
-    study_print_json(document);
-}
-
 /* --- the command -----------------------------------------------------------------------------------------*/
 
 static int take_list(void *context, const char *item)
 {
-    struct study *study = context;
+    struct compare_study *study = context;
     uint64_t addresses;
 
-    if (study->list_count == LISTS_MAX || study_number(&addresses, item, 1, COMPARE_MOST) < 0 ||
+    if (study->list_count == COMPARE_LISTS_MAX || study_number(&addresses, item, 1, COMPARE_MOST) < 0 ||
         study->dead >= addresses)
         return -EINVAL;
     return compare_list_make(&study->lists[study->list_count++], (uint32_t)addresses, (uint32_t)study->dead);
@@ -421,7 +238,7 @@ static int take_list(void *context, const char *item)
 
 static int take_tool(void *context, const char *item)
 {
-    struct study one = {.tools = item};
+    struct compare_study one = {.tools = item};
 
     for (size_t w = 0; w < compare_way_count; w++)
         if (is_chosen(&one, &compare_ways[w]))
@@ -429,10 +246,8 @@ static int take_tool(void *context, const char *item)
     return -EINVAL;
 }
 
-static int compare(struct study *study, bool json, bool csv)
+static int compare(struct compare_study *study, enum compare_output output)
 {
-    CLEANUP(table_free) struct table *table = NULL;
-    CLEANUP(table_free) struct table *bars_table = NULL;
     CLEANUP(close_fd) int peer = -1;
     char message[MESSAGE_BYTES] = "";
     int r = stage_enter(message, sizeof(message));
@@ -442,26 +257,19 @@ static int compare(struct study *study, bool json, bool csv)
     if (r >= 0)
         r = make_entries(study);
     if (r >= 0)
-        r = make_busy(study);
+        r = start_companions(study, peer);
     if (r < 0) {
         fprintf(stderr, "%s: %s\n", study->program, message[0] ? message : strerror(-r));
         return EXIT_SYSTEM;
     }
     study_catch_signals();
     run_all(study);
-    end_busy(study);
-    make_table(&table, study);
-    make_bars(&bars_table, study);
-    if (json)
-        print_json(study, table, bars_table);
-    else if (csv)
-        table_write(table, TABLE_CSV, stdout);
-    else
-        print_text(study, table, bars_table);
+    end_companions(study);
+    compare_print(study, output);
     return study_interrupted() ? 128 + study_interrupted() : 0;
 }
 
-static void study_clear(struct study *study)
+static void study_clear(struct compare_study *study)
 {
     for (size_t e = 0; e < study->entry_count; e++) {
         free(study->entries[e].wall_ns);
@@ -471,30 +279,66 @@ static void study_clear(struct study *study)
     free(study->entries);
     for (size_t l = 0; l < study->list_count; l++)
         free(study->lists[l].text);
-    end_busy(study);
+    end_companions(study);
+}
+
+/* The options as they were typed. */
+struct words {
+    const char *addresses, *rounds, *dead, *threads;
+};
+
+/* Reads them into the study. 0, or the exit code when one is wrong and that has been said. */
+static int take_words(struct compare_study *study, const struct words *words)
+{
+    study->threads = (uint64_t)probe_cpus_usable() * THREADS_PER_CPU;
+    if (study_number(&study->rounds, words->rounds, 1, ROUNDS_MAX) < 0)
+        return options_complain(study->program, "--rounds '%s': expected a number from 1 to %d",
+                                words->rounds, ROUNDS_MAX);
+    if (study_number(&study->dead, words->dead, 0, COMPARE_MOST) < 0)
+        return options_complain(study->program, "--dead '%s': expected a number", words->dead);
+    if (words->threads && study_number(&study->threads, words->threads, 1, THREADS_MAX) < 0)
+        return options_complain(study->program, "--threads '%s': expected a number from 1 to %d",
+                                words->threads, THREADS_MAX);
+    if (study->tools && study_list(study->tools, take_tool, NULL) < 0)
+        return options_complain(study->program,
+                                "--tools '%s': expected some of reroute, old, fping, zmap, masscan, nmap",
+                                study->tools);
+    if (study_list(words->addresses, take_list, study) < 0)
+        return options_complain(study->program,
+                                "--addresses '%s': expected up to %d numbers from 1 to %" PRIu32
+                                ", each more than are dead",
+                                words->addresses, COMPARE_LISTS_MAX, COMPARE_MOST);
+    return 0;
+}
+
+static void find_programs(struct compare_study *study)
+{
+    struct compare_places *places = &study->places;
+
+    study_program("../reroute", REROUTE_BIN "/reroute", places->reroute, sizeof(places->reroute));
+    study_program("old_scheme.py", "old_scheme.py", places->old_scheme, sizeof(places->old_scheme));
+    snprintf(places->threads, sizeof(places->threads), "%" PRIu64, study->threads);
 }
 
 int bench_compare(int argc, char **argv)
 {
-    const char *addresses = "506,65000", *rounds = "5", *dead = "0", *threads = NULL;
-    struct study study = {.program = argv[0]};
+    struct words words = {.addresses = "506,65000", .rounds = "5", .dead = "0"};
+    __attribute__((cleanup(study_clear))) struct compare_study study = {.program = argv[0]};
     bool json = false, csv = false;
     const struct option_row rows[] = {
-        {0, "addresses", "LIST", "how many addresses to ask (default: 506,65000)", .value = &addresses},
-        {0, "dead", "N", "so many of each list never answer (default: 0)", .value = &dead},
-        {0, "rounds", "N", "how often each tool asks each list (default: 5)", .value = &rounds},
-        {0, "tools", "LIST", "of reroute, old, fping, zmap, masscan, nmap (default: all)",
-         .value = &study.tools},
-        {0, "threads", "N", "of the old scheme (default: 8 a CPU)", .value = &threads},
+        {0, "addresses", "LIST", "how many addresses to ask (506,65000)", .value = &words.addresses},
+        {0, "dead", "N", "so many of each list never answer (0)", .value = &words.dead},
+        {0, "rounds", "N", "how often each tool asks each list (5)", .value = &words.rounds},
+        {0, "tools", "LIST", "of reroute, old, fping, zmap, masscan, nmap (all)", .value = &study.tools},
+        {0, "threads", "N", "of the old scheme (8 a CPU)", .value = &words.threads},
         {0, "busy", NULL, "keep all CPUs busy with something else meanwhile", .flag = &study.busy},
         {0, "json", NULL, "print one document, schema reroute.bench-compare/1", .flag = &json},
         {0, "csv", NULL, "print the rows, comma-separated", .flag = &csv},
         {0},
     };
     const struct command_line line = {
-        .about = "The same lists of addresses through reroute, other tools, and the scheme that reroute "
-                 "replaces:\n"
-                 "time, CPU time and live hosts that were called unreachable.\n",
+        .about = "The same lists of addresses through reroute, other tools, and the scheme that reroute\n"
+                 "replaces: time, CPU time and live hosts that were called unreachable.\n",
         .rows = rows,
         .after = "Runs in network namespaces of its own; nothing else is touched. See reroute-bench(8).\n",
     };
@@ -502,28 +346,11 @@ int bench_compare(int argc, char **argv)
 
     if (at <= 0)
         return at ? EXIT_USAGE : 0;
-    study.threads = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN) * THREADS_PER_CPU;
-    if (study_number(&study.rounds, rounds, 1, ROUNDS_MAX) < 0)
-        code = options_complain(argv[0], "--rounds '%s': expected a number from 1 to %d", rounds, ROUNDS_MAX);
-    else if (study_number(&study.dead, dead, 0, COMPARE_MOST) < 0)
-        code = options_complain(argv[0], "--dead '%s': expected a number", dead);
-    else if (threads && study_number(&study.threads, threads, 1, 1000) < 0)
-        code = options_complain(argv[0], "--threads '%s': expected a number from 1 to 1000", threads);
-    else if (study.tools && study_list(study.tools, take_tool, NULL) < 0)
-        code = options_complain(
-            argv[0], "--tools '%s': expected some of reroute, old, fping, zmap, masscan, nmap", study.tools);
-    else if (study_list(addresses, take_list, &study) < 0)
-        code = options_complain(argv[0],
-                                "--addresses '%s': expected up to %d numbers from 1 to %" PRIu32
-                                ", each more than are dead",
-                                addresses, LISTS_MAX, COMPARE_MOST);
-    else {
-        study_program("../reroute", REROUTE_BIN "/reroute", study.places.reroute,
-                      sizeof(study.places.reroute));
-        study_program("old_scheme.py", "", study.places.old_scheme, sizeof(study.places.old_scheme));
-        snprintf(study.places.threads, sizeof(study.places.threads), "%" PRIu64, study.threads);
-        code = compare(&study, json, csv);
-    }
-    study_clear(&study);
-    return code;
+    if (json && csv)
+        return options_complain(argv[0], "expected one of --json and --csv");
+    code = take_words(&study, &words);
+    if (code)
+        return code;
+    find_programs(&study);
+    return compare(&study, json ? COMPARE_JSON : csv ? COMPARE_CSV : COMPARE_TEXT);
 }

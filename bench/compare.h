@@ -59,3 +59,39 @@ int64_t compare_reachable(const struct compare_way *way, const struct child *chi
 /* "5.1", as `--version` says it; "" when it does not. */
 void compare_version(const struct compare_way *way, const struct compare_places *places, char *version,
                      size_t size_bytes);
+
+/* --- a run of the study ----------------------------------------------------------------------------------*/
+
+/* One way and one list. */
+struct compare_entry {
+    const struct compare_way *way;
+    const struct compare_list *list;
+    size_t rounds;
+    uint64_t *wall_ns, *cpu_ns, *unreachable; /* of each round; unreachable: false ones */
+    uint64_t false_sum;
+    char note[256]; /* why there is nothing, or no more; "" */
+};
+
+#define COMPARE_LISTS_MAX      16
+#define COMPARE_COMPANIONS_MAX 1024
+
+struct compare_study {
+    const char *program;
+    uint64_t rounds, dead, threads;
+    const char *tools; /* NULL: all */
+    bool busy;
+    struct compare_list lists[COMPARE_LISTS_MAX];
+    size_t list_count;
+    struct compare_places places;
+    struct compare_entry *entries;
+    size_t entry_count;
+    pid_t companions[COMPARE_COMPANIONS_MAX]; /* processes that run meanwhile */
+    size_t companion_count;
+};
+
+/*
+ * Prints everything, as one JSON document, as CSV or for people. (compare_report.c; times and counts of all
+ * entries ascend.)
+ */
+enum compare_output { COMPARE_TEXT, COMPARE_CSV, COMPARE_JSON };
+void compare_print(const struct compare_study *study, enum compare_output output);

@@ -92,7 +92,7 @@ const struct compare_way compare_ways[] = {
      "-",
      "masscan",
      {"--ping", "-e", STAGE_INTERFACE, "--router-mac", STAGE_PEER_MAC, "--adapter-ip", STAGE_OUR_ADDRESS,
-      "--adapter-mac", STAGE_OUR_MAC, "--rate", "10000000", "--wait", "1", "-iL", STANDARD_INPUT, "-oL", "-"},
+      "--adapter-mac", STAGE_OUR_MAC, "--rate", "100000", "--wait", "1", "-iL", STANDARD_INPUT, "-oL", "-"},
      0,
      "open icmp",
      COMPARE_COUNT},

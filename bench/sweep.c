@@ -319,24 +319,58 @@ static void study_clear(struct study *study)
     sweep_network_close(&study->network);
 }
 
+/* The options as they were typed. */
+struct words {
+    const char *addresses, *settings, *workers, *transports, *profiles, *rounds;
+};
+
+/* Reads them into the study. 0, or the exit code when one is wrong and that has been said. */
+static int take_words(struct study *study, const struct words *words)
+{
+    const char *program = study->program;
+    char message[MESSAGE_BYTES] = "";
+
+    if (study_list(words->addresses, take_addresses, &study->axes) < 0)
+        return options_complain(program, "--addresses '%s': expected up to %zu numbers from 1 to %d",
+                                words->addresses, ARRAY_SIZE(study->axes.addresses), SWEEP_ADDRESSES_MAX);
+    if (study_list(words->settings, take_setting, &study->axes) < 0)
+        return options_complain(program,
+                                "--settings '%s': expected up to %zu of SECONDSxCOUNT, such as 0.1x10",
+                                words->settings, ARRAY_SIZE(study->axes.settings));
+    if (!words->workers)
+        default_workers(&study->axes);
+    else if (study_list(words->workers, take_workers, &study->axes) < 0)
+        return options_complain(program, "--workers '%s': expected up to %zu numbers from 1 to %d",
+                                words->workers, ARRAY_SIZE(study->axes.workers), WORKERS_MAX);
+    if (study_list(words->transports, take_transport, &study->axes) < 0)
+        return options_complain(program, "--transport '%s': expected some of auto, io_uring, epoll, poll",
+                                words->transports);
+    if (study_number(&study->rounds, words->rounds, 1, ROUNDS_MAX) < 0)
+        return options_complain(program, "--rounds '%s': expected a number from 1 to %d", words->rounds,
+                                ROUNDS_MAX);
+    if (sweep_network_parse(&study->network, words->profiles, message, sizeof(message)) < 0)
+        return options_complain(program, "--profile '%s': %s", words->profiles, message);
+    return 0;
+}
+
 int bench_sweep(int argc, char **argv)
 {
-    const char *addresses = "20,26,206,212,506", *settings = "1x1,0.1x10,0.01x100", *workers = NULL,
-               *transports = "auto", *profiles = "lan,nested", *rounds = "5", *plot = NULL;
+    struct words words = {.addresses = "20,26,206,212,506",
+                          .settings = "1x1,0.1x10,0.01x100",
+                          .transports = "auto",
+                          .profiles = "lan,nested",
+                          .rounds = "5"};
     __attribute__((cleanup(study_clear))) struct study study = {.program = argv[0]};
-    struct sweep_axes *axes = &study.axes;
-    char message[MESSAGE_BYTES] = "";
+    const char *plot = NULL;
     bool json = false, csv = false;
     const struct option_row rows[] = {
-        {0, "addresses", "LIST", "how many addresses to ask (default: 20,26,206,212,506)",
-         .value = &addresses},
-        {0, "settings", "LIST", "select-timeout in seconds x select-count (default: 1x1,0.1x10,0.01x100)",
-         .value = &settings},
-        {0, "workers", "LIST", "default: a quarter of the CPUs up to four times as many", .value = &workers},
-        {0, "transport", "LIST", "of auto, io_uring, epoll, poll (default: auto)", .value = &transports},
-        {0, "profile", "LIST", "networks, see 'responder --help'; kernel: a host's own (default: lan,nested)",
-         .value = &profiles},
-        {0, "rounds", "N", "how often each combination is measured (default: 5)", .value = &rounds},
+        {0, "addresses", "LIST", "how many addresses to ask (20,26,206,212,506)", .value = &words.addresses},
+        {0, "settings", "LIST", "select-timeout in s x select-count (1x1,0.1x10,0.01x100)",
+         .value = &words.settings},
+        {0, "workers", "LIST", "(a quarter of the CPUs up to four times as many)", .value = &words.workers},
+        {0, "transport", "LIST", "of auto, io_uring, epoll, poll (auto)", .value = &words.transports},
+        {0, "profile", "LIST", "networks, see below (lan,nested)", .value = &words.profiles},
+        {0, "rounds", "N", "how often each combination is measured (5)", .value = &words.rounds},
         {0, "plot", "FILE", "draw a picture, FILE.svg or FILE.png (needs gnuplot)", .value = &plot},
         {0, "json", NULL, "print one document, schema reroute.bench-sweep/1", .flag = &json},
         {0, "csv", NULL, "print the rows, comma-separated", .flag = &csv},
@@ -344,32 +378,20 @@ int bench_sweep(int argc, char **argv)
     };
     const struct command_line line = {
         .about =
-            "Asks so many addresses in simulated networks with all combinations of settings, and shows how\n"
-            "long it took and how many live ones were called unreachable.\n",
+            "Asks so many addresses in simulated networks, with all combinations of settings: how long it\n"
+            "takes, and how many live ones are called unreachable.\n",
         .rows = rows,
-        .after = "Runs in a network namespace of its own; nothing else is touched. See reroute-bench(8).\n",
+        .after =
+            "A network is perfect, lan, nested, wan or lossy, and words may change it ('lan,dead=5%,nested'\n"
+            "are two); kernel is one that answers as fast as a host can. reroute-bench(8) has the words.\n"
+            "Runs in network namespaces of its own; nothing else is touched.\n",
     };
-    int at = options_parse(&line, argc, argv);
+    int at = options_parse(&line, argc, argv), code;
 
     if (at <= 0)
         return at ? EXIT_USAGE : 0;
-    if (study_list(addresses, take_addresses, axes) < 0)
-        return options_complain(argv[0], "--addresses '%s': expected up to 16 numbers from 1 to %d",
-                                addresses, SWEEP_ADDRESSES_MAX);
-    if (study_list(settings, take_setting, axes) < 0)
-        return options_complain(
-            argv[0], "--settings '%s': expected up to 16 of SECONDSxCOUNT, such as 0.1x10", settings);
-    if (workers && study_list(workers, take_workers, axes) < 0)
-        return options_complain(argv[0], "--workers '%s': expected up to 16 numbers from 1 to %d", workers,
-                                WORKERS_MAX);
-    if (!workers)
-        default_workers(axes);
-    if (study_list(transports, take_transport, axes) < 0)
-        return options_complain(argv[0], "--transport '%s': expected some of auto, io_uring, epoll, poll",
-                                transports);
-    if (study_number(&study.rounds, rounds, 1, ROUNDS_MAX) < 0)
-        return options_complain(argv[0], "--rounds '%s': expected a number from 1 to %d", rounds, ROUNDS_MAX);
-    if (sweep_network_parse(&study.network, profiles, message, sizeof(message)) < 0)
-        return options_complain(argv[0], "--profile '%s': %s", profiles, message);
-    return sweep(&study, json, csv, plot);
+    if (json && csv)
+        return options_complain(argv[0], "expected one of --json and --csv");
+    code = take_words(&study, &words);
+    return code ? code : sweep(&study, json, csv, plot);
 }

@@ -92,7 +92,7 @@ static const char *cell_text(const struct table_column *column, const struct cel
 
 /* --- for people ------------------------------------------------------------------------------------------*/
 
-static int width_of(const struct table *table, size_t column)
+static size_t width_of(const struct table *table, size_t column)
 {
     size_t width = strlen(title_of(&table->columns[column]));
     char buffer[64];
@@ -102,33 +102,39 @@ static int width_of(const struct table *table, size_t column)
 
         width = max_u64(width, strlen(cell_text(&table->columns[column], cell, "-", buffer, sizeof(buffer))));
     }
-    return (int)width;
+    return width;
 }
 
-/* Text to the left, numbers to the right, and no blanks at the end of a line. */
+/* A cell with blanks around it; those behind it are left to the next one, so that no line ends in blanks. */
+static void write_padded(const char *text, size_t width, bool right, size_t *blanks, FILE *out)
+{
+    size_t length = strlen(text);
+
+    *blanks += right ? width - length : 0;
+    if (length > 0) {
+        fprintf(out, "%*s%s", (int)*blanks, "", text);
+        *blanks = 0;
+    }
+    *blanks += right ? 2 : width - length + 2;
+}
+
+/* Text to the left, numbers to the right. */
 static void write_text(const struct table *table, FILE *out)
 {
-    size_t last = 0;
-
-    for (size_t c = 0; c < table->column_count; c++)
-        last = table->columns[c].hidden ? last : c;
     for (size_t line = 0; line <= table_rows(table); line++) {
-        for (size_t c = 0; c <= last; c++) {
+        size_t blanks = 0;
+
+        for (size_t c = 0; c < table->column_count; c++) {
             const struct table_column *column = &table->columns[c];
             char buffer[64];
             const char *text =
                 line == 0 ? title_of(column)
                           : cell_text(column, cell_at(table, line - 1, c), "-", buffer, sizeof(buffer));
-            int width = width_of(table, c);
 
-            if (column->hidden)
-                continue;
-            if (column->decimals >= 0)
-                fprintf(out, "%*s", width, text);
-            else
-                fprintf(out, "%-*s", c == last ? 0 : width, text);
-            fputs(c == last ? "\n" : "  ", out);
+            if (!column->hidden)
+                write_padded(text, width_of(table, c), column->decimals >= 0, &blanks, out);
         }
+        fputc('\n', out);
     }
 }
 
