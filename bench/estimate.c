@@ -92,35 +92,44 @@ static struct estimate fit(const struct estimate_tail *tail, uint32_t threshold,
     };
 }
 
+/* Counted; in `seen` is the interval. */
+static struct estimate measure(struct estimate_count failures, double watched_s,
+                               struct quantile_interval seen)
+{
+    return (struct estimate){
+        .basis = failures.count > 0 ? ESTIMATE_MEASURED : ESTIMATE_NONE,
+        .per_year = failures.count > 0 ? failures.count / watched_s * ESTIMATE_YEAR_S : NAN,
+        .low = seen.low,
+        .high = seen.high,
+    };
+}
+
 static struct estimate estimate_scaled(const struct estimate_tail *tail, uint32_t select_count,
                                        struct estimate_count failures, double watched_s, double scale)
 {
     uint32_t threshold = threshold_of(tail, select_count);
     bool enough = failures.effective >= ESTIMATE_ENOUGH;
-    struct estimate estimate = {.basis = ESTIMATE_NEVER_UP, .per_year = INFINITY, .high = INFINITY};
-    struct quantile_interval seen = {0, 0};
+    struct estimate estimate, fitted;
+    struct quantile_interval seen;
 
     if (watched_s <= 0)
-        return estimate;
+        return (struct estimate){.basis = ESTIMATE_NEVER_UP, .per_year = INFINITY, .high = INFINITY};
     failures.count *= scale;
     failures.effective *= scale;
     watched_s *= scale;
-    seen.high = none_high(watched_s);
-    if (failures.count > 0)
-        seen = yearly(failures, watched_s);
+    seen = failures.count > 0 ? yearly(failures, watched_s)
+                              : (struct quantile_interval){.high = none_high(watched_s)};
+    estimate = measure(failures, watched_s, seen);
     if (!enough && threshold) {
-        estimate = fit(tail, threshold, select_count, scale);
+        fitted = fit(tail, threshold, select_count, scale);
         /* What was not seen, or hardly, in all that time is not frequent, whatever the tail says. */
-        estimate.high = fmin(estimate.high, seen.high);
-        estimate.per_year = fmin(estimate.per_year, estimate.high);
-        estimate.low = fmin(estimate.low, estimate.per_year);
-    } else if (failures.count > 0) {
-        estimate = (struct estimate){.basis = ESTIMATE_MEASURED,
-                                     .per_year = failures.count / watched_s * ESTIMATE_YEAR_S,
-                                     .low = seen.low,
-                                     .high = seen.high};
-    } else {
-        estimate = (struct estimate){.basis = ESTIMATE_NONE, .per_year = NAN, .high = seen.high};
+        fitted.high = fmin(fitted.high, seen.high);
+        if (failures.count == 0)
+            fitted.per_year = fmin(fitted.per_year, fitted.high);
+        fitted.low = fmin(fitted.low, fitted.per_year);
+        /* A few failures that contradict the fit are believed. */
+        if (fitted.per_year >= seen.low && fitted.per_year <= seen.high)
+            estimate = fitted;
     }
     estimate.seen = failures.effective;
     return estimate;
