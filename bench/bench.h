@@ -10,3 +10,4 @@
 int bench_compare(int argc, char **argv);
 int bench_sweep(int argc, char **argv);
 int bench_tune(int argc, char **argv);
+int bench_failover(int argc, char **argv);

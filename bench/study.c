@@ -108,7 +108,15 @@ int study_setting(struct study_setting *out, const char *text)
     double seconds = strtod(text, &end);
     uint64_t count;
 
-    if (strspn(text, "0123456789.") != (size_t)(end - text) || *end != 'x' || !strpbrk(text, digits))
+    if (strspn(text, "0123456789.") != (size_t)(end - text) || !strpbrk(text, digits))
+        return -EINVAL;
+    if (strncmp(end, "ms", 2) == 0) {
+        seconds /= 1000;
+        end += 2;
+    } else if (*end == 's') {
+        end++;
+    }
+    if (*end != 'x')
         return -EINVAL;
     if (!(seconds >= 0.001 && seconds <= 3600) || study_number(&count, end + 1, 1, 1000000) < 0)
         return -EINVAL;

@@ -52,7 +52,10 @@ void study_print_json(cJSON *document);
  */
 const char *study_program(const char *built, const char *installed, char *buffer, size_t size_bytes);
 
-/* "0.1x10": select-timeout in seconds (1 ms to an hour) and select-count (1 to 1,000,000). 0 or -EINVAL. */
+/*
+ * "0.1x10" or "100msx10": select-timeout (1 ms to an hour; in seconds where no unit, s or ms, is given) and
+ * select-count (1 to 1,000,000). 0 or -EINVAL.
+ */
 struct study_setting {
     uint64_t select_timeout_ns;
     uint32_t select_count;

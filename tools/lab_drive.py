@@ -129,8 +129,8 @@ class Lab:
     def nodes(self):
         return [f"scvm{i}" for i in range(1, self.accesses + 1)]
 
-    def in_host(self, *command, **options):
-        return subprocess.Popen(["ip", "netns", "exec", f"{self.name}-host", *command], start_new_session=True,
+    def inside(self, node, *command, **options):
+        return subprocess.Popen(["ip", "netns", "exec", f"{self.name}-{node}", *command], start_new_session=True,
                                 **options)
 
     def http(self, node, path, *options, address="127.0.0.1", seconds=3):
@@ -221,8 +221,8 @@ class Log:
 
 
 class Stand:
-    """An agent and a meter on the host of a lab. agent_line(line, at) and meter_event(event, at) are called from
-    pump() for what they say; an heir has its own."""
+    """An agent and a meter on the host of a lab; pump() hands what they say to agent_line() and meter_event(), of
+    which an heir has its own."""
 
     def __init__(self, lab, reroute):
         self.lab = lab
@@ -243,15 +243,15 @@ class Stand:
         self.selector.register(source.file, selectors.EVENT_READ, (source, handler))
 
     def start_meter(self, *options):
-        process = self.lab.in_host(program("lab-meter"), *options, SERVICE, stdout=subprocess.PIPE)
+        process = self.lab.inside("host", program("lab-meter"), *options, SERVICE, stdout=subprocess.PIPE)
         self.watch("meter", process, Pipe(process.stdout), lambda line, at: self.meter_event(json.loads(line), at))
 
     def start_agent(self):
         reading, writing = log_pair(f"/run/netns/{self.lab.name}-host")
         with writing:
-            process = self.lab.in_host(self.reroute_command, "agent", "--config",
-                                       f"{self.lab.directory}/reroute.conf", stderr=writing,
-                                       stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+            process = self.lab.inside("host", self.reroute_command, "agent", "--config",
+                                      f"{self.lab.directory}/reroute.conf", stderr=writing,
+                                      stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
         self.watch("agent", process, Log(reading), self.agent_line)
 
     def take(self, source, handler):
@@ -315,9 +315,8 @@ class Stand:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-        if source.file in [key.fileobj for key in self.selector.get_map().values()]:
-            handler = self.selector.unregister(source.file).data[1]
-            self.take(source, handler)
+        with contextlib.suppress(KeyError):  # it has ended before, and was read to its end
+            self.take(source, self.selector.unregister(source.file).data[1])
         source.file.close()
 
     def close(self):

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * `reroute bench failover`: reads the options and becomes failover.py, which has the study.
+ *
+ * The study drives the lab (a shell script, with a session service and a meter) and hardly computes anything;
+ * tools/demo does the same, and both share tools/lab_drive.py. What is here is what people meet in every
+ * study: the options, their help, and what is said when they are wrong.
+ */
+#include <limits.h>
+
+#include "bench/bench.h"
+#include "bench/plot.h"
+#include "bench/study.h"
+#include "tools/options.h"
+
+#define REPEAT_MAX 10000
+
+static const char *const ways[] = {"cable",        "host-cable",    "process", "freeze",
+                                   "blackhole-in", "blackhole-out", "loss",    "session"};
+#define WAYS_TEXT "cable,host-cable,process,freeze,blackhole-in,blackhole-out,loss,session"
+
+static int take_way(void *context, const char *item)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
+        if (strcmp(item, ways[i]) == 0)
+            return 0;
+    }
+    return -EINVAL;
+}
+
+/* Appends to a comma-separated list, in one form however it was given. */
+static int take_setting(void *context, const char *item)
+{
+    struct study_setting setting;
+    char text[STUDY_SETTING_SIZE], *list = context;
+    size_t length = strlen(list);
+
+    if (study_setting(&setting, item) < 0)
+        return -EINVAL;
+    study_setting_text(&setting, text);
+    if (length + strlen(text) + 2 > PATH_MAX)
+        return -EINVAL;
+    snprintf(list + length, PATH_MAX - length, "%s%s", length ? "," : "", text);
+    return 0;
+}
+
+/* The exit code for what cannot be drawn; 0: it can. */
+static int check_plot(const char *program, const char *file)
+{
+    char message[256];
+    int r = file ? plot_check(file, message, sizeof(message)) : 0;
+
+    if (r == -EINVAL)
+        return options_complain(program, "--plot %s", message);
+    if (r < 0)
+        fprintf(stderr, "%s: %s\n", program, message);
+    return r < 0 ? EXIT_SYSTEM : 0;
+}
+
+/* Only returns when it could not. */
+static int become(const char *program, const char *settings, const char *repeat, const char *which,
+                  const char *format, const char *plot)
+{
+    char script[PATH_MAX], reroute[PATH_MAX], host[256];
+    const char *const argv[] = {"python3", "-B",   script, program, reroute, study_host(host, sizeof(host)),
+                                settings,  repeat, which,  format,  plot,    NULL};
+
+    study_program("failover.py", "failover.py", script, sizeof(script));
+    study_program("../reroute", REROUTE_BIN "/reroute", reroute, sizeof(reroute));
+    execvp(argv[0], (char *const *)(uintptr_t)argv);
+    fprintf(stderr, "%s: cannot start python3: %s\n", program, strerror(errno));
+    return EXIT_SYSTEM;
+}
+
+int bench_failover(int argc, char **argv)
+{
+    const char *settings = "100msx10,20msx3", *repeat = "10", *which = NULL, *plot = NULL;
+    char list[PATH_MAX] = "";
+    bool json = false, csv = false;
+    uint64_t number;
+    const struct option_row rows[] = {
+        {0, "settings", "LIST", "select-timeout x select-count (default: 100msx10,20msx3)",
+         .value = &settings},
+        {0, "repeat", "N", "how often each way of failing is tried (default: 10)", .value = &repeat},
+        {0, "ways", "LIST", "ways of failing, see below (default: all)", .value = &which},
+        {0, "json", NULL, "print one document, schema reroute.bench-failover/1", .flag = &json},
+        {0, "csv", NULL, "print the rows, comma-separated", .flag = &csv},
+        {0, "plot", "FILE", "draw every interruption; FILE ends in .svg or .png", .value = &plot},
+        {0},
+    };
+    const struct command_line line = {
+        .about =
+            "In a cluster in network namespaces, lets the node that is in use fail, and measures how long "
+            "traffic\nis interrupted and where that time goes. BIRD with BFD runs beside it where it is "
+            "installed.\n",
+        .rows = rows,
+        .after =
+            "Ways of failing: cable (the node's storage cable), host-cable (the host's own), process (all of "
+            "the\nnode ends), freeze (the node hangs), blackhole-in and blackhole-out (to and from the "
+            "node), loss\n(rises to 100 %), session (it answers pings but serves no more).\n\n"
+            "Exit code 0: every bar is met; 1: one is not. Needs root. Nothing outside the lab's namespaces "
+            "is\ntouched, and nothing is left. See reroute-bench(8).\n",
+    };
+    int at = options_parse(&line, argc, argv), code;
+
+    if (at <= 0)
+        return at ? EXIT_USAGE : 0;
+    if (study_list(settings, take_setting, list) < 0)
+        return options_complain(argv[0], "--settings '%s': expected something like 100msx10,20msx3",
+                                settings);
+    if (study_number(&number, repeat, 1, REPEAT_MAX) < 0)
+        return options_complain(argv[0], "--repeat '%s': expected a number from 1 to %d", repeat, REPEAT_MAX);
+    if (which && study_list(which, take_way, NULL) < 0)
+        return options_complain(argv[0], "--ways '%s': expected some of %s", which, WAYS_TEXT);
+    code = check_plot(argv[0], plot);
+    if (code)
+        return code;
+    if (geteuid() != 0) {
+        fprintf(stderr, "%s: needs root, for network namespaces\n", argv[0]);
+        return EXIT_SYSTEM;
+    }
+    return become(argv[0], list, repeat, which ? which : WAYS_TEXT,
+                  json  ? "json"
+                  : csv ? "csv"
+                        : "text",
+                  plot ? plot : "");
+}

@@ -1,0 +1,248 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the study of the failover says: figures from repetitions, bars, and the forms in which they are printed. Pure,
+but for printing and for gnuplot.
+
+A result is a dictionary: {"who": "reroute", "setting": "0.1x10", "way": "cable", "repetitions": [...]}; a repetition
+is what failover.py measured, all times in milliseconds:
+  icmp_ms, tcp_ms  the longest interruption of each stream, 0: there was none
+  icmp_lost        echoes that were lost
+  own_ms           how much of that the meter itself was not running
+  over             false: traffic had not returned when the patience was over
+  detect_ms, decide_ms, route_ms, refresh_ms   where the time went, None: not seen
+  reason           of the switch, a word"""
+import csv
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+STREAMS = ("icmp", "tcp")
+PHASES = ("detect", "decide", "route", "refresh")
+# Median and 99th percentile of an interruption, in milliseconds, by setting.
+BARS_MS = {"0.1x10": (1070, 1150), "0.02x3": (90, 150)}
+# The session list is as slow as the lease: no setting of the probes promises anything.
+WITHOUT_BAR = ("session",)
+TITLES = {
+    "cable": "the node's storage cable is pulled",
+    "host-cable": "the host's storage cable is pulled",
+    "process": "everything of the node ends",
+    "freeze": "the node hangs",
+    "blackhole-in": "nothing reaches the node",
+    "blackhole-out": "nothing comes from the node",
+    "loss": "loss rises to 100 %",
+    "session": "the node serves no more, but answers pings",
+}
+
+
+# --- figures ---------------------------------------------------------------------------------------------------
+
+def percentile(values, percent):
+    """The smallest value that at least so many percent of them do not exceed (nearest rank)."""
+    rank = -(-len(values) * percent // 100)
+    return sorted(values)[max(rank, 1) - 1]
+
+
+def figures(values):
+    """Least, median, 99th percentile, most; None without values."""
+    if not values:
+        return None
+    return {"min": min(values), "median": percentile(values, 50), "p99": percentile(values, 99), "max": max(values)}
+
+
+def of(result, key):
+    """Figures over the repetitions of one of their members, where it was seen."""
+    return figures([r[key] for r in result["repetitions"] if r[key] is not None])
+
+
+def bar(result):
+    """(median, p99) in milliseconds, or None."""
+    if result["who"] != "reroute" or result["way"] in WITHOUT_BAR:
+        return None
+    return BARS_MS.get(result["setting"])
+
+
+def met(result, stream):
+    """Is the bar met? None: there is none."""
+    limits = bar(result)
+    if limits is None or not result["repetitions"]:
+        return None
+    found = of(result, f"{stream}_ms")
+    return (all(r["over"] for r in result["repetitions"]) and
+            found["median"] <= limits[0] and found["p99"] <= limits[1])
+
+
+def all_met(results):
+    """None: nothing has a bar."""
+    verdicts = [v for r in results for s in STREAMS if (v := met(r, s)) is not None]
+    return all(verdicts) if verdicts else None
+
+
+# --- the agent's log -------------------------------------------------------------------------------------------
+
+def phases(log, failed_at, home, access):
+    """Where the time went, from the agent's log: [(time, event, fields)], the moment of the failure, and what failed:
+    the path's address and its access. The evidence is the last that came before the decision; where the decision
+    needed no event of its own (a path that loses too much), detecting lasted until then."""
+    found = dict.fromkeys((*(f"{p}_ms" for p in PHASES), "reason"))
+    log = [entry for entry in log if entry[0] >= failed_at - 0.001]
+    switch = next(((at, f) for at, name, f in log if name == "switch" and f.get("from") == home), None)
+    if switch is None:
+        return found
+    before = [entry for entry in log if entry[0] <= switch[0]]
+    decided = next((at for at, name, f in before if name == "decision" and f.get("action", "").startswith("switch")),
+                   switch[0])
+    seen = [at for at, name, f in before if at <= decided and (
+        name in ("path-down", "link-down") and f.get("path") == home or
+        name == "session" and f.get("access") == access and f.get("state") == "dead")]
+    detected = seen[-1] if seen else decided
+    refreshed = next((at for at, name, _ in log if name == "refresh" and at >= switch[0]), None)
+    moments = (failed_at, detected, decided, switch[0], refreshed)
+    for phase, start, end in zip(PHASES, moments, moments[1:]):
+        found[f"{phase}_ms"] = None if end is None else max(0.0, (end - start) * 1000)
+    found["reason"] = switch[1].get("reason")
+    return found
+
+
+# --- print -----------------------------------------------------------------------------------------------------
+
+def setting_text(setting):
+    """0.1x10 -> 100 ms x 10"""
+    timeout, times, count = setting.partition("x")
+    return f"{float(timeout) * 1000:g} ms x {count}" if times else setting
+
+
+def number(value, decimals=0):
+    return "-" if value is None else f"{value:.{decimals}f}"
+
+
+def interruption_rows(results):
+    rows = [("who", "setting", "what fails", "stream", "n", "min", "median", "p99", "max", "bars", "")]
+    for r in results:
+        for stream in STREAMS:
+            found = of(r, f"{stream}_ms") or {}
+            limits, verdict = bar(r), met(r, stream)
+            first = (r["who"], setting_text(r["setting"]), r["way"]) if stream == STREAMS[0] else ("", "", "")
+            rows.append((*first, "echo" if stream == "icmp" else "TCP", str(len(r["repetitions"])),
+                         *(number(found.get(k)) for k in ("min", "median", "p99", "max")),
+                         f"{limits[0]}, {limits[1]}" if limits else "-",
+                         "" if verdict is None else "met" if verdict else "MISSED"))
+    return rows
+
+
+def phase_rows(results):
+    rows = [("setting", "what fails", "why it left", *PHASES, "echoes lost")]
+    for r in results:
+        if r["who"] != "reroute" or not r["repetitions"]:
+            continue
+        reasons = sorted({x["reason"] or "-" for x in r["repetitions"]})
+        medians = [(of(r, f"{p}_ms") or {}).get("median") for p in PHASES]
+        rows.append((setting_text(r["setting"]), r["way"], " ".join(reasons),
+                     *(number(m, 2) for m in medians), number(of(r, "icmp_lost")["median"])))
+    return rows
+
+
+def print_text(document, print_table):
+    print(f"{document['host']}; a host and {document['accesses']} nodes; an echo every millisecond, a TCP stream.\n")
+    print("Interruption of traffic, ms (bars: of the median, of the 99th percentile):\n")
+    print_table(interruption_rows(document["results"]), 4)
+    print("\nWhere the time went, medians in ms: from the failure to the evidence (detect), on to the decision\n"
+          "(decide), to the kernel's new route (route), to the cluster's answer that it knows (refresh):\n")
+    print_table(phase_rows(document["results"]), 3)
+    print()
+    ways = sorted({r["way"] for r in document["results"]}, key=list(TITLES).index)
+    for way in ways:
+        print(f"  {way:<14} {TITLES[way]}")
+    for note in document["notes"]:
+        print(f"\n{note}")
+    stalls = max((x["own_ms"] for r in document["results"] for x in r["repetitions"]), default=0)
+    if stalls:
+        print(f"\nThe meter itself stood still for up to {stalls:.0f} ms in a repetition: the machine was busy.")
+    if document["met"] is not None:
+        print(f"\nThe bars are {'met' if document['met'] else 'MISSED'}.")
+
+
+def print_csv(document):
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(["who", "setting", "way", "stream", "repetitions", "min_ms", "median_ms", "p99_ms", "max_ms",
+                     "bar_median_ms", "bar_p99_ms", "met", *(f"{p}_median_ms" for p in PHASES)])
+    for r in document["results"]:
+        medians = [(of(r, f"{p}_ms") or {}).get("median") for p in PHASES]
+        for stream in STREAMS:
+            found, limits, verdict = of(r, f"{stream}_ms") or {}, bar(r) or ("", ""), met(r, stream)
+            writer.writerow([r["who"], r["setting"], r["way"], stream, len(r["repetitions"]),
+                             *("" if found.get(k) is None else f"{found[k]:.3f}"
+                               for k in ("min", "median", "p99", "max")),
+                             *limits, "" if verdict is None else str(verdict).lower(),
+                             *("" if m is None else f"{m:.3f}" for m in medians)])
+
+
+def print_json(document):
+    """The figures go with the repetitions they are made of."""
+    for r in document["results"]:
+        limits = bar(r)
+        r["figures"] = {key: of(r, f"{key}_ms") for key in (*STREAMS, *PHASES)}
+        r["bar"] = {"median_ms": limits[0], "p99_ms": limits[1]} if limits else None
+        r["met"] = {s: met(r, s) for s in STREAMS}
+    json.dump(document, sys.stdout, indent=1)
+    print()
+
+
+# --- draw ------------------------------------------------------------------------------------------------------
+
+COLOURS = {"icmp": "#1f77b4", "tcp": "#d62728"}
+TERMINALS = {".svg": "svg font 'sans,13' background rgb 'white' dynamic",
+             ".png": "pngcairo font 'sans,11' background rgb 'white'"}
+
+
+def spread(count):
+    """So many places side by side, in the width of a column."""
+    return [0.3 * (i / (count - 1) - 0.5) if count > 1 else 0.0 for i in range(count)]
+
+
+def panel(results):
+    """One setting: every repetition a point, a column for each way, the bars as lines."""
+    r = results[0]
+    limits = next((bar(x) for x in results if bar(x)), None)
+    ways = ", ".join(f"'{x['way']}' {i}" for i, x in enumerate(results))
+    script = [f"set title '{r['who']}, {setting_text(r['setting'])}'",
+              f"set xtics ({ways}) rotate by 30 right", f"set xrange [-0.6:{len(results) - 0.4}]"]
+    plots, data = [], []
+    for stream, shift in (("icmp", -0.2), ("tcp", 0.2)):
+        plots.append(f"'-' with points pt 7 ps 0.5 lc rgb '{COLOURS[stream]}' title "
+                     f"'{'echo stream' if stream == 'icmp' else 'TCP stream'}'")
+        for i, x in enumerate(results):
+            # A logarithm has no zero: what was not interrupted lies at a millisecond.
+            values = sorted(max(1.0, y[f"{stream}_ms"]) for y in x["repetitions"])
+            data += [f"{i + shift + at:.3f} {v:.3f}" for at, v in zip(spread(len(values)), values)]
+        data.append("e")
+    for limit, name, dash in zip(limits or (), ("median", "99th percentile"), (1, 2)):
+        plots.append(f"{limit} with lines lw 1.5 dt {dash} lc rgb '#555555' title 'bar of the {name}: {limit} ms'")
+    return "\n".join([*script, "plot " + ", ".join(plots), *data])
+
+
+def draw(results, file):
+    """Returns what went wrong, or None. The file is there as a whole or not at all."""
+    panels = {}
+    for r in results:
+        if r["repetitions"]:
+            panels.setdefault((r["who"], r["setting"]), []).append(r)
+    if not panels:
+        return None
+    width = max(700, 110 + 95 * max(map(len, panels.values())))
+    script = "\n".join([
+        "set encoding utf8", f"set terminal {TERMINALS[file[-4:]]} size {width},{420 * len(panels)}",
+        f"set multiplot layout {len(panels)},1", "set logscale y", "set yrange [0.8:*]", "set grid y",
+        "set ylabel 'interruption of traffic, ms'", "set key outside right top", *map(panel, panels.values()),
+        "unset multiplot"])
+    done = subprocess.run(["gnuplot", "-d", "-"], input=script.encode(), capture_output=True)
+    if done.returncode != 0 or not done.stdout:
+        return f"gnuplot: {done.stderr.decode(errors='replace').strip()[:200]}"
+    try:
+        with tempfile.NamedTemporaryFile(dir=os.path.dirname(os.path.abspath(file)), delete=False) as f:
+            f.write(done.stdout)
+        os.chmod(f.name, 0o644)
+        os.replace(f.name, file)
+    except OSError as why:
+        return str(why)
+    return None

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One repetition of the study of the failover: the ways of failing, an agent that enters at home, and what is measured
+when home fails. See failover.py for the course of it and its clock."""
+import os
+import random
+import re
+import shutil
+import subprocess
+import time
+
+from failover_report import STREAMS, phases
+from lab_drive import SERVICE, Failed, Stand
+
+HOME, HOME_ACCESS = "10.10.85.15", "scvm1"
+PATIENCE_S = 30  # for a state of the lab, and for a failover: with margin for a lease and two lists
+LOSS_STEPS = range(10, 101, 10)
+LOSS_STEP_S = 0.5
+
+
+class Way:
+    """A way of failing, as commands of the lab."""
+
+    def __init__(self, fail, mend, gradual=False):
+        self.fail, self.mend, self.gradual = fail.split(), mend.split(), gradual
+
+
+WAYS = {
+    "cable": Way("cut scvm1 data", "plug scvm1 data"),
+    "host-cable": Way("cut host data", "plug host data"),
+    "process": Way("kill scvm1", "revive scvm1"),
+    "freeze": Way("freeze scvm1", "thaw scvm1"),
+    "blackhole-in": Way("lose scvm1 data in 100", "lose scvm1 data in 0"),
+    "blackhole-out": Way("lose scvm1 data out 100", "lose scvm1 data out 0"),
+    "loss": Way("lose scvm1 data in PERCENT", "lose scvm1 data in 0", gradual=True),
+    "session": Way("stop scvm1", "revive scvm1"),
+}
+
+
+class Trial(Stand):
+    """One repetition: enter(), then measure(). Keeps what was said, and whether the streams flow."""
+
+    def __init__(self, lab, reroute):
+        super().__init__(lab, reroute)
+        self.log = []
+        self.gaps = []
+        self.flowing = dict.fromkeys(STREAMS, False)
+
+    def agent_line(self, line, at):
+        fields = {k: v.strip('"') for k, v in re.findall(r'(\w+)=("(?:[^"\\]|\\.)*"|\S*)', line)}
+        self.log.append((at, fields.get("event"), fields))
+
+    def meter_event(self, event, at):
+        if event["event"] == "interruption":
+            self.gaps.append(event)
+        if event["event"] in ("first", "interruption", "silent"):
+            self.flowing[event["stream"]] = event["event"] != "silent"
+
+    # --- the state before
+
+    def enter(self):
+        """A new agent, at home."""
+        shutil.rmtree(f"{self.lab.directory}/state")
+        os.mkdir(f"{self.lab.directory}/state")
+        subprocess.run(["ip", "-n", f"{self.lab.name}-host", "route", "flush", SERVICE], capture_output=True)
+        self.start_agent()
+        self.until("the agent is at home and settled", self.is_settled, PATIENCE_S)
+
+    def is_settled(self):
+        try:
+            s = self.status()
+        except Failed:
+            return False  # it does not listen yet
+        return (s["next_hop"] == HOME and s["refresh"]["done"] and all(p["state"] == "up" for p in s["paths"]) and
+                all(a["state"] in ("alive", "stable") for a in s["sessions"]["accesses"]))
+
+    # --- the failure
+
+    def has_moved(self):
+        """The route leads elsewhere, and the cluster has been told."""
+        at = next((at for at, name, f in self.log if name == "switch" and f.get("from") == HOME), None)
+        return at is not None and any(name == "refresh" and then >= at for then, name, _ in self.log)
+
+    def fail(self, way):
+        if not way.gradual:
+            self.lab.must(*way.fail)
+            return
+        for percent in LOSS_STEPS:
+            self.lab.must(*(str(percent) if word == "PERCENT" else word for word in way.fail))
+            if self.reached(self.has_moved, LOSS_STEP_S):
+                return
+
+    def has_broken(self, begun):
+        return any(g["stream"] == "icmp" and g["until"] >= begun for g in self.gaps)
+
+    def measure(self, way):
+        """The repetition, as failover_report.py wants it."""
+        self.start_meter()
+        self.until("both streams flow", lambda: all(self.flowing.values()), PATIENCE_S)
+        self.pause(0.3 + random.random())
+        begun = time.monotonic()
+        self.fail(way)
+        over = self.reached(self.has_moved, PATIENCE_S)
+        # The verdict on an echo comes 200 ms after it; where nothing was interrupted there is none.
+        self.reached(lambda: self.has_broken(begun), 1)
+        over = self.reached(lambda: all(self.flowing.values()), PATIENCE_S) and over
+        self.end("meter")
+        gaps = {s: [g for g in self.gaps if g["stream"] == s and g["until"] >= begun] for s in STREAMS}
+        failed_at = begun
+        if not way.gradual:
+            failed_at = next((g["from"] for s in STREAMS for g in gaps[s]), begun)
+        return {**{f"{s}_ms": max((g["length_ms"] for g in gaps[s]), default=0.0) for s in STREAMS},
+                "icmp_lost": sum(g["lost"] for g in gaps["icmp"]),
+                "own_ms": max((g["own_ms"] for s in STREAMS for g in gaps[s]), default=0.0),
+                "over": over and not any(g["open"] for s in STREAMS for g in gaps[s]),
+                **phases(self.log, failed_at, HOME, HOME_ACCESS)}
