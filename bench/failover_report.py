@@ -21,8 +21,9 @@ STREAMS = ("icmp", "tcp")
 PHASES = ("detect", "decide", "route", "refresh")
 # Median and 99th percentile of an interruption, in milliseconds, by setting.
 BARS_MS = {"0.1x10": (1070, 1150), "0.02x3": (90, 150)}
-# The session list is as slow as the lease: no setting of the probes promises anything.
-WITHOUT_BAR = ("session",)
+# Bars are for what stops at once and can be seen by probes. Before loss is total traffic is slow rather than
+# interrupted, and the session list is as slow as the lease.
+WITHOUT_BAR = ("loss", "session")
 TITLES = {
     "cable": "the node's storage cable is pulled",
     "host-cable": "the host's storage cable is pulled",
@@ -159,7 +160,7 @@ def print_text(document, print_table):
     if stalls:
         print(f"\nThe meter itself stood still for up to {stalls:.0f} ms in a repetition: the machine was busy.")
     if document["met"] is not None:
-        print(f"\nThe bars are {'met' if document['met'] else 'MISSED'}.")
+        print(f"\nThe bars are {'met' if document['met'] else 'MISSED'}{'' if document['complete'] else ', so far'}.")
 
 
 def print_csv(document):
@@ -195,6 +196,9 @@ TERMINALS = {".svg": "svg font 'sans,13' background rgb 'white' dynamic",
              ".png": "pngcairo font 'sans,11' background rgb 'white'"}
 
 
+NONE_MS = 0.5  # a logarithm has no zero: there lies what was not interrupted
+
+
 def spread(count):
     """So many places side by side, in the width of a column."""
     return [0.3 * (i / (count - 1) - 0.5) if count > 1 else 0.0 for i in range(count)]
@@ -212,8 +216,7 @@ def panel(results):
         plots.append(f"'-' with points pt 7 ps 0.5 lc rgb '{COLOURS[stream]}' title "
                      f"'{'echo stream' if stream == 'icmp' else 'TCP stream'}'")
         for i, x in enumerate(results):
-            # A logarithm has no zero: what was not interrupted lies at a millisecond.
-            values = sorted(max(1.0, y[f"{stream}_ms"]) for y in x["repetitions"])
+            values = sorted(max(NONE_MS, y[f"{stream}_ms"]) for y in x["repetitions"])
             data += [f"{i + shift + at:.3f} {v:.3f}" for at, v in zip(spread(len(values)), values)]
         data.append("e")
     for limit, name, dash in zip(limits or (), ("median", "99th percentile"), (1, 2)):
@@ -232,8 +235,8 @@ def draw(results, file):
     width = max(700, 110 + 95 * max(map(len, panels.values())))
     script = "\n".join([
         "set encoding utf8", f"set terminal {TERMINALS[file[-4:]]} size {width},{420 * len(panels)}",
-        f"set multiplot layout {len(panels)},1", "set logscale y", "set yrange [0.8:*]", "set grid y",
-        "set ylabel 'interruption of traffic, ms'", "set key outside right top", *map(panel, panels.values()),
+        f"set multiplot layout {len(panels)},1", "set logscale y", f"set yrange [{NONE_MS * 0.8}:*]", f"set ytics add ('none' {NONE_MS})",
+        "set grid y", "set ylabel 'interruption of traffic, ms'", "set key below maxrows 2", *map(panel, panels.values()),
         "unset multiplot"])
     done = subprocess.run(["gnuplot", "-d", "-"], input=script.encode(), capture_output=True)
     if done.returncode != 0 or not done.stdout:
