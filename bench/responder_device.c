@@ -14,11 +14,14 @@
 #include <linux/if_link.h>
 #include <linux/if_tun.h>
 #include <linux/rtnetlink.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <sys/ioctl.h>
 
 #define QUEUE_PACKETS 262144
 #define MTU_BYTES     65535
+/* How long the kernel may take to make an address usable: it does within a millisecond when it is idle. */
+#define LOCAL_DEADLINE_NS (5 * NS_PER_S)
 
 struct complaint {
     char *message;
@@ -104,6 +107,42 @@ static int add_address(struct responder_device *device, const struct responder_p
              : 0;
 }
 
+static int read_type(void *context, const struct nlmsghdr *message)
+{
+    const struct rtmsg *route = mnl_nlmsg_get_payload(message);
+    uint8_t *type = context;
+
+    *type = route->rtm_type;
+    return 0;
+}
+
+/*
+ * Waits until the kernel takes what is sent to this address for its own. It adds an IPv6 address at once, but
+ * the local route to it later, in a worker: until then answers are dropped (Ip6InAddrErrors).
+ */
+static int wait_for_local(struct responder_device *device, const struct responder_prefix *prefix,
+                          const struct complaint *to)
+{
+    uint64_t until_ns = clock_now_ns(CLOCK_MONOTONIC) + LOCAL_DEADLINE_NS;
+
+    while (clock_now_ns(CLOCK_MONOTONIC) < until_ns) {
+        union netlink_request request = {0};
+        struct nlmsghdr *header = mnl_nlmsg_put_header(&request);
+        struct rtmsg *route = mnl_nlmsg_put_extra_header(header, sizeof(*route));
+        uint8_t type = RTN_UNSPEC;
+
+        header->nlmsg_type = RTM_GETROUTE;
+        route->rtm_family = prefix->address.family;
+        route->rtm_dst_len = (uint8_t)(8 * address_size_bytes(&prefix->address));
+        mnl_attr_put(header, RTA_DST, address_size_bytes(&prefix->address), prefix->address.bytes);
+        if (netlink_request(&device->netlink, header, read_type, &type) == 0 && type == RTN_LOCAL)
+            return 0;
+        poll(NULL, 0, 1);
+    }
+    return fail(to, -ETIMEDOUT, "the kernel does not take the address %s for its own",
+                ADDRESS_TEXT(&prefix->address));
+}
+
 static int add_route(struct responder_device *device, const struct responder_prefix *prefix,
                      const struct complaint *to)
 {
@@ -141,6 +180,8 @@ static int set_up(struct responder_device *device, const struct responder_settin
         r = bring_up(device, to);
     for (size_t i = 0; r == 0 && i < settings->address_count; i++)
         r = add_address(device, &settings->addresses[i], to);
+    for (size_t i = 0; r == 0 && i < settings->address_count; i++)
+        r = wait_for_local(device, &settings->addresses[i], to);
     for (size_t i = 0; r == 0 && i < settings->route_count; i++)
         r = add_route(device, &settings->routes[i], to);
     return r;
