@@ -463,3 +463,11 @@ int probe_path_mtu_step(struct probe_path_mtu *mtu, uint64_t until_ns)
         r = send_batch(mtu, now_ns);
     return r;
 }
+
+int probe_path_mtu_stop(struct probe_path_mtu *mtu)
+{
+    uint64_t now_ns = engine_now_ns(&mtu->front.engine);
+    int r = engine_receive(&mtu->front.engine, now_ns);
+
+    return r < 0 ? r : judge(mtu, now_ns);
+}

@@ -76,6 +76,9 @@ const struct probe_targets *probe_path_mtu_targets(const struct probe_path_mtu *
 int probe_path_mtu_step(struct probe_path_mtu *mtu, uint64_t until_ns);
 void probe_path_mtu_set_wakeup(struct probe_path_mtu *mtu, int wakeup_fd);
 
+/* Ends sending: what has arrived by now is read and judged. 0 or a negative errno. */
+int probe_path_mtu_stop(struct probe_path_mtu *mtu);
+
 /* Pulls the index of one target that is done. False: none is waiting. */
 bool probe_path_mtu_next(struct probe_path_mtu *mtu, uint32_t *index);
 /* False: it is not done; what is known so far is said anyway. */

@@ -405,6 +405,14 @@ int probe_rounds_step(struct probe_rounds *rounds, uint64_t until_ns)
     return r;
 }
 
+int probe_rounds_stop(struct probe_rounds *rounds)
+{
+    uint64_t now_ns = engine_now_ns(&rounds->front.engine);
+    int r = engine_receive(&rounds->front.engine, now_ns);
+
+    return r < 0 ? r : judge(rounds, now_ns);
+}
+
 bool probe_rounds_next(struct probe_rounds *rounds, uint32_t *index)
 {
     ending_ns(rounds);

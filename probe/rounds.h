@@ -56,6 +56,7 @@ struct probe_rounds_times {
 
 /* sent = answered + lost + waiting. Until it is done, a target's numbers are those of now. */
 struct probe_rounds_result {
+    bool done;
     enum probe_outcome outcome; /* PROBE_REPLY: at least one was answered; otherwise why not */
     struct probe_error error;   /* the last one that was learnt of, also when others were answered */
     uint32_t sent;
@@ -94,6 +95,10 @@ const struct probe_targets *probe_rounds_targets(const struct probe_rounds *roun
 /* As probe_sweep_step() and probe_sweep_set_wakeup(). */
 int probe_rounds_step(struct probe_rounds *rounds, uint64_t until_ns);
 void probe_rounds_set_wakeup(struct probe_rounds *rounds, int wakeup_fd);
+
+/* Ends sending: what has arrived by now is read and judged. Results are those of now. 0 or a negative errno.
+ */
+int probe_rounds_stop(struct probe_rounds *rounds);
 
 /* Pulls the index of one target that is done. False: none is waiting. */
 bool probe_rounds_next(struct probe_rounds *rounds, uint32_t *index);

@@ -204,7 +204,8 @@ bool probe_rounds_result(struct probe_rounds *rounds, uint32_t index, struct pro
     uint64_t *times_ns = rounds->scratch + rounds->plan.count;
     uint64_t now_ns = engine_now_ns(&rounds->front.engine);
 
-    *result = (struct probe_rounds_result){.late = record->late, .duplicates = record->duplicates};
+    *result = (struct probe_rounds_result){
+        .done = record->is_done, .late = record->late, .duplicates = record->duplicates};
     if (!record->is_done)
         rounds_mark_doubtful(rounds, index);
     for (uint32_t i = 0; i < record->requests; i++)

@@ -3,14 +3,14 @@
  * `reroute report`: which of these targets are reachable, now?
  *
  * The command line (report_options) names targets and files; they become one list in the order given
- * (report_targets), which is moved into a pool of workers (probe/pool.h). Names have a place in it and are
- * probed when their address is known: a few threads look them up (report_names) and wake the pool by its
- * eventfd. Everything else happens in this one thread, which is the first worker: step the pool, count
- * results. When all is known, or at Ctrl-C, report_output writes the whole in the order given, through
- * report_writer.
+ * (report_targets), which is moved into what probes them: one of three kinds (report_kind), by default a
+ * pool of workers that sweep. Names have a place in the list and are probed when their address is known: a
+ * few threads look them up (report_names) and wake the probing by its eventfd. Everything else happens in
+ * this one thread: step, count results. When all is known, or at Ctrl-C, report_output writes the whole in
+ * the order given, through report_writer.
  *
- * Results stay in the pool until the end, 32 bytes a target, because the document's totals come first and
- * because people compare reports line by line; the text itself is never held.
+ * Results stay where they came from until the end, 32 bytes a target of a sweep, because the document's
+ * totals come first and because people compare reports line by line; the text itself is never held.
  *
  * Requests go out in random order unless told otherwise. Nobody but the network sees the order, and to it,
  * addresses in a row are a burst into one subnet after the other: neighbour queues and rate limits there
@@ -19,8 +19,7 @@
  * A report costs what it uses: no event loop library, no HTTP, no thread unless there is a name or there are
  * thousands of targets.
  *
- * Deliberately not done: reverse lookups, several addresses of one name, repeated rounds (that is what
- * `reroute agent` and `reroute bench` are for).
+ * Deliberately not done: reverse lookups, several addresses of one name.
  */
 #include <ctype.h>
 #include <signal.h>
@@ -43,11 +42,11 @@
 
 /* What a signal handler can reach. */
 static volatile sig_atomic_t interrupted_by;
-static int wakeup_fd = -1; /* the pool's */
+static int wakeup_fd = -1; /* of what probes */
 
 struct run {
     struct report_options options;
-    struct report_targets targets; /* its list is the pool's, once that is there */
+    struct report_targets targets; /* its list is that of what probes, once that is there */
     struct report_view view;       /* of these and of what is known by now */
     struct report_names *names;    /* NULL: there are none */
     uint32_t count;
@@ -84,7 +83,7 @@ static void on_signal(int number)
 
     interrupted_by = number;
     if (write(wakeup_fd, &(uint64_t){1}, sizeof(uint64_t)) < 0) {
-        /* Its counter is full, so the pool is awake. */
+        /* Its counter is full, so it is awake. */
     }
     errno = saved;
 }
@@ -115,10 +114,12 @@ static void settle(struct run *run, uint32_t index, enum report_outcome outcome)
 static void take_results(struct run *run)
 {
     struct probe_result result;
+    bool failed;
 
-    while (probe_pool_next(run->view.pool, &result)) {
+    while (run->view.probing->kind->next(run->view.probing, &result, &failed)) {
         settle(run, result.index, result.outcome == PROBE_REPLY ? REPORT_REACHABLE : REPORT_UNREACHABLE);
         run->view.doubtful += result.doubtful;
+        run->view.failed += failed;
     }
 }
 
@@ -138,7 +139,7 @@ static int take_names(struct run *run)
             text->excluded = answer.address;
             settle(run, text->index, REPORT_EXCLUDED);
         } else {
-            error = probe_pool_set(run->view.pool, text->index, &answer.address);
+            error = run->view.probing->kind->set(run->view.probing, text->index, &answer.address);
         }
     }
     return error;
@@ -146,8 +147,16 @@ static int take_names(struct run *run)
 
 static void show_progress(const struct run *run)
 {
-    fprintf(stderr, "\r%" PRIu32 " of %" PRIu32 " targets known, %" PRIu32 " reachable ",
-            run->count - run->view.totals[REPORT_UNFINISHED], run->count, run->view.totals[REPORT_REACHABLE]);
+    const struct report_kind *kind = run->view.probing->kind;
+    char text[128] = "";
+
+    if (kind->progress)
+        kind->progress(run->view.probing, text, sizeof(text));
+    else
+        snprintf(text, sizeof(text), "%" PRIu32 " of %" PRIu32 " targets known, %" PRIu32 " reachable",
+                 run->count - run->view.totals[REPORT_UNFINISHED], run->count,
+                 run->view.totals[REPORT_REACHABLE]);
+    fprintf(stderr, "\r%s ", text);
 }
 
 /* Lines share a write() with those that follow soon, so that thousands at once do not take one each. */
@@ -169,7 +178,7 @@ static void write_lines(struct run *run)
 /* One step and everything that it brought. */
 static int step(struct run *run, uint64_t until_ns)
 {
-    int error = probe_pool_step(run->view.pool, min_u64(until_ns, run->write_at_ns));
+    int error = run->view.probing->kind->step(run->view.probing, min_u64(until_ns, run->write_at_ns));
 
     if (!error)
         take_results(run);
@@ -180,7 +189,7 @@ static int step(struct run *run, uint64_t until_ns)
 }
 
 /* Until everything is known, a signal, or nobody reads any more. */
-static int sweep_all(struct run *run)
+static int probe_all(struct run *run)
 {
     bool progress = isatty(STDERR_FILENO), shown = false;
     uint64_t next_progress_ns = progress ? clock_now_ns(CLOCK_MONOTONIC) + PROGRESS_FIRST_NS : NEVER_NS;
@@ -196,7 +205,7 @@ static int sweep_all(struct run *run)
     }
     /* After a signal, replies that wait in the sockets are known too. */
     if (!error)
-        error = probe_pool_stop(run->view.pool);
+        error = run->view.probing->kind->stop(run->view.probing);
     take_results(run);
     if (shown)
         fputs("\r\033[K", stderr);
@@ -243,7 +252,7 @@ static int check_source(const struct run *run, const struct address *source)
     return error;
 }
 
-static int open_pool(struct run *run)
+static int open_probing(struct run *run)
 {
     char message[MESSAGE_BYTES] = "";
     int error = check_source(run, &run->options.settings.source4);
@@ -252,15 +261,15 @@ static int open_pool(struct run *run)
         error = check_source(run, &run->options.settings.source6);
     if (error)
         return error;
-    error = probe_pool_new(&run->view.pool, &run->options.settings, run->options.workers, &run->targets.list,
-                           !run->options.in_order, message, sizeof(message));
+    error = report_kind_of(&run->options)
+                ->open(&run->view.probing, &run->options, &run->targets.list, message, sizeof(message));
     if (error == -EACCES)
         complain(run, "not allowed to send ICMP echoes: run it as root, or give the program the capability "
                       "CAP_NET_RAW, or allow ping sockets (sysctl net.ipv4.ping_group_range='0 2147483647')");
     else if (error)
         complain(run, "%s", message);
     if (!error)
-        wakeup_fd = probe_pool_wakeup(run->view.pool);
+        wakeup_fd = run->view.probing->kind->wakeup(run->view.probing);
     return error;
 }
 
@@ -311,17 +320,18 @@ static int read_targets(struct run *run)
 /* Replies that this very host threw away look like loss: nobody must believe that silently. */
 static void warn_of_drops(const struct run *run)
 {
-    const struct probe_counters *counters = probe_pool_counters(run->view.pool);
+    struct report_about about = run->view.probing->kind->about(run->view.probing);
+    const struct probe_counters *counters = about.counters;
     char doubtful[64] = "no verdict is in doubt";
 
     if (run->view.doubtful > 0)
-        snprintf(doubtful, sizeof(doubtful), "%" PRIu32 " that are called unreachable are doubtful",
-                 run->view.doubtful);
+        snprintf(doubtful, sizeof(doubtful), "%" PRIu32 " %s", run->view.doubtful,
+                 run->view.probing->kind->doubt_warning);
     if (counters->receive_drops > 0)
         complain(run,
                  "warning: this host's own socket buffer dropped %" PRIu64 " replies; %" PRIu32
                  " targets were asked again, %s (run with CAP_NET_ADMIN, or raise net.core.rmem_max)",
-                 counters->receive_drops, probe_pool_asked_again(run->view.pool), doubtful);
+                 counters->receive_drops, about.asked_again, doubtful);
     else if (run->view.doubtful > 0)
         complain(run, "warning: this host had no room to send; %s", doubtful);
 }
@@ -332,7 +342,7 @@ static int verdict(const struct run *run)
         return 128 + interrupted_by;
     if (run->view.totals[REPORT_NOT_FOUND] > 0)
         return EXIT_NAME_NOT_FOUND;
-    return run->view.totals[REPORT_UNREACHABLE] > 0 ? EXIT_SOME : 0;
+    return run->view.failed > 0 ? EXIT_SOME : 0;
 }
 
 /* To the file that was asked for, or to standard output. */
@@ -359,7 +369,7 @@ static int write_report(struct run *run)
 static int probe_and_write(struct run *run)
 {
     uint64_t start_ns;
-    int error = open_pool(run);
+    int error = open_probing(run);
 
     if (error)
         return exit_code_of(error);
@@ -371,7 +381,7 @@ static int probe_and_write(struct run *run)
     start_ns = clock_now_ns(CLOCK_MONOTONIC);
     error = begin(run);
     if (!error)
-        error = sweep_all(run);
+        error = probe_all(run);
     if (error) {
         complain(run, "probing stopped: %s", strerror(-error));
         return EXIT_SYSTEM;
@@ -414,7 +424,8 @@ int command_report(int argc, char **argv)
         code = error ? exit_code_of(error) : probe_and_write(&run);
     }
     report_names_free(run.names);
-    probe_pool_free(run.view.pool);
+    if (run.view.probing)
+        run.view.probing->kind->close(run.view.probing);
     report_targets_clear(&run.targets);
     report_options_clear(&run.options);
     return code;

@@ -21,6 +21,8 @@ void report_json_names(struct report_writer *writer, const struct report_line *l
 
 static void write_result(struct report_writer *writer, struct report_line *line)
 {
+    const struct report_kind *kind = line->view->probing->kind;
+
     report_json_names(writer, line);
     report_write_text(writer, ",");
     report_json_text(writer, "outcome", report_outcome_text(line->outcome));
@@ -33,12 +35,15 @@ static void write_result(struct report_writer *writer, struct report_line *line)
     report_write_u64(writer, line->result.requests);
     report_write_text(writer, ",");
     report_json_text(writer, "reason", report_line_reason(line));
+    if (kind->json)
+        kind->json(writer, line);
 }
 
 /* What document and summary have in common. */
 static void write_totals(struct report_writer *writer, const struct report_view *view)
 {
     const uint32_t *totals = view->totals;
+    struct report_about about = view->probing->kind->about(view->probing);
     struct report_counter counters[REPORT_COUNTERS];
 
     report_writef(writer,
@@ -49,9 +54,9 @@ static void write_totals(struct report_writer *writer, const struct report_view 
                   totals[REPORT_NOT_FOUND], totals[REPORT_EXCLUDED], totals[REPORT_UNFINISHED]);
     report_write_ms(writer, view->elapsed_ns);
     report_write_text(writer, ",");
-    report_json_text(writer, "transport", probe_pool_transport(view->pool));
-    report_writef(writer, ",\"workers\":%" PRIu32 ",\"doubtful\":%" PRIu32 ",\"counters\":{",
-                  probe_pool_workers(view->pool), view->doubtful);
+    report_json_text(writer, "transport", about.transport);
+    report_writef(writer, ",\"workers\":%" PRIu32 ",\"doubtful\":%" PRIu32 ",\"counters\":{", about.workers,
+                  view->doubtful);
     report_counters(view, counters);
     for (size_t i = 0; i < REPORT_COUNTERS; i++)
         report_writef(writer, "%s\"%s\":%" PRIu64, i > 0 ? "," : "", counters[i].key, counters[i].value);

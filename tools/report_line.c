@@ -22,7 +22,7 @@ static const struct {
 
 void report_counters(const struct report_view *view, struct report_counter counters[static REPORT_COUNTERS])
 {
-    const struct probe_counters *values = probe_pool_counters(view->pool);
+    const struct probe_counters *values = view->probing->kind->about(view->probing).counters;
 
     for (size_t i = 0; i < REPORT_COUNTERS; i++) {
         counters[i] = (struct report_counter){counter_list[i].key, counter_list[i].words, 0};
@@ -65,7 +65,7 @@ static void format_address(const struct address *address, char buffer[static ADD
 void report_line_at(struct report_line *line, const struct report_view *view, uint32_t index)
 {
     const struct report_text *text = report_targets_text(view->targets, index);
-    struct address address = probe_targets_at(probe_pool_targets(view->pool), index);
+    struct address address = probe_targets_at(view->probing->kind->targets(view->probing), index);
 
     line->view = view;
     line->index = index;
@@ -78,7 +78,7 @@ void report_line_at(struct report_line *line, const struct report_view *view, ui
     }
     line->target = line->address;
     line->outcome = REPORT_UNFINISHED;
-    if (probe_pool_result(view->pool, index, &line->result))
+    if (view->probing->kind->result(view->probing, index, &line->result))
         line->outcome = line->result.outcome == PROBE_REPLY ? REPORT_REACHABLE : REPORT_UNREACHABLE;
     if (text) {
         line->target = text->text;

@@ -2,7 +2,7 @@
 /* What a report knows, and what it says of one target: the words that all formats share. */
 #pragma once
 
-#include "probe/pool.h"
+#include "tools/report_kind.h"
 #include "tools/report_options.h"
 #include "tools/report_targets.h"
 #include "tools/report_writer.h"
@@ -21,16 +21,17 @@ const char *report_outcome_text(enum report_outcome outcome);
 
 struct report_view {
     const struct report_options *options;
-    const struct report_targets *targets; /* the texts; the addresses are the pool's */
-    struct probe_pool *pool;
+    const struct report_targets *targets; /* the texts; the addresses are those of the probing */
+    struct report_probing *probing;
     uint32_t totals[REPORT_OUTCOMES]; /* targets by outcome */
-    uint32_t doubtful;                /* how many of those that are unreachable */
+    uint32_t doubtful;                /* how many results are, see struct probe_result */
+    uint32_t failed;                  /* how many the exit status has to speak of */
     uint64_t elapsed_ns;
 };
 
 static inline uint32_t report_target_count(const struct report_view *view)
 {
-    return probe_pool_targets(view->pool)->count;
+    return view->probing->kind->targets(view->probing)->count;
 }
 
 #define REPORT_REASON_BYTES 384
@@ -47,7 +48,7 @@ struct report_line {
     char reason_text[REPORT_REASON_BYTES];
 };
 
-/* Fills the line of a target, of any whose result has been pulled, and of all when the pool is stopped. */
+/* Fills the line of a target, of any whose result has been pulled, and of all when probing is stopped. */
 void report_line_at(struct report_line *line, const struct report_view *view, uint32_t index);
 /* Why it is not reachable; empty when it is. Valid as long as the line. */
 const char *report_line_reason(struct report_line *line);

@@ -113,6 +113,23 @@ static void write_rtts(struct report_writer *writer, const struct report_view *v
     }
 }
 
+static void write_metric(struct report_writer *writer, const struct report_view *view,
+                         const struct report_metric *metric, struct repeated *repeated)
+{
+    struct report_line line;
+    double value;
+
+    memset(repeated->seen, 0, repeated->count);
+    write_head(writer, metric->name, metric->unit, metric->help);
+    for (uint32_t i = 0; i < report_target_count(view); i++) {
+        report_line_at(&line, view, i);
+        if (is_repetition(repeated, &line) || !metric->value(&line, &value))
+            continue;
+        write_target(writer, metric->name, &line);
+        report_writef(writer, "%.9g\n", value);
+    }
+}
+
 static void write_totals(struct report_writer *writer, const struct report_view *view)
 {
     struct report_counter counters[REPORT_COUNTERS];
@@ -143,6 +160,9 @@ int report_openmetrics(struct report_writer *writer, const struct report_view *v
     if (!error) {
         write_reachable(writer, view, &repeated);
         write_rtts(writer, view, &repeated);
+        for (const struct report_metric *metric = view->probing->kind->metrics; metric && metric->name;
+             metric++)
+            write_metric(writer, view, metric, &repeated);
         write_totals(writer, view);
     }
     free(repeated.hashes);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/report_options.h"
 
+#include "probe/path_mtu.h"
+
 #include <ctype.h>
 #include <getopt.h>
 #include <stdarg.h>
@@ -41,6 +43,13 @@ static const char help_text[] =
     "replies\n"
     "  TIME is in seconds, or has a unit: 0.1, 100ms, 500us, 2m.\n"
     "\n"
+    "What is asked: is it reachable? Or\n"
+    "      --count N               how good is the way there: N requests to each, loss, round-trip times, "
+    "jitter\n"
+    "      --period TIME           from one of them to the next (default 1)\n"
+    "      --mtu SIZE              do IP packets of SIZE bytes get through unfragmented?\n"
+    "      --path-mtu              which are the largest that do?\n"
+    "\n"
     "What is sent\n"
     "      --size BYTES            ICMP payload (default 56)\n"
     "      --dont-fragment         the packet has to fit through the whole way\n"
@@ -77,6 +86,10 @@ enum option_key {
     OPTION_PING_TIMEOUT,
     OPTION_SINGLE_REQUEST,
     OPTION_RATE,
+    OPTION_COUNT,
+    OPTION_PERIOD,
+    OPTION_MTU,
+    OPTION_PATH_MTU,
     OPTION_RETRY_DOUBTFUL,
     OPTION_NO_RETRY_DOUBTFUL,
     OPTION_EXCLUDE,
@@ -107,6 +120,10 @@ static const struct option long_options[] = {
     {"ping-timeout", required_argument, NULL, OPTION_PING_TIMEOUT},
     {"single-request", no_argument, NULL, OPTION_SINGLE_REQUEST},
     {"rate", required_argument, NULL, OPTION_RATE},
+    {"count", required_argument, NULL, OPTION_COUNT},
+    {"period", required_argument, NULL, OPTION_PERIOD},
+    {"mtu", required_argument, NULL, OPTION_MTU},
+    {"path-mtu", no_argument, NULL, OPTION_PATH_MTU},
     {"retry-doubtful", no_argument, NULL, OPTION_RETRY_DOUBTFUL},
     {"no-retry-doubtful", no_argument, NULL, OPTION_NO_RETRY_DOUBTFUL},
     {"exclude", required_argument, NULL, OPTION_EXCLUDE},
@@ -303,6 +320,33 @@ static int take_source_of_targets(struct report_options *options, enum report_so
     return 0;
 }
 
+/* What is asked of each target. */
+static int take_kind(const struct parser *parser, int key)
+{
+    struct report_options *options = parser->options;
+    uint64_t number = 0;
+    int error = 0;
+
+    switch (key) {
+    case OPTION_COUNT:
+        error = take_number(parser, "count", 1, PROBE_ROUNDS_COUNT_MAX, &number);
+        options->rounds.count = (uint32_t)number;
+        return error;
+    case OPTION_PERIOD:
+        error = take_duration(parser, "period", &options->rounds.period_ns);
+        if (!error && options->rounds.period_ns < PROBE_ROUNDS_PERIOD_MIN_NS)
+            return bad(parser, "--period '%s': expected at least 10ms", optarg);
+        return error;
+    case OPTION_MTU:
+        error = take_number(parser, "mtu", PROBE_PATH_MTU_MIN_BYTES, PROBE_PATH_MTU_MAX_BYTES, &number);
+        options->mtu_bytes = (uint32_t)number;
+        return error;
+    default:
+        options->path_mtu = true;
+        return 0;
+    }
+}
+
 static int take_probe_option(const struct parser *parser, int key)
 {
     struct probe_settings *settings = &parser->options->settings;
@@ -325,6 +369,11 @@ static int take_probe_option(const struct parser *parser, int key)
         error = take_number(parser, "rate", 1, RATE_MAX, &number);
         settings->rate = (uint32_t)number;
         return error;
+    case OPTION_COUNT:
+    case OPTION_PERIOD:
+    case OPTION_MTU:
+    case OPTION_PATH_MTU:
+        return take_kind(parser, key);
     case OPTION_RETRY_DOUBTFUL:
     case OPTION_NO_RETRY_DOUBTFUL:
         settings->retry_doubtful = key == OPTION_RETRY_DOUBTFUL;
@@ -332,6 +381,7 @@ static int take_probe_option(const struct parser *parser, int key)
     case OPTION_SIZE:
         error = take_number(parser, "size", PROBE_PAYLOAD_MIN_BYTES, PROBE_PAYLOAD_MAX_BYTES, &number);
         settings->payload_bytes = (uint32_t)number;
+        parser->options->has_size = true;
         return error;
     case OPTION_DONT_FRAGMENT:
         settings->dont_fragment = true;
@@ -416,6 +466,29 @@ static int take_option(const struct parser *parser, int key, char **argv)
     }
 }
 
+/* Each kind of report has options that mean nothing in the others. */
+static int check_kind(const struct parser *parser)
+{
+    struct report_options *options = parser->options;
+    const struct probe_settings *settings = &options->settings;
+    bool is_mtu = options->mtu_bytes || options->path_mtu;
+
+    if ((options->rounds.count > 0) + (options->mtu_bytes > 0) + options->path_mtu > 1)
+        return bad(parser, "--count, --mtu and --path-mtu exclude each other");
+    if (options->rounds.period_ns && !options->rounds.count)
+        return bad(parser, "--period goes with --count only");
+    if (!options->rounds.count && !is_mtu)
+        return 0;
+    if (settings->ping_timeout_ns || settings->single_request || options->workers)
+        return bad(parser, "--ping-timeout, --single-request and --workers do not go with %s",
+                   options->rounds.count ? "--count" : "--mtu or --path-mtu");
+    if (is_mtu && (options->has_size || settings->dont_fragment))
+        return bad(parser, "--size and --dont-fragment do not go with --mtu or --path-mtu, which set both");
+    if (!options->rounds.period_ns)
+        options->rounds.period_ns = NS_PER_S;
+    return 0;
+}
+
 /* What each option alone cannot tell. */
 static int check(const struct parser *parser)
 {
@@ -437,6 +510,8 @@ static int check(const struct parser *parser)
         return bad(parser, "standard input ('-') can be read only once");
     if (targets == 0)
         return bad(parser, "no target given");
+    if (check_kind(parser) < 0)
+        return -EINVAL;
     return probe_settings_check(&options->settings, parser->message, parser->size_bytes);
 }
 

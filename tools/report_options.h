@@ -3,6 +3,7 @@
 #pragma once
 
 #include "probe/probe.h"
+#include "probe/rounds.h"
 
 enum report_format { REPORT_TABLE, REPORT_JSON, REPORT_JSON_LINES, REPORT_CSV, REPORT_OPENMETRICS };
 
@@ -25,10 +26,14 @@ struct report_options {
     const char *output; /* the file that gets the report; NULL: standard output */
     bool quiet;
     bool help;
-    uint32_t workers;       /* threads that probe; 0: as many as pay */
-    bool in_order;          /* ask the targets in the order given; otherwise in random order */
-    uint32_t shard, shards; /* every shards-th target, from number `shard` on; 0 of 0: all */
-    int family;             /* of names: AF_INET, AF_INET6, or AF_UNSPEC: what the name service puts first */
+    uint32_t workers;                /* threads that probe; 0: as many as pay */
+    struct probe_rounds_plan rounds; /* count 0: a sweep */
+    uint32_t mtu_bytes;              /* does this size pass? 0: not asked */
+    bool path_mtu;                   /* which size passes? */
+    bool has_size;                   /* settings.payload_bytes was asked for */
+    bool in_order;                   /* ask the targets in the order given; otherwise in random order */
+    uint32_t shard, shards;          /* every shards-th target, from number `shard` on; 0 of 0: all */
+    int family; /* of names: AF_INET, AF_INET6, or AF_UNSPEC: what the name service puts first */
     struct report_source *sources;
     size_t source_count;
 };

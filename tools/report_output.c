@@ -11,9 +11,11 @@
 
 static void write_csv(struct report_writer *writer, const struct report_view *view)
 {
+    const struct report_kind *kind = view->probing->kind;
     struct report_line line;
 
-    report_write_text(writer, "target,address,outcome,rtt_ms,requests,reason\n");
+    report_writef(writer, "target,address,outcome,rtt_ms,requests,reason%s\n",
+                  kind->csv ? kind->csv_columns : "");
     for (uint32_t i = 0; i < report_target_count(view); i++) {
         report_line_at(&line, view, i);
         report_write_csv_field(writer, line.target);
@@ -28,6 +30,8 @@ static void write_csv(struct report_writer *writer, const struct report_view *vi
         report_write_u64(writer, line.result.requests);
         report_write_text(writer, ",");
         report_write_csv_field(writer, report_line_reason(&line));
+        if (kind->csv)
+            kind->csv(writer, &line);
         report_write_text(writer, "\n");
     }
 }
@@ -66,6 +70,7 @@ static int write_rtts(struct report_writer *writer, const struct report_view *vi
         const char *name;
         unsigned percent;
     } columns[] = {{"min", 0}, {"p50", 50}, {"p95", 95}, {"p99", 99}, {"max", 100}};
+    const struct report_kind *kind = view->probing->kind;
     CLEANUP(free) char *memory = NULL;
     struct probe_result result;
     uint64_t *rtts;
@@ -78,10 +83,10 @@ static int write_rtts(struct report_writer *writer, const struct report_view *vi
         return -ENOMEM;
     rtts = (uint64_t *)(void *)memory;
     for (uint32_t i = 0; i < report_target_count(view); i++)
-        if (probe_pool_result(view->pool, i, &result) && result.outcome == PROBE_REPLY)
+        if (kind->result(view->probing, i, &result) && result.outcome == PROBE_REPLY)
             rtts[count++] = result.rtt_ns;
     statistics_sort(rtts, count);
-    report_write_text(writer, "RTT in ms:");
+    report_writef(writer, "%s:", kind->rtt_words);
     for (size_t i = 0; i < ARRAY_SIZE(columns); i++) {
         report_writef(writer, "%s %s ", i > 0 ? "," : "", columns[i].name);
         report_write_ms(writer, statistics_percentile(rtts, count, columns[i].percent));
@@ -93,16 +98,20 @@ static int write_rtts(struct report_writer *writer, const struct report_view *vi
 static int write_table(struct report_writer *writer, const struct report_view *view)
 {
     struct report_counter counters[REPORT_COUNTERS];
+    const struct report_kind *kind = view->probing->kind;
+    struct report_about about = kind->about(view->probing);
     const char *separator = "packets: ";
     int error;
 
-    if (!view->options->quiet)
+    if (kind->table)
+        kind->table(writer, view);
+    else if (!view->options->quiet)
         write_rows(writer, view);
     report_writef(writer, "%" PRIu32 " target%s: %" PRIu32 " reachable, %" PRIu32 " unreachable",
                   report_target_count(view), report_target_count(view) == 1 ? "" : "s",
                   view->totals[REPORT_REACHABLE], view->totals[REPORT_UNREACHABLE]);
     if (view->doubtful > 0)
-        report_writef(writer, " (%" PRIu32 " of them doubtful)", view->doubtful);
+        report_writef(writer, " (%" PRIu32 " %s)", view->doubtful, kind->doubt_words);
     if (view->totals[REPORT_NOT_FOUND] > 0)
         report_writef(writer, ", %" PRIu32 " not found", view->totals[REPORT_NOT_FOUND]);
     if (view->totals[REPORT_EXCLUDED] > 0)
@@ -111,9 +120,9 @@ static int write_table(struct report_writer *writer, const struct report_view *v
         report_writef(writer, ", %" PRIu32 " not known when interrupted", view->totals[REPORT_UNFINISHED]);
     report_write_text(writer, "; took ");
     report_write_ms(writer, view->elapsed_ns);
-    report_writef(writer, " ms (%s", probe_pool_transport(view->pool));
-    if (probe_pool_workers(view->pool) > 1)
-        report_writef(writer, ", %" PRIu32 " workers", probe_pool_workers(view->pool));
+    report_writef(writer, " ms (%s", about.transport);
+    if (about.workers > 1)
+        report_writef(writer, ", %" PRIu32 " workers", about.workers);
     report_write_text(writer, ")\n");
     error = write_rtts(writer, view);
     if (error)
