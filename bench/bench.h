@@ -8,6 +8,7 @@
 #include "tools/command.h"
 
 int bench_compare(int argc, char **argv);
+int bench_hold(int argc, char **argv);
 int bench_sweep(int argc, char **argv);
 int bench_tune(int argc, char **argv);
 int bench_failover(int argc, char **argv);

@@ -13,6 +13,7 @@
 static const struct command studies[] = {
     {"sweep", "how long a sweep takes and whom it wrongly calls unreachable, for all settings", bench_sweep},
     {"compare", "reroute beside other tools and the scheme it replaces", bench_compare},
+    {"hold", "how long to stay away from a node that has failed", bench_hold},
     {"tune", "which select-timeout and select-count for this network", bench_tune},
     {"failover", "how long traffic is interrupted when a node fails, and where the time goes", bench_failover},
 };

@@ -23,7 +23,7 @@ struct reader {
     struct seen_path {
         struct evidence_path evidence;
         uint32_t access;
-        bool present, serves, fine, known;
+        bool present, serves, well, known;
     } * paths;
     struct evidence_access *accesses;
     struct evidence_host host;
@@ -163,19 +163,19 @@ static int note_serving(struct reader *reader, uint32_t index)
         path->access == SELECTOR_NO_ACCESS ? NULL : &reader->accesses[path->access];
     bool serves = path->present && e->state != HEALTH_DOWN && e->on_link && e->link_usable &&
                   !e->service_bad && !(access && access->session == SESSION_DEAD);
-    bool fine = serves && e->state == HEALTH_UP && !e->degraded;
+    bool well = serves && e->state == HEALTH_UP && !e->degraded;
     struct history_event event = {.kind = HISTORY_SERVES,
                                   .at_ns = reader->at_ns,
                                   .index = index,
-                                  .serves = {.serves = serves, .fine = fine}};
+                                  .serves = {.serves = serves, .well = well}};
 
-    if (path->known && serves == path->serves && fine == path->fine)
+    if (path->known && serves == path->serves && well == path->well)
         return 0;
     if (path->known && !serves && e->state == HEALTH_DOWN && e->missing && e->first_missed_ns)
         event.at_ns = min_u64(event.at_ns, e->first_missed_ns);
     path->known = true;
     path->serves = serves;
-    path->fine = fine;
+    path->well = well;
     return history_add(reader->history, &event);
 }
 

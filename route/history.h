@@ -49,7 +49,7 @@ struct history_event {
         } moved;
         struct {
             bool serves;
-            bool fine; /* it serves, and loses little */
+            bool well; /* it serves, with little loss */
         } serves;
     };
 };

@@ -31,7 +31,7 @@ struct player {
     struct evidence_path *paths;
     struct evidence_access *accesses;
     struct evidence_host host;
-    bool *serves, *fine;
+    bool *serves, *well;
     bool *assumed_full_size; /* a full-size probe that nobody sent has passed */
     bool *was_stable;        /* per access, before silence */
     /* the selector's */
@@ -59,13 +59,13 @@ static int player_open(struct player *p)
     p->paths = calloc(paths, sizeof(*p->paths));
     p->accesses = calloc(accesses, sizeof(*p->accesses));
     p->serves = calloc(paths, sizeof(*p->serves));
-    p->fine = calloc(paths, sizeof(*p->fine));
+    p->well = calloc(paths, sizeof(*p->well));
     p->assumed_full_size = calloc(paths, sizeof(*p->assumed_full_size));
     p->was_stable = calloc(accesses, sizeof(*p->was_stable));
     p->selector_paths = calloc(paths, sizeof(*p->selector_paths));
     p->selector_accesses = calloc(accesses, sizeof(*p->selector_accesses));
     p->health = calloc(paths, sizeof(*p->health));
-    if (!p->paths || !p->accesses || !p->serves || !p->fine || !p->assumed_full_size || !p->was_stable ||
+    if (!p->paths || !p->accesses || !p->serves || !p->well || !p->assumed_full_size || !p->was_stable ||
         !p->selector_paths || !p->selector_accesses || !p->health)
         return -ENOMEM;
     for (uint32_t i = 0; i < p->history->path_count; i++) {
@@ -83,7 +83,7 @@ static void player_close(struct player *p)
     free(p->paths);
     free(p->accesses);
     free(p->serves);
-    free(p->fine);
+    free(p->well);
     free(p->assumed_full_size);
     free(p->was_stable);
     free(p->selector_paths);
@@ -175,14 +175,14 @@ static void apply_evidence(struct player *p, const struct selector_input *input,
 static int move(struct player *p, uint32_t to, enum selector_reason reason)
 {
     uint32_t from = p->current;
-    bool fine = from != SELECTOR_NO_PATH && p->fine[from];
+    bool well = from != SELECTOR_NO_PATH && p->well[from];
 
     if (to == from)
         return 0;
     p->current = to;
     p->pending = false;
     count(p);
-    return tally_move(p->tally, p->now_ns, from, to, reason, fine);
+    return tally_move(p->tally, p->now_ns, from, to, reason, well);
 }
 
 static void plan(struct player *p)
@@ -344,10 +344,10 @@ static int take_event(struct player *p, const struct history_event *event)
         count(p);
         break;
     case HISTORY_SERVES:
-        if (p->fine[event->index] && !event->serves.fine)
+        if (p->well[event->index] && !event->serves.well)
             tally_failed(p->tally, p->now_ns, event->index);
         p->serves[event->index] = event->serves.serves;
-        p->fine[event->index] = event->serves.fine;
+        p->well[event->index] = event->serves.well;
         count(p);
         break;
     case HISTORY_ALIVE:

@@ -43,7 +43,7 @@ static bool is_failover(enum selector_reason reason)
 }
 
 int tally_move(struct tally *tally, uint64_t now_ns, uint32_t from, uint32_t to, enum selector_reason reason,
-               bool fine)
+               bool well)
 {
     size_t count = tally->move_count;
     struct tally_move *last = count ? &tally->moves[count - 1] : NULL;
@@ -65,7 +65,7 @@ int tally_move(struct tally *tally, uint64_t now_ns, uint32_t from, uint32_t to,
         mark(tally, count - 1);
         mark(tally, count);
     }
-    if (fine)
+    if (well)
         tally->doubtful[from] = count + 1;
     return 0;
 }

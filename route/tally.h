@@ -9,12 +9,11 @@
 #define TALLY_WITHIN_NS (600 * NS_PER_S)
 
 /* For people; says what the functions below count. */
-#define TALLY_DEFINITIONS                                                                                  \
-    "needless: a failback whose path failed within 10 min, together with the failover away from "          \
-    "it; and a failover\nfrom a path that served then and for the next 10 min. away: the path in use is "  \
-    "not on "                                                                                              \
-    "the storage network of\nan access of the best locality there is. unserved: the path in use does not " \
-    "serve.\n"
+#define TALLY_DEFINITIONS                                                                                 \
+    "needless: a failback whose path failed within 10 min, together with the failover away from it;\n"    \
+    "  and a failover from a path that was well (it served, with little loss) then and for 10 min more\n" \
+    "away: the path in use is not on the storage network of an access of the best locality there is\n"    \
+    "unserved: the path in use does not serve\n"
 
 struct tally_move {
     uint64_t at_ns;
@@ -30,7 +29,7 @@ struct tally {
     /* its own */
     uint64_t at_ns;
     bool watched, away, serves;
-    size_t *doubtful; /* per path: 1 + the failover that left it though it served; 0: none */
+    size_t *doubtful; /* per path: 1 + the failover that left it though it was well; 0: none */
     uint32_t path_count;
 };
 
@@ -44,10 +43,10 @@ static inline void tally_clear_cleanup(struct tally *tally)
 
 /* From now on. watched: an agent runs, what happens counts. */
 void tally_state(struct tally *tally, uint64_t now_ns, bool watched, bool away, bool serves);
-/* A switch; fine: the path that is left serves. -ENOMEM. */
+/* A switch; well: the path that is left serves, with little loss. -ENOMEM. */
 int tally_move(struct tally *tally, uint64_t now_ns, uint32_t from, uint32_t to, enum selector_reason reason,
-               bool fine);
-/* A path does not serve (well) any more. */
+               bool well);
+/* A path is not well any more. */
 void tally_failed(struct tally *tally, uint64_t now_ns, uint32_t path);
 void tally_end(struct tally *tally, uint64_t now_ns);
 
