@@ -1,0 +1,493 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Proves how a journal is read and what is made of it, by journals written out here: other holds and dampings
+ * switch when the rules say; what counts as needless, away and unserved; two boots are on one clock; what is
+ * not known is ignored; what is cut off, anywhere, is read as far as it goes; what is no journal is refused
+ * in one line. And of the writer: a quiet day is a few lines, two files are the most there is, and a full
+ * disk is said once.
+ */
+#include <criterion/criterion.h>
+#include <stdarg.h>
+#include <sys/stat.h>
+
+#include "route/journal.h"
+#include "route/replay.h"
+
+#define HOME "10.0.0.1"
+#define AWAY "10.0.0.2"
+
+/* --- journals --- */
+
+static char directory[] = "/tmp/reroute-history-XXXXXX";
+static char path[64], older[80];
+
+static void begin(void)
+{
+    strcpy(directory + sizeof(directory) - 7, "XXXXXX");
+    cr_assert_not_null(mkdtemp(directory));
+    snprintf(path, sizeof(path), "%s/" JOURNAL_FILE, directory);
+    snprintf(older, sizeof(older), "%s.1", path);
+}
+
+static void end(void)
+{
+    unlink(path);
+    unlink(older);
+    cr_expect_eq(rmdir(directory), 0);
+}
+
+static void put(const char *file, const char *text)
+{
+    FILE *out = fopen(file, "w");
+
+    cr_assert_not_null(out);
+    fputs(text, out);
+    fclose(out);
+}
+
+#define SNAPSHOT                                                                                           \
+    "{\"kind\":\"snapshot\",\"time\":\"2026-01-01T%02u:%02u:%02u.000Z\",\"t_ns\":\"%u000000000\","         \
+    "\"schema\":\"reroute.journal/"                                                                        \
+    "1\",\"why\":\"%s\",\"boot_id\":\"%s\",\"host\":\"h\",\"service\":\"1.2.3.4\","                        \
+    "\"current\":\"" HOME "\",\"agent\":{\"sessions_waived\":false,\"list_arrived\":true,"                 \
+    "\"window_ns\":\"1000000000\",\"select_timeout_ns\":\"100000000\",\"hold_ns\":\"180000000000\","       \
+    "\"damping_max_ns\":\"3600000000000\",\"cold_deadline_ns\":\"1000000000\",\"doubt_since_ns\":\"0\"},"  \
+    "\"accesses\":[{\"access\":\"home\",\"locality\":\"local\",\"session\":\"stable\",\"stable_at_ns\":"   \
+    "\"0\",\"weight\":\"18446744073709551615\"},"                                                          \
+    "{\"access\":\"away\",\"locality\":\"same-zone\",\"session\":\"stable\",\"stable_at_ns\":\"0\","       \
+    "\"weight\":"                                                                                          \
+    "\"1\"}],"                                                                                             \
+    "\"paths\":[{\"path\":\"" HOME                                                                         \
+    "\",\"access\":\"home\",\"tier\":\"data\",\"state\":\"up\",\"up_since_ns\":"                           \
+    "\"1\",\"on_link\":true,\"link_usable\":true,\"service_good\":true,\"full_size\":\"passed\","          \
+    "\"last_reply_ns\":\"now\",\"proven_ns\":\"now\"},"                                                    \
+    "{\"path\":\"" AWAY "\",\"access\":\"away\",\"tier\":\"data\",\"state\":\"up\",\"up_since_ns\":\"1\"," \
+    "\"on_link\":true,\"link_usable\":true,\"service_good\":true,\"full_size\":\"passed\","                \
+    "\"last_reply_ns\":\"now\",\"proven_ns\":\"now\"}],\"decision\":{\"action\":\"keep\",\"reason\":"      \
+    "\"best\"}"                                                                                            \
+    "}\n"
+
+struct text {
+    char bytes[16384];
+    size_t length;
+    unsigned wall_s; /* added to a line's second: the wall clock of this boot */
+};
+
+PRINTF_LIKE(2, 3) static void add(struct text *text, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    text->length +=
+        (size_t)vsnprintf(text->bytes + text->length, sizeof(text->bytes) - text->length, format, arguments);
+    va_end(arguments);
+    cr_assert_lt(text->length, sizeof(text->bytes));
+}
+
+static void add_snapshot(struct text *text, unsigned s, const char *why, const char *boot)
+{
+    unsigned wall_s = text->wall_s + s;
+
+    add(text, SNAPSHOT, wall_s / 3600, wall_s / 60 % 60, wall_s % 60, s, why, boot);
+}
+
+static void add_line(struct text *text, unsigned s, const char *kind, const char *rest)
+{
+    unsigned wall_s = text->wall_s + s;
+
+    add(text, "{\"kind\":\"%s\",\"time\":\"2026-01-01T%02u:%02u:%02u.000Z\",\"t_ns\":\"%u000000000\"%s}\n",
+        kind, wall_s / 3600, wall_s / 60 % 60, wall_s % 60, s, rest);
+}
+
+/* The home path falls silent at `s`, which is noticed a second later, and is up again at `back`. */
+static void add_failure(struct text *text, unsigned s, unsigned back)
+{
+    char rest[512];
+
+    snprintf(rest, sizeof(rest),
+             ",\"paths\":[{\"path\":\"" HOME "\",\"state\":\"down\",\"up_since_ns\":\"0\",\"missing\":true,"
+             "\"first_missed_ns\":\"%u000000000\",\"last_reply_ns\":\"%u000000000\",\"proven_ns\":"
+             "\"%u000000000\"}]",
+             s, s - 1, s - 1);
+    add_line(text, s + 1, "step", rest);
+    snprintf(rest, sizeof(rest),
+             ",\"paths\":[{\"path\":\"" HOME
+             "\",\"state\":\"up\",\"up_since_ns\":\"%u000000000\",\"missing\":"
+             "false,\"first_missed_ns\":\"0\",\"last_reply_ns\":\"now\",\"proven_ns\":\"now\"}]",
+             back);
+    add_line(text, back, "step", rest);
+}
+
+static struct history *read_text(const char *text)
+{
+    struct history *history = NULL;
+    char message[256];
+
+    put(path, text);
+    cr_assert_eq(history_read(&history, path, message, sizeof(message)), 0, "%s", message);
+    return history;
+}
+
+/* --- what other settings would have done --- */
+
+Test(history, other_settings, .init = begin, .fini = end)
+{
+    static const struct {
+        const char *name;
+        unsigned hold_s;
+        bool damping;
+        unsigned failures; /* at 1000 s for 30 s, the second at 1500 s */
+        unsigned moves_s[6];
+        unsigned needless, away_s, unserved_s;
+    } rows[] = {
+        {"out and back", 180, true, 1, {1001, 1210}, 0, 209, 1},
+        {"sooner", 60, true, 1, {1001, 1090}, 0, 89, 1},
+        {"at once", 0, true, 1, {1001, 1030}, 0, 29, 1},
+        {"an hour later", 3600, true, 1, {1001, 4630}, 0, 3629, 1},
+        {"the second time the hold is doubled", 180, true, 2, {1001, 1210, 1501, 1890}, 2, 598, 2},
+        {"unless there is no damping", 180, false, 2, {1001, 1210, 1501, 1710}, 2, 418, 2},
+        {"who is not back yet has nothing to lose", 600, false, 2, {1001, 2130}, 0, 1129, 1},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        static struct text text;
+        CLEANUP(history_free) struct history *history = NULL;
+        CLEANUP(tally_clear) struct tally tally = {0};
+        const struct replay_settings settings = {.hold_ns = rows[i].hold_s * NS_PER_S,
+                                                 .damping_max_ns =
+                                                     rows[i].damping ? SELECTOR_DAMPING_MAX_NS : 0};
+
+        text = (struct text){0};
+        add_snapshot(&text, 100, "start", "a");
+        add_failure(&text, 1000, 1030);
+        if (rows[i].failures > 1)
+            add_failure(&text, 1500, 1530);
+        add_line(&text, 6000, "alive", "");
+        history = read_text(text.bytes);
+        cr_assert_eq(replay_run(history, &settings, &tally), 0);
+        for (size_t m = 0; m < ARRAY_SIZE(rows[i].moves_s) && rows[i].moves_s[m]; m++) {
+            cr_assert_lt(m, tally.move_count, "%s: %zu moves", rows[i].name, tally.move_count);
+            cr_expect_eq(tally.moves[m].at_ns, rows[i].moves_s[m] * NS_PER_S, "%s: move %zu at %.1f s",
+                         rows[i].name, m, (double)tally.moves[m].at_ns / NS_PER_S);
+            cr_assert_lt(m + 1, ARRAY_SIZE(rows[i].moves_s));
+            if (!rows[i].moves_s[m + 1])
+                cr_expect_eq(tally.move_count, m + 1, "%s: %zu moves", rows[i].name, tally.move_count);
+        }
+        cr_expect_eq(tally.needless, rows[i].needless, "%s: %zu needless", rows[i].name, tally.needless);
+        cr_expect_eq(tally.away_ns, rows[i].away_s * NS_PER_S, "%s: away %.1f s", rows[i].name,
+                     (double)tally.away_ns / NS_PER_S);
+        cr_expect_eq(tally.unserved_ns, rows[i].unserved_s * NS_PER_S, "%s: unserved %.1f s", rows[i].name,
+                     (double)tally.unserved_ns / NS_PER_S);
+        cr_expect_eq(tally.watched_ns, 5900 * NS_PER_S, "%s", rows[i].name);
+    }
+}
+
+/* A session's stability is judged with the hold that is asked about, not with the host's. */
+Test(history, sessions_with_another_hold, .init = begin, .fini = end)
+{
+    static const struct {
+        unsigned hold_s, back_s; /* 0: not at all */
+        bool without_sessions;
+    } rows[] = {{180, 1700}, {60, 1580}, {300, 1820}, {60, 1090, true}};
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        static struct text text;
+        CLEANUP(history_free) struct history *history = NULL;
+        CLEANUP(tally_clear) struct tally tally = {0};
+        const struct replay_settings settings = {.hold_ns = rows[i].hold_s * NS_PER_S,
+                                                 .damping_max_ns = 0,
+                                                 .without_sessions = rows[i].without_sessions};
+
+        text = (struct text){0};
+        add_snapshot(&text, 100, "start", "a");
+        add_failure(&text, 1000, 1030);
+        /* Born at 1520 s: stable at 1700 s with the host's 180 s. */
+        add_line(&text, 1031, "step",
+                 ",\"accesses\":[{\"access\":\"home\",\"session\":\"dead\",\"stable_at_ns\":\"never\"}]");
+        add_line(
+            &text, 1521, "step",
+            ",\"accesses\":[{\"access\":\"home\",\"session\":\"alive\",\"stable_at_ns\":\"1700000000000\"}]");
+        add_line(&text, 6000, "alive", "");
+        history = read_text(text.bytes);
+        cr_assert_eq(replay_run(history, &settings, &tally), 0);
+        cr_assert_eq(tally.move_count, 2, "row %zu: %zu moves", i, tally.move_count);
+        cr_expect_eq(tally.moves[1].at_ns, rows[i].back_s * NS_PER_S, "row %zu: back at %.1f s", i,
+                     (double)tally.moves[1].at_ns / NS_PER_S);
+    }
+}
+
+/* --- reading --- */
+
+Test(history, two_boots_are_on_one_clock, .init = begin, .fini = end)
+{
+    static struct text text;
+    CLEANUP(history_free) struct history *history = NULL;
+    CLEANUP(tally_clear) struct tally tally = {0};
+    const struct replay_settings same = {.hold_ns = REPLAY_AS_RECORDED, .damping_max_ns = REPLAY_AS_RECORDED};
+
+    add_snapshot(&text, 5000, "start", "a");
+    add_line(&text, 5100, "stop", "");
+    text.wall_s = 5100 + 400 - 30; /* down for 400 s, the agent runs 30 s after the boot */
+    add_snapshot(&text, 30, "start", "b");
+    add_failure(&text, 100, 130);
+    add_line(&text, 1000, "alive", "");
+    history = read_text(text.bytes);
+    cr_expect_eq(history->starts, 2);
+    for (size_t i = 1; i < history->event_count; i++)
+        cr_expect_geq(history->events[i].at_ns, history->events[i - 1].at_ns);
+    cr_assert_eq(replay_run(history, &same, &tally), 0);
+    cr_assert_eq(tally.move_count, 2);
+    cr_expect_eq(tally.moves[0].at_ns, (5500 + 71) * NS_PER_S, "%.1f",
+                 (double)tally.moves[0].at_ns / NS_PER_S);
+    cr_expect_eq(tally.moves[1].at_ns, (5500 + 280) * NS_PER_S);
+    cr_expect_eq(tally.watched_ns, (100 + 970) * NS_PER_S, "between the two nobody watched");
+    cr_expect_eq(tally.unserved_ns, 1 * NS_PER_S);
+    cr_expect_eq(history_realtime_ns(history, tally.moves[0].at_ns) / NS_PER_S % 86400, 5571);
+}
+
+Test(history, an_older_file_comes_first, .init = begin, .fini = end)
+{
+    static struct text text;
+    CLEANUP(history_free) struct history *history = NULL;
+
+    add_snapshot(&text, 100, "start", "a");
+    add_failure(&text, 1000, 1030);
+    put(older, text.bytes);
+    text = (struct text){0};
+    add_snapshot(&text, 2000, "rotate", "a");
+    add_failure(&text, 3000, 3030);
+    history = read_text(text.bytes);
+    cr_expect_eq(history->starts, 1);
+    cr_expect_eq(history->events[0].at_ns, 100 * NS_PER_S);
+    cr_expect_eq(history->events[history->event_count - 1].at_ns, 3030 * NS_PER_S);
+}
+
+Test(history, what_is_not_known_is_ignored, .init = begin, .fini = end)
+{
+    static struct text text;
+    CLEANUP(history_free) struct history *history = NULL;
+    CLEANUP(tally_clear) struct tally tally = {0};
+    const struct replay_settings same = {.hold_ns = REPLAY_AS_RECORDED, .damping_max_ns = REPLAY_AS_RECORDED};
+
+    add_line(&text, 50, "step",
+             ",\"paths\":[{\"path\":\"" HOME "\",\"state\":\"down\"}]"); /* before a snapshot */
+    add_snapshot(&text, 100, "start", "a");
+    add_line(&text, 200, "weather", ",\"rain\":[1,2,{\"x\":null}]");
+    add_line(&text, 300, "step",
+             ",\"mood\":\"good\",\"paths\":[{\"path\":\"" HOME "\",\"colour\":7,\"state\":\"sideways\","
+             "\"degraded\":\"yes\",\"loss_ppm\":-1},{\"no\":1},5],\"accesses\":[{}],\"agent\":[]");
+    add(&text, "not JSON at all\n\n[1,2]\n\"text\"\n");
+    add_failure(&text, 1000, 1030);
+    history = read_text(text.bytes);
+    cr_expect_eq(history->damaged, 3, "%lu", history->damaged);
+    cr_assert_eq(replay_run(history, &same, &tally), 0);
+    cr_expect_eq(tally.move_count, 1);
+}
+
+Test(history, cut_off_anywhere, .init = begin, .fini = end)
+{
+    static struct text text;
+    size_t first;
+
+    add_snapshot(&text, 100, "start", "a");
+    first = text.length;
+    add_failure(&text, 1000, 1030);
+    add_line(&text, 1031, "switch",
+             ",\"from\":\"" HOME "\",\"to\":\"" AWAY "\",\"reason\":\"pin\",\"done\":true");
+    for (size_t cut = 0; cut < text.length; cut += 3) {
+        CLEANUP(history_free) struct history *history = NULL;
+        CLEANUP(tally_clear) struct tally tally = {0};
+        const struct replay_settings settings = {.hold_ns = 0, .damping_max_ns = 0};
+        char kept = text.bytes[cut], message[256];
+        int error;
+
+        text.bytes[cut] = '\0';
+        put(path, text.bytes);
+        text.bytes[cut] = kept;
+        error = history_read(&history, path, message, sizeof(message));
+        if (cut < first - 1) {
+            cr_expect_eq(error, -EPROTO, "cut at %zu", cut);
+            continue;
+        }
+        cr_assert_eq(error, 0, "cut at %zu: %s", cut, message);
+        cr_expect_leq(history->damaged, 1);
+        cr_expect_eq(replay_run(history, &settings, &tally), 0);
+    }
+}
+
+Test(history, what_is_no_journal_is_refused, .init = begin, .fini = end)
+{
+    static const struct {
+        const char *text, *message;
+    } rows[] = {
+        {"", "no snapshot of schema reroute.journal/1 in it"},
+        {"root:x:0:0\n", "no snapshot"},
+        {"{\"kind\":\"snapshot\",\"schema\":\"reroute.journal/2\"}\n",
+         "schema 'reroute.journal/2', expected reroute.journal/1"},
+        {"{\"kind\":\"snapshot\"}\n", "schema '', expected"},
+        {"{\"schema\":\"reroute.status/1\"}\n", "no snapshot"},
+    };
+    struct history *history = NULL;
+    char message[256];
+
+    cr_expect_eq(history_read(&history, path, message, sizeof(message)), -ENOENT);
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        put(path, rows[i].text);
+        cr_expect_eq(history_read(&history, path, message, sizeof(message)), -EPROTO, "row %zu", i);
+        cr_expect_not_null(strstr(message, rows[i].message), "row %zu: %s", i, message);
+        cr_expect_null(strchr(message, '\n'));
+        cr_expect_null(history);
+    }
+}
+
+/* --- writing --- */
+
+struct little_world {
+    struct selector selector;
+    struct selector_access accesses[2];
+    struct selector_path paths[2];
+    struct health health[2];
+    struct selector_input input;
+};
+
+static const struct address *path_address(const void *owner, uint32_t index)
+{
+    static const struct address addresses[2] = {{.family = AF_INET, .bytes = {10, 0, 0, 1}},
+                                                {.family = AF_INET, .bytes = {10, 0, 0, 2}}};
+
+    return &addresses[index];
+}
+
+static const char *access_name(const void *owner, uint32_t index)
+{
+    return index ? "away" : "home \"of\" many";
+}
+
+static const char *access_uuid(const void *owner, uint32_t index)
+{
+    return "86dccf70-f0c8-4a02-ab6d-ca9a49ffcd74";
+}
+
+static void little_world(struct little_world *w)
+{
+    *w = (struct little_world){0};
+    for (uint32_t i = 0; i < 2; i++) {
+        w->accesses[i] = (struct selector_access){
+            .locality = i ? LOCALITY_SAME_ZONE : LOCALITY_LOCAL, .session = SESSION_STABLE, .weight = i};
+        w->paths[i] = (struct selector_path){
+            .access = i, .health = &w->health[i], .on_link = true, .link_usable = true, .service_good = true};
+        w->health[i] = (struct health){.state = HEALTH_UP, .up_since_ns = 1};
+    }
+    w->input = (struct selector_input){.now_ns = 100 * NS_PER_S,
+                                       .paths = w->paths,
+                                       .path_count = 2,
+                                       .accesses = w->accesses,
+                                       .access_count = 2,
+                                       .window_ns = NS_PER_S,
+                                       .select_timeout_ns = 100 * NS_PER_MS,
+                                       .hold_ns = 180 * NS_PER_S,
+                                       .list_arrived = true};
+}
+
+/* A step; every path answered a moment ago, every tenth time not. */
+static int write_step(struct journal *journal, struct little_world *w, bool *again)
+{
+    const struct journal_source source = {
+        .path_address = path_address, .access_name = access_name, .access_uuid = access_uuid};
+    struct selector_decision decision;
+
+    for (uint32_t i = 0; i < 2; i++) {
+        w->health[i].misses = w->input.now_ns / NS_PER_S % 10 == i;
+        w->health[i].first_missed_ns = w->health[i].misses ? w->input.now_ns - 50 * NS_PER_MS : 0;
+        w->health[i].last_reply_ns = w->health[i].proven_ns = w->input.now_ns - 200 * NS_PER_MS;
+    }
+    selector_decide(&w->selector, &w->input, &decision);
+    return journal_step(
+        journal,
+        &(struct journal_step){
+            .source = &source, .input = &w->input, .selector = &w->selector, .decision = &decision},
+        again);
+}
+
+static long size_of(const char *file)
+{
+    struct stat st;
+
+    return stat(file, &st) == 0 ? (long)st.st_size : -1;
+}
+
+Test(history, a_quiet_day_is_a_few_lines, .init = begin, .fini = end)
+{
+    struct journal *journal;
+    struct little_world w;
+    long first;
+
+    little_world(&w);
+    cr_assert_eq(journal_new(&journal, directory, JOURNAL_MAX_BYTES, 0, 0), 0);
+    cr_assert_eq(write_step(journal, &w, NULL), 0);
+    first = size_of(path);
+    for (unsigned s = 0; s < 86400; s++) {
+        w.input.now_ns += NS_PER_S;
+        cr_assert_eq(write_step(journal, &w, NULL), 0);
+    }
+    journal = journal_free(journal);
+    cr_expect_gt(first, 0);
+    cr_expect_leq(size_of(path), first + 24 * 100, "%ld bytes in a quiet day", size_of(path) - first);
+    cr_expect_geq(size_of(path), first + 23 * 50, "each hour says that the agent is alive");
+}
+
+Test(history, two_files_are_the_most, .init = begin, .fini = end)
+{
+    struct journal *journal;
+    struct little_world w;
+
+    little_world(&w);
+    cr_assert_eq(journal_new(&journal, directory, 8000, 0, 0), 0);
+    for (unsigned i = 0; i < 1000; i++) {
+        w.input.now_ns += NS_PER_S;
+        w.paths[1].service_bad = i % 2;
+        cr_assert_eq(write_step(journal, &w, NULL), 0);
+        cr_assert_leq(size_of(path), 8000);
+        cr_assert_leq(size_of(older), 8000);
+    }
+    journal = journal_free(journal);
+    cr_expect_gt(size_of(older), 4000);
+    {
+        CLEANUP(history_free) struct history *history = NULL;
+        char message[256];
+
+        cr_expect_eq(history_read(&history, path, message, sizeof(message)), 0, "%s", message);
+    }
+}
+
+Test(history, a_full_disk_is_said_once, .init = begin, .fini = end)
+{
+    struct journal *journal;
+    struct little_world w;
+    bool again = false;
+    int said = 0;
+
+    little_world(&w);
+    cr_assert_eq(symlink("/dev/full", path), 0);
+    cr_assert_eq(journal_new(&journal, directory, JOURNAL_MAX_BYTES, 0, 0), 0);
+    for (unsigned s = 0; s < 600; s++) {
+        int error;
+
+        w.input.now_ns += NS_PER_S;
+        w.paths[1].service_bad = s % 2;
+        error = write_step(journal, &w, &again);
+        cr_expect(!again);
+        cr_expect(error == 0 || error == -ENOSPC, "%d", error);
+        said += error != 0;
+        journal_switch(journal, w.input.now_ns, NULL, path_address(NULL, 0), SWITCH_PIN, 0);
+    }
+    cr_expect_eq(said, 1);
+    unlink(path); /* room again */
+    for (unsigned s = 0; s < 61 && !again; s++) {
+        w.input.now_ns += NS_PER_S;
+        cr_expect_eq(write_step(journal, &w, &again), 0);
+    }
+    cr_expect(again, "written again within a minute");
+    journal = journal_free(journal);
+    cr_expect_gt(size_of(path), 500, "and it begins with a snapshot");
+}
