@@ -4,6 +4,8 @@
  */
 #pragma once
 
+#include <math.h>
+
 #include "route/history.h"
 #include "route/tally.h"
 
@@ -77,6 +79,12 @@ struct hold_cell {
     uint64_t runs, switches, needless, away_ns, unserved_ns, watched_ns;
 };
 
+/* The mean of one of the sums. */
+static inline double hold_per_run(const struct hold_cell *cell, uint64_t sum)
+{
+    return cell->runs ? (double)sum / (double)cell->runs : NAN;
+}
+
 /* A row of settings for each history; all rows have the same settings. */
 struct hold_cells {
     struct hold_cell *cells;
@@ -101,5 +109,8 @@ size_t hold_worse(const struct hold_cells *cells, size_t setting, size_t than, s
  * *base itself. Settings ascend by hold.
  */
 void hold_shortest(const struct hold_cells *cells, uint64_t base_ns, size_t *base, size_t *shortest);
+
+/* The answer in a sentence. */
+void hold_answer(const struct hold_cells *cells, uint64_t base_ns, char *text, size_t size_bytes);
 
 int hold_plot(const char *file, const struct hold_cells *cells, char *message, size_t size_bytes);
