@@ -6,6 +6,7 @@
 #include <math.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
 
 #define PROGRESS_PERIOD_NS (200 * NS_PER_MS)
@@ -155,13 +156,15 @@ void study_print_json(cJSON *document)
 const char *study_program(const char *built, const char *installed, char *buffer, size_t size_bytes)
 {
     char folder[PATH_MAX];
+    struct stat status;
     ssize_t length = readlink("/proc/self/exe", folder, sizeof(folder) - 1);
 
     if (length > 0) {
         folder[length] = '\0';
         *(strrchr(folder, '/') + 1) = '\0';
         snprintf(buffer, size_bytes, "%s%s", folder, built);
-        if (access(buffer, R_OK) == 0)
+        /* Where things are installed, ../reroute is a folder. */
+        if (stat(buffer, &status) == 0 && S_ISREG(status.st_mode))
             return buffer;
     }
     snprintf(buffer, size_bytes, "%s", installed);

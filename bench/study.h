@@ -47,8 +47,8 @@ const char *study_host(char *buffer, size_t size_bytes);
 void study_print_json(cJSON *document);
 
 /*
- * Where a program or script of ours is that studies start: `built` seen from the folder of this program when
- * that is there, else `installed`. Writes the path to buffer and returns it.
+ * Where a program or script of ours is that studies start: the file `built` seen from the folder of this
+ * program when that is there, else `installed`. Writes the path to buffer and returns it.
  */
 const char *study_program(const char *built, const char *installed, char *buffer, size_t size_bytes);
 

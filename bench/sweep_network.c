@@ -9,12 +9,17 @@
 
 #define OUR_ADDRESS "198.18.0.1/30"
 
+static bool is_kernel(const char *word, size_t length)
+{
+    return length == strlen(SWEEP_KERNEL) && memcmp(word, SWEEP_KERNEL, length) == 0;
+}
+
 /* Does this word begin another profile? */
 static bool is_name(const char *word, size_t length)
 {
     const char *text, *name;
 
-    if (length == strlen(SWEEP_KERNEL) && memcmp(word, SWEEP_KERNEL, length) == 0)
+    if (is_kernel(word, length))
         return true;
     for (size_t i = 0; (name = responder_profile_name(i, &text)) != NULL; i++)
         if (strlen(name) == length && memcmp(name, word, length) == 0)
@@ -51,11 +56,14 @@ static int add(struct sweep_network *network, const char *text, size_t length, c
     if (!profile->text)
         return -ENOMEM;
     snprintf(prefix, sizeof(prefix), "10.%zu.0.0/12", 16 * network->count++);
-    profile->is_kernel = strcmp(profile->text, SWEEP_KERNEL) == 0;
     responder_prefix_parse(&profile->prefix, prefix);
-    return profile->is_kernel
-               ? 0
-               : responder_profile_parse(&profile->profile, profile->text, message, size_bytes);
+    profile->is_kernel = is_kernel(text, strcspn(text, ","));
+    if (!profile->is_kernel)
+        return responder_profile_parse(&profile->profile, profile->text, message, size_bytes);
+    if (profile->text[strlen(SWEEP_KERNEL)] == '\0')
+        return 0;
+    snprintf(message, size_bytes, "'" SWEEP_KERNEL "' takes no words");
+    return -EINVAL;
 }
 
 int sweep_network_parse(struct sweep_network *network, const char *list, char *message, size_t size_bytes)
