@@ -11,11 +11,11 @@ from failover_trial import HOME, PATIENCE_S, Trial
 from lab_drive import SERVICE, Failed
 
 BIRD_WAYS = ("cable", "freeze")
-# What goes into "interface", by the name under which it is shown.
+# What goes into "interface".
 BIRD_SETTINGS = {
     "defaults": "",
-    "100 ms x 3": "min rx interval 100 ms; min tx interval 100 ms; multiplier 3;",
-    "20 ms x 3": "min rx interval 20 ms; min tx interval 20 ms; multiplier 3;",
+    "0.1x3": "min rx interval 100 ms; min tx interval 100 ms; multiplier 3;",
+    "0.02x3": "min rx interval 20 ms; min tx interval 20 ms; multiplier 3;",
 }
 HOST, OTHER = "10.10.85.11", "10.10.85.16"
 

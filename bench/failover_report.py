@@ -204,19 +204,17 @@ def spread(count):
     return [0.3 * (i / (count - 1) - 0.5) if count > 1 else 0.0 for i in range(count)]
 
 
-def panel(results):
-    """One setting: every repetition a point, a column for each way, the bars as lines."""
-    r = results[0]
-    limits = next((bar(x) for x in results if bar(x)), None)
-    ways = ", ".join(f"'{x['way']}' {i}" for i, x in enumerate(results))
-    script = [f"set title '{r['who']}, {setting_text(r['setting'])}'",
-              f"set xtics ({ways}) rotate by 30 right", f"set xrange [-0.6:{len(results) - 0.4}]"]
+def panel(title, results):
+    """Every repetition a point, a column for each result, the bars as lines."""
+    limits = next((bar(r) for r in results if bar(r)), None)
+    names = [r["way"] if r["who"] == "reroute" else f"{r['way']}, {setting_text(r['setting'])}" for r in results]
+    script = [f"set title '{title}'", f"set xrange [-0.6:{len(results) - 0.4}]",
+              "set xtics (" + ", ".join(f"'{n}' {i}" for i, n in enumerate(names)) + ") rotate by 30 right"]
     plots, data = [], []
-    for stream, shift in (("icmp", -0.2), ("tcp", 0.2)):
-        plots.append(f"'-' with points pt 7 ps 0.5 lc rgb '{COLOURS[stream]}' title "
-                     f"'{'echo stream' if stream == 'icmp' else 'TCP stream'}'")
-        for i, x in enumerate(results):
-            values = sorted(max(NONE_MS, y[f"{stream}_ms"]) for y in x["repetitions"])
+    for stream, name, shift in (("icmp", "echo stream", -0.2), ("tcp", "TCP stream", 0.2)):
+        plots.append(f"'-' with points pt 7 ps 0.5 lc rgb '{COLOURS[stream]}' title '{name}'")
+        for i, r in enumerate(results):
+            values = sorted(max(NONE_MS, x[f"{stream}_ms"]) for x in r["repetitions"])
             data += [f"{i + shift + at:.3f} {v:.3f}" for at, v in zip(spread(len(values)), values)]
         data.append("e")
     for limit, name, dash in zip(limits or (), ("median", "99th percentile"), (1, 2)):
@@ -224,21 +222,28 @@ def panel(results):
     return "\n".join([*script, "plot " + ", ".join(plots), *data])
 
 
-def draw(results, file):
-    """Returns what went wrong, or None. The file is there as a whole or not at all."""
+def picture(results, terminal):
+    """The script for gnuplot: a panel for each setting, and one for all of BIRD's."""
     panels = {}
     for r in results:
-        if r["repetitions"]:
-            panels.setdefault((r["who"], r["setting"]), []).append(r)
-    if not panels:
+        title = f"reroute, {setting_text(r['setting'])}" if r["who"] == "reroute" else "BIRD with BFD"
+        panels.setdefault(title, []).append(r)
+    most = max(x[f"{s}_ms"] for r in results for x in r["repetitions"] for s in STREAMS)
+    width = max(900, 110 + 95 * max(map(len, panels.values())))
+    return "\n".join([
+        "set encoding utf8", f"set terminal {terminal} size {width},{420 * len(panels)}",
+        f"set multiplot layout {len(panels)},1", "set logscale y",
+        f"set yrange [{NONE_MS * 0.8}:{max(most, 100) * 1.5:.0f}]", f"set ytics add ('none' {NONE_MS})",
+        "set grid y", "set ylabel 'interruption of traffic, ms'", "set key below horizontal", "set lmargin 10", "set rmargin 5",
+        *(panel(title, rows) for title, rows in panels.items()), "unset multiplot"])
+
+
+def draw(results, file):
+    """Returns what went wrong, or None. The file is there as a whole or not at all."""
+    if not results:
         return None
-    width = max(700, 110 + 95 * max(map(len, panels.values())))
-    script = "\n".join([
-        "set encoding utf8", f"set terminal {TERMINALS[file[-4:]]} size {width},{420 * len(panels)}",
-        f"set multiplot layout {len(panels)},1", "set logscale y", f"set yrange [{NONE_MS * 0.8}:*]", f"set ytics add ('none' {NONE_MS})",
-        "set grid y", "set ylabel 'interruption of traffic, ms'", "set key below maxrows 2", *map(panel, panels.values()),
-        "unset multiplot"])
-    done = subprocess.run(["gnuplot", "-d", "-"], input=script.encode(), capture_output=True)
+    done = subprocess.run(["gnuplot", "-d", "-"], input=picture(results, TERMINALS[file[-4:]]).encode(),
+                          capture_output=True)
     if done.returncode != 0 or not done.stdout:
         return f"gnuplot: {done.stderr.decode(errors='replace').strip()[:200]}"
     try:

@@ -211,12 +211,13 @@ class Log:
 
     def lines(self):
         found = []
+        offset = time.monotonic() - time.time()  # one for all, so that they keep their order
         with contextlib.suppress(BlockingIOError):
             while True:
                 data, ancillary, _, _ = self.file.recvmsg(65536, 64)
                 seconds, nanoseconds = struct.unpack("qq", ancillary[0][2])
-                age = time.time() - (seconds + nanoseconds / 1e9)  # the stamp is wall clock, its age is not
-                found += [(time.monotonic() - age, line) for line in data.decode(errors="replace").splitlines()]
+                at = seconds + nanoseconds / 1e9 + offset
+                found += [(at, line) for line in data.decode(errors="replace").splitlines()]
         return found
 
 

@@ -46,6 +46,7 @@ def commands():
         tap.ok(wait_for(lambda: lab.pings("host", "10.10.85.16")), "revive: it answers again")
         tap.ok(not lab.pings("host", "192.168.85.16"), "... but what was cut stays cut")
         tap.ok(lab.state("scvm2")["uuid"] != uuid, "... and it is a new session")
+        losses(lab)
         code, output = lab.run("status")
         tap.ok(code == 0 and all(n in output for n in ("host", "scvm1", "scvm2", "scvm3", "cut")),
                "status shows every node and the cut", output)
@@ -58,6 +59,42 @@ def commands():
         tap.ok(code == 0, "down when it is down", output)
         code, output = lab.run("status")
         tap.ok(code == 1 and "not up" in output, "status when it is down", output)
+
+
+def losses(lab):
+    """What comes from, or through, a node that is neither cut nor off."""
+    def answered():
+        """So many of 200 pings to scvm1."""
+        output = lab.run("exec", "host", "ping", "-n", "-q", "-c", "200", "-i", "0.002", "-W", "0.2", "10.10.85.15")[1]
+        return int(output.split(" received")[0].split()[-1])
+
+    for direction in ("in", "out"):
+        lab.must("lose", "scvm1", "data", direction, 100)
+        tap.ok(not lab.pings("host", "10.10.85.15") and lab.pings("host", "192.168.85.15") and
+               lab.pings("host", "10.10.85.17"), f"lose scvm1 data {direction} 100: only that cable, but all of it")
+        lab.must("lose", "scvm1", "data", direction, 0)
+        tap.ok(lab.pings("host", "10.10.85.15"), "... and 0: nothing")
+    lab.must("lose", "scvm1", "data", "in", 20)
+    lab.must("lose", "scvm1", "data", "in", 50)
+    count = answered()
+    tap.ok(50 <= count <= 150, "lose 50 after 20: half of the packets", count)
+    lab.must("lose", "scvm1", "data", "in", 0)
+    for bad in (("scvm1", "data", "up", 5), ("scvm1", "data", "in", 101), ("scvm1", "data", "in", "-1"),
+                ("scvm9", "data", "in", 5)):
+        tap.ok(lab.run("lose", *bad)[0] == 1, f"refused: lose {' '.join(map(str, bad))}")
+
+    uuid = lab.state("scvm3")["uuid"]
+    lab.must("freeze", "scvm3")
+    tap.ok(not lab.pings("host", "10.10.85.17") and not lab.pings("host", "192.168.85.17") and
+           lab.state("scvm3") is None and "frozen" in lab.must("status"), "freeze scvm3: nothing comes from it")
+    tap.ok("NO-CARRIER" not in lab.must("exec", "scvm3", "ip", "link", "show", "data0"), "... but its cable carries")
+    lab.must("thaw", "scvm3")
+    tap.ok(lab.pings("host", "10.10.85.17") and lab.state("scvm3")["uuid"] == uuid, "thaw: it goes on where it was")
+
+    lab.must("stop", "scvm3")
+    tap.ok(lab.pings("host", "10.10.85.17") and lab.state("scvm3") is None, "stop scvm3: it answers pings and no more")
+    lab.must("revive", "scvm3")
+    tap.ok(wait_for(lambda: lab.state("scvm3")) and lab.state("scvm3")["uuid"] != uuid, "... and revive: a new session")
 
 
 def stages(lab):

@@ -1,0 +1,215 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""What `reroute bench failover` says of its repetitions is what they were: figures, bars, phases from an agent's log, by
+tables. Then one short run from end to end, as a program and installed from nowhere: its document agrees with itself,
+the picture is one, nothing is left; and nothing is left when it is interrupted, at any of its stages.
+
+Usage: test_failover.py PATH-OF-REROUTE."""
+import copy
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path += [os.path.join(ROOT, folder) for folder in ("tests/lib", "tests/lab", "bench")]
+REROUTE = sys.argv[1]
+os.environ["REROUTE_BUILD"] = os.path.dirname(os.path.abspath(REROUTE))
+import failover_report as report
+from lab import Lab, need_namespaces, wait_for
+from tap import Tap
+
+HOME = "10.10.85.15"
+tap = Tap()
+
+
+def same(got, want, what):
+    tap.ok(got == want, what, f"got {got!r}, expected {want!r}")
+
+
+# --- figures -----------------------------------------------------------------------------------------------------
+
+def statistics():
+    hundred = list(range(100, 0, -1))
+    for values, percent, want in (([7], 50, 7), ([7], 99, 7), ([2, 1], 50, 1), ([3, 1, 2], 50, 2), ([1, 2, 3, 4], 50, 2),
+                                  ([1, 2], 99, 2), (hundred, 99, 99), (hundred, 50, 50), (hundred, 0, 1),
+                                  (hundred, 100, 100), (list(range(1, 102)), 99, 100)):
+        same(report.percentile(values, percent), want, f"{percent} % of {len(values)} values")
+    same(report.figures([]), None, "no values, no figures")
+    same(report.figures([3.0, 1.0, 2.0]), {"min": 1.0, "median": 2.0, "p99": 3.0, "max": 3.0}, "figures")
+
+
+def repetition(icmp, tcp, over=True):
+    return {"icmp_ms": icmp, "tcp_ms": tcp, "icmp_lost": 0, "own_ms": 0.0, "over": over, "detect_ms": 1.0,
+            "decide_ms": None, "route_ms": None, "refresh_ms": None, "reason": "path-down"}
+
+
+def result(*repetitions, who="reroute", setting="0.02x3", way="cable"):
+    return {"who": who, "setting": setting, "way": way, "repetitions": list(repetitions)}
+
+
+def bars():
+    good, slow, late = repetition(90, 90), repetition(91, 91), repetition(150.1, 90)
+    for what, one, icmp, tcp in (
+            ("just met", result(good), True, True),
+            ("a median over its bar", result(slow), False, False),
+            ("two of three over the median's", result(good, slow, slow), False, False),
+            ("one of three over the median's", result(good, good, slow), True, True),
+            ("one of three over the 99th percentile's", result(good, good, late), False, True),
+            ("one of 101 over the 99th percentile's", result(late, *[good] * 100), True, True),
+            ("traffic that did not return", result(good, good, repetition(50, 50, over=False)), False, False),
+            ("the other setting", result(repetition(1070, 1150), setting="0.1x10"), True, False),
+            ("a setting without a bar", result(slow, setting="0.05x4"), None, None),
+            ("a way without a bar", result(slow, way="session"), None, None),
+            ("BIRD", result(good, who="BIRD"), None, None),
+            ("nothing measured", result(), None, None)):
+        same((report.met(one, "icmp"), report.met(one, "tcp")), (icmp, tcp), f"bars: {what}")
+    same([report.all_met([result(good), result(slow, way="session")]), report.all_met([result(good), result(slow)]),
+          report.all_met([result(slow, who="BIRD")]), report.all_met([])], [True, False, None, None],
+         "all of them together")
+
+
+# An agent's log, the failure at 10 s.
+DOWN = (11.0, "path-down", {"path": HOME})
+DECISION = (11.001, "decision", {"action": "switch", "reason": "path-down"})
+SWITCH = (11.003, "switch", {"from": HOME, "to": "10.10.85.16", "reason": "path-down"})
+REFRESH = (11.013, "refresh", {})
+
+
+def phases():
+    begin = [(9.0, "path-up", {"path": HOME}), (9.1, "decision", {"action": "switch"}),
+             (9.2, "switch", {"from": "none", "to": HOME}), (9.3, "refresh", {})]
+    none = dict.fromkeys(("detect_ms", "decide_ms", "route_ms", "refresh_ms", "reason"))
+    usual = {"detect_ms": 1000, "decide_ms": 1, "route_ms": 2, "refresh_ms": 10, "reason": "path-down"}
+    for what, log, want in (
+            ("as usual", [*begin, DOWN, DECISION, SWITCH, REFRESH], usual),
+            ("another path's evidence is not home's",
+             [*begin, (10.2, "path-down", {"path": "192.168.85.15"}), DOWN, DECISION, SWITCH, REFRESH], usual),
+            ("down, up and down again: the last one counts",
+             [*begin, (10.5, "path-down", {"path": HOME}), DOWN, DECISION, SWITCH, REFRESH], usual),
+            ("a dead session of this access",
+             [*begin, (10.9, "session", {"access": "scvm2", "state": "dead"}),
+              (11.0, "session", {"access": "scvm1", "state": "dead"}), DECISION, SWITCH, REFRESH], usual),
+            ("no event of its own: detecting lasts until the decision", [*begin, DECISION, SWITCH, REFRESH],
+             {**usual, "detect_ms": 1001, "decide_ms": 0}),
+            ("the cluster not told yet", [*begin, DOWN, DECISION, SWITCH], {**usual, "refresh_ms": None}),
+            ("no switch", [*begin, DOWN], none),
+            ("only the switch on the way home", begin, none)):
+        found = report.phases(log, 10.0, HOME, "scvm1")
+        same({k: round(v, 6) if isinstance(v, float) else v for k, v in found.items()}, want, f"phases: {what}")
+
+
+# --- from end to end ---------------------------------------------------------------------------------------------
+
+def command(*arguments):
+    return [REROUTE, "bench", "failover", *arguments]
+
+
+def refusals():
+    for what, arguments, code, words in (
+            ("a setting that is none", ["--settings", "100ms"], 3, "--settings '100ms'"),
+            ("a way that is none", ["--ways", "cable,fire"], 3, "--ways 'cable,fire'"),
+            ("no repetition", ["--repeat", "0"], 3, "--repeat '0'"),
+            ("an operand", ["x"], 3, "operand"),
+            ("a picture of no kind", ["--plot", "x.gif"], 3, ".svg or .png")):
+        done = subprocess.run(command(*arguments), capture_output=True, text=True)
+        tap.ok((done.returncode, done.stdout, done.stderr.count("\n")) == (code, "", 2) and words in done.stderr,
+               f"refused: {what}", done)
+    done = subprocess.run(["unshare", "--user", *command()], capture_output=True, text=True)
+    tap.ok((done.returncode, done.stdout, done.stderr.count("\n")) == (4, "", 1) and "needs root" in done.stderr,
+           "refused: not root", done)
+
+
+def remains(process):
+    """What is left of a run's labs."""
+    found = ""
+    for part in ("0", "bird"):
+        lab = Lab()
+        lab.name = f"rr-bench-{process.pid}-{part}"
+        found += lab.remains()
+    return found
+
+
+def short_run():
+    with tempfile.TemporaryDirectory() as folder:
+        picture = os.path.join(folder, "picture.svg")
+        # Without the programs of others in PATH there is no BIRD, which would take its time.
+        environment = dict(os.environ, PATH=without_bird(folder))
+        process = subprocess.Popen(command("--settings", "20msx3", "--ways", "cable", "--repeat", "1", "--json",
+                                           "--plot", picture), env=environment, stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, text=True)
+        output, error = process.communicate()
+        document = json.loads(output or "null")
+        tap.ok(document and error == "" and document["schema"] == "reroute.bench-failover/1" and document["complete"],
+               "a short run prints a document", f"{output}\n{error}")
+        same(process.returncode, 0 if document["met"] else 1, "... its exit code says whether the bars are met")
+        tap.ok(any("BIRD is not installed" in n for n in document["notes"]), "... that there is no BIRD is said")
+        check_document(document)
+        with open(picture, encoding="utf-8") as f:
+            text = f.read()
+        tap.ok("<svg" in text and "20 ms x 3" in text and "bar of the median: 90 ms" in text and
+               os.listdir(folder).count("picture.svg") == 1, "... the picture is drawn, with its bars", text[:500])
+        same(remains(process), "", "... nothing is left")
+
+
+def without_bird(folder):
+    """A PATH like ours, but for BIRD."""
+    place = os.path.join(folder, "bin")
+    os.mkdir(place)
+    for directory in os.environ["PATH"].split(":"):
+        for name in os.listdir(directory) if os.path.isdir(directory) else ():
+            if not name.startswith("bird") and not os.path.lexists(os.path.join(place, name)):
+                os.symlink(os.path.join(directory, name), os.path.join(place, name))
+    return place
+
+
+def check_document(document):
+    one, = document["results"]
+    same((one["who"], one["setting"], one["way"], len(one["repetitions"])), ("reroute", "0.02x3", "cable", 1),
+         "... of what was asked for")
+    r = one["repetitions"][0]
+    tap.ok(r["over"] and r["icmp_lost"] > 0 and r["reason"] == "path-down" and
+           r["detect_ms"] > 40 and min(r["decide_ms"], r["route_ms"], r["refresh_ms"]) >= 0,
+           "... the node was left for its silence, after more than two waits", r)
+    # No echo comes back before the decision, by whatever clock. How long after it is the machine's affair.
+    tap.ok(r["detect_ms"] + r["decide_ms"] <= r["icmp_ms"] + 1, "... the interruption lasts at least until the decision", r)
+    pure = copy.deepcopy(one)
+    same(one["figures"]["icmp"], {k: r["icmp_ms"] for k in ("min", "median", "p99", "max")}, "... figures of one")
+    same((one["met"], document["met"]), ({s: report.met(pure, s) for s in ("icmp", "tcp")}, report.all_met([pure])),
+         "... the verdicts are those of the figures")
+
+
+def interrupted(number, moment, what):
+    process = subprocess.Popen(command("--settings", "20msx3", "--ways", "cable"), stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True, start_new_session=True)
+    reached = wait_for(lambda: moment(f"rr-bench-{process.pid}-0"))
+    os.killpg(process.pid, number)
+    output, error = process.communicate()
+    tap.ok(reached and process.returncode == 128 + number and "interrupted" in error and "Traceback" not in error,
+           f"interrupted {what}: it ends", f"{process.returncode}\n{output}{error}")
+    tap.ok(wait_for(lambda: remains(process) == "", 5), "... and nothing is left", remains(process))
+
+
+def meter_runs(name):
+    done = subprocess.run(["ip", "netns", "pids", f"{name}-host"], capture_output=True, text=True)
+    for pid in done.stdout.split():
+        try:
+            with open(f"/proc/{pid}/cmdline", encoding="utf-8") as f:
+                if "lab-meter" in f.read():
+                    return True
+        except OSError:
+            pass
+    return False
+
+
+statistics()
+bars()
+phases()
+need_namespaces()
+refusals()
+short_run()
+interrupted(signal.SIGINT, lambda name: os.path.exists(f"/run/{name}/scvm2.pid"), "while the lab comes up")
+interrupted(signal.SIGTERM, meter_runs, "(SIGTERM) while it measures")
+sys.exit(tap.done())
