@@ -182,7 +182,7 @@ static void take_reply(struct probe_path_mtu *mtu, struct path_mtu_record *recor
 {
     struct probe_counters *counters = &mtu->front.engine.counters;
     bool is_asked_out = record->asked == mtu->front.engine.settings.select_count;
-    uint64_t rtt_ns = event->at_ns - event->sent_ns;
+    uint64_t rtt_ns = event->at_ns - event->left_ns;
 
     if (!is_current) {
         struct address address = address_of(mtu, record);

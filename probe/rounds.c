@@ -52,6 +52,7 @@ static bool rounds_lookup(void *owner, uint32_t index, uint32_t attempt, struct 
     *expected = (struct engine_expected){
         .address = probe_targets_at(&front->targets, index),
         .payload_bytes = front->engine.settings.payload_bytes,
+        .may_fragment = !front->engine.settings.dont_fragment,
     };
     return true;
 }
@@ -89,7 +90,7 @@ static void take_reply(struct probe_rounds *rounds, const struct engine_event *e
     struct rounds_record *record = &rounds->records[event->index];
     struct probe_counters *counters = &rounds->front.engine.counters;
     uint32_t *sample = &rounds_samples(rounds, event->index)[event->attempt];
-    uint64_t rtt_ns = event->at_ns - event->sent_ns;
+    uint64_t rtt_ns = event->at_ns - event->left_ns;
     bool is_last = event->attempt + 1 == record->requests;
     bool is_late = is_last ? event->at_ns > record->left_ns + rounds->window_ns : rtt_ns > rounds->window_ns;
 

@@ -31,6 +31,15 @@ static void plan_periods(struct probe_rounds *rounds)
     rounds->patience = (uint16_t)min_u64(refusals, UINT16_MAX);
 }
 
+/* Room for the replies to all that can be under way. */
+static int reserve(struct probe_rounds *rounds)
+{
+    uint64_t each = min_u64(rounds->in_flight, rounds->plan.count);
+
+    return engine_reserve(&rounds->front.engine, rounds->front.engine.settings.payload_bytes,
+                          (uint32_t)min_u64(each * rounds->front.targets.count, INT32_MAX));
+}
+
 static int take(struct probe_rounds *rounds, struct probe_targets *targets, bool shuffled)
 {
     uint32_t count = targets->count;
@@ -50,7 +59,7 @@ static int take(struct probe_rounds *rounds, struct probe_targets *targets, bool
         rounds->open += address_is_set(&address);
     }
     plan_periods(rounds);
-    return 0;
+    return reserve(rounds);
 }
 
 int probe_rounds_new_over(struct probe_rounds **out, const struct probe_settings *settings,

@@ -308,6 +308,21 @@ Test(rounds, requests_are_spread_over_the_period)
     probe_rounds_free(scene.rounds);
 }
 
+/* Ten under way to each of two, who do not answer: nobody waits for room. */
+Test(rounds, long_windows_hold_no_request_up)
+{
+    struct world world = {.manners = {[1] = DEAD, [2] = DEAD}};
+    struct probe_settings settings = settings_of(100 * NS_PER_MS, 2);
+    struct scene scene = begin(&settings, &world, 2, (struct probe_rounds_plan){30, 20 * NS_PER_MS});
+    uint64_t took_ns = play(&scene, 2);
+
+    for (uint32_t host = 1; host <= 2; host++)
+        for (uint32_t i = 1; i < 30; i++)
+            cr_expect_eq(world.sent_ns[host][i] - world.sent_ns[host][i - 1], 20 * NS_PER_MS);
+    cr_expect_eq(took_ns, (29 * 20 + 10 + 200) * NS_PER_MS, "%lu", took_ns);
+    probe_rounds_free(scene.rounds);
+}
+
 Test(rounds, the_order_is_random_and_the_same_in_each_round)
 {
     struct world world = {0};

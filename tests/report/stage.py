@@ -162,6 +162,11 @@ def perform():
                 print(f'# {line}', flush=True)
 
 
+def program(which):
+    """The path of a program that was given as an argument."""
+    return f'/proc/{os.getpid()}/fd/{sys.argv[2 + which]}'
+
+
 class Peer:
     """Another network namespace, which is gone when this process is."""
 
@@ -182,13 +187,16 @@ def main(make=set_stage):
         if subprocess.run(own + ['true'], capture_output=True, check=False).returncode != 0:
             print('1..0 # SKIP no namespaces: run it as root, or allow unprivileged user namespaces')
             sys.exit(77)
-        # The command is opened here, since /tmp is hidden inside.
-        binary = os.open(sys.argv[1], os.O_RDONLY)
-        os.set_inheritable(binary, True)
-        os.execvp(own[0], own + [sys.executable, os.path.abspath(sys.argv[0]), '--inside', str(binary)] + sys.argv[2:])
+        # Programs are opened here, since /tmp is hidden inside: there these arguments are their descriptors.
+        arguments = list(sys.argv[1:])
+        for i, argument in enumerate(arguments):
+            if os.path.isfile(argument):
+                arguments[i] = str(os.open(argument, os.O_RDONLY))
+                os.set_inheritable(int(arguments[i]), True)
+        os.execvp(own[0], own + [sys.executable, os.path.abspath(sys.argv[0]), '--inside', *arguments])
     # Everything that is written from here on is on a file system that only this process sees.
     command('mount -t tmpfs -o mode=1777 tmpfs /tmp')
-    shutil.copy(f'/proc/{os.getpid()}/fd/{sys.argv[2]}', COMMAND)
+    shutil.copy(program(0), COMMAND)
     os.chmod(COMMAND, 0o755)
     make()
     perform()
