@@ -13,6 +13,9 @@
  * its place in a queue that only its worker follows; and a reason stays where it is (reason.h). So the caller
  * may read a handed-over result at any time.
  *
+ * Another round over the same targets keeps threads and sockets: a worker that has finished sleeps until the
+ * number of the round changes, then clears its records. The caller has pulled all results by then.
+ *
  * The other way go addresses of names and the end: a list under the same lock, a flag, an eventfd that ends
  * the worker's wait.
  */
@@ -20,6 +23,7 @@
 #include "probe/cpus.h"
 #include "probe/sweep_private.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -72,6 +76,7 @@ struct probe_pool {
     struct probe_counters counters;               /* the sum that was last asked for */
     _Alignas(CACHE_LINE_BYTES) _Atomic bool news; /* somebody has handed something over */
     _Atomic bool stop;
+    _Atomic uint32_t round;
 };
 
 /* --- a worker's thread ---------------------------------------------------------------------------------- */
@@ -120,16 +125,56 @@ static int work_on(struct worker *w)
     return r;
 }
 
+static bool is_stopped(const struct worker *w)
+{
+    return atomic_load_explicit(&w->pool->stop, memory_order_acquire);
+}
+
+static bool is_round(const struct worker *w, uint32_t round)
+{
+    return !is_stopped(w) && atomic_load_explicit(&w->pool->round, memory_order_acquire) == round;
+}
+
+static int work_round(struct worker *w, uint32_t round)
+{
+    int r = 0;
+
+    while (r == 0 && is_round(w, round) && w->sweep->finished < w->sweep->count)
+        r = work_on(w);
+    if (r == 0 && w->pending.head != NOBODY)
+        hand_over(w, 0);
+    return r;
+}
+
+/* Sleeps until there is another round, or no more. */
+static void wait_for_round(struct worker *w, uint32_t round)
+{
+    struct pollfd event = {.fd = w->event_fd, .events = POLLIN};
+    eventfd_t ignored;
+
+    while (is_round(w, round)) {
+        poll(&event, 1, -1);
+        eventfd_read(w->event_fd, &ignored);
+    }
+}
+
 static void *work(void *argument)
 {
     struct worker *w = argument;
-    int r = 0;
+    uint32_t round = 0;
+    int r;
 
     /* It has been put on a CPU of its own; from here on the kernel may move it. */
     pthread_setaffinity_np(pthread_self(), sizeof(w->pool->cpus), &w->pool->cpus);
-    while (r == 0 && !atomic_load_explicit(&w->pool->stop, memory_order_acquire) &&
-           w->sweep->finished < w->sweep->count)
-        r = work_on(w);
+    r = work_round(w, round);
+    while (r == 0 && !is_stopped(w)) {
+        wait_for_round(w, round);
+        if (is_stopped(w))
+            break;
+        round = atomic_load_explicit(&w->pool->round, memory_order_acquire);
+        sweep_again(w->sweep);
+        r = work_round(w, round);
+    }
     if (r == 0 && w->sweep->finished < w->sweep->count)
         r = sweep_last_look(w->sweep);
     ready_join(w->sweep->records, &w->pending, &w->sweep->ready);
@@ -328,6 +373,23 @@ static int join(struct probe_pool *pool)
         pool->workers[i].is_running = false;
     }
     return take_news(pool);
+}
+
+void probe_pool_again(struct probe_pool *pool)
+{
+    sweep_again(pool->workers[0].sweep);
+    for (uint32_t i = 1; i < pool->count; i++) {
+        struct worker *w = &pool->workers[i];
+
+        pthread_mutex_lock(&w->lock);
+        w->finished = 0;
+        w->taken_count = 0;
+        pthread_mutex_unlock(&w->lock);
+    }
+    atomic_fetch_add_explicit(&pool->round, 1, memory_order_release);
+    for (uint32_t i = 1; i < pool->count; i++)
+        if (pool->workers[i].is_running)
+            eventfd_write(pool->workers[i].event_fd, 1);
 }
 
 int probe_pool_stop(struct probe_pool *pool)

@@ -55,6 +55,13 @@ int probe_pool_step(struct probe_pool *pool, uint64_t until_ns);
 bool probe_pool_next(struct probe_pool *pool, struct probe_result *result);
 
 /*
+ * Begins another round over the same targets: when the results of all that have an address have been pulled,
+ * and the pool has not been stopped. The results of the last round are gone; counters go on. A reply to a
+ * request of a round before is late.
+ */
+void probe_pool_again(struct probe_pool *pool);
+
+/*
  * Ends probing: what has arrived by now is read and judged, nothing more is sent, the other workers end. What
  * became known by it waits to be pulled. 0 or a negative errno. May be called again.
  */

@@ -82,7 +82,8 @@ static bool sweep_lookup(void *owner, uint32_t index, uint32_t attempt, struct e
 {
     struct probe_sweep *sweep = owner;
 
-    if (index >= sweep->count || attempt >= sweep->records[index].requests)
+    /* What was made in a round before is not known any more; the token says whether it was. */
+    if (index >= sweep->count || (attempt >= sweep->records[index].requests && sweep->began_ns == 0))
         return false;
     *expected = (struct engine_expected){
         .address = sweep_address(sweep, index),
@@ -131,6 +132,10 @@ static void take_reply(struct probe_sweep *sweep, const struct engine_event *eve
     struct record *record = &sweep->records[event->index];
     uint64_t rtt_ns = event->at_ns - event->left_ns;
 
+    if (event->sent_ns < sweep->began_ns) {
+        sweep->engine.counters.late++;
+        return;
+    }
     if (record->state == RECORD_DONE) {
         take_late_reply(sweep, record, event->attempt, rtt_ns);
         return;
@@ -155,7 +160,8 @@ static void sweep_event(void *owner, const struct engine_event *event)
 
     if (event->reply) {
         take_reply(sweep, event);
-    } else if (sweep->records[event->index].state != RECORD_DONE) {
+    } else if (sweep->records[event->index].state != RECORD_DONE &&
+               (!event->sealed || event->sent_ns >= sweep->began_ns)) {
         keep_error(sweep, event->index, event->outcome, &event->error, event->sealed);
         if (event->sealed)
             request_failed(sweep, event->index, event->attempt);

@@ -144,6 +144,18 @@ int probe_sweep_take(struct probe_sweep *sweep, struct probe_targets *targets, b
     return 0;
 }
 
+void sweep_again(struct probe_sweep *sweep)
+{
+    if (sweep->count > 0)
+        memset(sweep->records, 0, sweep->count * sizeof(*sweep->records));
+    reasons_clear(&sweep->reasons);
+    sweep->waiting = sweep->ending = sweep->ready = sweep->refused = (struct queue){NOBODY, NOBODY};
+    sweep->refused_count = sweep->refused_turns = 0;
+    sweep->position = sweep->finished = 0;
+    sweep->blocked_since_ns = NEVER_NS;
+    sweep->began_ns = engine_now_ns(&sweep->engine);
+}
+
 void probe_sweep_set(struct probe_sweep *sweep, uint32_t index, const struct address *address)
 {
     struct record *record = &sweep->records[index];

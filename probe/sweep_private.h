@@ -113,6 +113,7 @@ struct probe_sweep {
     struct shuffle shuffle; /* the order of the first requests to the targets below its count */
     uint32_t position;      /* in that order: those before it have had their first turn */
     uint32_t finished;      /* how many have their result */
+    uint64_t began_ns;      /* this round; what was sent before it is of another one */
     struct queue waiting;
     struct queue ending;
     struct queue ready;
@@ -148,6 +149,8 @@ static inline struct address sweep_address(const struct probe_sweep *sweep, uint
  */
 int sweep_share(struct probe_sweep *sweep, struct probe_targets *targets, uint32_t first, uint32_t count,
                 bool shuffled);
+/* Forgets all results and begins anew. */
+void sweep_again(struct probe_sweep *sweep);
 /* Takes what has arrived, judges by it, sends nothing. 0 or a negative errno. */
 int sweep_last_look(struct probe_sweep *sweep);
 /* Closes the transport, in the thread to which it belongs. Results and counters stay. */

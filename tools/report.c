@@ -32,6 +32,7 @@
 #include "tools/report_options.h"
 #include "tools/report_output.h"
 #include "tools/report_targets.h"
+#include "tools/report_watch.h"
 
 #define MESSAGE_BYTES       768
 #define LINE_DELAY_NS       (10 * NS_PER_MS)
@@ -49,7 +50,10 @@ struct run {
     struct report_targets targets; /* its list is that of what probes, once that is there */
     struct report_view view;       /* of these and of what is known by now */
     struct report_names *names;    /* NULL: there are none */
+    struct report_watch watch;
     uint32_t count;
+    uint32_t left; /* to become known in this round */
+    uint64_t began_ns;
     struct report_writer writer;
     uint64_t write_at_ns; /* when the lines in the writer have waited enough; NEVER_NS: there are none */
     const char *program;
@@ -101,11 +105,15 @@ static void catch_signal(int number)
 /* A target is known, with its result or its name's error in place. */
 static void settle(struct run *run, uint32_t index, enum report_outcome outcome)
 {
+    enum report_outcome was = REPORT_UNFINISHED;
     struct report_line line;
 
-    run->view.totals[REPORT_UNFINISHED]--;
+    if (run->watch.states && (outcome == REPORT_REACHABLE || outcome == REPORT_UNREACHABLE))
+        was = report_watch_take(&run->watch, &run->writer, &run->view, index, outcome);
+    run->left--;
+    run->view.totals[was]--;
     run->view.totals[outcome]++;
-    if (run->options.format == REPORT_JSON_LINES) {
+    if (run->options.format == REPORT_JSON_LINES && was == REPORT_UNFINISHED) {
         report_line_at(&line, &run->view, index);
         report_json_result(&run->writer, &line);
     }
@@ -164,8 +172,10 @@ static void write_lines(struct run *run)
 {
     uint64_t now_ns;
 
-    if (run->writer.used_bytes == 0)
+    if (run->writer.used_bytes == 0) {
+        run->write_at_ns = NEVER_NS;
         return;
+    }
     now_ns = clock_now_ns(CLOCK_MONOTONIC);
     if (run->write_at_ns == NEVER_NS) {
         run->write_at_ns = now_ns + LINE_DELAY_NS;
@@ -188,14 +198,19 @@ static int step(struct run *run, uint64_t until_ns)
     return error;
 }
 
+static bool is_wanted(const struct run *run)
+{
+    return !interrupted_by && !run->writer.error;
+}
+
 /* Until everything is known, a signal, or nobody reads any more. */
 static int probe_all(struct run *run)
 {
-    bool progress = isatty(STDERR_FILENO), shown = false;
+    bool progress = isatty(STDERR_FILENO) && run->watch.rounds == 0, shown = false;
     uint64_t next_progress_ns = progress ? clock_now_ns(CLOCK_MONOTONIC) + PROGRESS_FIRST_NS : NEVER_NS;
     int error = 0;
 
-    while (!error && !interrupted_by && !run->writer.error && run->view.totals[REPORT_UNFINISHED] > 0) {
+    while (!error && is_wanted(run) && run->left > 0) {
         error = step(run, next_progress_ns);
         if (progress && clock_now_ns(CLOCK_MONOTONIC) >= next_progress_ns) {
             show_progress(run);
@@ -203,12 +218,44 @@ static int probe_all(struct run *run)
             next_progress_ns = clock_now_ns(CLOCK_MONOTONIC) + PROGRESS_PERIOD_NS;
         }
     }
-    /* After a signal, replies that wait in the sockets are known too. */
-    if (!error)
-        error = run->view.probing->kind->stop(run->view.probing);
-    take_results(run);
     if (shown)
         fputs("\r\033[K", stderr);
+    return error;
+}
+
+/* After a signal, replies that wait in the sockets are known too. */
+static int end(struct run *run)
+{
+    int error = run->view.probing->kind->stop(run->view.probing);
+
+    take_results(run);
+    run->view.elapsed_ns = clock_now_ns(CLOCK_MONOTONIC) - run->began_ns;
+    return error;
+}
+
+/* The state after the first round, and then round after round what changes in it. */
+static int watch(struct run *run)
+{
+    uint64_t next_ns = run->began_ns;
+    int error = 0;
+
+    run->view.elapsed_ns = clock_now_ns(CLOCK_MONOTONIC) - run->began_ns;
+    if (is_wanted(run))
+        error = report_output(&run->writer, &run->view);
+    report_writer_flush(&run->writer);
+    while (!error && is_wanted(run)) {
+        run->watch.rounds++;
+        /* A round that took longer moves those behind it. */
+        next_ns = max_u64(next_ns + run->options.watch_ns, clock_now_ns(CLOCK_MONOTONIC));
+        while (!error && is_wanted(run) && clock_now_ns(CLOCK_MONOTONIC) < next_ns)
+            error = step(run, next_ns);
+        if (error || !is_wanted(run))
+            break;
+        run->view.probing->kind->again(run->view.probing);
+        run->left = run->count - run->view.totals[REPORT_NOT_FOUND] - run->view.totals[REPORT_EXCLUDED];
+        run->view.doubtful = 0;
+        error = probe_all(run);
+    }
     return error;
 }
 
@@ -218,7 +265,10 @@ static int begin(struct run *run)
     const struct report_targets *targets = &run->targets;
     int error = 0;
 
-    run->view.totals[REPORT_UNFINISHED] = run->count;
+    run->left = run->view.totals[REPORT_UNFINISHED] = run->count;
+    run->began_ns = clock_now_ns(CLOCK_MONOTONIC);
+    if (run->options.watch_ns)
+        error = report_watch_init(&run->watch, run->count);
     for (uint32_t i = 0; i < targets->text_count && !error; i++) {
         if (!targets->texts[i].is_name)
             continue;
@@ -356,7 +406,10 @@ static int write_report(struct run *run)
         error = report_file_open(&file, run->options.output);
         writer->fd = file.fd;
     }
-    if (!error)
+    /* Of what was watched the state has been told. */
+    if (run->watch.rounds > 0 && run->options.format == REPORT_TABLE)
+        report_watch_summary(writer, &run->watch, &run->view);
+    else if (!error)
         error = report_output(writer, &run->view);
     if (!error)
         error = report_writer_flush(writer);
@@ -368,7 +421,6 @@ static int write_report(struct run *run)
 
 static int probe_and_write(struct run *run)
 {
-    uint64_t start_ns;
     int error = open_probing(run);
 
     if (error)
@@ -378,15 +430,17 @@ static int probe_and_write(struct run *run)
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of write() */
     report_writer_init(&run->writer, STDOUT_FILENO);
     run->write_at_ns = NEVER_NS;
-    start_ns = clock_now_ns(CLOCK_MONOTONIC);
     error = begin(run);
     if (!error)
         error = probe_all(run);
+    if (!error && run->options.watch_ns)
+        error = watch(run);
+    if (!error)
+        error = end(run);
     if (error) {
         complain(run, "probing stopped: %s", strerror(-error));
         return EXIT_SYSTEM;
     }
-    run->view.elapsed_ns = clock_now_ns(CLOCK_MONOTONIC) - start_ns;
     error = write_report(run);
     warn_of_drops(run);
     if (error) {
@@ -426,6 +480,7 @@ int command_report(int argc, char **argv)
     report_names_free(run.names);
     if (run.view.probing)
         run.view.probing->kind->close(run.view.probing);
+    report_watch_clear(&run.watch);
     report_targets_clear(&run.targets);
     report_options_clear(&run.options);
     return code;

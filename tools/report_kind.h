@@ -50,6 +50,8 @@ struct report_kind {
     int (*step)(struct report_probing *probing, uint64_t until_ns);
     /* Ends sending; what has arrived is read and judged, what became known by it waits to be pulled. */
     int (*stop)(struct report_probing *probing);
+    /* Asks all targets once more that have an address, after their results were pulled; NULL: it cannot. */
+    void (*again)(struct report_probing *probing);
     /* Pulls one result. *failed: the exit status has to say so. */
     bool (*next)(struct report_probing *probing, struct probe_result *result, bool *failed);
     /* The result of a target that was pulled. False: it was not; what is known is said anyway. */

@@ -74,6 +74,10 @@ static const char help_text[] =
     "      --openmetrics           metrics, for Prometheus and node_exporter's textfile collector\n"
     "      --output FILE           write it to FILE, which appears as a whole when it is complete\n"
     "  -q, --quiet                 the summary only\n"
+    "      --watch[=TIME]          repeat it every TIME (default 1) and print what changes, until Ctrl-C; "
+    "for "
+    "the\n"
+    "                              table and --json-lines\n"
     "  -h, --help                  this text\n"
     "\n"
     "Exit code: 0 all are reachable, 1 some are not, 2 a name was not found, 3 bad arguments, 4 system "
@@ -111,6 +115,7 @@ enum option_key {
     OPTION_CSV,
     OPTION_OPENMETRICS,
     OPTION_OUTPUT,
+    OPTION_WATCH,
 };
 
 static const struct option long_options[] = {
@@ -145,6 +150,7 @@ static const struct option long_options[] = {
     {"csv", no_argument, NULL, OPTION_CSV},
     {"openmetrics", no_argument, NULL, OPTION_OPENMETRICS},
     {"output", required_argument, NULL, OPTION_OUTPUT},
+    {"watch", optional_argument, NULL, OPTION_WATCH},
     {"quiet", no_argument, NULL, 'q'},
     {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
@@ -451,6 +457,9 @@ static int take_option(const struct parser *parser, int key, char **argv)
         return take_format(parser, REPORT_CSV);
     case OPTION_OPENMETRICS:
         return take_format(parser, REPORT_OPENMETRICS);
+    case OPTION_WATCH:
+        options->watch_ns = NS_PER_S;
+        return optarg ? take_duration(parser, "watch", &options->watch_ns) : 0;
     case OPTION_OUTPUT:
         options->output = optarg;
         return 0;
@@ -479,8 +488,8 @@ static int check_kind(const struct parser *parser)
         return bad(parser, "--period goes with --count only");
     if (!options->rounds.count && !is_mtu)
         return 0;
-    if (settings->ping_timeout_ns || settings->single_request || options->workers)
-        return bad(parser, "--ping-timeout, --single-request and --workers do not go with %s",
+    if (settings->ping_timeout_ns || settings->single_request || options->workers || options->watch_ns)
+        return bad(parser, "--ping-timeout, --single-request, --workers and --watch do not go with %s",
                    options->rounds.count ? "--count" : "--mtu or --path-mtu");
     if (is_mtu && (options->has_size || settings->dont_fragment))
         return bad(parser, "--size and --dont-fragment do not go with --mtu or --path-mtu, which set both");
@@ -499,6 +508,10 @@ static int check(const struct parser *parser)
         return bad(parser, "--quiet goes with the table only, not with another format");
     if (options->output && options->format == REPORT_JSON_LINES)
         return bad(parser, "--output is for what is written at the end, not for --json-lines");
+    if (options->watch_ns &&
+        (options->output || (options->format != REPORT_TABLE && options->format != REPORT_JSON_LINES)))
+        return bad(parser,
+                   "--watch prints lines: it goes with the table or --json-lines, and not with --output");
     for (size_t i = 0; i < options->source_count; i++) {
         enum report_source_kind kind = options->sources[i].kind;
 

@@ -23,6 +23,7 @@ struct report_source {
 struct report_options {
     struct probe_settings settings;
     enum report_format format;
+    uint64_t watch_ns;  /* from the start of one round to that of the next; 0: one round */
     const char *output; /* the file that gets the report; NULL: standard output */
     bool quiet;
     bool help;

@@ -55,6 +55,11 @@ static int sweep_step(struct report_probing *probing, uint64_t until_ns)
     return probe_pool_step(pool_of(probing), until_ns);
 }
 
+static void sweep_again(struct report_probing *probing)
+{
+    probe_pool_again(pool_of(probing));
+}
+
 static int sweep_stop(struct report_probing *probing)
 {
     return probe_pool_stop(pool_of(probing));
@@ -97,6 +102,7 @@ const struct report_kind report_kind_sweep = {
     .set = sweep_set,
     .step = sweep_step,
     .stop = sweep_stop,
+    .again = sweep_again,
     .next = sweep_next,
     .result = sweep_result,
     .targets = sweep_targets,

@@ -9,6 +9,7 @@ Usage: scale.py PATH-OF-REROUTE. See stage.py for where it runs and what it prin
 import ipaddress
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -115,31 +116,50 @@ def more_targets_than_sequence_numbers():
     same(len({r['address'] for r in report['results']}), report['targets'])
 
 
+def is_sanitized():
+    with open(COMMAND, 'rb') as file:
+        return b'__asan_init' in file.read()
+
+
 @test
 def less_than_64_bytes_a_target():
     """The greatest resident size of the whole process, output included, dead targets with several requests."""
-    with open(COMMAND, 'rb') as file:
-        if b'__asan_init' in file.read():
-            print('# not measured: built with the address sanitizer')
-            return
-    count = 600000
+    if is_sanitized():
+        print('# not measured: built with the address sanitizer')
+        return
     # Started by a small process: what its parent has weighs on a process until it has its own image.
     script = 'import resource,subprocess,sys; subprocess.run(sys.argv[1:]); ' \
              'print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)'
-    last = ipaddress.ip_address('11.1.0.0') + count - 1
-    for arguments in (['--json'], ['-q']):
+    for count, form in ((600000, '--json'), (600000, '--json-lines'), (300000, '--openmetrics')):
+        last = ipaddress.ip_address('11.1.0.0') + count - 1
         with open('/tmp/output', 'w', encoding='ascii') as out:
             done = subprocess.run(
-                ['python3', '-c', script, COMMAND, 'report', *arguments, *QUIET, '--select-count', '2',
-                 f'11.1.0.0-{last}'], stdout=out, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT, check=True,
-                timeout=DEADLINE_S)
+                ['python3', '-c', script, COMMAND, 'report', form, *QUIET, '--select-count', '2', f'11.1.0.0-{last}'],
+                stdout=out, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT, check=True, timeout=DEADLINE_S)
         with open('/tmp/output', encoding='ascii') as out:
             text = out.read()
         os.unlink('/tmp/output')
         same(done.stderr, '')
-        check('"unreachable":600000' in text or '600000 unreachable' in text, text[:200])
+        check(re.search(f'"unreachable":{count}|"unreachable"}} {count}', text), text[-1000:])
         size = 1024 * int(text.rsplit('\n', 2)[1])
-        check(size <= count * 64, arguments, size / count, 'bytes a target')
+        check(size <= count * 64, form, size / count, 'bytes a target')
+
+
+@test
+def less_than_64_bytes_a_target_round_after_round():
+    if is_sanitized():
+        print('# not measured: built with the address sanitizer')
+        return
+    count = 1 << 17
+    before = icmp_count('OutEchos')
+    with start('-q', '--watch=1ms', *QUIET, '11.2.0.0/15') as process:
+        wait_until(lambda: icmp_count('OutEchos') >= before + 2.5 * count, 'the third round', process)
+        with open(f'/proc/{process.pid}/status', encoding='ascii') as file:
+            size = 1024 * int(re.search(r'VmHWM:\s+(\d+) kB', file.read())[1])
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=DEADLINE_S)
+    check(f'now 0 reachable, {count} unreachable' in out and ' 0 changes' in out, out)
+    check(size <= count * 64, size / count, 'bytes a target')
 
 
 @test
