@@ -10,7 +10,13 @@
  * the order given, through report_writer.
  *
  * Results stay where they came from until the end, 32 bytes a target of a sweep, because the document's
- * totals come first and because people compare reports line by line; the text itself is never held.
+ * totals come first and because people compare reports line by line; the text itself is never held. Two
+ * things are written at once: a line of JSON for each target (--json-lines), and a change (--watch,
+ * report_watch). Such lines wait up to 10 ms for others to share their write() with. A reader that is slow
+ * stops this thread; replies wait in the kernel meanwhile and count by when they came.
+ *
+ * --watch is the same pool again and again; the first round fills the state, of which later ones tell what is
+ * different.
  *
  * Requests go out in random order unless told otherwise. Nobody but the network sees the order, and to it,
  * addresses in a row are a burst into one subnet after the other: neighbour queues and rate limits there
@@ -19,7 +25,7 @@
  * A report costs what it uses: no event loop library, no HTTP, no thread unless there is a name or there are
  * thousands of targets.
  *
- * Deliberately not done: reverse lookups, several addresses of one name.
+ * Deliberately not done: reverse lookups, several addresses of one name, looking up a name again.
  */
 #include <ctype.h>
 #include <signal.h>
