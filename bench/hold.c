@@ -184,7 +184,11 @@ static void print_json(const struct study *study, const struct table *table, con
 {
     cJSON *document = cJSON_CreateObject();
 
-    cJSON_AddStringToObject(document, "schema", "reroute.bench.hold/1");
+    char host[160];
+
+    cJSON_AddStringToObject(document, "schema", "reroute.bench-hold/1");
+    cJSON_AddStringToObject(document, "host", study_host(host, sizeof(host)));
+    cJSON_AddBoolToObject(document, "interrupted", study_interrupted() != 0);
     cJSON_AddNumberToObject(document, "seed", (double)study->options.seed);
     cJSON_AddItemToObject(document, "rows", table_json(table));
     cJSON_AddStringToObject(document, "answer", text);
@@ -353,7 +357,7 @@ int bench_hold(int argc, char **argv)
         {.name = "seed", .argument = "N", .help = "of the made-up histories (default: 1)", .value = &a.seed},
         {.name = "csv", .help = "print comma-separated values", .flag = &o->csv},
         {.name = "plot", .argument = "FILE", .help = "draw to FILE.svg or FILE.png", .value = &o->plot},
-        OPTION_JSON(&o->json, "reroute.bench.hold/1"),
+        OPTION_JSON(&o->json, "reroute.bench-hold/1"),
         {0},
     };
     const struct command_line line = {

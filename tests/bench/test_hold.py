@@ -66,7 +66,7 @@ write(journal, [snapshot(100), step(1001, state="down", missing=True, first_miss
 code, text, error = hold("--json", "--runs", "2", "--hold", "180s,60s,10s")
 document = json.loads(text)
 rows = document["rows"]
-ok(code == 0 and error == "" and document["schema"] == "reroute.bench.hold/1", "a document", error)
+ok(code == 0 and error == "" and document["schema"] == "reroute.bench-hold/1", "a document", error)
 ok(len(rows) == 5 * 3 * 2 and {r["damping"] for r in rows} == {"on", "off"}, "every history with every setting", text)
 ok([r["hold_s"] for r in rows[:6]] == [10, 10, 60, 60, 180, 180], "holds in order", rows[:6])
 ok(document["hours_simulated"] == 30 * 2 * 24 and document["hours_per_cpu_second"] > 0, "and how fast it was", document)
