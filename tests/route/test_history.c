@@ -7,7 +7,9 @@
  * disk is said once.
  */
 #include <criterion/criterion.h>
+#include <signal.h>
 #include <stdarg.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "route/journal.h"
@@ -340,6 +342,41 @@ Test(history, what_is_no_journal_is_refused, .init = begin, .fini = end)
     }
 }
 
+/* A journal whose older part is gone: what the selector remembered is in its first snapshot. */
+Test(history, memory_of_what_is_gone, .init = begin, .fini = end)
+{
+    static const struct {
+        const char *remembered; /* of the home access or its path */
+        unsigned back_s;
+    } rows[] = {
+        {"", 1210},
+        {"\"was_healthy\":true,\"failures\":1,\"healthy_since_ns\":\"50000000000\",", 1390}, /* its second */
+        {"\"was_healthy\":true,\"failures\":2,\"healthy_since_ns\":\"50000000000\",", 1750},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        static struct text text;
+        static char with[sizeof(text.bytes)];
+        CLEANUP(history_free) struct history *history = NULL;
+        CLEANUP(tally_clear) struct tally tally = {0};
+        const struct replay_settings same = {.hold_ns = REPLAY_AS_RECORDED,
+                                             .damping_max_ns = REPLAY_AS_RECORDED};
+        const char *at;
+
+        text = (struct text){0};
+        add_snapshot(&text, 100, "rotate", "a");
+        add_failure(&text, 1000, 1030);
+        add_line(&text, 3000, "alive", "");
+        at = strstr(text.bytes, "\"locality\":\"local\"");
+        snprintf(with, sizeof(with), "%.*s%s%s", (int)(at - text.bytes), text.bytes, rows[i].remembered, at);
+        history = read_text(with);
+        cr_assert_eq(replay_run(history, &same, &tally), 0);
+        cr_assert_eq(tally.move_count, 2, "row %zu: %zu moves", i, tally.move_count);
+        cr_expect_eq(tally.moves[1].at_ns, rows[i].back_s * NS_PER_S, "row %zu: back at %.1f s", i,
+                     (double)tally.moves[1].at_ns / NS_PER_S);
+    }
+}
+
 /* --- writing --- */
 
 struct little_world {
@@ -389,18 +426,12 @@ static void little_world(struct little_world *w)
                                        .list_arrived = true};
 }
 
-/* A step; every path answered a moment ago, every tenth time not. */
-static int write_step(struct journal *journal, struct little_world *w, bool *again)
+static int decide_and_write(struct journal *journal, struct little_world *w, bool *again)
 {
     const struct journal_source source = {
         .path_address = path_address, .access_name = access_name, .access_uuid = access_uuid};
     struct selector_decision decision;
 
-    for (uint32_t i = 0; i < 2; i++) {
-        w->health[i].misses = w->input.now_ns / NS_PER_S % 10 == i;
-        w->health[i].first_missed_ns = w->health[i].misses ? w->input.now_ns - 50 * NS_PER_MS : 0;
-        w->health[i].last_reply_ns = w->health[i].proven_ns = w->input.now_ns - 200 * NS_PER_MS;
-    }
     selector_decide(&w->selector, &w->input, &decision);
     return journal_step(
         journal,
@@ -409,11 +440,126 @@ static int write_step(struct journal *journal, struct little_world *w, bool *aga
         again);
 }
 
+/* A step; every path answered a moment ago, every tenth time not. */
+static int write_step(struct journal *journal, struct little_world *w, bool *again)
+{
+    for (uint32_t i = 0; i < 2; i++) {
+        w->health[i].misses = w->input.now_ns / NS_PER_S % 10 == i;
+        w->health[i].first_missed_ns = w->health[i].misses ? w->input.now_ns - 50 * NS_PER_MS : 0;
+        w->health[i].last_reply_ns = w->health[i].proven_ns = w->input.now_ns - 200 * NS_PER_MS;
+    }
+    return decide_and_write(journal, w, again);
+}
+
 static long size_of(const char *file)
 {
     struct stat st;
 
     return stat(file, &st) == 0 ? (long)st.st_size : -1;
+}
+
+static void lose(struct little_world *w, uint32_t index, uint32_t ppm)
+{
+    w->health[index].steady.buckets[0].requests = 1000000;
+    w->health[index].steady.buckets[0].lost = ppm;
+}
+
+static void miss(struct little_world *w, uint32_t index)
+{
+    w->health[index].misses = 1;
+    w->health[index].first_missed_ns = w->input.now_ns;
+}
+
+static void answer(struct little_world *w, uint32_t index)
+{
+    w->health[index].misses = 0;
+    w->health[index].first_missed_ns = 0;
+    w->health[index].last_reply_ns = w->health[index].proven_ns = w->input.now_ns;
+}
+
+/* What is news, and what is not. Path 0 is in use; each row goes on from the one before. */
+Test(history, only_news_is_written, .init = begin, .fini = end)
+{
+    enum what { NOTHING, LOSS, MISS, ANSWER, STABLE_AT, STATE, RESTARTS, CHECK, HOLD, PIN };
+    static const struct {
+        const char *name;
+        enum what what;
+        uint32_t index;
+        uint64_t value;
+        bool news;
+    } rows[] = {
+        {"nothing", NOTHING, 0, 0, false},
+        {"later replies", ANSWER, 1, 0, false},
+        {"some loss", LOSS, 1, 9000, false},
+        {"a little more, but now too much to return to it", LOSS, 1, 10001, true},
+        {"a little more", LOSS, 1, 19000, false},
+        {"a per cent more", LOSS, 1, 20001, true},
+        {"the path in use loses nearly as much", LOSS, 0, 9999, false},
+        {"as much", LOSS, 0, 20001, true},
+        {"a miss", MISS, 1, 0, false},
+        {"a miss of the path in use", MISS, 0, 0, false},
+        {"with it another thing: all is told", CHECK, 1, true, true},
+        {"the path in use answers again", ANSWER, 0, 0, true},
+        {"the other one too", ANSWER, 1, 0, true},
+        {"down", STATE, 1, HEALTH_DOWN, true},
+        {"still down", NOTHING, 1, 0, false},
+        {"stable a little earlier", STABLE_AT, 1, 999500000000, false},
+        {"more than a second", STABLE_AT, 1, 998900000000, true},
+        {"not to be stable any more", STABLE_AT, 1, NEVER_NS, true},
+        {"a restart", RESTARTS, 1, 1, true},
+        {"another hold", HOLD, 0, 60 * NS_PER_S, true},
+        {"a pin", PIN, 1, true, true},
+    };
+    struct journal *journal;
+    struct little_world w;
+
+    little_world(&w);
+    w.accesses[1].stable_at_ns = 1000 * NS_PER_S;
+    answer(&w, 0);
+    answer(&w, 1);
+    cr_assert_eq(journal_new(&journal, directory, JOURNAL_MAX_BYTES, 0, 0), 0);
+    cr_assert_eq(decide_and_write(journal, &w, NULL), 0);
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        uint32_t index = rows[i].index;
+        long before = size_of(path);
+
+        w.input.now_ns += 100 * NS_PER_MS;
+        switch (rows[i].what) {
+        case NOTHING:
+            break;
+        case LOSS:
+            lose(&w, index, (uint32_t)rows[i].value);
+            break;
+        case MISS:
+            miss(&w, index);
+            break;
+        case ANSWER:
+            answer(&w, index);
+            break;
+        case STABLE_AT:
+            w.accesses[index].stable_at_ns = rows[i].value;
+            break;
+        case STATE:
+            w.health[index].state = (enum health_state)rows[i].value;
+            break;
+        case RESTARTS:
+            w.accesses[index].restarts = (unsigned)rows[i].value;
+            break;
+        case CHECK:
+            w.paths[index].service_bad = rows[i].value;
+            break;
+        case HOLD:
+            w.input.hold_ns = rows[i].value;
+            break;
+        case PIN:
+            w.paths[index].pinned = rows[i].value;
+            break;
+        }
+        cr_assert_eq(decide_and_write(journal, &w, NULL), 0);
+        cr_expect_eq(size_of(path) > before, rows[i].news, "%s: %ld bytes", rows[i].name,
+                     size_of(path) - before);
+    }
+    journal = journal_free(journal);
 }
 
 Test(history, a_quiet_day_is_a_few_lines, .init = begin, .fini = end)
@@ -490,4 +636,40 @@ Test(history, a_full_disk_is_said_once, .init = begin, .fini = end)
     cr_expect(again, "written again within a minute");
     journal = journal_free(journal);
     cr_expect_gt(size_of(path), 500, "and it begins with a snapshot");
+}
+
+/* The file may not grow any more while it is written: what was begun of a line is taken back. */
+Test(history, after_a_failure_a_snapshot, .init = begin, .fini = end)
+{
+    struct rlimit limit = {.rlim_max = RLIM_INFINITY};
+    CLEANUP(history_free) struct history *history = NULL;
+    struct journal *journal;
+    struct little_world w;
+    char message[256];
+    int said = 0;
+
+    signal(SIGXFSZ, SIG_IGN);
+    little_world(&w);
+    cr_assert_eq(journal_new(&journal, directory, JOURNAL_MAX_BYTES, 0, 0), 0);
+    cr_assert_eq(write_step(journal, &w, NULL), 0);
+    limit.rlim_cur = (rlim_t)size_of(path) + 50;
+    cr_assert_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    for (unsigned s = 0; s < 30; s++) {
+        w.input.now_ns += NS_PER_S;
+        w.paths[1].service_bad = s % 2;
+        said += write_step(journal, &w, NULL) < 0;
+    }
+    cr_expect_eq(said, 1);
+    cr_expect_eq(size_of(path), (long)limit.rlim_cur - 50, "half a line stands there");
+    limit.rlim_cur = RLIM_INFINITY;
+    cr_assert_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    for (unsigned s = 0; s < 62; s++) {
+        w.input.now_ns += NS_PER_S;
+        cr_assert_eq(write_step(journal, &w, NULL), 0);
+    }
+    journal = journal_free(journal);
+    cr_assert_eq(history_read(&history, path, message, sizeof(message)), 0, "%s", message);
+    cr_expect_eq(history->damaged, 0);
+    cr_expect_eq(history->starts, 1);
+    cr_expect_eq(history->wall_count, 2, "a second snapshot");
 }
