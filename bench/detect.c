@@ -172,6 +172,22 @@ static void send_and_judge(struct replay *replay, size_t index)
     replay->attempt++;
 }
 
+/*
+ * How many requests behind `from` are surely of other phases, and without a gap among them: as many as there
+ * are intervals in a select-timeout, when they took about that long.
+ */
+static size_t stride(const struct trace_path *path, size_t from, uint64_t interval_us, uint64_t due_us)
+{
+    const struct trace_request *requests = &path->requests[from];
+    uint64_t intervals = sub_sat_u64(due_us, requests[0].sent_us) / interval_us;
+    uint64_t others = sub_sat_u64(intervals, 2);
+
+    if (from + others >= path->count || requests[others].sent_us + interval_us / 2 >= due_us ||
+        requests[others].sent_us - requests[0].sent_us > others * interval_us + DETECT_GAP_US / 2)
+        return 0;
+    return others;
+}
+
 void detect_replay(const struct trace_path *path, uint64_t interval_us, uint64_t select_timeout_us,
                    uint64_t phase_us, const struct detect_observer *observer)
 {
@@ -194,6 +210,8 @@ void detect_replay(const struct trace_path *path, uint64_t interval_us, uint64_t
         due_us += select_timeout_us;
         if (due_us <= sent_us) /* as a stream: what was missed is not made up for */
             due_us = sent_us + select_timeout_us;
+        i += stride(path, i, interval_us, due_us);
+        before_us = path->requests[i].sent_us;
     }
 }
 

@@ -11,7 +11,8 @@
 #define OUTSIDE 0.025
 /* -ln(0.05): with so many expected, none is seen in one of twenty cases. */
 #define RULE_OF_THREE 2.995732273553991
-#define SCALE_MOST    1e6
+/* Nobody watches ten thousand times as long. */
+#define SCALE_MOST 1e4
 
 const char *estimate_basis_text(enum estimate_basis basis)
 {
@@ -144,13 +145,16 @@ struct estimate estimate_rate(const struct estimate_tail *tail, uint32_t select_
 double estimate_needed_s(const struct estimate_tail *tail, uint32_t select_count,
                          struct estimate_count failures, double watched_s, double most_per_year)
 {
+    struct estimate now = estimate_scaled(tail, select_count, failures, watched_s, 1);
     double low = 1, high = SCALE_MOST;
 
-    if (estimate_scaled(tail, select_count, failures, watched_s, 1).high <= most_per_year)
+    if (now.high <= most_per_year)
         return watched_s;
+    if (now.basis == ESTIMATE_NONE)
+        return watched_s * now.high / most_per_year;
     if (!(estimate_scaled(tail, select_count, failures, watched_s, SCALE_MOST).high <= most_per_year))
         return INFINITY;
-    while (high / low > 1.001) {
+    while (high / low > 1.01) {
         double middle = sqrt(low * high);
 
         if (estimate_scaled(tail, select_count, failures, watched_s, middle).high <= most_per_year)

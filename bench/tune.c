@@ -14,7 +14,8 @@
 #include "bench/tune_study.h"
 #include "tools/options.h"
 
-#define MESSAGE_BYTES 512
+#define MESSAGE_BYTES  512
+#define WINDOW_MOST_US UINT64_C(5000000)
 
 /* The command line as it is written. */
 struct arguments {
@@ -110,6 +111,7 @@ static int read_config(struct tune_options *options, const char *file, const cha
     char message[MESSAGE_BYTES] = "";
 
     options->hold_ns = 180 * NS_PER_S;
+    options->tune.window_most_us = WINDOW_MOST_US;
     if (file) {
         if (config_load(&options->config, file, message, sizeof(message)) < 0) {
             fprintf(stderr, "%s: %s\n", program, message);

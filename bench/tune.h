@@ -11,12 +11,12 @@
 /* After the verdict the route has to be moved: the bound that DESIGN gives for it. */
 #define TUNE_SWITCH_MS 20.0
 
-#define TUNE_COUNT_MAX     20
-#define TUNE_WINDOW_MAX_US UINT64_C(5000000)
+#define TUNE_COUNT_MAX 20
 
 struct tune_settings {
     struct health_settings health; /* all but select-timeout and select-count, which are `standing` */
     double most_per_year;          /* false failovers that are acceptable */
+    uint64_t window_most_us;       /* longer windows are not considered */
     uint64_t failure_us;           /* a longer silence is a true failure */
 };
 

@@ -148,6 +148,8 @@ static struct estimate_count find_failures(struct analysis *analysis, uint32_t s
     uint64_t up_ns = 0;
 
     health.select_count = select_count;
+    /* Degraded has no part in being down, and costs most of the time: never. */
+    health.degraded_over_ns = NEVER_NS;
     analysis->key_count = 0;
     for (uint64_t phase = 0; phase < analysis->phases; phase++)
         up_ns += detect_judge(analysis->path, analysis->interval_us, &health, phase * analysis->interval_us,
@@ -248,7 +250,7 @@ static int make_pairs(struct tune_result *result, const struct trace *trace,
 
         if (timeout_us % trace->interval_us || timeout_us > trace->wait_us)
             continue;
-        for (uint32_t n = 1; n <= TUNE_COUNT_MAX && n * timeout_us <= TUNE_WINDOW_MAX_US; n++) {
+        for (uint32_t n = 1; n <= TUNE_COUNT_MAX && n * timeout_us <= settings->window_most_us; n++) {
             result->pairs[result->count++] =
                 (struct tune_pair){.select_timeout_us = timeout_us, .select_count = n};
             found = found || is_pair(&result->pairs[result->count - 1], standing_us, standing_count);

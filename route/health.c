@@ -80,12 +80,13 @@ uint32_t health_loss_ppm(const struct health *health)
 static void judge_degraded(struct health *health, const struct health_settings *settings, uint64_t now_ns)
 {
     uint32_t limit_ppm = settings->degraded_percent * 10000;
-    uint32_t lost_ppm = loss_ppm(&health->recent);
+    uint32_t lost_ppm;
     uint64_t lost;
 
     /* No verdict before the span has been watched once. */
     if (sub_sat_u64(now_ns, health->recent.begun_ns) < settings->degraded_over_ns)
         return;
+    lost_ppm = loss_ppm(&health->recent);
     loss_requests(&health->recent, &lost);
     /* Of ten requests at 5 % random loss four are lost several times a day: that few are too few to judge by.
      */

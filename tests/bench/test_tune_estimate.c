@@ -1,0 +1,462 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What this proves: the rates of false failures that are found in a trace are those of the process that made
+ * it. For independent loss, for bursts (Gilbert and Elliott) and for standstills of a known length the truth
+ * is a formula; over many traces it lies in the interval of 95 % nearly always, be it counted or fitted, and
+ * the fit is not thrown off by spikes below its threshold. What one trace predicts comes true in a run of the
+ * probe stream and path health over the same network. Where nothing was seen the bound is the rule of three.
+ * The frontier, the recommendation and the time that is needed are consistent.
+ */
+#include <criterion/criterion.h>
+#include <math.h>
+
+#include "bench/simulation.h"
+#include "bench/tune.h"
+#include "bench/validate.h"
+
+#define SEEDS 40
+
+/* --- processes -------------------------------------------------------------------------------------------*/
+
+static uint64_t random_state;
+
+/* SplitMix64; from 0 up to 1. */
+static double unit(void)
+{
+    uint64_t x = random_state += UINT64_C(0x9e3779b97f4a7c15);
+
+    x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
+    return (double)((x ^ x >> 31) >> 11) * 0x1p-53;
+}
+
+/* Millions of them: an assertion each would take longer than all the rest. */
+static void add(struct trace *trace, struct trace_request request)
+{
+    if (trace_add(&trace->paths[0], request) < 0)
+        abort();
+}
+
+struct process {
+    double loss;                   /* of each request */
+    double enter, leave;           /* bursts in which all is lost, steps of a request */
+    double spike_s, spike_every_s; /* standstills; what they owe comes at their end */
+};
+
+/* One path of a trace with a request every interval. */
+static struct trace make_trace(const struct process *process, uint64_t interval_us, double duration_s,
+                               uint64_t seed)
+{
+    struct trace trace = {.interval_us = interval_us, .wait_us = 3000000};
+    double spike_at_s = INFINITY;
+    bool bad = false;
+
+    random_state = seed;
+    cr_assert_eq(trace_add_path(&trace, "10.0.0.1", NULL, NULL), 0);
+    if (process->spike_every_s > 0)
+        spike_at_s = -log(1 - unit()) * process->spike_every_s;
+    for (uint64_t i = 0; (double)(i * interval_us) < duration_s * 1e6; i++) {
+        struct trace_request request = {.sent_us = (i * interval_us) & TRACE_SENT_MAX_US, .rtt_us = 1000};
+        double now_s = (double)(i * interval_us) / 1e6;
+
+        while (now_s > spike_at_s + process->spike_s)
+            spike_at_s += process->spike_s - log(1 - unit()) * process->spike_every_s;
+        if (now_s >= spike_at_s)
+            request.rtt_us = (uint64_t)((spike_at_s + process->spike_s - now_s) * 1e6 + 1000) & 0x7fffff;
+        bad = bad ? unit() >= process->leave : unit() < process->enter;
+        if (bad || unit() < process->loss)
+            request = (struct trace_request){.sent_us = request.sent_us, .fate = TRACE_LOST};
+        add(&trace, request);
+    }
+    return trace;
+}
+
+static const struct tune_settings defaults = {
+    .health = {.select_timeout_ns = 100 * NS_PER_MS,
+               .select_count = 10,
+               .rise = 3,
+               .degraded_percent = 100,
+               .degraded_over_ns = 10 * NS_PER_S,
+               .degraded_lost = 5,
+               .hold_ns = 180 * NS_PER_S},
+    .most_per_year = 0.1,
+    .window_most_us = 5000000,
+    .failure_us = 10000000,
+};
+
+/* Only as far as this pair: an analysis of everything takes longer. */
+static struct tune_settings as_far_as(uint64_t timeout_ms, uint32_t count)
+{
+    struct tune_settings settings = defaults;
+
+    settings.window_most_us = timeout_ms * 1000 * count;
+    return settings;
+}
+
+static const struct tune_pair *find_pair(const struct tune_result *result, uint64_t timeout_ms,
+                                         uint32_t count)
+{
+    for (size_t i = 0; i < result->count; i++)
+        if (result->pairs[i].select_timeout_us == timeout_ms * 1000 && result->pairs[i].select_count == count)
+            return &result->pairs[i];
+    cr_assert(false, "%" PRIu64 " x %u is in the grid", timeout_ms, count);
+    return NULL;
+}
+
+/* --- coverage --------------------------------------------------------------------------------------------*/
+
+struct row {
+    const char *name;
+    struct process process;
+    uint64_t interval_us;
+    double duration_s;
+    uint64_t timeout_ms;
+    uint32_t count;
+    double truth_s; /* failures a second of being up */
+    enum estimate_basis basis;
+};
+
+/* Runs of `count` misses at independent loss p: a renewal, seen from a path that has just come up. */
+static double independent(double p, double timeout_s, uint32_t count)
+{
+    return (1 - p) * pow(p, count) / (1 - pow(p, count)) / timeout_s;
+}
+
+static double bursts(double enter, double leave, double timeout_s, uint32_t count)
+{
+    return pow(1 - leave, count - 1) / ((1 / enter + 1 / leave) * timeout_s);
+}
+
+static void check_row(const struct row *row)
+{
+    const struct tune_settings settings = as_far_as(row->timeout_ms, row->count);
+    unsigned covered = 0, below = 0, other = 0;
+    double logarithms = 0;
+
+    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+        struct trace trace = make_trace(&row->process, row->interval_us, row->duration_s, seed * 7919);
+        struct tune_result result;
+        const struct estimate *estimate;
+        double truth = row->truth_s * ESTIMATE_YEAR_S;
+
+        cr_assert_eq(tune_analyse(&result, &trace, &settings, NULL, NULL), 0);
+        estimate = &find_pair(&result, row->timeout_ms, row->count)->estimate;
+        other += estimate->basis != row->basis;
+        covered += estimate->low <= truth && truth <= estimate->high;
+        below += estimate->high < truth;
+        logarithms += log(estimate->per_year / truth) / SEEDS;
+        cr_expect(estimate->low <= estimate->per_year && estimate->per_year <= estimate->high, "%s",
+                  row->name);
+        tune_clear(&result);
+        trace_clear(&trace);
+    }
+    fprintf(stderr,
+            "# %s: the truth is inside %u of %d intervals, above %u; the estimate is %.2f times the truth; "
+            "%u of another basis\n",
+            row->name, covered, SEEDS, below, exp(logarithms), other);
+    cr_expect_geq(covered, SEEDS * 9 / 10, "%s: %u of %d", row->name, covered, SEEDS);
+    cr_expect_leq(below, SEEDS / 15, "%s: too low in %u of %d", row->name, below, SEEDS);
+    cr_expect(fabs(logarithms) < log(4), "%s: %.2f times the truth", row->name, exp(logarithms));
+    cr_expect_leq(other, SEEDS / 5, "%s: %u not %s", row->name, other, estimate_basis_text(row->basis));
+}
+
+Test(estimate, covers_the_truth)
+{
+    /* Few levels are fitted by few numbers: an interval of 100 ms keeps the analysis short. */
+    const struct row rows[] = {
+        {"20 % loss, counted",
+         {.loss = 0.2},
+         100000,
+         1200,
+         100,
+         3,
+         independent(0.2, 0.1, 3),
+         ESTIMATE_MEASURED},
+        {"20 % loss, fitted", {.loss = 0.2}, 100000, 600, 100, 7, independent(0.2, 0.1, 7), ESTIMATE_FITTED},
+        {"3 % loss, fitted far",
+         {.loss = 0.03},
+         100000,
+         1200,
+         100,
+         5,
+         independent(0.03, 0.1, 5),
+         ESTIMATE_FITTED},
+        {"20 % loss, a third of the requests",
+         {.loss = 0.2},
+         100000,
+         1200,
+         300,
+         4,
+         independent(0.2, 0.3, 4),
+         ESTIMATE_MEASURED},
+        {"bursts, counted",
+         {.enter = 0.01, .leave = 0.3},
+         100000,
+         1200,
+         100,
+         3,
+         bursts(0.01, 0.3, 0.1, 3),
+         ESTIMATE_MEASURED},
+        {"bursts, fitted",
+         {.enter = 0.01, .leave = 0.3},
+         100000,
+         600,
+         100,
+         12,
+         bursts(0.01, 0.3, 0.1, 12),
+         ESTIMATE_FITTED},
+        /* A request is missed when its wait ends before the standstill does; 50 of each 100 ms fit three. */
+        {"standstills of 350 ms, counted",
+         {.spike_s = 0.35, .spike_every_s = 20},
+         50000,
+         900,
+         100,
+         3,
+         (0.35 - 0.3) / 0.1 / 20.35,
+         ESTIMATE_MEASURED},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+        check_row(&rows[i]);
+}
+
+/*
+ * Standstills fill the levels up to 3 and loss alone makes the tail: each further miss is a lost one. A fit
+ * from the first level would take the standstills for the tail.
+ */
+Test(estimate, spikes_below_the_threshold_do_not_make_the_tail)
+{
+    const struct process process = {.loss = 0.02, .spike_s = 0.3, .spike_every_s = 10};
+    const struct tune_settings settings = as_far_as(100, 7);
+    struct trace trace = make_trace(&process, 10000, 1800, 3);
+    struct tune_result result;
+    const struct estimate *estimate;
+
+    cr_assert_eq(tune_analyse(&result, &trace, &settings, NULL, NULL), 0);
+    estimate = &find_pair(&result, 100, 7)->estimate;
+    cr_expect_eq(estimate->basis, ESTIMATE_FITTED);
+    cr_expect_geq(estimate->threshold, 2);
+    /* 3 misses of the spike at most, once in 10 s, then 4 of 2 %; several ways to order them. */
+    cr_expect_lt(estimate->per_year, 100 * ESTIMATE_YEAR_S / 10 * pow(0.02, 4), "%g", estimate->per_year);
+    tune_clear(&result);
+    trace_clear(&trace);
+}
+
+/* --- prediction and run ----------------------------------------------------------------------------------*/
+
+static struct validate_counts run_process(const char *text, const struct tune_pair *pair, uint64_t hours)
+{
+    static struct simulation simulation;
+    struct probe_settings probe = probe_settings_default();
+    struct health_settings health = defaults.health;
+    struct address address = simulation_address(0);
+    struct validate_settings run = {.probe = &probe,
+                                    .health = &health,
+                                    .addresses = &address,
+                                    .address_count = 1,
+                                    .duration_ns = hours * 3600 * NS_PER_S};
+    struct responder_profile profile;
+    struct validate_counts counts;
+    struct transport *transport;
+    char message[256];
+
+    cr_assert_eq(responder_profile_parse(&profile, text, message, sizeof(message)), 0, "%s", message);
+    health.select_timeout_ns = pair->select_timeout_us * NS_PER_US;
+    health.select_count = pair->select_count;
+    cr_assert_eq(simulation_open(&transport, &simulation, &profile, 10 * NS_PER_MS, 2), 0);
+    cr_assert_eq(validate_run(&counts, &run, transport), 0);
+    return counts;
+}
+
+/* The model as a trace, without a watch. */
+static struct trace trace_of(const char *text, double duration_s)
+{
+    struct trace trace = {.interval_us = 10000, .wait_us = 3000000};
+    struct responder_rule rule = {0};
+    struct responder_memory memory = {0};
+    struct responder_request request = {.address = simulation_address(0), .size_bytes = 84};
+    char message[256];
+
+    cr_assert_eq(responder_profile_parse(&rule.profile, text, message, sizeof(message)), 0, "%s", message);
+    responder_prefix_parse(&rule.prefix, SIMULATION_PREFIX);
+    rule.key = responder_rule_key(&rule.prefix, 1);
+    cr_assert_eq(trace_add_path(&trace, "10.77.0.10", NULL, NULL), 0);
+    for (; (double)request.number * 0.01 < duration_s; request.number++) {
+        struct trace_request seen = {.sent_us = (request.number * 10000) & TRACE_SENT_MAX_US};
+        struct responder_fate fate;
+
+        request.at_ns = request.number * 10 * NS_PER_MS;
+        fate = responder_decide(&rule, &request, &memory);
+        seen.fate = fate.verdict == RESPONDER_REPLY ? TRACE_REPLY : TRACE_LOST;
+        if (seen.fate == TRACE_REPLY)
+            seen.rtt_us = (fate.delay_ns / NS_PER_US) & 0x7fffff;
+        add(&trace, seen);
+    }
+    return trace;
+}
+
+/* Ten minutes predict what hours bring, for settings that do fail. */
+Test(estimate, comes_true)
+{
+    static const struct {
+        const char *profile;
+        uint64_t timeout_ms;
+        uint32_t count;
+        uint64_t hours;
+    } rows[] = {
+        {"nested", 20, 14, 2}, {"nested", 100, 2, 4},        {"nested", 100, 3, 12},
+        {"nested", 40, 7, 4},  {"nested,loss=8%", 50, 7, 8}, {"lossy", 10, 12, 2},
+        {"lossy", 20, 6, 2},   {"lossy", 100, 3, 12},        {"wan,loss=6%", 100, 3, 12},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct tune_settings settings;
+        struct trace trace = trace_of(rows[i].profile, 600);
+        struct tune_result result;
+        const struct tune_pair *pair;
+        struct validate_counts counts;
+        struct validate_rate rate;
+
+        settings = as_far_as(rows[i].timeout_ms, rows[i].count);
+        cr_assert_eq(tune_analyse(&result, &trace, &settings, NULL, NULL), 0);
+        pair = find_pair(&result, rows[i].timeout_ms, rows[i].count);
+        counts = run_process(rows[i].profile, pair, rows[i].hours);
+        rate = validate_rate(&counts);
+        fprintf(stderr,
+                "# %s %" PRIu64
+                "ms x %u: predicted %.0f (%.0f to %.0f) a year, %s; observed %.0f (%.0f to %.0f, "
+                "%" PRIu64 " failures)\n",
+                rows[i].profile, rows[i].timeout_ms, rows[i].count, pair->estimate.per_year,
+                pair->estimate.low, pair->estimate.high, estimate_basis_text(pair->estimate.basis),
+                rate.per_year, rate.low, rate.high, counts.downs);
+        cr_expect_gt(counts.downs, 0, "%s", rows[i].profile);
+        cr_expect(rate.low <= pair->estimate.high && pair->estimate.low <= rate.high, "%s %" PRIu64 "ms x %u",
+                  rows[i].profile, rows[i].timeout_ms, rows[i].count);
+        tune_clear(&result);
+        trace_clear(&trace);
+    }
+}
+
+/* --- little seen, nothing seen ---------------------------------------------------------------------------*/
+
+Test(estimate, nothing_seen_is_the_rule_of_three)
+{
+    const struct process clean = {0};
+    struct trace trace = make_trace(&clean, 10000, 600, 1);
+    struct tune_result result;
+    const struct tune_pair *pair;
+
+    cr_assert_eq(tune_analyse(&result, &trace, &defaults, NULL, NULL), 0);
+    pair = find_pair(&result, 100, 5);
+    cr_expect_eq(pair->estimate.basis, ESTIMATE_NONE);
+    cr_expect(isnan(pair->estimate.per_year));
+    cr_expect_float_eq(pair->estimate.high, 2.9957 * ESTIMATE_YEAR_S / 600, 200.0, "%f", pair->estimate.high);
+    cr_expect_float_eq(pair->needed_s / ESTIMATE_YEAR_S, 29.957, 0.1, "%f years",
+                       pair->needed_s / ESTIMATE_YEAR_S);
+    cr_expect_eq(result.sure, TUNE_NO_PAIR);
+    cr_expect_eq(result.likely, TUNE_NO_PAIR);
+    cr_expect_eq(tune_recommended(&result), result.standing, "keep what you have");
+    cr_expect_neq(result.unseen, TUNE_NO_PAIR);
+    tune_clear(&result);
+    trace_clear(&trace);
+}
+
+/* All replies come after so many further requests that the stream has forgotten what they answer. */
+Test(estimate, never_up_is_no_bargain)
+{
+    struct trace trace = make_trace(&(struct process){0}, 10000, 60, 1);
+    struct tune_result result;
+
+    for (size_t i = 0; i < trace.paths[0].count; i++)
+        trace.paths[0].requests[i].rtt_us = 700000;
+    cr_assert_eq(tune_analyse(&result, &trace, &defaults, NULL, NULL), 0);
+    cr_expect_eq(find_pair(&result, 10, 20)->estimate.basis, ESTIMATE_NEVER_UP);
+    cr_expect_eq(find_pair(&result, 10, 20)->estimate.per_year, INFINITY);
+    cr_expect_eq(find_pair(&result, 100, 10)->estimate.basis, ESTIMATE_NONE, "late replies are life");
+    cr_expect_gt(find_pair(&result, 100, 1)->estimate.per_year, 1e6, "each request is one miss");
+    cr_expect_geq(tune_window_us(&result.pairs[result.unseen]), 3 * 700000);
+    tune_clear(&result);
+    trace_clear(&trace);
+}
+
+Test(estimate, no_answer_at_all)
+{
+    struct trace trace = make_trace(&(struct process){.loss = 1}, 10000, 60, 1);
+    struct tune_result result;
+
+    cr_expect_eq(tune_analyse(&result, &trace, &defaults, NULL, NULL), -ENODATA);
+    tune_clear(&result);
+    trace_clear(&trace);
+}
+
+/* --- the choice ------------------------------------------------------------------------------------------*/
+
+Test(tune, chooses)
+{
+    const struct process process = {.loss = 0.02, .spike_s = 0.2, .spike_every_s = 15};
+    struct trace trace = make_trace(&process, 10000, 1200, 5);
+    struct tune_result result;
+    const struct tune_pair *sure, *likely;
+    double best = INFINITY;
+
+    cr_assert_eq(tune_analyse(&result, &trace, &defaults, NULL, NULL), 0);
+    cr_assert_neq(result.sure, TUNE_NO_PAIR);
+    cr_assert_neq(result.likely, TUNE_NO_PAIR);
+    sure = &result.pairs[result.sure];
+    likely = &result.pairs[result.likely];
+    cr_expect_eq(tune_recommended(&result), result.sure);
+    cr_expect_leq(result.likely, result.sure);
+    cr_expect_leq(sure->estimate.high, defaults.most_per_year);
+    cr_expect_leq(likely->estimate.per_year, defaults.most_per_year);
+    cr_expect_leq(sure->needed_s, 1200, "it was watched for long enough");
+    cr_expect_gt(tune_window_us(sure), 200000, "longer than a standstill");
+    for (size_t i = 0; i < result.count; i++) {
+        const struct tune_pair *pair = &result.pairs[i];
+
+        cr_expect(i == 0 || tune_bound_ms(&result.pairs[i - 1]) <= tune_bound_ms(pair));
+        cr_expect_eq(pair->frontier, pair->estimate.basis != ESTIMATE_NONE && pair->estimate.per_year < best);
+        best = fmin(best, pair->estimate.per_year);
+        if (i < result.sure)
+            cr_expect_gt(pair->estimate.high, defaults.most_per_year);
+        if (i < result.likely)
+            cr_expect_gt(pair->estimate.per_year, defaults.most_per_year);
+    }
+    cr_expect_eq(tune_bound_ms(find_pair(&result, 100, 10)), 1120);
+    cr_expect_eq(tune_median_ms(find_pair(&result, 100, 10)), 1050);
+    cr_expect_eq(result.pairs[result.standing].select_count, 10);
+    tune_clear(&result);
+    trace_clear(&trace);
+}
+
+/* Watched for as long as was said to be needed, the same evidence is enough. */
+Test(estimate, needed_time)
+{
+    struct estimate_tail tail = {.watched_s = 600};
+    struct estimate_count none = {0};
+    double needed_s, scale;
+
+    tail.levels[1] = (struct estimate_count){100, 100};
+    tail.levels[2] = (struct estimate_count){2, 2};
+    needed_s = estimate_needed_s(&tail, 7, none, 600, 0.1);
+    cr_assert(needed_s > 600 && isfinite(needed_s), "%f", needed_s);
+    scale = needed_s / 600;
+    for (int i = 1; i <= 2; i++) {
+        tail.levels[i].count *= scale;
+        tail.levels[i].effective *= scale;
+    }
+    tail.watched_s = needed_s;
+    /* With more of them the threshold may have risen, never to our loss by much. */
+    cr_expect_leq(estimate_rate(&tail, 7, none, needed_s).high, 0.1 * 1.5);
+    cr_expect_eq(estimate_needed_s(&tail, 5, (struct estimate_count){1000, 1000}, 600, 0.1), INFINITY);
+}
+
+Test(estimate, incidents_are_counted_once)
+{
+    uint64_t same[] = {7, 7, 7, 7, 7, 7, 7, 7}, apart[] = {8, 1, 2, 3, 7, 6, 5, 4};
+    struct estimate_count one = estimate_count(same, 8, 8), eight = estimate_count(apart, 8, 8);
+
+    cr_expect_eq(one.count, 1);
+    cr_expect_eq(one.effective, 1);
+    cr_expect_eq(eight.count, 1);
+    cr_expect_eq(eight.effective, 8);
+}
