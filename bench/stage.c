@@ -10,6 +10,7 @@
 #include <sys/ioctl.h>
 
 #include "bench/child.h"
+#include "probe/sweep.h"
 
 static int write_file(const char *file, const char *text)
 {
@@ -152,10 +153,39 @@ static int set_up_peer(const char *live, char *message, size_t size_bytes)
         return -ENOMEM;
     fprintf(batch,
             "address add " STAGE_PEER_ADDRESS "/30 dev peer0\nlink set dev peer0 up\n"
+            "neighbour replace " STAGE_OUR_ADDRESS " lladdr " STAGE_OUR_MAC " dev peer0 nud permanent\n"
             "route add local %s dev lo\n",
             live);
     fclose(batch);
     return run_ip(text, message, size_bytes);
+}
+
+/* A fresh link passes packets only when the kernel has found out that it is up, on both ends, which may take
+ * a second. */
+static int wait_for_peer(char *message, size_t size_bytes)
+{
+    struct probe_settings settings = probe_settings_default();
+    CLEANUP(probe_sweep_free) struct probe_sweep *sweep = NULL;
+    struct probe_result result = {.outcome = PROBE_TIMEOUT};
+    struct address peer;
+    uint32_t index;
+    int r;
+
+    settings.select_timeout_ns = 10 * NS_PER_MS;
+    settings.select_count = 1000;
+    address_parse(&peer, STAGE_PEER_ADDRESS);
+    r = probe_sweep_new(&sweep, &settings, message, size_bytes);
+    if (r == 0)
+        r = probe_sweep_add(sweep, &peer, &index);
+    while (r == 0 && !probe_sweep_done(sweep)) {
+        r = probe_sweep_step(sweep, NEVER_NS);
+        probe_sweep_next(sweep, &result);
+    }
+    if (r == 0 && result.outcome != PROBE_REPLY) {
+        snprintf(message, size_bytes, "the other host of the stage does not answer");
+        r = -ETIMEDOUT;
+    }
+    return r;
 }
 
 int stage_peer(const char *live, const char *silent, char *message, size_t size_bytes)
@@ -173,6 +203,8 @@ int stage_peer(const char *live, const char *silent, char *message, size_t size_
         if (setns(here, CLONE_NEWNET) < 0)
             abort();
     }
+    if (r == 0)
+        r = wait_for_peer(message, size_bytes);
     if (r < 0)
         close(peer);
     return r < 0 ? r : peer;
