@@ -491,6 +491,7 @@ Test(history, only_news_is_written, .init = begin, .fini = end)
         {"nothing", NOTHING, 0, 0, false},
         {"later replies", ANSWER, 1, 0, false},
         {"some loss", LOSS, 1, 9000, false},
+        {"it is told with another thing", RESTARTS, 1, 2, true},
         {"a little more, but now too much to return to it", LOSS, 1, 10001, true},
         {"a little more", LOSS, 1, 19000, false},
         {"a per cent more", LOSS, 1, 20001, true},
@@ -506,7 +507,7 @@ Test(history, only_news_is_written, .init = begin, .fini = end)
         {"stable a little earlier", STABLE_AT, 1, 999500000000, false},
         {"more than a second", STABLE_AT, 1, 998900000000, true},
         {"not to be stable any more", STABLE_AT, 1, NEVER_NS, true},
-        {"a restart", RESTARTS, 1, 1, true},
+        {"a restart", RESTARTS, 1, 3, true},
         {"another hold", HOLD, 0, 60 * NS_PER_S, true},
         {"a pin", PIN, 1, true, true},
     };

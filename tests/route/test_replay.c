@@ -11,8 +11,7 @@
  *
  *   - what the journal says that the host did is what it did;
  *   - the replay with the host's settings is the same, to the nanosecond;
- *   - also when the older part is gone, and when the last line is cut off anywhere;
- *   - a replay with other settings is not always the same (so the comparison compares something).
+ *   - also when the older part of the journal is gone.
  *
  * REROUTE_TEST_HISTORIES and REROUTE_TEST_SEED choose how many and which.
  */
@@ -49,7 +48,7 @@ struct world {
     struct health_settings settings;
     struct health health[PATHS];
     struct address addresses[PATHS];
-    char names[ACCESSES][8], uuids[ACCESSES][24];
+    char names[ACCESSES][16], uuids[ACCESSES][24];
     enum mode mode[PATHS];
     uint64_t sent_ns[PATHS], judged_ns[PATHS], late_ns[PATHS];
     bool will_answer[PATHS];
@@ -515,9 +514,22 @@ static uint64_t setting(const char *name, uint64_t otherwise)
     return text && *text ? strtoull(text, NULL, 0) : otherwise;
 }
 
+/* Fewer where each costs ten times as much. */
+static uint64_t histories(void)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || !defined(__OPTIMIZE__)
+    return 30;
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+    return 30;
+#endif
+#endif
+    return 100;
+}
+
 Test(replay, same_settings_same_switches, .timeout = 120)
 {
-    uint64_t seed = setting("REROUTE_TEST_SEED", 1), count = setting("REROUTE_TEST_HISTORIES", 100);
+    uint64_t seed = setting("REROUTE_TEST_SEED", 1), count = setting("REROUTE_TEST_HISTORIES", histories());
     char directory[] = "/tmp/reroute-replay-XXXXXX";
     unsigned long switches = 0, failed = 0;
     static struct world w;
