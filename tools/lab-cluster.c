@@ -8,57 +8,23 @@
  * answer with the table as they last heard it, alive_sec included: a member that is cut off therefore answers
  * with an old list whose alive_sec stands still.
  *
- * Leading takes a majority, counted by heartbeats heard. A leader that hears no majority steps down, well
- * before it would have taken the others out. When there is no leader for five heartbeats, the member with the
- * newest table leads, of equals the lowest number; so a restarted member with its empty table never does
- * while a better one lives. A leader that is heard stays.
+ * Leading takes a majority. A leader that does not hear one (by heartbeats) steps down, well before it would
+ * have taken the others out. When there is no leader for five heartbeats, the member with the newest table,
+ * of equals the one with the lowest number, asks all others to let it lead a new term, and leads when a
+ * majority does. A member consents to one leader a term, not while it hears one, and to none whose table is
+ * older than its own: (term, index) of a table say how new it is. So a table that a majority has is not lost,
+ * and a member that has restarted, or has heard of nothing for a while, never leads while a newer table
+ * lives.
  *
  * A session that was taken out never comes back: its member sees a table without itself and takes a new
  * uuid. A member that restarts within the lease is in the list twice until the old lease is over.
  *
- * Time is an argument, messages are JSON text, nothing here knows a socket. Deliberately not done: votes and
- * logs. A network that is cut between some pairs of members and not others may for a moment have two leaders
- * (the higher term, then the lower number, wins); the lab's cuts take whole members off.
+ * Time is an argument, messages are JSON text, nothing here knows a socket. Deliberately not done: a log. A
+ * leader does not wait for a majority to have its table; what only it knew goes with it.
  */
-#include "tools/lab-cluster.h"
-
-#include "tools/lab-clients.h"
-
-#include <cjson/cJSON.h>
 #include <sys/random.h>
 
-#define SESSIONS_MAX 256
-#define BURIED_MAX   64
-
-struct session {
-    char uuid[LAB_UUID_SIZE];
-    struct lab_identity who;
-    char clients[LAB_CLIENTS_SIZE]; /* comma-separated */
-    uint64_t born_ns;
-    uint64_t lease_end_ns; /* kept by the leader */
-};
-
-struct member {
-    uint64_t heard_ns; /* last heartbeat; 0: never */
-    uint64_t term, version;
-};
-
-struct lab_cluster {
-    struct lab_cluster_settings set;
-    char uuid[LAB_UUID_SIZE]; /* of this member's own session */
-    bool enlisted;            /* that uuid has been in the table */
-    struct member members[LAB_MEMBERS_MAX + 1];
-
-    struct session sessions[SESSIONS_MAX];
-    size_t count;
-    uint64_t term, version;
-    uint64_t as_of_ns;  /* the table is what was known then */
-    unsigned leader;    /* 0: none */
-    uint64_t leader_ns; /* last heard of it; the start, when never */
-    uint64_t next_heartbeat_ns;
-    char buried[BURIED_MAX][LAB_UUID_SIZE]; /* taken out: not let in again */
-    size_t burials;
-};
+#include "tools/lab-cluster-private.h"
 
 /* --- small things ----------------------------------------------------------------------------------------*/
 
@@ -103,9 +69,16 @@ static struct session *session_find(struct lab_cluster *c, const char *uuid)
     return NULL;
 }
 
-static uint64_t patience_ns(const struct lab_cluster *c)
+/* Positive when a is newer. */
+static int position_compare(const struct position *a, const struct position *b)
 {
-    return 5 * c->set.heartbeat_ns;
+    return a->term != b->term ? (a->term > b->term) - (a->term < b->term)
+                              : (a->index > b->index) - (a->index < b->index);
+}
+
+static struct position position_of(const cJSON *message)
+{
+    return (struct position){.term = number_of(message, "term"), .index = number_of(message, "index")};
 }
 
 static bool member_is_live(const struct lab_cluster *c, unsigned id, uint64_t now_ns)
@@ -121,11 +94,6 @@ static bool has_majority(const struct lab_cluster *c, uint64_t now_ns)
     for (unsigned id = 1; id <= c->set.members; id++)
         live += member_is_live(c, id, now_ns);
     return 2 * live > c->set.members;
-}
-
-static bool leads(const struct lab_cluster *c)
-{
-    return c->leader == c->set.self.id;
 }
 
 /* --- client addresses ------------------------------------------------------------------------------------*/
@@ -158,8 +126,9 @@ static cJSON *message_new(const struct lab_cluster *c, const char *type)
 
     cJSON_AddStringToObject(message, "type", type);
     cJSON_AddNumberToObject(message, "from", c->set.self.id);
-    cJSON_AddNumberToObject(message, "term", (double)c->term);
-    cJSON_AddNumberToObject(message, "version", (double)c->version);
+    cJSON_AddNumberToObject(message, "term", (double)c->position.term);
+    cJSON_AddNumberToObject(message, "index", (double)c->position.index);
+    cJSON_AddNumberToObject(message, "highest_term", (double)c->highest_term);
     return message;
 }
 
@@ -200,11 +169,20 @@ static void send_heartbeat(struct lab_cluster *c)
     message_send(c, 0, message);
 }
 
+/* "ask" to lead a term, or "consent" to that. */
+static void send_about_term(struct lab_cluster *c, const char *type, unsigned to, uint64_t term)
+{
+    cJSON *message = message_new(c, type);
+
+    cJSON_AddNumberToObject(message, "wanted_term", (double)term);
+    message_send(c, to, message);
+}
+
 static void send_table(struct lab_cluster *c, uint64_t now_ns)
 {
     cJSON *message, *sessions;
 
-    c->version++;
+    c->position.index++;
     message = message_new(c, "table");
     sessions = cJSON_AddArrayToObject(message, "sessions");
     for (size_t i = 0; i < c->count; i++) {
@@ -256,30 +234,6 @@ static bool expire(struct lab_cluster *c, uint64_t now_ns)
     return kept != before;
 }
 
-/* Is there a live member whose table is newer, or as new and its number lower? */
-static bool somebody_is_better(const struct lab_cluster *c, uint64_t now_ns)
-{
-    for (unsigned id = 1; id <= c->set.members; id++) {
-        const struct member *m = &c->members[id];
-
-        if (id == c->set.self.id || !member_is_live(c, id, now_ns))
-            continue;
-        if (m->term != c->term ? m->term > c->term
-                               : (m->version != c->version ? m->version > c->version : id < c->set.self.id))
-            return true;
-    }
-    return false;
-}
-
-/* From the table as it was last heard; every lease starts anew, for nobody kept them meanwhile. */
-static void start_leading(struct lab_cluster *c, uint64_t now_ns)
-{
-    c->leader = c->set.self.id;
-    c->term++;
-    for (size_t i = 0; i < c->count; i++)
-        c->sessions[i].lease_end_ns = now_ns + c->set.lease_ns;
-}
-
 static void lead(struct lab_cluster *c, uint64_t now_ns, bool due)
 {
     bool changed;
@@ -290,6 +244,70 @@ static void lead(struct lab_cluster *c, uint64_t now_ns, bool due)
     changed |= expire(c, now_ns);
     if (changed || due)
         send_table(c, now_ns);
+}
+
+/* --- who leads -------------------------------------------------------------------------------------------*/
+
+/* Is there a live member whose table is newer, or as new and its number lower? As far as this one knows. */
+static bool somebody_is_better(const struct lab_cluster *c, uint64_t now_ns)
+{
+    for (unsigned id = 1; id <= c->set.members; id++) {
+        int newer = position_compare(&c->members[id].position, &c->position);
+
+        if (id != c->set.self.id && member_is_live(c, id, now_ns) &&
+            (newer > 0 || (newer == 0 && id < c->set.self.id)))
+            return true;
+    }
+    return false;
+}
+
+static bool hears_leader(const struct lab_cluster *c, uint64_t now_ns)
+{
+    return now_ns - c->leader_ns <= patience_ns(c);
+}
+
+/* From the table as it was last heard; every lease starts anew, for nobody kept them meanwhile. */
+static void start_leading(struct lab_cluster *c, uint64_t now_ns)
+{
+    c->leader = c->set.self.id;
+    c->position.term = c->asked_term;
+    for (size_t i = 0; i < c->count; i++)
+        c->sessions[i].lease_end_ns = now_ns + c->set.lease_ns;
+    lead(c, now_ns, true);
+}
+
+static void take_consent(struct lab_cluster *c, unsigned from, uint64_t now_ns)
+{
+    c->consents |= UINT64_C(1) << (from - 1);
+    if (2 * (unsigned)__builtin_popcountll(c->consents) > c->set.members)
+        start_leading(c, now_ns);
+}
+
+static void ask(struct lab_cluster *c, uint64_t now_ns)
+{
+    c->next_ask_ns = now_ns + c->set.heartbeat_ns / 2;
+    c->asked_term = c->consented_term = ++c->highest_term;
+    c->consents = 0;
+    send_about_term(c, "ask", 0, c->asked_term);
+    take_consent(c, c->set.self.id, now_ns);
+}
+
+static void receive_ask(struct lab_cluster *c, const cJSON *message, unsigned from, uint64_t now_ns)
+{
+    uint64_t term = number_of(message, "wanted_term");
+    struct position theirs = position_of(message);
+
+    if (leads(c) || hears_leader(c, now_ns) || term <= c->consented_term ||
+        position_compare(&theirs, &c->position) < 0)
+        return;
+    c->consented_term = term;
+    send_about_term(c, "consent", from, term);
+}
+
+static void receive_consent(struct lab_cluster *c, const cJSON *message, unsigned from, uint64_t now_ns)
+{
+    if (number_of(message, "wanted_term") == c->asked_term && !leads(c) && !hears_leader(c, now_ns))
+        take_consent(c, from, now_ns);
 }
 
 void lab_cluster_tick(struct lab_cluster *c, uint64_t now_ns)
@@ -303,28 +321,44 @@ void lab_cluster_tick(struct lab_cluster *c, uint64_t now_ns)
     }
     if (leads(c) && !majority)
         c->leader = 0;
-    else if (!leads(c) && now_ns - c->leader_ns > patience_ns(c)) {
-        c->leader = 0;
-        if (majority && !somebody_is_better(c, now_ns))
-            start_leading(c, now_ns);
-    }
-    if (leads(c))
+    else if (leads(c))
         lead(c, now_ns, due);
+    else if (!hears_leader(c, now_ns)) {
+        c->leader = 0;
+        if (majority && now_ns >= c->next_ask_ns && !somebody_is_better(c, now_ns))
+            ask(c, now_ns);
+    }
 }
 
 /* --- messages in -----------------------------------------------------------------------------------------*/
 
+/* Is our session in the table? A new one, when it was taken out, be it before we saw it there. */
+static void find_self(struct lab_cluster *c, uint64_t now_ns)
+{
+    if (session_find(c, c->uuid)) {
+        c->enlisted = true;
+        c->missing_ns = 0;
+        return;
+    }
+    if (!c->missing_ns)
+        c->missing_ns = now_ns;
+    if (!c->enlisted && now_ns - c->missing_ns <= patience_ns(c))
+        return;
+    make_uuid(c->uuid);
+    c->enlisted = false;
+    c->missing_ns = 0;
+    send_heartbeat(c);
+}
+
 static void receive_table(struct lab_cluster *c, const cJSON *message, unsigned from, uint64_t now_ns)
 {
-    uint64_t term = number_of(message, "term"), version = number_of(message, "version");
+    struct position position = position_of(message);
     const cJSON *entry;
 
-    if (term < c->term || (term == c->term && leads(c) && from > c->set.self.id) ||
-        (term == c->term && from == c->leader && version <= c->version))
+    if (position_compare(&position, &c->position) <= 0)
         return;
     c->leader = from;
-    c->term = term;
-    c->version = version;
+    c->position = position;
     c->leader_ns = c->as_of_ns = now_ns;
     c->count = 0;
     cJSON_ArrayForEach(entry, cJSON_GetObjectItemCaseSensitive(message, "sessions"))
@@ -340,13 +374,7 @@ static void receive_table(struct lab_cluster *c, const cJSON *message, unsigned 
         s->born_ns = sub_sat_u64(now_ns, number_of(entry, "alive_ms") * NS_PER_MS);
         c->count++;
     }
-    if (session_find(c, c->uuid)) {
-        c->enlisted = true;
-    } else if (c->enlisted) {
-        make_uuid(c->uuid); /* our session was taken out */
-        c->enlisted = false;
-        send_heartbeat(c);
-    }
+    find_self(c, now_ns);
 }
 
 static void receive_refresh(struct lab_cluster *c, const cJSON *message, uint64_t now_ns)
@@ -365,18 +393,24 @@ void lab_cluster_receive(struct lab_cluster *c, const char *text, size_t size_by
 
     if (from == 0 || from > c->set.members || from == c->set.self.id)
         goto out;
+    c->members[from] = (struct member){.heard_ns = now_ns, .position = position_of(message)};
+    c->highest_term = max_u64(c->highest_term, number_of(message, "highest_term"));
+    if (leads(c) && c->members[from].position.term > c->position.term)
+        c->leader = 0; /* a majority has restarted, and knows less than this member does */
     if (strcmp(type, "heartbeat") == 0) {
         struct lab_identity who;
 
         get_identity(message, &who);
-        c->members[from] = (struct member){
-            .heard_ns = now_ns, .term = number_of(message, "term"), .version = number_of(message, "version")};
         if (leads(c) && renew(c, text_of(message, "uuid"), &who, now_ns))
             send_table(c, now_ns);
     } else if (strcmp(type, "table") == 0) {
         receive_table(c, message, from, now_ns);
     } else if (strcmp(type, "refresh") == 0) {
         receive_refresh(c, message, now_ns);
+    } else if (strcmp(type, "ask") == 0) {
+        receive_ask(c, message, from, now_ns);
+    } else if (strcmp(type, "consent") == 0) {
+        receive_consent(c, message, from, now_ns);
     }
 out:
     cJSON_Delete(message);
@@ -415,7 +449,7 @@ int lab_cluster_refresh(struct lab_cluster *c, const char *uuid, const char *cli
 
 uint64_t lab_cluster_version(const struct lab_cluster *c)
 {
-    return c->version;
+    return c->position.index;
 }
 
 int lab_cluster_refreshed(struct lab_cluster *c, const char *uuid, const char *clients, uint64_t version)
@@ -424,69 +458,7 @@ int lab_cluster_refreshed(struct lab_cluster *c, const char *uuid, const char *c
 
     if (!s)
         return -ENOENT;
-    return c->version != version && lab_clients_hold_all(s->clients, clients) ? 0 : -EINPROGRESS;
-}
-
-cJSON *lab_cluster_list(struct lab_cluster *c, uint64_t now_ns)
-{
-    cJSON *list = cJSON_CreateArray();
-
-    if (leads(c))
-        c->as_of_ns = now_ns;
-    for (size_t i = 0; list && i < c->count; i++) {
-        const struct session *s = &c->sessions[i];
-        cJSON *entry = cJSON_CreateObject();
-        uint32_t ip = 0;
-
-        inet_pton(AF_INET, s->who.ip, &ip);
-        cJSON_AddStringToObject(entry, "uuid", s->uuid);
-        cJSON_AddStringToObject(entry, "ip", s->who.ip);
-        cJSON_AddNumberToObject(entry, "num_ip", ip);
-        cJSON_AddNumberToObject(entry, "port", 10201);
-        cJSON_AddNumberToObject(entry, "cid", s->who.id);
-        cJSON_AddStringToObject(entry, "zone", s->who.zone);
-        if (s->who.host_data[0])
-            cJSON_AddStringToObject(entry, "scvm_mode_host_data_ip", s->who.host_data);
-        cJSON_AddNumberToObject(entry, "alive_sec",
-                                (double)(sub_sat_u64(c->as_of_ns, s->born_ns) / NS_PER_S));
-        cJSON_AddStringToObject(entry, "machine_uuid", s->who.machine);
-        cJSON_AddItemToArray(list, entry);
-    }
-    return list;
-}
-
-/* The states a session goes through, as its own member knows them. */
-static const char *own_state(const struct lab_cluster *c, uint64_t now_ns)
-{
-    uint64_t silent_ns = now_ns - c->leader_ns;
-
-    if (!c->enlisted)
-        return "init";
-    return silent_ns <= patience_ns(c) ? "keep-alive" : silent_ns <= c->set.lease_ns ? "jeopardy" : "expired";
-}
-
-cJSON *lab_cluster_state(struct lab_cluster *c, uint64_t now_ns)
-{
-    cJSON *state = cJSON_CreateObject(), *sessions;
-
-    cJSON_AddNumberToObject(state, "id", c->set.self.id);
-    cJSON_AddStringToObject(state, "uuid", c->uuid);
-    cJSON_AddStringToObject(state, "state", own_state(c, now_ns));
-    cJSON_AddNumberToObject(state, "leader", c->leader);
-    cJSON_AddNumberToObject(state, "term", (double)c->term);
-    cJSON_AddNumberToObject(state, "version", (double)c->version);
-    sessions = cJSON_AddArrayToObject(state, "sessions");
-    for (size_t i = 0; i < c->count; i++) {
-        const struct session *s = &c->sessions[i];
-        cJSON *entry = cJSON_CreateObject();
-
-        cJSON_AddStringToObject(entry, "uuid", s->uuid);
-        cJSON_AddNumberToObject(entry, "cid", s->who.id);
-        cJSON_AddStringToObject(entry, "ip", s->who.ip);
-        cJSON_AddStringToObject(entry, "clients", s->clients);
-        cJSON_AddItemToArray(sessions, entry);
-    }
-    return state;
+    return c->position.index != version && lab_clients_hold_all(s->clients, clients) ? 0 : -EINPROGRESS;
 }
 
 int lab_cluster_new(struct lab_cluster **out, const struct lab_cluster_settings *settings, uint64_t now_ns)

@@ -82,8 +82,11 @@ static void on_peer(evutil_socket_t fd, short what, void *context)
 static void on_tick(evutil_socket_t fd, short what, void *context)
 {
     struct service *s = context;
-    uint64_t now_ns = clock_now_ns(CLOCK_MONOTONIC);
+    uint64_t now_ns;
 
+    /* What has arrived is read before anything is judged: this process may not have run for a while. */
+    on_peer(s->peer_fd, EV_READ, s);
+    now_ns = clock_now_ns(CLOCK_MONOTONIC);
     lab_cluster_tick(s->cluster, now_ns);
     lab_api_advance(s->api, now_ns);
 }

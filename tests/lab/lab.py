@@ -44,7 +44,7 @@ class Lab(lab_drive.Lab):
         super().__init__(f"rr-test-{os.getpid()}-{Lab.made}", accesses, **settings)
 
     def pings(self, node, address):
-        return self.run("exec", node, "ping", "-n", "-c", "1", "-W", "1", address)[0] == 0
+        return self.run("exec", node, "ping", "-n", "-c", "1", "-W", "0.5", address)[0] == 0
 
     def remains(self):
         """Everything of this lab that is still there, as text lines."""

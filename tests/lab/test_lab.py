@@ -13,7 +13,7 @@ tap = Tap()
 
 
 def commands():
-    with Lab() as lab:
+    with Lab(LAB_LEASE_MS="60000") as lab:  # no lease ends while a node is frozen
         code, output = lab.run("up", 3)
         tap.ok(code == 0, "up when it is up: nothing to do", output)
         code, output = lab.run("up", 2)

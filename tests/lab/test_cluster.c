@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Proves who leads the lab's cluster, in virtual time over a simulated network: the lowest of equals, never a
+ * member whose table is older than a living one, also where it cannot know that; and that there is one leader
+ * a term, and in the end one table, whatever was lost and restarted.
+ */
+#include "tools/lab-cluster.h"
+
+#include <cjson/cJSON.h>
+#include <criterion/criterion.h>
+
+#define MEMBERS      3
+#define TICK_NS      (50 * NS_PER_MS)
+#define HEARTBEAT_NS (250 * NS_PER_MS)
+#define LEASE_NS     (7 * NS_PER_S)
+#define QUEUE_MAX    4096
+
+struct message {
+    unsigned from, to;
+    char *text;
+};
+
+static struct network {
+    uint64_t now_ns;
+    struct lab_cluster *members[MEMBERS + 1]; /* by number; NULL: off */
+    bool lost[MEMBERS + 1][MEMBERS + 1];      /* [from][to] */
+    struct message queue[QUEUE_MAX];
+    size_t queued;
+} net;
+
+static void on_send(void *context, unsigned to, const char *text)
+{
+    unsigned from = (unsigned)(uintptr_t)context;
+
+    for (unsigned id = 1; id <= MEMBERS; id++) {
+        if (id == from || (to != 0 && to != id) || net.lost[from][id])
+            continue;
+        cr_assert_lt(net.queued, QUEUE_MAX);
+        net.queue[net.queued++] = (struct message){from, id, strdup(text)};
+    }
+}
+
+static void power_on(unsigned id)
+{
+    struct lab_cluster_settings settings = {
+        .self = {.id = id},
+        .members = MEMBERS,
+        .lease_ns = LEASE_NS,
+        .heartbeat_ns = HEARTBEAT_NS,
+        .send = on_send,
+        .context = (void *)(uintptr_t)id,
+    };
+
+    snprintf(settings.self.ip, sizeof(settings.self.ip), "10.0.0.%u", id);
+    cr_assert_eq(lab_cluster_new(&net.members[id], &settings, net.now_ns), 0);
+}
+
+static void power_off(unsigned id)
+{
+    net.members[id] = lab_cluster_free(net.members[id]);
+}
+
+/* Messages are under way for no time; what they cause is delivered too. */
+static void deliver(void)
+{
+    for (size_t i = 0; i < net.queued; i++) {
+        struct message m = net.queue[i];
+
+        if (net.members[m.to])
+            lab_cluster_receive(net.members[m.to], m.text, strlen(m.text), net.now_ns);
+        free(m.text);
+    }
+    net.queued = 0;
+}
+
+static void run(uint64_t duration_ns)
+{
+    for (uint64_t end_ns = net.now_ns + duration_ns; net.now_ns < end_ns;) {
+        net.now_ns += TICK_NS;
+        for (unsigned id = 1; id <= MEMBERS; id++) {
+            if (net.members[id])
+                lab_cluster_tick(net.members[id], net.now_ns);
+        }
+        deliver();
+    }
+}
+
+static void begin(void)
+{
+    net = (struct network){.now_ns = 1000 * NS_PER_S};
+    for (unsigned id = 1; id <= MEMBERS; id++)
+        power_on(id);
+    run(3 * NS_PER_S);
+}
+
+static void end(void)
+{
+    deliver();
+    for (unsigned id = 1; id <= MEMBERS; id++)
+        power_off(id);
+}
+
+/* --- what a member knows ---------------------------------------------------------------------------------*/
+
+static double number_of(unsigned id, const char *name)
+{
+    cJSON *state = lab_cluster_state(net.members[id], net.now_ns);
+    double number = cJSON_GetObjectItem(state, name)->valuedouble;
+
+    cJSON_Delete(state);
+    return number;
+}
+
+static unsigned leader_of(unsigned id)
+{
+    return (unsigned)number_of(id, "leader");
+}
+
+/* The leader that all members name that are on; 0: they do not agree, or there is none. */
+static unsigned leader(void)
+{
+    unsigned found = 0;
+
+    for (unsigned id = 1; id <= MEMBERS; id++) {
+        if (!net.members[id])
+            continue;
+        if (found && leader_of(id) != found)
+            return 0;
+        found = leader_of(id);
+        if (found == 0)
+            return 0;
+    }
+    return found;
+}
+
+/* "uuid clients, ..." of the sessions of a member, as another one knows them; all members: 0. */
+static const char *sessions(unsigned id, unsigned of)
+{
+    static char text[16][4096];
+    static unsigned turn;
+    char *out = text[turn++ % ARRAY_SIZE(text)];
+    cJSON *state = lab_cluster_state(net.members[id], net.now_ns), *s;
+
+    out[0] = '\0';
+    cJSON_ArrayForEach(s, cJSON_GetObjectItem(state, "sessions"))
+    {
+        if (of == 0 || cJSON_GetObjectItem(s, "cid")->valuedouble == of)
+            snprintf(out + strlen(out), sizeof(text[0]) - strlen(out), "%s %s, ",
+                     cJSON_GetObjectItem(s, "uuid")->valuestring,
+                     cJSON_GetObjectItem(s, "clients")->valuestring);
+    }
+    cJSON_Delete(state);
+    return out;
+}
+
+/* Moves a client address to the only session of a member, by way of the leader. */
+static int refresh(unsigned of, const char *clients)
+{
+    char uuid[LAB_UUID_SIZE];
+
+    snprintf(uuid, sizeof(uuid), "%s", sessions(leader_of(of), of));
+    return lab_cluster_refresh(net.members[leader_of(of)], uuid, clients, net.now_ns);
+}
+
+/* --- who leads -------------------------------------------------------------------------------------------*/
+
+Test(lab_cluster, the_lowest_of_equals_leads)
+{
+    begin();
+    cr_assert_eq(leader(), 1);
+    for (unsigned id = 1; id <= MEMBERS; id++)
+        cr_assert_str_eq(sessions(id, 0), sessions(1, 0));
+    end();
+}
+
+Test(lab_cluster, a_leader_dies_and_nothing_is_forgotten)
+{
+    char before[4096];
+
+    begin();
+    cr_assert_eq(refresh(3, "10.9.9.9"), 0);
+    deliver();
+    snprintf(before, sizeof(before), "%s", sessions(1, 3));
+    cr_assert(strstr(before, "10.9.9.9"));
+    power_off(1);
+    run(3 * NS_PER_S);
+    cr_assert_eq(leader(), 2);
+    cr_assert_str_eq(sessions(2, 3), before);
+    cr_assert_str_eq(sessions(3, 3), before);
+    end();
+}
+
+Test(lab_cluster, a_restarted_leader_with_an_empty_table_follows)
+{
+    char before[4096];
+
+    begin();
+    cr_assert_eq(refresh(2, "10.9.9.9"), 0);
+    snprintf(before, sizeof(before), "%s", sessions(1, 2));
+    power_off(1);
+    power_on(1);
+    run(5 * NS_PER_S);
+    cr_assert_eq(leader(), 2);
+    for (unsigned id = 1; id <= MEMBERS; id++)
+        cr_assert_str_eq(sessions(id, 2), before);
+    end();
+}
+
+/*
+ * A member that has restarted misses the last table, and then all that the one says that has it: it cannot
+ * know of the newer table, but whom it asks does. `ticks` is how long before its end the leader is not heard.
+ */
+static void check_older_table(unsigned older, unsigned ticks)
+{
+    unsigned newer = 4 - older;
+
+    begin();
+    power_off(1); /* so that 2 leads, and the two have numbers on either side */
+    run(3 * NS_PER_S);
+    power_on(1);
+    if (older == 3) {
+        power_off(3);
+        power_on(3);
+    }
+    run(LEASE_NS + NS_PER_S);
+    cr_assert_eq(leader(), 2);
+
+    net.lost[2][older] = true;
+    run(ticks * TICK_NS);
+    net.lost[newer][older] = true;
+    cr_assert_eq(refresh(3, "10.9.9.9"), 0);
+    deliver();
+    power_off(2);
+    for (unsigned i = 0; i < 100; i++) {
+        run(TICK_NS);
+        cr_assert_neq(leader_of(older), older, "%u leads with the older table, %u", older, ticks);
+    }
+    net.lost[newer][older] = false;
+    run(3 * NS_PER_S);
+    cr_assert_eq(leader(), newer, "%u leads in the end, %u", newer, ticks);
+    cr_assert(strstr(sessions(older, 3), "10.9.9.9"));
+    end();
+}
+
+Test(lab_cluster, an_older_table_does_not_lead)
+{
+    for (unsigned older = 1; older <= 3; older += 2) {
+        for (unsigned ticks = 0; ticks < 10; ticks++)
+            check_older_table(older, ticks);
+    }
+}
+
+Test(lab_cluster, a_leader_that_was_cut_off_follows_the_new_one)
+{
+    begin();
+    for (unsigned id = 2; id <= 3; id++)
+        net.lost[1][id] = net.lost[id][1] = true;
+    run(LEASE_NS + 3 * NS_PER_S);
+    cr_assert_eq(leader_of(1), 0);
+    cr_assert_eq(leader_of(3), 2);
+    cr_assert_str_eq(sessions(2, 1), "");
+    memset(net.lost, 0, sizeof(net.lost));
+    run(NS_PER_S);
+    cr_assert_eq(leader(), 2);
+    cr_assert_str_eq(sessions(1, 0), sessions(2, 0));
+    end();
+}
+
+/* --- whatever happens ------------------------------------------------------------------------------------*/
+
+/* Who has led a term, as far as was seen; a member is another one after a restart. */
+static unsigned led_by[10000];
+
+static void check_one_leader_a_term(unsigned seed)
+{
+    for (unsigned id = 1; id <= MEMBERS; id++) {
+        size_t term = net.members[id] ? (size_t)number_of(id, "term") : 0;
+
+        if (!term || leader_of(id) != id)
+            continue;
+        cr_assert_lt(term, ARRAY_SIZE(led_by));
+        cr_assert(led_by[term] == 0 || led_by[term] == id, "seed %u: %u and %u lead term %zu", seed,
+                  led_by[term], id, term);
+        led_by[term] = id;
+    }
+}
+
+static uint64_t random_state;
+
+static unsigned random_below(unsigned n)
+{
+    random_state = random_state * UINT64_C(6364136223846793005) + 1442695040888963407;
+    return (unsigned)(random_state >> 33) % n;
+}
+
+Test(lab_cluster, in_the_end_all_agree)
+{
+    for (unsigned seed = 1; seed <= 100; seed++) {
+        bool restarts = seed % 2; /* who remembers nothing cannot be held to one leader a term */
+
+        random_state = seed;
+        memset(led_by, 0, sizeof(led_by));
+        begin();
+        for (unsigned step = 0; step < 60; step++) {
+            unsigned id = 1 + random_below(MEMBERS), other = 1 + random_below(MEMBERS);
+
+            net.lost[id][other] = random_below(2);
+            if (restarts && net.members[id] && random_below(6) == 0)
+                power_off(id);
+            else if (!net.members[id])
+                power_on(id);
+            for (unsigned ticks = random_below(20); ticks > 0; ticks--) {
+                run(TICK_NS);
+                if (!restarts)
+                    check_one_leader_a_term(seed);
+            }
+        }
+        memset(net.lost, 0, sizeof(net.lost));
+        for (unsigned id = 1; id <= MEMBERS; id++) {
+            if (!net.members[id])
+                power_on(id);
+        }
+        run(LEASE_NS + 5 * NS_PER_S);
+        cr_assert_neq(leader(), 0, "seed %u: one leads", seed);
+        for (unsigned id = 1; id <= MEMBERS; id++) {
+            cr_assert_str_eq(sessions(id, 0), sessions(1, 0), "seed %u: one table", seed);
+            cr_assert_str_neq(sessions(1, id), "", "seed %u: %u is in it", seed, id);
+        }
+        end();
+    }
+}
