@@ -149,6 +149,7 @@ enum manner {
     TELLS,       /* "too big" with the MTU */
     TELLS_SHORT, /* the same, quoting 8 bytes only */
     FORGES,      /* "too big", MTU 600, with a wrong token; the path is silent */
+    LIES_SHORT,  /* the same, quoting too little for a token to be wrong: a wrong hint, no more */
     SWALLOWS,    /* says nothing */
     DEAD,
     PROHIBITS,     /* whatever is larger than the MTU, by an ICMP error of another kind */
@@ -235,6 +236,9 @@ static void answer(struct world *world, struct simulated *network, const struct 
         return say(world, network, packet, false, 0, 64);
     case FORGES:
         return fits ? (void)simulated_reply(network, packet, LATENCY_NS) : forge(world, network, packet);
+    case LIES_SHORT:
+        return fits ? (void)simulated_reply(network, packet, LATENCY_NS)
+                    : say(world, network, packet, true, 600, 8);
     case SWALLOWS:
         return fits ? (void)simulated_reply(network, packet, LATENCY_NS) : (void)0;
     case DEAD:
@@ -392,6 +396,7 @@ Test(path_mtu, the_largest_that_passes)
         {SWALLOWS, 1337, PROBE_REPLY, 1337, 1338, PROBE_TIMEOUT, 0},
         {SWALLOWS, 1280, PROBE_REPLY, 1280, 1281, PROBE_TIMEOUT, 0},
         {FORGES, 1400, PROBE_REPLY, 1400, 1401, PROBE_TIMEOUT, 0},
+        {LIES_SHORT, 1400, PROBE_REPLY, 1400, 1401, PROBE_FRAG_NEEDED, 600},
         {DEAD, 0, PROBE_TIMEOUT, 0, 0, 0, 0},
         {PROHIBITS, 1400, PROBE_REPLY, 1400, 1401, PROBE_UNREACHABLE, 0},
         {PROHIBITS_ALL, 0, PROBE_UNREACHABLE, 0, 0, 0, 0},

@@ -308,10 +308,10 @@ Test(rounds, requests_are_spread_over_the_period)
     probe_rounds_free(scene.rounds);
 }
 
-/* Ten under way to each of two, who do not answer: nobody waits for room. */
+/* Ten under way to each of two, who answer late: nobody waits for room. */
 Test(rounds, long_windows_hold_no_request_up)
 {
-    struct world world = {.manners = {[1] = DEAD, [2] = DEAD}};
+    struct world world = {.manners = {[1] = ANSWERS_ON_EDGE, [2] = ANSWERS_ON_EDGE}};
     struct probe_settings settings = settings_of(100 * NS_PER_MS, 2);
     struct scene scene = begin(&settings, &world, 2, (struct probe_rounds_plan){30, 20 * NS_PER_MS});
     uint64_t took_ns = play(&scene, 2);
