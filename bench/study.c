@@ -104,22 +104,16 @@ int study_number(uint64_t *out, const char *text, uint64_t least, uint64_t most)
 
 int study_setting(struct study_setting *out, const char *text)
 {
-    const char *digits = "0123456789";
+    size_t digits = strspn(text, "0123456789."), unit = strcspn(text + digits, "x");
+    double scale = unit == 0 || strncmp(text + digits, "sx", 2) == 0 ? 1 : 1e-3;
+    const char *count_text = text + digits + unit;
     char *end;
-    double seconds = strtod(text, &end);
+    double seconds = strtod(text, &end) * scale;
     uint64_t count;
 
-    if (strspn(text, "0123456789.") != (size_t)(end - text) || !strpbrk(text, digits))
+    if (end != text + digits || *count_text != 'x' || (scale < 1 && strncmp(text + digits, "msx", 3) != 0))
         return -EINVAL;
-    if (strncmp(end, "ms", 2) == 0) {
-        seconds /= 1000;
-        end += 2;
-    } else if (*end == 's') {
-        end++;
-    }
-    if (*end != 'x')
-        return -EINVAL;
-    if (!(seconds >= 0.001 && seconds <= 3600) || study_number(&count, end + 1, 1, 1000000) < 0)
+    if (!(seconds >= 0.001 && seconds <= 3600) || study_number(&count, count_text + 1, 1, 1000000) < 0)
         return -EINVAL;
     out->select_timeout_ns = (uint64_t)llround(seconds * 1e9);
     out->select_count = (uint32_t)count;
