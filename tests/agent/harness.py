@@ -20,6 +20,8 @@ import threading
 import time
 import traceback
 
+sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lib"))
+from tap import Tap, skip
 from world import RouteMonitor, World, end_of_life, entering
 from service import Service
 
@@ -176,16 +178,14 @@ def end_scenario(one):
 def main(scenarios, parallel=4, each_seconds=100):
     """Runs the scenarios, `parallel` at a time; those named on the command line when there are any."""
     if os.geteuid() != 0:
-        print("1..0 # SKIP needs root, for network namespaces")
-        return 0
+        skip("needs root, for network namespaces")
     try:
         World(nodes=1, echo=False).clean()
     except (OSError, RuntimeError) as error:
-        print(f"1..0 # SKIP no network namespaces: {error}")
-        return 0
+        skip(f"no network namespaces: {error}")
     each_seconds *= 2 if SANITIZED else 1
     wanted = [s for s in scenarios if not sys.argv[1:] or s.__name__ in sys.argv[1:]]
-    running, count, failed = [], 0, 0
+    running, tap = [], Tap()
 
     def on_signal(*_):
         for one in running:
@@ -211,17 +211,12 @@ def main(scenarios, parallel=4, each_seconds=100):
                 results.append({"good": False, "what": f"{one['name']}: ended in time", "detail": "it did not"})
             for result in results:
                 if "note" in result:
-                    print(f"# {result['note']}")
-                    continue
-                count += 1
-                failed += not result["good"]
-                print(f"{'ok' if result['good'] else 'not ok'} {count} - {result['what'].replace('#', '')}")
-                for line in result["detail"].splitlines():
-                    print(f"#   {line}")
-            print(f"# {one['name']} took {time.monotonic() - one['began']:.1f} s", flush=True)
+                    tap.say(result["note"])
+                else:
+                    tap.ok(result["good"], result["what"], result["detail"])
+            tap.say(f"{one['name']} took {time.monotonic() - one['began']:.1f} s")
         time.sleep(0.05)
-    print(f"1..{count}", flush=True)
-    return 1 if failed else 0
+    return tap.done()
 
 
 # --- the agent --------------------------------------------------------------------------------------------------

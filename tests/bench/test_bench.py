@@ -4,8 +4,7 @@
 pictures are well formed, the truth of the simulated network is what comes out, what is missing or wrong is one clear
 line, Ctrl-C prints what is known, and nothing is left of the namespaces, also after a kill.
 
-Usage: test_bench.py PATH-OF-REROUTE PATH-OF-RESPONDER. Prints TAP; exit code 77 says that a namespace could not be made. No speed is
-asserted."""
+Usage: test_bench.py PATH-OF-REROUTE PATH-OF-RESPONDER. Prints TAP. No speed is asserted."""
 import csv
 import io
 import json
@@ -20,25 +19,13 @@ import tempfile
 import time
 import xml.etree.ElementTree
 
+sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'lib'))
+import tap
+from tap import Skip, check, same, test
+
 DEADLINE_S = 60
 reroute_path = responder_path = ''
 folder = ''
-tests = []
-
-
-def test(function):
-    tests.append(function)
-    return function
-
-
-def check(condition, *what):
-    if not condition:
-        raise AssertionError(' '.join(str(w) for w in what))
-
-
-def same(got, want, what=''):
-    check(got == want, f'{what}: got {got!r}, expected {want!r}')
-
 
 def bench(*arguments, code=0, path=None):
     """(standard output, standard error) of a study."""
@@ -142,7 +129,7 @@ def sweep_prints_a_table():
 @test
 def sweep_draws():
     if not shutil.which('gnuplot'):
-        return 'gnuplot is not installed'
+        raise Skip('gnuplot is not installed')
     arguments = ['sweep', '--addresses', '5,9', '--settings', '1x1,0.5x2', '--workers', '1,2', '--rounds', '1',
                  '--transport', 'epoll', '--profile', 'perfect,delay=1ms,kernel']
     bench(*arguments, '--plot', f'{folder}/a.svg')
@@ -270,7 +257,7 @@ def old_scheme(addresses, *arguments):
 def old_scheme_loses_to_foreign_replies():
     """32 pings at a time: all replies of a wave reach all 32 sockets, and one foreign one is enough at 1 x 1."""
     if os.geteuid() != 0:
-        return 'only root can start the network beside the scheme'
+        raise Skip('only root can start the network beside the scheme')
     addresses = [f'10.0.1.{n}' for n in range(1, 65)]
     same(old_scheme(addresses[:5], '1', '1', '1'), 0, 'one thread')
     same(old_scheme(addresses, '0.01', '1000', '32'), 0, 'more waits than replies')
@@ -391,19 +378,9 @@ def main():
     probe = subprocess.run([reroute_path, 'bench', 'sweep', '--addresses', '1', '--rounds', '1', '--workers', '1',
                             '--profile', 'perfect,kernel'], capture_output=True, text=True, check=False)
     if probe.returncode == 4 and re.search('namespace|/dev/net/tun', probe.stderr):
-        print(f'1..0 # SKIP {probe.stderr.strip()}')
-        sys.exit(77)
-    print('TAP version 13')
-    print(f'1..{len(tests)}')
+        tap.skip(probe.stderr.strip())
     with tempfile.TemporaryDirectory() as folder:
-        for number, function in enumerate(tests, 1):
-            try:
-                skipped = function()
-                print(f'ok {number} - {function.__name__}' + (f' # SKIP {skipped}' if skipped else ''), flush=True)
-            except Exception as error:  # a broken test is a failed one, the others still count
-                print(f'not ok {number} - {function.__name__}')
-                for line in f'{type(error).__name__}: {error}'[:1000].splitlines():
-                    print(f'# {line}', flush=True)
+        sys.exit(tap.run())
 
 
 main()

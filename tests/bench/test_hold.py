@@ -9,17 +9,12 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lib"))
+from tap import Tap
+
 REROUTE = sys.argv[1]
-count = failures = 0
-
-
-def ok(condition, what, detail=""):
-    global count, failures
-    count += 1
-    failures += not condition
-    print(f"{'ok' if condition else 'not ok'} {count} - {what}")
-    if not condition:
-        print("# " + str(detail).replace("\n", "\n# "))
+tap = Tap()
+ok = tap.ok
 
 
 def run(*arguments):
@@ -99,7 +94,7 @@ if shutil.which("gnuplot"):
     with open(picture) as f:
         ok(code == 0 and "</svg>" in f.read(), "a picture", error)
 else:
-    ok(True, "a picture # SKIP no gnuplot")
+    tap.skipped("a picture", "no gnuplot")
 
 for arguments, what in ((["--hold", "60"], "'60'"), (["--hold", ""], "''"), (["--hold", "2h"], "'2h'"),
                         (["--damping", "maybe"], "'maybe'"), (["--history", "flood"], "'flood'"),
@@ -134,5 +129,4 @@ for arguments, expected, what in ((["/nonexistent"], 4, "/nonexistent: No such f
     ok(code == expected and text == "" and what in error, f"replay {' '.join(arguments)[-30:]}", f"{code} {error}")
 
 shutil.rmtree(directory)
-print(f"1..{count}")
-sys.exit(failures > 0)
+sys.exit(tap.done())

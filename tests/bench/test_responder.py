@@ -4,8 +4,7 @@
 `reroute report` through the real kernel, and by a socket of this file where every reply is looked at. What the
 prober counted and what the responder counted agree.
 
-Usage: test_responder.py PATH-OF-RESPONDER PATH-OF-REROUTE. Prints TAP; exit code 77 says that a namespace could not
-be made. Nothing is left when the process is gone. No speed is asserted; the precision is printed."""
+Usage: test_responder.py PATH-OF-RESPONDER PATH-OF-REROUTE. Prints TAP, also where no namespace could be made. Nothing is left when the process is gone. No speed is asserted; the precision is printed."""
 import contextlib
 import json
 import os
@@ -18,26 +17,14 @@ import subprocess
 import sys
 import time
 
+sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'lib'))
+import tap
+from tap import check, same, test
+
 DEADLINE_S = 60
 ADDRESSES = ['--address', '10.0.0.1/24', '--address', 'fd00::1/64']
 ROUTES = ['--route', '10.1.0.0/16', '--route', 'fd01::/64']
 responder_path = reroute_path = ''
-tests = []
-
-
-def test(function):
-    tests.append(function)
-    return function
-
-
-def check(condition, *what):
-    if not condition:
-        raise AssertionError(' '.join(str(w) for w in what))
-
-
-def same(got, want, what=''):
-    check(got == want, f'{what}: got {got!r}, expected {want!r}')
-
 
 def say(text):
     print(f'# {text}', flush=True)
@@ -438,33 +425,18 @@ def help_text():
         check(len(line) <= 110, 'a long line:', line)
 
 
-def perform():
-    print('TAP version 13')
-    print(f'1..{len(tests)}')
-    for number, function in enumerate(tests, 1):
-        try:
-            function()
-            print(f'ok {number} - {function.__name__}', flush=True)
-        except Exception as error:  # a broken test is a failed one, the others still count
-            print(f'not ok {number} - {function.__name__}')
-            for line in f'{type(error).__name__}: {error}'[:1000].splitlines():
-                print(f'# {line}', flush=True)
-
-
 def main():
     global responder_path, reroute_path
     if sys.argv[1] != '--inside':
         own = ['unshare', '--net'] + ([] if os.geteuid() == 0 else ['--user', '--map-root-user'])
         if not os.access('/dev/net/tun', os.R_OK | os.W_OK):
-            print('1..0 # SKIP there is no /dev/net/tun')
-            sys.exit(77)
+            tap.skip('there is no /dev/net/tun')
         if subprocess.run(own + ['true'], capture_output=True, check=False).returncode != 0:
-            print('1..0 # SKIP no namespaces: run it as root, or allow unprivileged user namespaces')
-            sys.exit(77)
+            tap.skip('no namespaces: run it as root, or allow unprivileged user namespaces')
         os.execvp('unshare', own + [sys.executable, __file__, '--inside', *sys.argv[1:]])
     responder_path, reroute_path = sys.argv[2:]
     subprocess.run(['ip', 'link', 'set', 'lo', 'up'], check=True)
-    perform()
+    sys.exit(tap.run())
 
 
 main()

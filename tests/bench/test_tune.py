@@ -19,28 +19,12 @@ import sys
 import tempfile
 import time
 
+sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'lib'))
+import tap
+from tap import Skip, check, same, test
+
 DEADLINE_S = 60
 responder_path = reroute_path = folder = ''
-tests = []
-
-
-class Skip(Exception):
-    pass
-
-
-def test(function):
-    tests.append(function)
-    return function
-
-
-def check(condition, *what):
-    if not condition:
-        raise AssertionError(' '.join(str(w) for w in what))
-
-
-def same(got, want, what=''):
-    check(got == want, f'{what}: got {got!r}, expected {want!r}')
-
 
 def path(name):
     return os.path.join(folder, name)
@@ -243,23 +227,7 @@ def the_paths_of_a_configuration_are_watched():
     check('one management 192.0.2.9 is left out: it is not on-link here' in done.stderr, done.stderr)
 
 
-def run_all():
-    failed = 0
-    print(f'1..{len(tests)}')
-    for number, function in enumerate(tests, 1):
-        name = function.__name__.replace('_', ' ')
-        try:
-            function()
-            print(f'ok {number} - {name}', flush=True)
-        except Skip as skip:
-            print(f'ok {number} - {name} # SKIP {skip}', flush=True)
-        except Exception as error:  # pylint: disable=broad-except
-            failed += 1
-            print(f'not ok {number} - {name}\n# ' + f'{type(error).__name__}: {error}'.replace('\n', '\n# '), flush=True)
-    return failed
-
-
 if __name__ == '__main__':
     responder_path, reroute_path = (os.path.abspath(p) for p in sys.argv[1:3])
     with tempfile.TemporaryDirectory() as folder:
-        sys.exit(1 if run_all() else 0)
+        sys.exit(tap.run())

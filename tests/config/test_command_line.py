@@ -8,21 +8,16 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lib"))
+from tap import Tap
+
 REROUTE, EXAMPLE = sys.argv[1:]
 OPERANDS = {"agent": [], "status": [], "pin": ["x"], "unpin": [], "drain": ["x"], "undrain": ["x"],
             "failback": ["--now"], "route": ["--to", "10.0.0.1"], "clear": [], "sessions": [], "check-config": []}
 SOCKET = {"status", "pin", "unpin", "drain", "undrain", "failback"}
 ANSWER = {"pin", "unpin", "drain", "undrain", "failback", "route", "clear"}
-count = failures = 0
-
-
-def ok(condition, what, detail=""):
-    global count, failures
-    count += 1
-    failures += not condition
-    print(f"{'ok' if condition else 'not ok'} {count} - {what}")
-    if not condition:
-        print("# " + str(detail).replace("\n", "\n# "))
+tap = Tap()
+ok = tap.ok
 
 
 def run(*arguments):
@@ -99,5 +94,4 @@ full_disk()
 ok(run("help") == run("--help") == run("-h") and run("help")[0] == 0, "reroute help")
 code, _, error = run("nonsense")
 ok(code == 3 and error.endswith("Try 'reroute --help'.\n"), "no such command", error)
-print(f"1..{count}")
-sys.exit(failures > 0)
+sys.exit(tap.done())

@@ -25,6 +25,11 @@ class Tap:
             self.say(detail, "  ")
         return good
 
+    def skipped(self, what, why):
+        """A result that is none, for want of something."""
+        self.count += 1
+        print(f"ok {self.count} - {what} # SKIP {why}", flush=True)
+
     def say(self, text, indent=""):
         for line in str(text).splitlines():
             print(f"# {indent}{line}", flush=True)
@@ -38,6 +43,10 @@ class Tap:
 # --- a program of functions --------------------------------------------------------------------------------------
 
 tests = []
+
+
+class Skip(Exception):
+    """Raised in a test: something is missing for it."""
 
 
 def test(function):
@@ -58,10 +67,12 @@ def run():
     """All functions marked with @test; the exit code."""
     tap = Tap()
     for function in tests:
-        why = None
+        name = function.__name__.replace("_", " ")
         try:
             function()
+            tap.ok(True, name)
+        except Skip as why:
+            tap.skipped(name, why)
         except Exception as error:  # a broken test is a failed one, the others still count
-            why = f"{type(error).__name__}: {error}"[:1000]
-        tap.ok(why is None, function.__name__, why)
+            tap.ok(False, name, f"{type(error).__name__}: {error}"[:1000])
     return tap.done()

@@ -9,7 +9,7 @@
 and /etc/hosts, /etc/resolv.conf and /etc/nsswitch.conf are private. Nothing is left when the process is gone.
 
 A test program gets the path of reroute as its argument, marks its tests with @test and ends with main(). It
-prints TAP; exit code 77 says that the namespaces could not be made.
+prints TAP.
 """
 import json
 import os
@@ -18,6 +18,10 @@ import shutil
 import subprocess
 import sys
 import time
+
+sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'lib'))
+import tap
+from tap import check, same, test
 
 DEADLINE_S = 60
 KEYS = {'schema', 'targets', 'reachable', 'unreachable', 'not_found', 'excluded', 'unfinished', 'elapsed_ms',
@@ -28,22 +32,6 @@ RESULT_KEYS = {'target', 'address', 'outcome', 'rtt_ms', 'requests', 'reason'}
 FAST = ['--select-timeout', '0.2']
 ENVIRONMENT = {**os.environ, 'LC_ALL': 'C'}
 COMMAND = '/tmp/command'  # a copy, inside
-tests = []
-
-
-def test(function):
-    tests.append(function)
-    return function
-
-
-def check(condition, *what):
-    if not condition:
-        raise AssertionError(' '.join(str(w) for w in what))
-
-
-def same(got, want, what=''):
-    check(got == want, f'{what}: got {got!r}, expected {want!r}')
-
 
 def run(*arguments, stdin='', **more):
     """(exit code, standard output, standard error)"""
@@ -149,19 +137,6 @@ def set_stage():
         command(f'mount --bind /tmp/{name} /etc/{name}')
 
 
-def perform():
-    print('TAP version 13')
-    print(f'1..{len(tests)}')
-    for number, function in enumerate(tests, 1):
-        try:
-            function()
-            print(f'ok {number} - {function.__name__}', flush=True)
-        except Exception as error:  # a broken test is a failed one, the others still count
-            print(f'not ok {number} - {function.__name__}')
-            for line in f'{type(error).__name__}: {error}'[:1000].splitlines():
-                print(f'# {line}', flush=True)
-
-
 def program(which):
     """The path of a program that was given as an argument."""
     return f'/proc/{os.getpid()}/fd/{sys.argv[2 + which]}'
@@ -185,8 +160,7 @@ def main(make=set_stage):
     if sys.argv[1] != '--inside':
         own = ['unshare', '--net', '--mount'] + ([] if os.geteuid() == 0 else ['--user', '--map-root-user'])
         if subprocess.run(own + ['true'], capture_output=True, check=False).returncode != 0:
-            print('1..0 # SKIP no namespaces: run it as root, or allow unprivileged user namespaces')
-            sys.exit(77)
+            tap.skip('no namespaces: run it as root, or allow unprivileged user namespaces')
         # Programs are opened here, since /tmp is hidden inside: there these arguments are their descriptors.
         arguments = list(sys.argv[1:])
         for i, argument in enumerate(arguments):
@@ -199,4 +173,4 @@ def main(make=set_stage):
     shutil.copy(program(0), COMMAND)
     os.chmod(COMMAND, 0o755)
     make()
-    perform()
+    sys.exit(tap.run())

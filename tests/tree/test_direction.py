@@ -9,6 +9,9 @@ import os
 import re
 import sys
 
+sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lib"))
+from tap import Tap
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 FOLDERS = ("probe", "session", "route", "tools", "bench", "tests")
 # What a folder offers to route/. Anything else of its headers is its own.
@@ -82,10 +85,7 @@ def check():
     ]
 
 
-results = check()
-for number, (good, what, details) in enumerate(results, 1):
-    print(f"{'ok' if good else 'not ok'} {number} - {what}")
-    if not good:
-        print("".join(f"#   {line}\n" for line in details), end="")
-print(f"1..{len(results)}")
-sys.exit(not all(good for good, _, _ in results))
+tap = Tap()
+for good, what, details in check():
+    tap.ok(good, what, "\n".join(details))
+sys.exit(tap.done())

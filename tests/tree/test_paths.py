@@ -7,6 +7,9 @@ import re
 import subprocess
 import sys
 
+sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lib"))
+from tap import Tap, skip
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 # Top-level folders that exist on every machine: a path below them may be meant.
 STANDARD = {"bin", "boot", "dev", "etc", "home", "lib", "mnt", "opt", "proc", "root", "run", "sbin", "srv", "sys",
@@ -26,8 +29,7 @@ def needles():
 def main():
     listed = subprocess.run(["git", "-c", f"safe.directory={ROOT}", "-C", ROOT, "ls-files", "-z"], capture_output=True)
     if listed.returncode != 0:
-        print("1..0 # SKIP not a git checkout (or no git): which files are tracked is not known")
-        return 0
+        skip("not a git checkout (or no git): which files are tracked is not known")
     bad = []
     for name in filter(None, listed.stdout.decode().split("\0")):
         path = os.path.join(ROOT, name)
@@ -37,10 +39,9 @@ def main():
             for number, line in enumerate(f, 1):
                 if HOMES.search(line) or any(re.search(rb"(?<![\w.$}])" + re.escape(n), line) for n in needles()):
                     bad.append(f"{name}:{number}: {line.strip()[:100].decode(errors='replace')}")
-    print(f"{'not ok' if bad else 'ok'} 1 - no tracked file holds a path of this machine")
-    print("".join(f"#   {line}\n" for line in bad), end="")
-    print("1..1")
-    return bool(bad)
+    tap = Tap()
+    tap.ok(not bad, "no tracked file holds a path of this machine", "\n".join(bad))
+    return tap.done()
 
 
 sys.exit(main())

@@ -6,6 +6,9 @@ import os
 import re
 import sys
 
+sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lib"))
+from tap import Tap
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 MEMBER = re.compile(r'(?:cJSON_Add\w+ToObject|add_text)\(\w+,\s*"(\w+)"')
 WORD = re.compile(r'\[(?:KEEP|SWITCH)_\w+\] = \{"([\w-]+)"')
@@ -27,15 +30,12 @@ def main():
         "metrics": ["reroute_" + name for name in METRIC.findall(control)] +
                    ["reroute_path_" + name for name in PATH_METRIC.findall(control)],
     }
-    failed = False
-    for number, (kind, names) in enumerate(wanted.items(), 1):
+    tap = Tap()
+    for kind, names in wanted.items():
         missing = sorted(set(names) - page)
-        bad = bool(missing) or len(names) < 10
-        failed |= bad
-        print(f"{'not ok' if bad else 'ok'} {number} - reroute-status(5) has all {len(set(names))} {kind}"
-              + (f", but {', '.join(missing)}" if missing else ""))
-    print(f"1..{len(wanted)}")
-    return failed
+        tap.ok(not missing and len(names) >= 10, f"reroute-status(5) has all {len(set(names))} {kind}",
+               f"but {', '.join(missing)}")
+    return tap.done()
 
 
 sys.exit(main())
