@@ -25,6 +25,8 @@ struct estimate_count estimate_count(uint64_t *incidents, size_t count, double h
 {
     double squares = 0;
 
+    if (count == 0)
+        return (struct estimate_count){0};
     statistics_sort(incidents, count);
     for (size_t i = 0; i < count;) {
         size_t end = i;
@@ -36,7 +38,7 @@ struct estimate_count estimate_count(uint64_t *incidents, size_t count, double h
     }
     return (struct estimate_count){
         .count = (double)count / histories,
-        .effective = count ? (double)count * (double)count / squares : 0,
+        .effective = (double)count * (double)count / squares,
     };
 }
 

@@ -162,7 +162,7 @@ static int show(const struct tune_study *study, const char *program)
     char message[MESSAGE_BYTES];
 
     if (options->json)
-        tune_report_json(study, stdout);
+        tune_report_json(study);
     else if (options->csv)
         tune_report_csv(study, stdout);
     else
@@ -241,7 +241,7 @@ int bench_tune(int argc, char **argv)
         {0, "virtual", NULL, "simulate without waiting: hours in seconds", NULL, &arguments.virtual_time},
         {0, "seed", "N", "another course of the simulation (1)", &arguments.seed, NULL},
         {0, "csv", NULL, "print every pair as CSV", NULL, &arguments.csv},
-        OPTION_JSON(&arguments.json, "reroute.bench.tune/1"),
+        OPTION_JSON(&arguments.json, "reroute.bench-tune/1"),
         {0, "plot", "FILE", "draw it (.svg or .png, by gnuplot)", &arguments.plot, NULL},
         {0},
     };

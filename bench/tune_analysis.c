@@ -102,6 +102,8 @@ static void count_levels(struct analysis *analysis, struct estimate_tail *tail)
 {
     size_t begin = 0;
 
+    if (analysis->key_count == 0)
+        return;
     /* By level first: the sort of the whole is the sort of each part. */
     estimate_count(analysis->keys, analysis->key_count, 1);
     for (uint32_t level = 1; level <= ESTIMATE_LEVELS + 1; level++) {
@@ -357,7 +359,7 @@ size_t tune_recommended(const struct tune_result *result)
 
 const char *tune_pair_text(const struct tune_pair *pair, char buffer[static TUNE_PAIR_SIZE])
 {
-    snprintf(buffer, TUNE_PAIR_SIZE, "%gms x %" PRIu32, (double)pair->select_timeout_us / 1e3,
+    snprintf(buffer, TUNE_PAIR_SIZE, "%gmsx%" PRIu32, (double)pair->select_timeout_us / 1e3,
              pair->select_count);
     return buffer;
 }

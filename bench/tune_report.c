@@ -2,6 +2,7 @@
 /* What `reroute bench tune` prints: for people, as CSV, as JSON. */
 #include <math.h>
 
+#include "bench/study.h"
 #include "bench/table.h"
 #include "bench/tune_study.h"
 
@@ -194,13 +195,15 @@ static cJSON *rows_json(struct table *table)
     return rows;
 }
 
-void tune_report_json(const struct tune_study *study, FILE *out)
+void tune_report_json(const struct tune_study *study)
 {
     const struct tune_result *result = &study->result;
     cJSON *document = cJSON_CreateObject();
-    CLEANUP(free) char *text = NULL;
+    char host[256];
 
-    cJSON_AddStringToObject(document, "schema", "reroute.bench.tune/1");
+    cJSON_AddStringToObject(document, "schema", "reroute.bench-tune/1");
+    cJSON_AddStringToObject(document, "host", study_host(host, sizeof(host)));
+    cJSON_AddBoolToObject(document, "interrupted", study_interrupted() != 0);
     cJSON_AddNumberToObject(document, "interval_ms", (double)study->trace.interval_us / 1e3);
     cJSON_AddNumberToObject(document, "wait_ms", (double)study->trace.wait_us / 1e3);
     cJSON_AddNumberToObject(document, "receive_drops", (double)study->figures.receive_drops);
@@ -211,12 +214,9 @@ void tune_report_json(const struct tune_study *study, FILE *out)
     cJSON_AddItemToObject(document, "likely", pair_json(study, result->likely));
     cJSON_AddItemToObject(document, "unseen", pair_json(study, result->unseen));
     cJSON_AddItemToObject(document, "paths", rows_json(paths_table(study)));
-    cJSON_AddItemToObject(document, "pairs", rows_json(pairs_table(study)));
+    cJSON_AddItemToObject(document, "rows", rows_json(pairs_table(study)));
     cJSON_AddItemToObject(document, "validations", rows_json(validations_table(study)));
-    text = cJSON_PrintUnformatted(document);
-    if (text)
-        fprintf(out, "%s\n", text);
-    cJSON_Delete(document);
+    study_print_json(document);
 }
 
 /* --- for people ------------------------------------------------------------------------------------------*/

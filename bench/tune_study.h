@@ -58,6 +58,6 @@ int tune_validate(struct tune_study *study, const char *program);
 /* Prints what was found. */
 void tune_report_text(const struct tune_study *study, FILE *out);
 void tune_report_csv(const struct tune_study *study, FILE *out);
-void tune_report_json(const struct tune_study *study, FILE *out);
+void tune_report_json(const struct tune_study *study);
 /* Draws it. 0, or a negative errno with one line in message. */
 int tune_plot(const struct tune_study *study, const char *file, char *message, size_t size_bytes);

@@ -39,7 +39,8 @@ struct log {
 
 static void note(struct log *log, const struct probe_observation *observation, uint64_t began_ns)
 {
-    log->rows = realloc(log->rows, (log->count + 1) * sizeof(*log->rows));
+    if ((log->count & (log->count - 1)) == 0)
+        log->rows = realloc(log->rows, 2 * (log->count + 1) * sizeof(*log->rows));
     log->rows[log->count++] = (struct seen){.outcome = observation->outcome,
                                             .sent_us = (observation->sent_ns - began_ns) / 1000,
                                             .at_us = (observation->at_ns - began_ns) / 1000};

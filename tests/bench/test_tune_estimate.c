@@ -304,9 +304,9 @@ Test(estimate, comes_true)
         uint32_t count;
         uint64_t hours;
     } rows[] = {
-        {"nested", 20, 14, 2}, {"nested", 100, 2, 4},        {"nested", 100, 3, 12},
-        {"nested", 40, 7, 4},  {"nested,loss=8%", 50, 7, 8}, {"lossy", 10, 12, 2},
-        {"lossy", 20, 6, 2},   {"lossy", 100, 3, 12},        {"wan,loss=6%", 100, 3, 12},
+        {"nested", 20, 14, 1}, {"nested", 100, 2, 2},        {"nested", 100, 3, 8},
+        {"nested", 40, 7, 2},  {"nested,loss=8%", 50, 7, 4}, {"lossy", 10, 12, 1},
+        {"lossy", 20, 6, 1},   {"lossy", 100, 3, 6},         {"wan,loss=6%", 100, 3, 6},
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
