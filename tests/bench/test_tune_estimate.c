@@ -337,6 +337,24 @@ Test(estimate, comes_true)
     }
 }
 
+/* A request every 10 ms is ten histories of one every 100 ms, each with losses of its own. */
+Test(estimate, uses_all_histories)
+{
+    struct trace trace = make_trace(&(struct process){.loss = 0.01}, 10000, 600, 9);
+    struct tune_settings settings = as_far_as(100, 4);
+    struct tune_result result;
+    const struct estimate *estimate;
+
+    cr_assert_eq(tune_analyse(&result, &trace, &settings, NULL, NULL), 0);
+    estimate = &find_pair(&result, 100, 1)->estimate;
+    cr_expect(estimate->seen > 500 && estimate->seen < 700, "%f of 600 losses", estimate->seen);
+    /* Six of 600 went on to a second one; of a single history's 60 it would be hard to say. */
+    estimate = &find_pair(&result, 100, 4)->estimate;
+    cr_expect_lt(estimate->high, 150, "%f", estimate->high);
+    tune_clear(&result);
+    trace_clear(&trace);
+}
+
 /* --- little seen, nothing seen ---------------------------------------------------------------------------*/
 
 Test(estimate, nothing_seen_is_the_rule_of_three)
