@@ -223,7 +223,7 @@ void tune_report_json(const struct tune_study *study)
 
 static const char *mark_of(const struct tune_result *result, size_t i)
 {
-    bool recommended = i == tune_recommended(result);
+    bool recommended = i == tune_recommended(result) && result->likely != TUNE_NO_PAIR;
 
     if (i == result->standing)
         return recommended ? "recommended, as it stands" : "as it stands";
@@ -301,10 +301,11 @@ static void print_costs(const struct tune_study *study, const struct tune_pair *
         fprintf(out, "False failovers: %s a year (95 %%: %s to %s), %s, on %s.\n", RATE(estimate->per_year),
                 RATE(estimate->low), RATE(estimate->high), estimate_basis_text(estimate->basis),
                 study->trace.paths[pair->path].address);
-    fprintf(out,
-            "Each takes this host's I/O to another node for %.0f s (hold): %s minutes a year, %s at worst "
-            "(95 %%).\n",
-            hold_min * 60, RATE(estimate->per_year * hold_min), RATE(estimate->high * hold_min));
+    fprintf(out, "Each takes this host's I/O to another node for %.0f s (hold)", hold_min * 60);
+    if (estimate->basis != ESTIMATE_NONE)
+        fprintf(out, ": %s minutes a year, %s at worst (95 %%)", RATE(estimate->per_year * hold_min),
+                RATE(estimate->high * hold_min));
+    fprintf(out, ".\n");
     if (pair->degraded_per_year > 0)
         fprintf(out, "Besides, loss makes a path degraded %s times a year, whatever the setting.\n",
                 RATE(pair->degraded_per_year));
