@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Several sweeps side by side: see pool.h.
+ * Several sweeps side by side: see pool.h. How they are made is in pool_open.c.
  *
  * Worker w has the targets from w x block on, and a sweep of its own over them: own sockets, idents, key,
  * reasons, pacing, doubt. The list of targets is shared and only read, but for addresses that come late,
- * which their worker itself writes. So the workers have nothing in common that anybody writes to.
+ * which their worker itself writes. So the workers have nothing in common that anybody writes to. The caller
+ * is the first of them: who has one worker has no thread.
  *
  * Results. A sweep's results form a list through its records (sweep_private.h). A worker cuts off that list
  * and appends it to the one that it has for the caller, at most once in HAND_OVER_NS, under a lock, and wakes
@@ -18,66 +19,31 @@
  *
  * The other way go addresses of names and the end: a list under the same lock, a flag, an eventfd that ends
  * the worker's wait.
+ *
+ * Where they run. The kernel (6.18) starts a thread on its parent's CPU, and moves it a millisecond or two
+ * later even when another CPU is idle. That is all the time that some hundred targets take. So each thread is
+ * put on a CPU of its own, and then may be moved like any other. Two workers against one, medians, a veth
+ * pair with the peer's kernel answering, two cores, processes from start to end: 64 targets 1.30 against
+ * 1.30 ms, 128 1.53 against 1.75, 256 2.02 against 2.66, 506 2.96 against 4.48, 2,000 8.6 against 15.3,
+ * 65,000 242 against 450; fping takes 5.9 ms for 506 and 630 for 65,000. It costs 2 % more processor time,
+ * 5 % for 506. When all CPUs are busy with other work a few hundred targets take a little longer with two,
+ * since both have to get their turn.
+ *
+ * What is left: 95 % of the processor time is the kernel's, 84 % in sending, of which more than half is the
+ * peer's kernel that answers within our call, 10 % in receiving. Of the 5 % in this program nothing stands
+ * out. Starting the process and opening sockets takes 0.25 ms beyond the 0.6 of any program.
+ *
+ * Deliberately not done: to move targets from a slow worker to one that is done. Shares are equal and their
+ * order is random, so they take the same time unless CPUs do not.
  */
-#include "probe/pool.h"
 #include "probe/cpus.h"
-#include "probe/sweep_private.h"
+#include "probe/pool_private.h"
 
 #include <poll.h>
-#include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <sys/eventfd.h>
 
 #define HAND_OVER_NS NS_PER_MS
-/* So many for each make one worker more worth its while. */
-#define TARGETS_A_WORKER 128
-/* Packets a second that one worker sends on any machine. */
-#define RATE_OF_ONE 50000
-
-#define CACHE_LINE_BYTES 64
-
-struct mail {
-    uint32_t index; /* the worker's */
-    struct address address;
-};
-
-struct worker {
-    struct probe_sweep *sweep;
-    struct probe_pool *pool;
-    int event_fd; /* ends its wait; the first worker's is the pool's */
-    pthread_t thread;
-    bool is_running; /* the thread has not been joined */
-
-    struct queue pending; /* the worker's: results to be handed over */
-    uint64_t handed_ns;
-
-    struct queue taken; /* the caller's: results to be pulled */
-    uint32_t taken_count;
-
-    _Alignas(CACHE_LINE_BYTES) pthread_mutex_t lock; /* what follows is shared */
-    struct queue handed;
-    uint32_t finished;
-    struct mail *mails;
-    uint32_t mail_count, mail_room;
-    struct probe_counters counters; /* as of the last hand-over */
-    uint32_t asked_again;
-    int error;
-    _Atomic bool has_mail; /* look into it */
-};
-
-struct probe_pool {
-    struct probe_targets targets;
-    struct worker *workers;
-    uint32_t count; /* of workers */
-    uint32_t block; /* targets of each worker but the last */
-    cpu_set_t cpus; /* where the caller may run */
-    bool is_started, is_stopped;
-    struct probe_counters counters;               /* the sum that was last asked for */
-    _Alignas(CACHE_LINE_BYTES) _Atomic bool news; /* somebody has handed something over */
-    _Atomic bool stop;
-    _Atomic uint32_t round;
-};
 
 /* --- a worker's thread ---------------------------------------------------------------------------------- */
 
@@ -186,120 +152,6 @@ static void *work(void *argument)
 }
 
 /* --- making and ending ---------------------------------------------------------------------------------- */
-
-static uint32_t divide_up(uint32_t targets, uint32_t workers)
-{
-    return targets / workers + (targets % workers != 0);
-}
-
-static uint32_t wanted_workers(const struct probe_settings *settings, uint32_t workers, uint32_t targets)
-{
-    if (targets < 2)
-        return 1;
-    if (workers == 0 && targets >= 2 * TARGETS_A_WORKER &&
-        (settings->rate == 0 || settings->rate > RATE_OF_ONE))
-        workers = (uint32_t)min_u64(probe_cpus_usable(), targets / TARGETS_A_WORKER);
-    if (workers < 2)
-        return 1;
-    /* Rounding up the share of each leaves the last ones nothing when there are hardly more targets. */
-    return divide_up(targets, divide_up(targets, (uint32_t)min_u64(workers, targets)));
-}
-
-static int open_worker(struct probe_pool *pool, const struct probe_settings *settings,
-                       struct transport **transport)
-{
-    struct worker *w = &pool->workers[pool->count];
-    int r;
-
-    *w = (struct worker){
-        .pool = pool, .pending = {NOBODY, NOBODY}, .taken = {NOBODY, NOBODY}, .handed = {NOBODY, NOBODY}};
-    w->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (w->event_fd < 0)
-        return -errno;
-    r = probe_sweep_new_over(&w->sweep, settings, TAKE(*transport));
-    if (r < 0) {
-        close_fd(w->event_fd);
-        return r;
-    }
-    probe_sweep_set_wakeup(w->sweep, w->event_fd);
-    pthread_mutex_init(&w->lock, NULL);
-    pool->count++;
-    return 0;
-}
-
-static int open_workers(struct probe_pool *pool, struct probe_settings settings, uint32_t workers,
-                        uint32_t targets, char *message, size_t size_bytes)
-{
-    CLEANUP(transport_close) struct transport *transport = NULL;
-    int r = transport_open(&transport, &settings, divide_up(targets, workers), message, size_bytes);
-
-    if (r < 0)
-        return r;
-    if (transport->is_raw)
-        workers = 1;
-    settings.transport = transport->operations->name;
-    pool->workers = aligned_alloc(CACHE_LINE_BYTES, workers * sizeof(*pool->workers));
-    r = pool->workers ? open_worker(pool, &settings, &transport) : -ENOMEM;
-    if (r < 0) {
-        snprintf(message, size_bytes, "%s", strerror(-r));
-        return r;
-    }
-    /* As many as there are sockets for. */
-    while (pool->count < workers && transport_open(&transport, &settings, targets, (char[1]){0}, 1) == 0 &&
-           open_worker(pool, &settings, &transport) == 0) {
-        /* one more */
-    }
-    return 0;
-}
-
-static int share_out(struct probe_pool *pool, uint32_t targets, bool shuffled)
-{
-    uint32_t first = 0;
-    int r = 0;
-
-    pool->block = (uint32_t)max_u64(1, divide_up(targets, pool->count));
-    for (uint32_t i = 0; r == 0 && i < pool->count; i++) {
-        struct probe_sweep *sweep = pool->workers[i].sweep;
-        uint32_t count = (uint32_t)min_u64(pool->block, targets - first);
-
-        r = sweep_share(sweep, &pool->targets, first, count, shuffled);
-        first += count;
-        /* Each has its share of the rate, one after the other. */
-        sweep->pacing.next_ns = engine_now_ns(&sweep->engine) + i * sweep->pacing.interval_ns;
-        sweep->pacing.interval_ns *= pool->count;
-    }
-    return r;
-}
-
-int probe_pool_new(struct probe_pool **out, const struct probe_settings *settings, uint32_t workers,
-                   struct probe_targets *targets, bool shuffled, char *message, size_t size_bytes)
-{
-    CLEANUP(probe_pool_free) struct probe_pool *pool = NULL;
-    int r = probe_settings_check(settings, message, size_bytes);
-
-    if (r < 0)
-        return r;
-    pool = aligned_alloc(CACHE_LINE_BYTES, sizeof(*pool));
-    if (!pool) {
-        snprintf(message, size_bytes, "%s", strerror(ENOMEM));
-        return -ENOMEM;
-    }
-    *pool = (struct probe_pool){0};
-    r = open_workers(pool, *settings, wanted_workers(settings, workers, targets->count), targets->count,
-                     message, size_bytes);
-    if (r < 0)
-        return r;
-    pool->targets = *targets;
-    r = share_out(pool, targets->count, shuffled);
-    if (r < 0) {
-        pool->targets = (struct probe_targets){0};
-        snprintf(message, size_bytes, "%s", strerror(-r));
-        return r;
-    }
-    *targets = (struct probe_targets){0};
-    *out = TAKE(pool);
-    return 0;
-}
 
 /* On the CPU that is `steps` further than this one, where we know them. */
 static int start_worker(struct probe_pool *pool, struct worker *w, uint32_t steps)
@@ -532,6 +384,8 @@ const struct probe_counters *probe_pool_counters(struct probe_pool *pool)
             sum[k] += ((const uint64_t *)&w->counters)[k];
         pthread_mutex_unlock(&w->lock);
     }
+    if (pool->is_shared)
+        pool->counters.receive_drops = probe_sweep_counters(pool->workers[0].sweep)->receive_drops;
     return &pool->counters;
 }
 

@@ -14,6 +14,9 @@
  * privilege. One thing raw sockets do better, they see errors of the network as packets, with the IP header
  * of what was quoted; the error queue says all we need of it.
  *
+ * Several raw sockets cost a copy of every reply for each that may hear it. So where there are several, one
+ * hears and the others only send, see transport_shared.c.
+ *
  * Everything is asked for by trying. What only makes us better (buffers, time stamps, drop counters) may fail
  * in silence; what the caller asked for (source, interface, mark, TOS, TTL) may not.
  */
@@ -55,15 +58,18 @@ static int attach_filter(int fd, struct sock_filter *code, size_t length)
     return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) < 0 ? -errno : 0;
 }
 
-/* A raw IPv4 socket sees the IP header first. Errors are known by the ident of the request they quote. */
-static int attach_ident_filter4(int fd, uint16_t ident)
+/*
+ * A raw IPv4 socket sees the IP header first. Errors are known by the ident of the request they quote. The
+ * idents are a power of two and begin at a multiple of that.
+ */
+static int attach_ident_filter4(int fd, uint16_t ident, uint16_t idents)
 {
     struct sock_filter code[] = {
         /*  0 */ BPF_STMT(BPF_LDX | BPF_B | BPF_MSH, 0), /* X: the ICMP header */
         /*  1 */ BPF_STMT(BPF_LD | BPF_B | BPF_IND, 0),
         /*  2 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ICMP_ECHOREPLY, 8, 0),
         /*  3 */ BPF_STMT(BPF_LD | BPF_B | BPF_IND, 8 + 9), /* protocol of the quoted packet */
-        /*  4 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_ICMP, 0, 8),
+        /*  4 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_ICMP, 0, 9),
         /*  5 */ BPF_STMT(BPF_LD | BPF_B | BPF_IND, 8),
         /*  6 */ BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0xf),
         /*  7 */ BPF_STMT(BPF_ALU | BPF_LSH | BPF_K, 2),
@@ -71,29 +77,31 @@ static int attach_ident_filter4(int fd, uint16_t ident)
         /*  9 */ BPF_STMT(BPF_ALU | BPF_ADD | BPF_K, 8),
         /* 10 */ BPF_STMT(BPF_MISC | BPF_TAX, 0), /* X: the quoted ICMP header */
         /* 11 */ BPF_STMT(BPF_LD | BPF_H | BPF_IND, 4),
-        /* 12 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ident, 1, 0),
-        /* 13 */ BPF_STMT(BPF_RET | BPF_K, 0),
-        /* 14 */ BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+        /* 12 */ BPF_STMT(BPF_ALU | BPF_AND | BPF_K, ~(uint32_t)(idents - 1)),
+        /* 13 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ident, 1, 0),
+        /* 14 */ BPF_STMT(BPF_RET | BPF_K, 0),
+        /* 15 */ BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
     };
 
     return attach_filter(fd, code, ARRAY_SIZE(code));
 }
 
 /* A raw IPv6 socket sees the ICMP header first. */
-static int attach_ident_filter6(int fd, uint16_t ident)
+static int attach_ident_filter6(int fd, uint16_t ident, uint16_t idents)
 {
     struct sock_filter code[] = {
         /*  0 */ BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 0),
         /*  1 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ICMP6_ECHO_REPLY, 5, 0),
         /*  2 */ BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 8 + 6), /* next header of the quoted packet */
-        /*  3 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_FRAGMENT, 6, 0),
-        /*  4 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_ICMPV6, 0, 4),
+        /*  3 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_FRAGMENT, 7, 0),
+        /*  4 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_ICMPV6, 0, 5),
         /*  5 */ BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 8 + 40 + 4),
         /*  6 */ BPF_JUMP(BPF_JMP | BPF_JA, 1, 0, 0),
         /*  7 */ BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 4),
-        /*  8 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ident, 1, 0),
-        /*  9 */ BPF_STMT(BPF_RET | BPF_K, 0),
-        /* 10 */ BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+        /*  8 */ BPF_STMT(BPF_ALU | BPF_AND | BPF_K, ~(uint32_t)(idents - 1)),
+        /*  9 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ident, 1, 0),
+        /* 10 */ BPF_STMT(BPF_RET | BPF_K, 0),
+        /* 11 */ BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
     };
 
     return attach_filter(fd, code, ARRAY_SIZE(code));
@@ -138,6 +146,27 @@ static int bind_source(struct icmp_socket *s, const struct address *source, char
     return 0;
 }
 
+/* Lets a raw socket hear so many idents from its own on. */
+static int hear_idents(const struct icmp_socket *s, uint16_t idents)
+{
+    return s->family == AF_INET ? attach_ident_filter4(s->fd, s->ident, idents)
+                                : attach_ident_filter6(s->fd, s->ident, idents);
+}
+
+/* Lets a raw socket hear nothing: the type filter works before a packet is copied for it. */
+static int hear_nothing(const struct icmp_socket *s)
+{
+    const struct icmp_filter filter4 = {.data = UINT32_MAX};
+    struct sock_filter code[] = {BPF_STMT(BPF_RET | BPF_K, 0)}; /* for types that have no bit */
+    struct icmp6_filter filter6;
+    int r;
+
+    ICMP6_FILTER_SETBLOCKALL(&filter6);
+    r = s->family == AF_INET ? setsockopt(s->fd, SOL_RAW, ICMP_FILTER, &filter4, sizeof(filter4))
+                             : setsockopt(s->fd, IPPROTO_ICMPV6, ICMP6_FILTER, &filter6, sizeof(filter6));
+    return r < 0 ? -errno : attach_filter(s->fd, code, ARRAY_SIZE(code));
+}
+
 static int find_ident(struct icmp_socket *s)
 {
     struct sockaddr_storage name = {0};
@@ -146,8 +175,7 @@ static int find_ident(struct icmp_socket *s)
     if (s->raw) {
         if (getrandom(&s->ident, sizeof(s->ident), 0) != sizeof(s->ident))
             return -EIO;
-        return s->family == AF_INET ? attach_ident_filter4(s->fd, s->ident)
-                                    : attach_ident_filter6(s->fd, s->ident);
+        return hear_idents(s, 1);
     }
     if (getsockname(s->fd, (struct sockaddr *)&name, &length) < 0)
         return -errno;
@@ -221,10 +249,34 @@ static int open_kind(struct icmp_socket *s, int family, bool raw)
     return raw ? set_type_filter(s->fd, family) : 0;
 }
 
+/* What sockets of both kinds need once they are open. */
+static int prepare(struct icmp_socket *s, const struct probe_settings *settings, char *message,
+                   size_t size_bytes)
+{
+    int r;
+
+    set_helpful_options(s);
+    r = set_wanted_options(s, settings, message, size_bytes);
+    if (r == 0)
+        r = bind_source(s, s->family == AF_INET ? &settings->source4 : &settings->source6, message,
+                        size_bytes);
+    /*
+     * Requests that wait for their neighbour's address, for some three seconds when it does not answer, are
+     * charged to our send buffer: were it full of them, nothing else could leave. A limit, no allocation.
+     */
+    if (r == 0 && set_int(s->fd, SOL_SOCKET, SO_SNDBUFFORCE, BUFFER_MAX_BYTES / 2) < 0)
+        set_int(s->fd, SOL_SOCKET, SO_SNDBUF, BUFFER_MAX_BYTES / 2);
+    return r;
+}
+
+static const char *family_name(int family)
+{
+    return family == AF_INET ? "IPv4" : "IPv6";
+}
+
 int icmp_socket_open(struct icmp_socket *s, int family, const struct probe_settings *settings, char *message,
                      size_t size_bytes)
 {
-    const char *name = family == AF_INET ? "IPv4" : "IPv6";
     int r = open_kind(s, family, false);
 
     if (r == -EACCES || r == -EPERM || r == -EPROTONOSUPPORT || r == -EINVAL)
@@ -236,31 +288,42 @@ int icmp_socket_open(struct icmp_socket *s, int family, const struct probe_setti
                  r == -EACCES ? "%s: neither ping sockets (sysctl net.ipv4.ping_group_range) nor raw sockets "
                                 "(CAP_NET_RAW) are allowed"
                               : "no %s sockets",
-                 name);
+                 family_name(family));
         goto fail;
     }
-    set_helpful_options(s);
-    r = set_wanted_options(s, settings, message, size_bytes);
+    r = prepare(s, settings, message, size_bytes);
     if (r < 0)
         goto fail;
-    r = bind_source(s, family == AF_INET ? &settings->source4 : &settings->source6, message, size_bytes);
-    if (r < 0)
-        goto fail;
-    /*
-     * Requests that wait for their neighbour's address, for some three seconds when it does not answer, are
-     * charged to our send buffer: were it full of them, nothing else could leave. A limit, no allocation.
-     */
-    if (set_int(s->fd, SOL_SOCKET, SO_SNDBUFFORCE, BUFFER_MAX_BYTES / 2) < 0)
-        set_int(s->fd, SOL_SOCKET, SO_SNDBUF, BUFFER_MAX_BYTES / 2);
     r = find_ident(s);
     if (r < 0) {
-        snprintf(message, size_bytes, "%s: cannot tell our ident: %s", name, strerror(-r));
+        snprintf(message, size_bytes, "%s: cannot tell our ident: %s", family_name(family), strerror(-r));
         goto fail;
     }
     return 0;
 
 fail:
     icmp_socket_close(s);
+    return r;
+}
+
+int icmp_socket_open_raw(struct icmp_socket *s, int family, const struct probe_settings *settings,
+                         uint16_t ident, uint16_t idents, char *message, size_t size_bytes)
+{
+    int r = open_kind(s, family, true);
+
+    s->ident = ident;
+    if (r == 0)
+        r = idents ? hear_idents(s, idents) : hear_nothing(s);
+    if (r < 0)
+        snprintf(message, size_bytes, "%s raw socket: %s", family_name(family), strerror(-r));
+    else
+        r = prepare(s, settings, message, size_bytes);
+    /* Who hears gets errors as packets, and would only stumble over a queue of them. */
+    if (r == 0 && idents)
+        set_int(s->fd, family == AF_INET ? IPPROTO_IP : IPPROTO_IPV6,
+                family == AF_INET ? IP_RECVERR : IPV6_RECVERR, 0);
+    if (r < 0)
+        icmp_socket_close(s);
     return r;
 }
 

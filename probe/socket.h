@@ -20,6 +20,12 @@ struct icmp_socket {
 /* Opens the socket with everything that settings ask for. On error a negative errno and one line. */
 int icmp_socket_open(struct icmp_socket *s, int family, const struct probe_settings *settings, char *message,
                      size_t size_bytes);
+/*
+ * A raw socket for a part of the work: idents 0: it only sends, and hears nothing; otherwise it hears so many
+ * idents from `ident` on, a power of two, and a multiple of that.
+ */
+int icmp_socket_open_raw(struct icmp_socket *s, int family, const struct probe_settings *settings,
+                         uint16_t ident, uint16_t idents, char *message, size_t size_bytes);
 void icmp_socket_close(struct icmp_socket *s);
 /* Sizes both buffers for `replies` waiting messages, as far as allowed; returns for how many there is room.
  */
@@ -90,6 +96,8 @@ unsigned socket_transport_send(struct transport *transport, struct packet_out *p
 uint64_t socket_transport_now(const struct transport *transport);
 uint32_t socket_transport_mtu_bytes(const struct transport *transport, const struct address *to,
                                     uint32_t ifindex);
+/* Until something in the epoll set is ready, or a signal. 0 or a negative errno. */
+int socket_transport_sleep(int epoll_fd, uint64_t until_ns);
 uint64_t socket_transport_receive_drops(struct transport *transport);
 
 /* Makes message header i ready to send `packet`, or to receive. */

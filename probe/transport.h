@@ -3,7 +3,8 @@
  * The contract between the engine and whatever carries its packets.
  *
  * A transport moves ICMP messages, knows nothing of targets and judges nothing. It belongs to one thread.
- * There are as many as there are files transport_*.c; another one is one more file and a row in transport.c.
+ * There are as many as there are files transport_*.c; another one is one more file and a row in transport.c
+ * (transport_shared.c is epoll for several workers, and has none).
  */
 #pragma once
 
@@ -125,6 +126,13 @@ struct transport {
  */
 int transport_open(struct transport **out, const struct probe_settings *settings, uint32_t targets,
                    char *message, size_t size_bytes);
+/*
+ * Opens `count` transports, at most TRANSPORT_SHARED_MAX, each for a thread of its own, over raw sockets of
+ * which only one hears: transport_shared.c. All or none. Errors as for transport_open().
+ */
+#define TRANSPORT_SHARED_MAX 256
+int transport_shared_open(struct transport **out, uint32_t count, const struct probe_settings *settings,
+                          char *message, size_t size_bytes);
 struct transport *transport_close(struct transport *transport);
 DEFINE_CLEANUP(struct transport *, transport_close)
 

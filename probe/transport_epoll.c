@@ -76,7 +76,7 @@ static int set_wakeup(struct epoll_transport *e, int wakeup_fd)
 }
 
 /* Nanoseconds where the kernel has epoll_pwait2 (5.11), else milliseconds, rounded up. */
-static int wait_until(int epoll_fd, uint64_t until_ns)
+int socket_transport_sleep(int epoll_fd, uint64_t until_ns)
 {
     struct epoll_event events[3];
     uint64_t left_ns = sub_sat_u64(until_ns, clock_now_ns(CLOCK_MONOTONIC));
@@ -96,7 +96,7 @@ static int epoll_wait_until(struct transport *transport, uint64_t until_ns, int 
     struct epoll_transport *e = (struct epoll_transport *)transport;
     int r = set_wakeup(e, wakeup_fd);
 
-    return r < 0 ? r : wait_until(e->epoll_fd, until_ns);
+    return r < 0 ? r : socket_transport_sleep(e->epoll_fd, until_ns);
 }
 
 static int epoll_descriptor(const struct transport *transport, bool *complete)

@@ -23,7 +23,7 @@
  * would make loss of it.
  *
  * A report costs what it uses: no event loop library, no HTTP, no thread unless there is a name or there are
- * thousands of targets.
+ * hundreds of targets.
  *
  * Deliberately not done: reverse lookups, several addresses of one name, looking up a name again.
  */
