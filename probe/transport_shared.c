@@ -168,6 +168,8 @@ static void take_box(struct shared_transport *t, size_t i)
     struct box *ours = &t->reading[i], *box = &t->desk->box[i], full = *box;
     size_t left = ours->used - t->read[i];
 
+    if (box->used == 0 && left > 0)
+        return;
     ours->used = left;
     if (left == 0) {
         *box = *ours;
