@@ -25,10 +25,10 @@ struct probe_pool;
 
 /*
  * Opens the sockets and, on success, moves the list of targets in; their numbers are the results' indices.
- * workers: how many there are to be; 0: as many as pay, at most one a CPU that this process may use. There
- * are fewer when there are fewer targets, when the system gives no more sockets, and with raw sockets, see
- * pool.c. shuffled: as for probe_sweep_take(), each worker by itself. Errors as for probe_sweep_new(), and
- * -ENOMEM.
+ * workers: how many there are to be; 0: as many as pay, at most one a CPU that this process may use, and one
+ * when not shuffled. There are fewer when there are fewer targets, when the system gives no more sockets, and
+ * over raw sockets when settings name another transport than "auto" or "epoll", see pool_open.c. shuffled: as
+ * for probe_sweep_take(), each worker by itself. Errors as for probe_sweep_new(), and -ENOMEM.
  */
 int probe_pool_new(struct probe_pool **out, const struct probe_settings *settings, uint32_t workers,
                    struct probe_targets *targets, bool shuffled, char *message, size_t size_bytes);

@@ -25,11 +25,13 @@ static uint32_t divide_up(uint32_t targets, uint32_t workers)
     return targets / workers + (targets % workers != 0);
 }
 
-static uint32_t wanted_workers(const struct probe_settings *settings, uint32_t workers, uint32_t targets)
+/* Who wants targets asked in their order gets one worker, unless he says how many. */
+static uint32_t wanted_workers(const struct probe_settings *settings, uint32_t workers, uint32_t targets,
+                               bool shuffled)
 {
     if (targets < 2)
         return 1;
-    if (workers == 0 && targets >= 2 * TARGETS_A_WORKER &&
+    if (workers == 0 && shuffled && targets >= 2 * TARGETS_A_WORKER &&
         (settings->rate == 0 || settings->rate > RATE_OF_ONE))
         workers = (uint32_t)min_u64(probe_cpus_usable(), targets / TARGETS_A_WORKER);
     workers = (uint32_t)min_u64(workers, WORKERS_MAX);
@@ -90,11 +92,10 @@ static int open_transports(struct transport **out, uint32_t *count, bool *is_sha
     return 0;
 }
 
-static int open_workers(struct probe_pool *pool, const struct probe_settings *settings, uint32_t workers,
+static int open_workers(struct probe_pool *pool, const struct probe_settings *settings, uint32_t count,
                         uint32_t targets, char *message, size_t size_bytes)
 {
     struct transport *transports[WORKERS_MAX];
-    uint32_t count = wanted_workers(settings, workers, targets);
     int r = open_transports(transports, &count, &pool->is_shared, *settings, targets, message, size_bytes);
 
     if (r < 0)
@@ -145,6 +146,7 @@ int probe_pool_new(struct probe_pool **out, const struct probe_settings *setting
         return -ENOMEM;
     }
     *pool = (struct probe_pool){0};
+    workers = wanted_workers(settings, workers, targets->count, shuffled);
     r = open_workers(pool, settings, workers, targets->count, message, size_bytes);
     if (r < 0)
         return r;

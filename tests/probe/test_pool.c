@@ -377,15 +377,16 @@ Test(pool, wakeup, .timeout = 60)
     }
 }
 
-static uint32_t default_workers(const char *list, uint32_t rate)
+static uint32_t default_workers(const char *list, uint32_t rate, bool shuffled)
 {
     struct probe_settings settings = settings_of("epoll", 1000);
     struct probe_targets targets = {0};
     CLEANUP(probe_pool_free) struct probe_pool *pool = NULL;
+    char message[256] = "";
 
     settings.rate = rate;
     add(&targets, list);
-    pool = open_pool(&settings, 0, &targets);
+    cr_assert_eq(probe_pool_new(&pool, &settings, 0, &targets, shuffled, message, sizeof(message)), 0);
     return probe_pool_workers(pool);
 }
 
@@ -396,16 +397,17 @@ Test(pool, as_many_as_pay, .timeout = 60)
 
     make(&c, true);
     cr_assert_eq(sched_getaffinity(0, sizeof(all), &all), 0);
-    cr_expect_eq(default_workers("10.2.0.1", 0), 1);
-    cr_expect_eq(default_workers("10.2.0.0/26", 0), 1);
-    cr_expect_eq(default_workers("10.2.0.0/16", 1000), 1);
-    cr_expect_leq(default_workers("10.2.0.0/16", 0), (uint32_t)CPU_COUNT(&all));
+    cr_expect_eq(default_workers("10.2.0.1", 0, true), 1);
+    cr_expect_eq(default_workers("10.2.0.0/26", 0, true), 1);
+    cr_expect_eq(default_workers("10.2.0.0/16", 1000, true), 1);
+    cr_expect_eq(default_workers("10.2.0.0/16", 0, false), 1);
+    cr_expect_leq(default_workers("10.2.0.0/16", 0, true), (uint32_t)CPU_COUNT(&all));
     if (CPU_COUNT(&all) > 1)
-        cr_expect_gt(default_workers("10.2.0.0/16", 0), 1, "unless a cgroup allows less than two CPUs");
+        cr_expect_gt(default_workers("10.2.0.0/16", 0, true), 1, "unless a cgroup allows less than two CPUs");
     CPU_ZERO(&one);
     CPU_SET((size_t)sched_getcpu(), &one);
     cr_assert_eq(sched_setaffinity(0, sizeof(one), &one), 0);
-    cr_expect_eq(default_workers("10.2.0.0/16", 0), 1);
+    cr_expect_eq(default_workers("10.2.0.0/16", 0, true), 1);
     cr_assert_eq(sched_setaffinity(0, sizeof(all), &all), 0);
 }
 
