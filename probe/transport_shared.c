@@ -18,6 +18,9 @@
  * that: a flood must not take all memory. Errors of the network come as packets and go the same way; the
  * queues of errors of the sending sockets are only emptied.
  *
+ * 506 targets over a veth pair: 3.6 ms with two workers, 4.65 with one, fping 5.8. (Ping sockets: 2.96, 4.5;
+ * making these sockets takes longer, and each batch takes the lock.)
+ *
  * Ping sockets need none of this, the kernel hands out by ident what is for them. There is no io_uring
  * variant: its receives stay in the kernel, where nobody sorts.
  */
