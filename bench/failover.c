@@ -112,6 +112,8 @@ int bench_failover(int argc, char **argv)
         return options_complain(argv[0], "--repeat '%s': expected a number from 1 to %d", repeat, REPEAT_MAX);
     if (which && study_list(which, take_way, NULL) < 0)
         return options_complain(argv[0], "--ways '%s': expected some of %s", which, WAYS_TEXT);
+    if (json && csv)
+        return options_complain(argv[0], "--json and --csv exclude each other");
     code = check_plot(argv[0], plot);
     if (code)
         return code;

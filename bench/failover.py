@@ -125,27 +125,26 @@ def main():
     program, reroute, host, settings, repeat, ways, form, plot = sys.argv[1:]
     ways = ways.split(",")
     document = {"schema": "reroute.bench-failover/1", "host": host, "accesses": ACCESSES, "repeat": int(repeat),
-                "complete": False, "met": None, "notes": [], "results": []}
+                "interrupted": True, "met": None, "notes": [], "rows": []}
     code = 0
     Interrupts.catch()
     try:
-        study(reroute, settings.split(","), int(repeat), ways, document["results"])
-        document["complete"] = True
+        study(reroute, settings.split(","), int(repeat), ways, document["rows"])
+        document["interrupted"] = False
     except Failed as why:
         print(f"{program}: {why}", file=sys.stderr)
         code = EXIT_SYSTEM
     except KeyboardInterrupt:
-        print(f"{program}: interrupted", file=sys.stderr)
         code = 128 + Interrupts.signal
-    document["results"] = [r for r in document["results"] if r["repetitions"]]
-    document["met"] = all_met(document["results"])
+    document["rows"] = [r for r in document["rows"] if r["repetitions"]]
+    document["met"] = all_met(document["rows"])
     if set(ways) & set(BIRD_WAYS) and bird_missing():
         document["notes"].append(bird_missing())
     if form == "json":
         print_json(document)
-    elif document["results"]:
+    elif document["rows"]:
         print_csv(document) if form == "csv" else print_text(document, print_table)
-    trouble = draw(document["results"], plot) if plot else None
+    trouble = draw(document["rows"], plot) if plot else None
     if trouble:
         print(f"{program}: cannot draw '{plot}': {trouble}", file=sys.stderr)
         return code or EXIT_SYSTEM

@@ -146,28 +146,28 @@ def phase_rows(results):
 def print_text(document, print_table):
     print(f"{document['host']}; a host and {document['accesses']} nodes; an echo every millisecond, a TCP stream.\n")
     print("Interruption of traffic, ms (bars: of the median, of the 99th percentile):\n")
-    print_table(interruption_rows(document["results"]), 4)
+    print_table(interruption_rows(document["rows"]), 4)
     print("\nWhere the time went, medians in ms: from the failure to the evidence (detect), on to the decision\n"
           "(decide), to the kernel's new route (route), to the cluster's answer that it knows (refresh):\n")
-    print_table(phase_rows(document["results"]), 3)
+    print_table(phase_rows(document["rows"]), 3)
     print()
-    ways = sorted({r["way"] for r in document["results"]}, key=list(TITLES).index)
+    ways = sorted({r["way"] for r in document["rows"]}, key=list(TITLES).index)
     for way in ways:
         print(f"  {way:<14} {TITLES[way]}")
     for note in document["notes"]:
         print(f"\n{note}")
-    stalls = max((x["own_ms"] for r in document["results"] for x in r["repetitions"]), default=0)
+    stalls = max((x["own_ms"] for r in document["rows"] for x in r["repetitions"]), default=0)
     if stalls:
         print(f"\nThe meter itself stood still for up to {stalls:.0f} ms in a repetition: the machine was busy.")
     if document["met"] is not None:
-        print(f"\nThe bars are {'met' if document['met'] else 'MISSED'}{'' if document['complete'] else ', so far'}.")
+        print(f"\nThe bars are {'met' if document['met'] else 'MISSED'}{', so far' if document['interrupted'] else ''}.")
 
 
 def print_csv(document):
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(["who", "setting", "way", "stream", "repetitions", "min_ms", "median_ms", "p99_ms", "max_ms",
                      "bar_median_ms", "bar_p99_ms", "met", *(f"{p}_median_ms" for p in PHASES)])
-    for r in document["results"]:
+    for r in document["rows"]:
         medians = [(of(r, f"{p}_ms") or {}).get("median") for p in PHASES]
         for stream in STREAMS:
             found, limits, verdict = of(r, f"{stream}_ms") or {}, bar(r) or ("", ""), met(r, stream)
@@ -180,7 +180,7 @@ def print_csv(document):
 
 def print_json(document):
     """The figures go with the repetitions they are made of."""
-    for r in document["results"]:
+    for r in document["rows"]:
         limits = bar(r)
         r["figures"] = {key: of(r, f"{key}_ms") for key in (*STREAMS, *PHASES)}
         r["bar"] = {"median_ms": limits[0], "p99_ms": limits[1]} if limits else None

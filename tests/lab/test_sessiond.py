@@ -110,10 +110,15 @@ def cut_off(lab):
 def restart(lab):
     uuid = lab.state("scvm3")["uuid"]
     lab.must("restart", "scvm3")
-    both = wait_for(lambda: [s for s in lab.list("scvm1") if s["cid"] == 3 and
-                             len([t for t in lab.list("scvm1") if t["cid"] == 3]) == 2])
-    tap.ok(bool(both) and min(both, key=lambda s: s["alive_sec"])["uuid"] != uuid,
-           "a quick restart: both sessions are listed, the younger is the new one", both)
+    seen = []
+
+    def twice():
+        seen[:] = [s for s in lab.list("scvm1") if s["cid"] == 3]
+        return len(seen) == 2
+
+    both = wait_for(twice) and seen
+    tap.ok(both and min(both, key=lambda s: s["alive_sec"])["uuid"] != uuid,
+           "a quick restart: both sessions are listed, the younger is the new one", seen)
     tap.ok(wait_for(lambda: [s["uuid"] for s in lab.list("scvm1") if s["cid"] == 3] == [lab.state("scvm3")["uuid"]]),
            "... until the old lease is over")
 
