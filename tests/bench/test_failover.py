@@ -5,7 +5,9 @@ tables. Then one short run from end to end, as a program and installed from nowh
 the picture is one, nothing is left; and nothing is left when it is interrupted, at any of its stages.
 
 Usage: test_failover.py PATH-OF-REROUTE."""
+import contextlib
 import copy
+import io
 import json
 import os
 import signal
@@ -15,8 +17,8 @@ import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path += [os.path.join(ROOT, folder) for folder in ("tests/lib", "tests/lab", "bench")]
-REROUTE = sys.argv[1]
-os.environ["REROUTE_BUILD"] = os.path.dirname(os.path.abspath(REROUTE))
+REROUTE = os.path.abspath(sys.argv[1])
+os.environ["REROUTE_BUILD"] = os.path.dirname(REROUTE)
 import failover_report as report
 from lab import Lab, need_namespaces, wait_for
 from tap import Tap
@@ -99,6 +101,32 @@ def phases():
             ("only the switch on the way home", begin, none)):
         found = report.phases(log, 10.0, HOME, "scvm1")
         same({k: round(v, 6) if isinstance(v, float) else v for k, v in found.items()}, want, f"phases: {what}")
+
+
+def exits():
+    """The exit code, for rows that a made-up study brings."""
+    import failover
+
+    def run(*rows, end=None):
+        def study(*arguments):
+            arguments[-1].extend(rows)
+            if end:
+                raise end
+
+        failover.study, failover.Interrupts.catch = study, lambda: None
+        sys.argv[1:] = ["x", "x", "x", "0.02x3", "1", "cable", "csv", ""]
+        with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()):
+            code = failover.main()
+        return code, out.getvalue().count("\n")
+
+    good, slow = result(repetition(80, 80)), result(repetition(91, 91))
+    failover.Interrupts.signal = signal.SIGINT
+    for what, got, want in (("met", run(good), (0, 3)), ("not met", run(good, slow), (1, 5)),
+                            ("no bar", run(result(repetition(80, 80), way="loss")), (0, 3)),
+                            ("failed on the way", run(good, end=failover.Failed("x")), (4, 3)),
+                            ("interrupted", run(slow, result(), end=KeyboardInterrupt), (130, 3)),
+                            ("interrupted before anything was known", run(end=KeyboardInterrupt), (130, 0))):
+        same(got, want, f"exit code and rows: {what}")
 
 
 # --- from end to end ---------------------------------------------------------------------------------------------
@@ -208,6 +236,7 @@ def meter_runs(name):
 statistics()
 bars()
 phases()
+exits()
 need_namespaces()
 refusals()
 short_run()

@@ -266,6 +266,95 @@ Test(lab_cluster, a_leader_that_was_cut_off_follows_the_new_one)
     end();
 }
 
+/* --- word for word ---------------------------------------------------------------------------------------*/
+
+static void receive(unsigned to, unsigned from, const char *type, unsigned term, unsigned index,
+                    unsigned wanted)
+{
+    char text[256];
+
+    snprintf(text, sizeof(text),
+             "{\"type\":\"%s\",\"from\":%u,\"term\":%u,\"index\":%u,\"wanted_term\":%u,\"sessions\":[]}",
+             type, from, term, index, wanted);
+    lab_cluster_receive(net.members[to], text, strlen(text), net.now_ns);
+}
+
+/* Who has been sent a consent since the last call; 0: nobody. */
+static unsigned consented(void)
+{
+    unsigned found = 0;
+
+    for (size_t i = 0; i < net.queued; i++) {
+        if (strstr(net.queue[i].text, "\"consent\""))
+            found = net.queue[i].to;
+    }
+    deliver();
+    return found;
+}
+
+Test(lab_cluster, consents_and_tables)
+{
+    static const struct {
+        const char *what, *type;
+        unsigned from, term, index, wanted;
+        unsigned wait_s;                  /* before */
+        unsigned want_consent, want_term; /* to whom; of the table afterwards */
+    } rows[] = {
+        {"nothing known, no leader: yes", "ask", 1, 0, 0, 5, 3, 1, 0},
+        {"the same term to another one: no", "ask", 2, 0, 0, 5, 0, 0, 0},
+        {"an earlier term: no", "ask", 2, 0, 0, 4, 0, 0, 0},
+        {"a later term: yes", "ask", 2, 0, 0, 6, 0, 2, 0},
+        {"its table is taken", "table", 2, 6, 10, 0, 0, 0, 6},
+        {"a leader is heard: no", "ask", 1, 6, 10, 7, 0, 0, 6},
+        {"an older index: no", "ask", 1, 6, 9, 8, 3, 0, 6},
+        {"an older term, whatever the index: no", "ask", 1, 5, 99, 9, 0, 0, 6},
+        {"as new a table: yes", "ask", 1, 6, 10, 10, 0, 1, 6},
+        {"a table of an older term is not taken", "table", 1, 5, 99, 0, 0, 0, 6},
+        {"one of a later term is, whatever the index", "table", 1, 10, 3, 0, 0, 0, 10},
+    };
+
+    net = (struct network){.now_ns = 1000 * NS_PER_S};
+    power_on(3);
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        run(rows[i].wait_s * NS_PER_S);
+        receive(3, rows[i].from, rows[i].type, rows[i].term, rows[i].index, rows[i].wanted);
+        cr_assert_eq(consented(), rows[i].want_consent, "%s", rows[i].what);
+        cr_assert_eq(number_of(3, "term"), rows[i].want_term, "%s", rows[i].what);
+    }
+    end();
+}
+
+Test(lab_cluster, a_session_that_is_never_listed_is_made_anew)
+{
+    cJSON *state;
+    char before[LAB_UUID_SIZE];
+
+    net = (struct network){.now_ns = 1000 * NS_PER_S};
+    power_on(3);
+    state = lab_cluster_state(net.members[3], net.now_ns);
+    snprintf(before, sizeof(before), "%s", cJSON_GetObjectItem(state, "uuid")->valuestring);
+    cJSON_Delete(state);
+    for (unsigned index = 1; index <= 8; index++) {
+        bool changed;
+
+        receive(3, 1, "table", 1, index, 0);
+        run(HEARTBEAT_NS);
+        state = lab_cluster_state(net.members[3], net.now_ns);
+        changed = strcmp(before, cJSON_GetObjectItem(state, "uuid")->valuestring) != 0;
+        cJSON_Delete(state);
+        cr_assert_eq(changed, index > 6, "after %u tables", index); /* five heartbeats of patience */
+    }
+    end();
+}
+
+Test(lab_cluster, a_leader_yields_to_a_later_term)
+{
+    begin();
+    receive(1, 2, "heartbeat", 50, 1, 0);
+    cr_assert_eq(leader_of(1), 0);
+    end();
+}
+
 /* --- whatever happens ------------------------------------------------------------------------------------*/
 
 /* Who has led a term, as far as was seen; a member is another one after a restart. */
