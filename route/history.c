@@ -97,12 +97,18 @@ uint64_t history_realtime_ns(const struct history *history, uint64_t at_ns)
 /* --- who is who ------------------------------------------------------------------------------------------
  */
 
+/* Is it this name, as far as it is kept? */
+static bool is_name(const char *kept, const char *name, size_t size_bytes)
+{
+    return strncmp(kept, name, size_bytes - 1) == 0;
+}
+
 static int access_of(struct reader *reader, const char *name, uint32_t *out)
 {
     struct history *h = reader->history;
 
     for (*out = 0; *out < h->access_count; ++*out)
-        if (strcmp(h->accesses[*out], name) == 0)
+        if (is_name(h->accesses[*out], name, sizeof(*h->accesses)))
             return 0;
     if (reserve(&h->accesses, h->access_count, sizeof(*h->accesses)) < 0 ||
         reserve(&reader->accesses, h->access_count, sizeof(*reader->accesses)) < 0)
@@ -117,7 +123,7 @@ static int path_of(struct reader *reader, const char *name, uint32_t *out)
     struct history *h = reader->history;
 
     for (*out = 0; *out < h->path_count; ++*out)
-        if (strcmp(h->paths[*out], name) == 0)
+        if (is_name(h->paths[*out], name, sizeof(*h->paths)))
             return 0;
     if (reserve(&h->paths, h->path_count, sizeof(*h->paths)) < 0 ||
         reserve(&reader->paths, h->path_count, sizeof(*reader->paths)) < 0)

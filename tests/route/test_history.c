@@ -342,6 +342,26 @@ Test(history, what_is_no_journal_is_refused, .init = begin, .fini = end)
     }
 }
 
+/* Whoever has a longer name than is kept of it is one access or path all the same. */
+Test(history, names_that_are_too_long, .init = begin, .fini = end)
+{
+    static struct text text;
+    CLEANUP(history_free) struct history *history = NULL;
+    char member[512];
+
+    snprintf(member, sizeof(member),
+             ",\"schema\":\"" JOURNAL_SCHEMA "\",\"accesses\":[{\"access\":\"%0*d\",\"was_healthy\":true}],"
+             "\"paths\":[{\"path\":\"%0*d\",\"blocked_ns\":\"1\"}]",
+             HISTORY_NAME_SIZE + 9, 1, ADDRESS_TEXT_SIZE + 9, 2);
+    add_line(&text, 100, "snapshot", member);
+    add_line(&text, 200, "snapshot", member);
+    history = read_text(text.bytes);
+    cr_expect_eq(history->access_count, 1, "%" PRIu32, history->access_count);
+    cr_expect_eq(history->path_count, 1, "%" PRIu32, history->path_count);
+    cr_expect(history->memory.accesses[0].was_healthy);
+    cr_expect_eq(history->memory.paths[0].blocked_ns, 1);
+}
+
 /* A journal whose older part is gone: what the selector remembered is in its first snapshot. */
 Test(history, memory_of_what_is_gone, .init = begin, .fini = end)
 {
