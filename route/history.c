@@ -389,7 +389,9 @@ static int read_switch(struct reader *reader, const cJSON *line)
     for (enum selector_reason reason = SWITCH_COLD_START; reason < SELECTOR_REASONS; reason++)
         if (strcmp(word, selector_reason_text(reason)) == 0)
             event.moved.reason = reason;
-    return error ? error : add(reader, HISTORY_SWITCH, to, event);
+    if (error || to == SELECTOR_NO_PATH) /* nobody moves to nowhere: not a line of ours */
+        return error;
+    return add(reader, HISTORY_SWITCH, to, event);
 }
 
 static int read_line(struct reader *reader, const cJSON *line)

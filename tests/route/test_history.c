@@ -278,10 +278,13 @@ Test(history, what_is_not_known_is_ignored, .init = begin, .fini = end)
     add_line(&text, 300, "step",
              ",\"mood\":\"good\",\"paths\":[{\"path\":\"" HOME "\",\"colour\":7,\"state\":\"sideways\","
              "\"degraded\":\"yes\",\"loss_ppm\":-1},{\"no\":1},5],\"accesses\":[{}],\"agent\":[]");
+    add_line(&text, 400, "switch", ",\"from\":\"" HOME "\",\"to\":null,\"reason\":\"pin\",\"done\":true");
     add(&text, "not JSON at all\n\n[1,2]\n\"text\"\n");
     add_failure(&text, 1000, 1030);
     history = read_text(text.bytes);
     cr_expect_eq(history->damaged, 3, "%lu", history->damaged);
+    for (size_t i = 0; i < history->event_count; i++)
+        cr_expect_neq(history->events[i].kind, HISTORY_SWITCH, "to nowhere");
     cr_assert_eq(replay_run(history, &same, &tally), 0);
     cr_expect_eq(tally.move_count, 1);
 }
