@@ -7,6 +7,9 @@
  * that is no JSON object (cut off by a crash) is counted and left out. What stands before the first snapshot
  * cannot be used and is left out too.
  *
+ * An agent that said no "stop" before the next one started (a crash, a power cut) ended we do not know when,
+ * within the hour in which an agent says something; it is taken to have ended at its last line.
+ *
  * Times of a boot are on that boot's clock. They are moved so that all boots of a journal are on one, with
  * the gap between two that the wall clock shows.
  */
@@ -19,7 +22,7 @@ struct reader {
     struct history *history;
     uint64_t shift_ns, at_ns, realtime_ns;
     char boot[64];
-    bool begun;
+    bool begun, running;
     struct seen_path {
         struct evidence_path evidence;
         uint32_t access;
@@ -305,12 +308,16 @@ static int begin_snapshot(struct reader *reader, const cJSON *line)
     const char *schema = text_of(line, "schema");
     uint64_t t_ns = fields_read_u64(line, "t_ns"), realtime_ns = realtime_of(line);
     bool start = strcmp(text_of(line, "why"), "start") == 0;
+    int error = 0;
 
     if (strcmp(schema, JOURNAL_SCHEMA) != 0) {
         snprintf(reader->message, reader->message_bytes, "%s: schema '%.40s', expected %s", reader->name,
                  schema, JOURNAL_SCHEMA);
         return -EPROTO;
     }
+    if (start && reader->running)
+        error = add(reader, HISTORY_STOP, 0, (struct history_event){0});
+    reader->running = true;
     if (reader->begun && strcmp(reader->boot, text_of(line, "boot_id")) != 0)
         reader->shift_ns = reader->at_ns + sub_sat_u64(realtime_ns, reader->realtime_ns) - t_ns;
     reader->at_ns = max_u64(reader->at_ns, t_ns + reader->shift_ns);
@@ -319,7 +326,7 @@ static int begin_snapshot(struct reader *reader, const cJSON *line)
     snprintf(h->service, sizeof(h->service), "%s", text_of(line, "service"));
     snprintf(h->version, sizeof(h->version), "%s", text_of(line, "version"));
     h->starts += start;
-    if (reserve(&h->walls, h->wall_count, sizeof(*h->walls)) < 0)
+    if (error || reserve(&h->walls, h->wall_count, sizeof(*h->walls)) < 0)
         return -ENOMEM;
     h->walls[h->wall_count++] =
         (struct history_wall){.from_ns = reader->at_ns, .shift_ns = realtime_ns - reader->at_ns};
@@ -418,8 +425,10 @@ static int read_line(struct reader *reader, const cJSON *line)
         error = path_member(reader, line, "to", &to);
         return error ? error : add(reader, HISTORY_ADOPT, to, (struct history_event){0});
     }
-    if (strcmp(kind, "stop") == 0)
+    if (strcmp(kind, "stop") == 0) {
+        reader->running = false;
         return add(reader, HISTORY_STOP, 0, (struct history_event){0});
+    }
     if (strcmp(kind, "alive") == 0)
         return add(reader, HISTORY_ALIVE, 0, (struct history_event){0});
     return 0;

@@ -247,6 +247,29 @@ Test(history, two_boots_are_on_one_clock, .init = begin, .fini = end)
     cr_expect_eq(history_realtime_ns(history, tally.moves[0].at_ns) / NS_PER_S % 86400, 5571);
 }
 
+/* The power fails while the path in use is down; the host is away for ten hours. */
+Test(history, who_crashed_did_not_watch, .init = begin, .fini = end)
+{
+    static struct text text;
+    const struct replay_settings settings[] = {
+        {.follow = true}, {.hold_ns = REPLAY_AS_RECORDED, .damping_max_ns = REPLAY_AS_RECORDED}};
+
+    add_snapshot(&text, 100, "start", "a");
+    add_line(&text, 1001, "step", ",\"paths\":[{\"path\":\"" HOME "\",\"service_bad\":true}]");
+    add_line(&text, 1003, "alive", "");
+    add_snapshot(&text, 1010, "rotate", "a");
+    text.wall_s = 36000;
+    add_snapshot(&text, 30, "start", "b");
+    add_line(&text, 1000, "alive", "");
+    for (size_t i = 0; i < ARRAY_SIZE(settings); i++) {
+        CLEANUP(history_free) struct history *history = read_text(text.bytes);
+        CLEANUP(tally_clear) struct tally tally = {0};
+
+        cr_assert_eq(replay_run(history, &settings[i], &tally), 0);
+        cr_expect_eq(tally.watched_ns, (910 + 970) * NS_PER_S, "%.1f s", (double)tally.watched_ns / NS_PER_S);
+    }
+}
+
 Test(history, an_older_file_comes_first, .init = begin, .fini = end)
 {
     static struct text text;
