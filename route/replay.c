@@ -21,7 +21,8 @@
  */
 #include "route/replay.h"
 
-#define ROUNDS 8 /* moves of one moment, lest an error of ours runs for ever */
+#define ROUNDS  8         /* moves of one moment, lest an error of ours runs for ever */
+#define STEP_NS NS_PER_MS /* from one decision that nothing led to to the next, at least; likewise */
 
 struct player {
     const struct history *history;
@@ -199,6 +200,7 @@ static void plan(struct player *p)
     }
     if (p->asked != SELECTOR_NO_PATH)
         p->again_ns = min_u64(p->again_ns, p->asked_at_ns);
+    p->again_ns = max_u64(p->again_ns, p->now_ns + STEP_NS);
 }
 
 static int decide(struct player *p, bool recorded)

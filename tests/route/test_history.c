@@ -368,6 +368,26 @@ Test(history, what_is_no_journal_is_refused, .init = begin, .fini = end)
     }
 }
 
+/* Nobody is proven, and the next reply would come at once: time goes on all the same. */
+Test(history, no_select_timeout_at_all, .init = begin, .fini = end, .timeout = 10)
+{
+    static struct text text;
+    CLEANUP(history_free) struct history *history = NULL;
+    CLEANUP(tally_clear) struct tally tally = {0};
+    const struct replay_settings same = {.hold_ns = REPLAY_AS_RECORDED, .damping_max_ns = REPLAY_AS_RECORDED};
+
+    add_snapshot(&text, 100, "start", "a");
+    add_line(&text, 200, "step",
+             ",\"agent\":{\"select_timeout_ns\":\"0\"},"
+             "\"paths\":[{\"path\":\"" HOME "\",\"state\":\"down\",\"missing\":true,"
+             "\"first_missed_ns\":\"199000000000\"},"
+             "{\"path\":\"" AWAY "\",\"missing\":true,\"last_reply_ns\":\"1\",\"proven_ns\":\"1\"}]");
+    add_line(&text, 300, "alive", "");
+    history = read_text(text.bytes);
+    cr_assert_eq(replay_run(history, &same, &tally), 0);
+    cr_expect_eq(tally.watched_ns, 200 * NS_PER_S);
+}
+
 /* Whoever has a longer name than is kept of it is one access or path all the same. */
 Test(history, names_that_are_too_long, .init = begin, .fini = end)
 {
