@@ -108,13 +108,15 @@ static int run_made_up(struct study *study)
     struct study_progress progress = {0};
     int error = 0;
 
-    for (size_t k = 0; !error && k < o->kind_count; k++) {
+    for (size_t k = 0; !error && k < o->kind_count && !study_interrupted(); k++) {
         error = new_row(study, o->kinds[k]->name);
         for (uint64_t run = 0; !error && run < o->runs && !study_interrupted(); run++) {
             study_progress(&progress, (double)(k * o->runs + run), (double)(o->kind_count * o->runs),
                            "%s, run %" PRIu64, o->kinds[k]->name, run + 1);
             error = run_once(study, o->kinds[k], o->seed + run);
         }
+        if (!error && last_row(study)->runs == 0) /* interrupted: nothing is known of it */
+            study->cells.histories--;
     }
     study_progress_end(&progress);
     return error;
@@ -206,10 +208,10 @@ static void print_text(const struct study *study, const struct table *table, con
                o->kinds[i]->name, o->kinds[i]->about);
     printf("\n");
     table_write(table, TABLE_TEXT, stdout);
-    printf("\nFigures are per run (%" PRIu64
+    printf("\nFigures are per run (%s%" PRIu64
            " of each made-up history; a journal is one). A made-up path that "
            "loses\n30 %% or more does not serve.\n%s",
-           o->runs, TALLY_DEFINITIONS);
+           study_interrupted() ? "up to " : "", o->runs, TALLY_DEFINITIONS);
     if (study->hours > 0)
         printf("\n%.0f h simulated in %.1f s of CPU time: %.0f h a second. %" PRIu64 " probes, %" PRIu64
                " decisions.\n",
@@ -221,16 +223,19 @@ static void print_text(const struct study *study, const struct table *table, con
 static int show(const struct study *study)
 {
     CLEANUP(table_free) struct table *table = make_table(&study->cells);
-    char text[512], message[MESSAGE_BYTES];
+    const char *caution = study_interrupted() ? "Interrupted; by what was played until then: " : "";
+    char answer[512], text[600], message[MESSAGE_BYTES];
 
-    hold_answer(&study->cells, BASE_NS, text, sizeof(text));
+    hold_answer(&study->cells, BASE_NS, answer, sizeof(answer));
+    snprintf(text, sizeof(text), "%s%s", caution, answer);
     if (study->options.json)
         print_json(study, table, text);
     else if (study->options.csv)
         table_write(table, TABLE_CSV, stdout);
     else
         print_text(study, table, text);
-    if (!study->options.plot || hold_plot(study->options.plot, &study->cells, message, sizeof(message)) == 0)
+    if (!study->options.plot || !study->cells.histories ||
+        hold_plot(study->options.plot, &study->cells, message, sizeof(message)) == 0)
         return 0;
     fprintf(stderr, "%s: %s\n", study->options.program, message);
     return EXIT_SYSTEM;
@@ -317,7 +322,7 @@ static int run(struct study *study)
     study->cells.settings = (size_t)o->hold_count * o->damping_count;
     study_catch_signals();
     error = run_made_up(study);
-    for (size_t i = 0; !error && i < o->journal_count; i++) {
+    for (size_t i = 0; !error && i < o->journal_count && !study_interrupted(); i++) {
         error = run_journal(study, o->journals[i]);
         if (error)
             return error == -EPROTO ? EXIT_USAGE : EXIT_SYSTEM;

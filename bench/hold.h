@@ -4,8 +4,6 @@
  */
 #pragma once
 
-#include <math.h>
-
 #include "route/history.h"
 #include "route/tally.h"
 
@@ -82,10 +80,10 @@ struct hold_cell {
 /* The mean of one of the sums. */
 static inline double hold_per_run(const struct hold_cell *cell, uint64_t sum)
 {
-    return cell->runs ? (double)sum / (double)cell->runs : NAN;
+    return (double)sum / (double)cell->runs;
 }
 
-/* A row of settings for each history; all rows have the same settings. */
+/* A row of settings for each history that was played; all rows have the same settings. */
 struct hold_cells {
     struct hold_cell *cells;
     size_t histories, settings;

@@ -92,6 +92,10 @@ void hold_answer(const struct hold_cells *cells, uint64_t base_ns, char *text, s
     size_t base, shortest;
     char hold[24], shorter[24], damping[24];
 
+    if (cells->histories == 0) {
+        snprintf(text, size_bytes, "No history was played.");
+        return;
+    }
     hold_shortest(cells, base_ns, &base, &shortest);
     if (shortest == base) {
         answer_no(cells, base, text, size_bytes);

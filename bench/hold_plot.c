@@ -50,11 +50,8 @@ static void draw(FILE *script, const struct hold_cells *cells, size_t history, s
         for (size_t i = line; i < cells->settings; i += lines) {
             const struct hold_cell *cell = hold_cell_at(cells, history, i);
 
-            if (cell->runs)
-                fprintf(script, "%g %g\n", (double)cell->settings.hold_ns / NS_PER_S,
-                        figures[figure].value(cell) / (double)cell->runs);
-            else
-                fprintf(script, "0 NaN\n");
+            fprintf(script, "%g %g\n", (double)cell->settings.hold_ns / NS_PER_S,
+                    figures[figure].value(cell) / (double)cell->runs);
         }
         fprintf(script, "EOD\n");
     }

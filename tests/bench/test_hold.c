@@ -193,3 +193,12 @@ Test(hold, the_shortest_that_makes_nothing_worse)
         cr_expect_eq(cells[shortest].settings.damping_max_ns, SELECTOR_DAMPING_MAX_NS, "%s", rows[r].name);
     }
 }
+
+Test(hold, no_answer_without_a_history)
+{
+    const struct hold_cells none = {.settings = 2};
+    char text[64];
+
+    hold_answer(&none, 180 * S, text, sizeof(text));
+    cr_expect_str_eq(text, "No history was played.");
+}

@@ -5,9 +5,11 @@ import csv
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lib"))
 from tap import Tap
@@ -87,6 +89,27 @@ rows = list(csv.DictReader(text.splitlines()))
 ok(code == 0 and [r["away_min"] for r in rows] == ["1.8", "4.7"] and rows[0]["history"] == journal, "a journal", text)
 ok(len(json.loads(hold("--json", "--journal", f"{journal},{journal}", "--history", "reboot", "--runs", "1")[1])["rows"])
    == 3 * 7 * 2, "journals beside made-up histories")
+
+# Interrupted in a history that has more runs than anybody waits for: what was not played is neither in the table nor
+# in the answer.
+def catches_interrupts(pid):
+    with open(f"/proc/{pid}/status") as f:
+        caught = next(int(line.split()[1], 16) for line in f if line.startswith("SigCgt"))
+    return caught >> (signal.SIGINT - 1) & 1
+
+
+process = subprocess.Popen([REROUTE, "bench", "hold", "--json", "--runs", "100000"], stdout=subprocess.PIPE,
+                           stderr=subprocess.PIPE, text=True)
+deadline = time.monotonic() + 10
+while not catches_interrupts(process.pid) and time.monotonic() < deadline:
+    time.sleep(0.01)
+process.send_signal(signal.SIGINT)
+text, error = process.communicate(timeout=30)
+document = json.loads(text)
+ok(process.returncode == 130 and document["interrupted"] is True and all(r["runs"] > 0 for r in document["rows"])
+   and {r["history"] for r in document["rows"]} <= {"reboot"}, "interrupted: what was played", f"{error} {text[-300:]}")
+ok(document["answer"].startswith("Interrupted; by what was played until then: ") and "nan" not in document["answer"],
+   "and an answer by that", document["answer"])
 
 if shutil.which("gnuplot"):
     picture = os.path.join(directory, "hold.svg")
