@@ -139,7 +139,7 @@ static void write_totals(struct report_writer *writer, const struct report_view 
         report_writef(writer, "reroute_report_targets{outcome=\"%s\"} %" PRIu32 "\n",
                       report_outcome_text(outcome), view->totals[outcome]);
     write_head(writer, "reroute_report_doubtful", NULL,
-               "Targets that are called unreachable although this host may be the reason.");
+               "Targets whose result may be the fault of this host.");
     report_writef(writer, "reroute_report_doubtful %" PRIu32 "\n", view->doubtful);
     write_head(writer, "reroute_report_packets", NULL, "Packets of this run by what became of them.");
     report_counters(view, counters);

@@ -1,0 +1,44 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Every member of the status document, every word of a decision and every metric that the sources can produce
+stands in the manual page reroute-status(5), and every metric of a report in reroute-report(8)."""
+import glob
+import os
+import re
+import sys
+
+sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lib"))
+from tap import Tap
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+MEMBER = re.compile(r'(?:cJSON_Add\w+ToObject|add_text)\(\w+,\s*"(\w+)"')
+WORD = re.compile(r'\[(?:KEEP|SWITCH)_\w+\] = \{"([\w-]+)"')
+METRIC = re.compile(r'add_metric\(\w+, "(\w+)"')
+REPORT_METRIC = re.compile(r'"(reroute_report_\w+)"')
+PATH_METRIC = re.compile(r'add_path_metric\(agent, \w+, "(\w+)"')
+
+
+def read(name):
+    with open(os.path.join(ROOT, name), encoding="utf-8") as f:
+        return f.read()
+
+
+def main():
+    control = read("route/control.c")
+    report = "".join(read(name) for name in sorted(glob.glob("tools/report*.c", root_dir=ROOT)))
+    wanted = [
+        ("reroute-status.5", "members", MEMBER.findall(read("route/agent_status.c"))),
+        ("reroute-status.5", "words", WORD.findall(read("route/selector_text.c"))),
+        ("reroute-status.5", "metrics", ["reroute_" + name for name in METRIC.findall(control)] +
+                                        ["reroute_path_" + name for name in PATH_METRIC.findall(control)]),
+        ("reroute-report.8", "metrics", REPORT_METRIC.findall(report)),
+    ]
+    tap = Tap()
+    for page, kind, names in wanted:
+        missing = sorted(set(names) - set(re.findall(r"[\w-]+", read(f"tools/man/{page}"))))
+        tap.ok(not missing and len(names) >= 10, f"{page} has all {len(set(names))} {kind}",
+               f"but {', '.join(missing)}")
+    return tap.done()
+
+
+sys.exit(main())
