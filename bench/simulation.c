@@ -49,8 +49,10 @@ static int answer(void *context, struct simulated *network, const struct packet_
     if (fate.verdict != RESPONDER_REPLY || fate.corruption != RESPONDER_INTACT || fate.truncated ||
         fate.wrong_source)
         return 0;
+    /* In no time at all it would overtake the verdict on the request before it, which is due when this one
+     * leaves. */
     for (int copies = fate.duplicate ? 2 : 1; r == 0 && copies > 0; copies--)
-        r = simulated_reply(network, packet, fate.delay_ns);
+        r = simulated_reply(network, packet, max_u64(fate.delay_ns, NS_PER_US));
     return -r;
 }
 

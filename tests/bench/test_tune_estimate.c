@@ -307,6 +307,7 @@ Test(estimate, comes_true)
         {"nested", 20, 14, 1}, {"nested", 100, 2, 2},        {"nested", 100, 3, 8},
         {"nested", 40, 7, 2},  {"nested,loss=8%", 50, 7, 4}, {"lossy", 10, 12, 1},
         {"lossy", 20, 6, 1},   {"lossy", 100, 3, 6},         {"wan,loss=6%", 100, 3, 6},
+        {"loss=10%", 100, 3, 2}, /* answered in no time */
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
