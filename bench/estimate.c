@@ -9,6 +9,9 @@
 
 /* Probability outside an interval, at each end. */
 #define OUTSIDE 0.025
+/* When it is less probable than this that longer runs only happen to go on more often than shorter ones, they
+ * are taken for another kind: to see two kinds in one errs towards more failures. */
+#define DOUBT 0.3
 /* -ln(0.05): with so many expected, none is seen in one of twenty cases. */
 #define RULE_OF_THREE 2.995732273553991
 /* Nobody watches ten thousand times as long. */
@@ -56,6 +59,45 @@ static double none_high(double watched_s)
     return RULE_OF_THREE * ESTIMATE_YEAR_S / watched_s;
 }
 
+/* Of the runs that reached `threshold` or a level above it, how many went on to the next one. */
+struct going_on {
+    double hits, trials; /* as many independent ones as would tell as much */
+};
+
+static struct going_on going_on(const struct estimate_tail *tail, uint32_t threshold, double scale)
+{
+    const struct estimate_count *begin = &tail->levels[threshold];
+    double trials = 0, hits = 0, effective = 0, independent = begin->effective / begin->count;
+
+    for (uint32_t n = threshold; n <= ESTIMATE_LEVELS; n++) {
+        trials += tail->levels[n].count;
+        hits += tail->levels[n + 1].count;
+        effective += tail->levels[n + 1].effective;
+    }
+    /* Those that went on may be of fewer causes than those that began. */
+    if (hits > 0)
+        independent = fmin(independent, effective / hits);
+    return (struct going_on){hits * independent * scale, trials * independent * scale};
+}
+
+/* Do runs that have got beyond `threshold` go on more often than all from there on do? */
+static bool is_contradicted(const struct estimate_tail *tail, uint32_t threshold, uint32_t select_count)
+{
+    struct going_on all = going_on(tail, threshold, 1);
+    double chance = all.hits / all.trials;
+
+    for (uint32_t n = threshold + 1; n < select_count && n <= ESTIMATE_LEVELS; n++) {
+        struct going_on beyond;
+
+        if (tail->levels[n + 1].count <= 0)
+            break;
+        beyond = going_on(tail, n, 1);
+        if (quantile_beta_share(beyond.hits, fmax(beyond.trials - beyond.hits, 0) + 1, chance) < DOUBT)
+            return true;
+    }
+    return false;
+}
+
 /* The level at which the tail begins; 0: there is too little for a fit. */
 static uint32_t threshold_of(const struct estimate_tail *tail, uint32_t select_count)
 {
@@ -64,7 +106,12 @@ static uint32_t threshold_of(const struct estimate_tail *tail, uint32_t select_c
     for (uint32_t n = 2; n < select_count && n <= ESTIMATE_LEVELS; n++)
         if (tail->levels[n].effective >= ESTIMATE_THRESHOLD)
             threshold = n;
-    return threshold < select_count ? threshold : 0;
+    if (threshold == 0 || threshold >= select_count)
+        return 0;
+    /* Then they are of another kind, and make the tail, however few they are. */
+    while (is_contradicted(tail, threshold, select_count))
+        threshold++;
+    return threshold;
 }
 
 /* By the tail above `threshold`, had all been watched `scale` times as long. */
@@ -73,19 +120,13 @@ static struct estimate fit(const struct estimate_tail *tail, uint32_t threshold,
 {
     struct estimate_count begin = tail->levels[threshold];
     uint32_t steps = select_count - threshold;
-    double trials = 0, hits = 0, independent, chance;
-    struct quantile_interval h, rate;
-
-    for (uint32_t n = threshold; n <= ESTIMATE_LEVELS; n++) {
-        trials += tail->levels[n].count;
-        hits += tail->levels[n + 1].count;
-    }
-    independent = begin.effective / begin.count * scale;
+    struct going_on runs = going_on(tail, threshold, scale);
+    struct quantile_interval h = quantile_share(runs.hits, runs.trials, OUTSIDE);
     /* Half a hit more: where none was seen the chance is small, not nothing. */
-    chance = (hits * independent + 0.5) / (trials * independent + 1);
-    h = quantile_share(hits * independent, trials * independent, OUTSIDE);
-    rate = yearly((struct estimate_count){begin.count * scale, begin.effective * scale},
-                  tail->watched_s * scale);
+    double chance = (runs.hits + 0.5) / (runs.trials + 1);
+    struct quantile_interval rate = yearly(
+        (struct estimate_count){begin.count * scale, begin.effective * scale}, tail->watched_s * scale);
+
     return (struct estimate){
         .basis = ESTIMATE_FITTED,
         .per_year = begin.count / tail->watched_s * ESTIMATE_YEAR_S * pow(chance, steps),
@@ -107,10 +148,11 @@ static struct estimate measure(struct estimate_count failures, double watched_s,
     };
 }
 
-static struct estimate estimate_scaled(const struct estimate_tail *tail, uint32_t select_count,
-                                       struct estimate_count failures, double watched_s, double scale)
+/* `threshold` is threshold_of(). */
+static struct estimate estimate_scaled(const struct estimate_tail *tail, uint32_t threshold,
+                                       uint32_t select_count, struct estimate_count failures,
+                                       double watched_s, double scale)
 {
-    uint32_t threshold = threshold_of(tail, select_count);
     bool enough = failures.effective >= ESTIMATE_ENOUGH;
     struct estimate estimate, fitted;
     struct quantile_interval seen;
@@ -141,25 +183,27 @@ static struct estimate estimate_scaled(const struct estimate_tail *tail, uint32_
 struct estimate estimate_rate(const struct estimate_tail *tail, uint32_t select_count,
                               struct estimate_count failures, double watched_s)
 {
-    return estimate_scaled(tail, select_count, failures, watched_s, 1);
+    return estimate_scaled(tail, threshold_of(tail, select_count), select_count, failures, watched_s, 1);
 }
 
 double estimate_needed_s(const struct estimate_tail *tail, uint32_t select_count,
                          struct estimate_count failures, double watched_s, double most_per_year)
 {
-    struct estimate now = estimate_scaled(tail, select_count, failures, watched_s, 1);
+    uint32_t threshold = threshold_of(tail, select_count);
+    struct estimate now = estimate_scaled(tail, threshold, select_count, failures, watched_s, 1);
     double low = 1, high = SCALE_MOST;
 
     if (now.high <= most_per_year)
         return watched_s;
     if (now.basis == ESTIMATE_NONE)
         return watched_s * now.high / most_per_year;
-    if (!(estimate_scaled(tail, select_count, failures, watched_s, SCALE_MOST).high <= most_per_year))
+    if (!(estimate_scaled(tail, threshold, select_count, failures, watched_s, SCALE_MOST).high <=
+          most_per_year))
         return INFINITY;
     while (high / low > 1.01) {
         double middle = sqrt(low * high);
 
-        if (estimate_scaled(tail, select_count, failures, watched_s, middle).high <= most_per_year)
+        if (estimate_scaled(tail, threshold, select_count, failures, watched_s, middle).high <= most_per_year)
             high = middle;
         else
             low = middle;

@@ -12,8 +12,11 @@
  *
  * u is the highest level that was reached in ESTIMATE_THRESHOLD incidents: bursts and spikes of a usual
  * length lie below it and do not flatter or spoil h, and independent losses make just such a tail. h is what
- * was seen at and above u. What no trace can tell is whether there is something rarer and longer than all
- * that happened in it: the interval holds for causes of the kinds that were seen.
+ * was seen at and above u. Where runs went further than such a tail would let them (a rare cause of long
+ * silences beside a frequent one of short ones) u is raised until they no longer do: then a few incidents
+ * make the tail, and the interval is as wide as they are few. What no trace can tell is whether there is
+ * something rarer and longer than all that happened in it: the interval holds for causes of the kinds that
+ * were seen.
  *
  * An incident is one cause: a stretch of time without timely replies. It is seen by several of the histories
  * that a trace holds (bench/detect.h), which are no independent witnesses; so what is counted is divided into
@@ -28,7 +31,7 @@
 #define ESTIMATE_LEVELS 64
 /* So many incidents make a rate by themselves, and the least for a fit. */
 #define ESTIMATE_ENOUGH 5
-/* The tail begins where so many incidents reached. */
+/* The tail begins where so many incidents reached, or further out. */
 #define ESTIMATE_THRESHOLD 20
 
 /* How often something happened in one history, and how many independent incidents that is worth. */
