@@ -29,7 +29,7 @@
 
 #define TRACE_PATHS_MAX       64
 #define TRACE_NAME_SIZE       80
-#define TRACE_INTERVAL_MAX_US UINT64_C(1000000)
+#define TRACE_INTERVAL_MAX_US UINT64_C(500000) /* well below a gap, DETECT_GAP_US */
 #define TRACE_WAIT_MAX_US     UINT64_C(8000000)
 /* Requests leave before this time: just over three days. */
 #define TRACE_SENT_MAX_US ((UINT64_C(1) << 38) - 1)

@@ -40,8 +40,8 @@ static int read_times(struct tune_options *options, const struct arguments *argu
                              259200 * NS_PER_S, program);
 
     if (!code)
-        code = read_duration(&options->interval_ns, "interval", arguments->interval, NS_PER_MS, NS_PER_S,
-                             program);
+        code = read_duration(&options->interval_ns, "interval", arguments->interval, NS_PER_MS,
+                             TRACE_INTERVAL_MAX_US * NS_PER_US, program);
     if (!code)
         code = read_duration(&options->wait_ns, "wait", arguments->wait, NS_PER_S,
                              TRACE_WAIT_MAX_US * NS_PER_US, program);
@@ -138,6 +138,19 @@ static int read_config(struct tune_options *options, const char *file, const cha
     return 0;
 }
 
+/* Of a stream that sends more often than was watched nothing is known. */
+static int check_interval(const struct tune_options *options, uint64_t interval_ns, const char *program)
+{
+    uint64_t standing_ns = options->tune.health.select_timeout_ns;
+
+    if (interval_ns <= standing_ns)
+        return 0;
+    return options_complain(program,
+                            "a request every %gms cannot show what a select-timeout of %gms does, expected "
+                            "one as often at least",
+                            (double)interval_ns / 1e6, (double)standing_ns / 1e6);
+}
+
 static void show_analysis(void *context, double share)
 {
     study_progress(context, share, 1, "judging");
@@ -183,6 +196,8 @@ static int run(const struct tune_options *options, const char *program)
 
     study_catch_signals();
     code = tune_source(&study, program);
+    if (!code && options->files)
+        code = check_interval(options, study.trace.interval_us * NS_PER_US, program);
     if (!code)
         code = analyse(&study, program);
     if (!code && options->validate && !study_interrupted())
@@ -218,7 +233,9 @@ static int read_arguments(struct tune_options *options, const struct arguments *
     options->csv = arguments->csv;
     options->plot = arguments->plot;
     options->save = arguments->save;
-    return code ? code : read_config(options, arguments->config, program);
+    if (!code)
+        code = read_config(options, arguments->config, program);
+    return code || options->files ? code : check_interval(options, options->interval_ns, program);
 }
 
 int bench_tune(int argc, char **argv)

@@ -55,6 +55,8 @@ def need_namespace():
         raise Skip('no network namespaces, or no /dev/net/tun')
 
 
+SLOW_TRACE = ('reroute-trace 1\ninterval-us 200000\nwait-us 3000000\npayload-bytes 56\n'
+              'path 10.0.0.1 -\ndata\n0 0 812 790\nend 2\n')
 VIRTUAL = ['--profile', 'nested', '--virtual', '--duration', '3m']
 
 
@@ -70,6 +72,9 @@ def arguments_are_checked():
             (['--profile', 'nowhere'], 'no such name or word'),
             (['--target', '10.0.0.1', '--duration', '10'], "--duration '10': expected a time with its unit"),
             (['--target', '10.0.0.1', '--interval', '5s'], "--interval '5s': expected a time"),
+            (['--target', '10.0.0.1', '--interval', '1s'], "--interval '1s': expected a time"),
+            (['--target', '10.0.0.1', '--interval', '200ms'], 'a request every 200ms cannot show what'),
+            (['--trace', write('slow.trace', SLOW_TRACE)], 'a request every 200ms cannot show what'),
             (['--target', '10.0.0.1', '--wait', '1m'], "--wait '1m': expected a time"),
             (['--target', '10.0.0.1', '--failure', '1ms'], "--failure '1ms': expected a time"),
             (['--target', '10.0.0.1', '-m', '0'], "--max-false-per-year '0': expected a number above 0"),

@@ -91,7 +91,7 @@ Test(trace, refuses)
         {"reroute-trace 1", "reroute-trace 2", "t:1: a trace of version 2, expected version 1"},
         {"reroute-trace 1", "{\"schema\":1}", "t:1: this is no trace, expected 'reroute-trace 1'"},
         {"reroute-trace 1", "reroute-trace one", "t:1: version 'one', expected"},
-        {"interval-us 10000", "interval-us 10ms", "t:2: interval-us '10ms', expected 1000 to 1000000"},
+        {"interval-us 10000", "interval-us 10ms", "t:2: interval-us '10ms', expected 1000 to 500000"},
         {"interval-us", "interval", "t:2: 'interval 10000', expected 'interval-us NUMBER'"},
         {"wait-us 3000000", "wait-us 9000", "t:3: wait-us '9000', expected 10000 to 8000000"},
         {"payload-bytes 56", "payload-bytes 56 57", "t:4: ' 57' behind the end of the line"},
