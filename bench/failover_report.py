@@ -160,7 +160,8 @@ def print_text(document, print_table):
     if stalls:
         print(f"\nThe meter itself stood still for up to {stalls:.0f} ms in a repetition: the machine was busy.")
     if document["met"] is not None:
-        print(f"\nThe bars are {'met' if document['met'] else 'MISSED'}{', so far' if document['interrupted'] else ''}.")
+        so_far = ", so far" if document["interrupted"] else ""
+        print(f"\nThe bars are {'met' if document['met'] else 'MISSED'}{so_far}.")
 
 
 def print_csv(document):
@@ -234,7 +235,8 @@ def picture(results, terminal):
         "set encoding utf8", f"set terminal {terminal} size {width},{420 * len(panels)}",
         f"set multiplot layout {len(panels)},1", "set logscale y",
         f"set yrange [{NONE_MS * 0.8}:{max(most, 100) * 1.5:.0f}]", f"set ytics add ('none' {NONE_MS})",
-        "set grid y", "set ylabel 'interruption of traffic, ms'", "set key below horizontal", "set lmargin 10", "set rmargin 5",
+        "set grid y", "set ylabel 'interruption of traffic, ms'", "set key below horizontal",
+        "set lmargin 10", "set rmargin 5",
         *(panel(title, rows) for title, rows in panels.items()), "unset multiplot"])
 
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""What `reroute bench failover` says of its repetitions is what they were: figures, bars, phases from an agent's log, by
-tables. Then one short run from end to end, as a program and installed from nowhere: its document agrees with itself,
-the picture is one, nothing is left; and nothing is left when it is interrupted, at any of its stages.
+"""What `reroute bench failover` says of its repetitions is what they were: figures, bars, phases from an agent's log,
+exit codes, by tables. Then one short run from end to end: its document agrees with itself, the picture is one, nothing
+is left; and nothing is left when it is interrupted, neither while its lab comes up nor while it measures.
 
 Usage: test_failover.py PATH-OF-REROUTE."""
 import contextlib
@@ -35,8 +35,8 @@ def same(got, want, what):
 
 def statistics():
     hundred = list(range(100, 0, -1))
-    for values, percent, want in (([7], 50, 7), ([7], 99, 7), ([2, 1], 50, 1), ([3, 1, 2], 50, 2), ([1, 2, 3, 4], 50, 2),
-                                  ([1, 2], 99, 2), (hundred, 99, 99), (hundred, 50, 50), (hundred, 0, 1),
+    for values, percent, want in (([7], 50, 7), ([7], 99, 7), ([2, 1], 50, 1), ([3, 1, 2], 50, 2),
+                                  ([1, 2, 3, 4], 50, 2), ([1, 2], 99, 2), (hundred, 99, 99), (hundred, 50, 50), (hundred, 0, 1),
                                   (hundred, 100, 100), (list(range(1, 102)), 99, 100)):
         same(report.percentile(values, percent), want, f"{percent} % of {len(values)} values")
     same(report.figures([]), None, "no values, no figures")
@@ -171,7 +171,8 @@ def short_run():
                                    stderr=subprocess.PIPE, text=True)
         output, error = process.communicate()
         document = json.loads(output or "null")
-        tap.ok(document and error == "" and document["schema"] == "reroute.bench-failover/1" and not document["interrupted"],
+        tap.ok(document and error == "" and not document["interrupted"] and
+               document["schema"] == "reroute.bench-failover/1",
                "a short run prints a document", f"{output}\n{error}")
         same(process.returncode, 0 if document["met"] else 1, "... its exit code says whether the bars are met")
         tap.ok(any("BIRD is not installed" in n for n in document["notes"]), "... that there is no BIRD is said")
@@ -203,7 +204,8 @@ def check_document(document):
            r["detect_ms"] > 40 and min(r["decide_ms"], r["route_ms"], r["refresh_ms"]) >= 0,
            "... the node was left for its silence, after more than two waits", r)
     # No echo comes back before the decision, by whatever clock. How long after it is the machine's affair.
-    tap.ok(r["detect_ms"] + r["decide_ms"] <= r["icmp_ms"] + 1, "... the interruption lasts at least until the decision", r)
+    tap.ok(r["detect_ms"] + r["decide_ms"] <= r["icmp_ms"] + 1,
+           "... the interruption lasts at least until the decision", r)
     pure = copy.deepcopy(one)
     same(one["figures"]["icmp"], {k: r["icmp_ms"] for k in ("min", "median", "p99", "max")}, "... figures of one")
     same((one["met"], document["met"]), ({s: report.met(pure, s) for s in ("icmp", "tcp")}, report.all_met([pure])),

@@ -71,7 +71,8 @@ def losses(lab):
 
     def arrived():
         """Packets that came to scvm1."""
-        return json.loads(lab.must("exec", "scvm1", "ip", "-s", "-j", "link", "show", "data0"))[0]["stats64"]["rx"]["packets"]
+        link, = json.loads(lab.must("exec", "scvm1", "ip", "-s", "-j", "link", "show", "data0"))
+        return link["stats64"]["rx"]["packets"]
 
     for direction in ("in", "out"):
         lab.must("lose", "scvm1", "data", direction, 100)
