@@ -25,8 +25,10 @@ enum manner {
     ALTERNATES,     /* 1 ms, 3 ms, 1 ms ... */
     PROHIBITS,      /* an ICMP error for each */
     PROHIBITS_ONCE, /* for the first, and replies */
+    FORGED,         /* an ICMP error that anybody could have sent, before each reply */
     NO_ROUTE,       /* the send is refused */
     NO_ROOM_TWICE,
+    NO_ROOM_OFTEN, /* two tries out of three; never for long */
     NO_ROOM_EVER,
     BLOCKS_TWO_SECONDS, /* EAGAIN */
     FLOODS_SECOND,      /* a flood of duplicates at the second request */
@@ -59,6 +61,8 @@ static int refuse(struct world *world, uint32_t host, uint64_t now_ns)
         return ENETUNREACH;
     case NO_ROOM_TWICE:
         return world->tried[host] <= 2 ? ENOBUFS : 0;
+    case NO_ROOM_OFTEN:
+        return world->tried[host] % 3 ? ENOBUFS : 0;
     case NO_ROOM_EVER:
         return ENOBUFS;
     case BLOCKS_TWO_SECONDS:
@@ -81,6 +85,8 @@ static void answer(struct world *world, struct simulated *network, const struct 
         simulated_error(network, packet, &router, ICMP_DEST_UNREACH, ICMP_HOST_ANO, 0, 64, LATENCY_NS);
         return;
     }
+    if (manner == FORGED)
+        simulated_error(network, packet, &router, ICMP_DEST_UNREACH, ICMP_HOST_ANO, 0, 8, LATENCY_NS / 2);
     if (manner == FLOODS_SECOND && attempt == 1)
         for (int i = 0; i < 100; i++)
             simulated_reply(network, packet, LATENCY_NS);
@@ -230,6 +236,7 @@ Test(rounds, what_becomes_of_requests)
          0},
         {NO_ROUTE, 0, 10, 0, 0, 0, PROBE_SEND_FAILED, PROBE_SEND_FAILED, 0, 0, 0, 0},
         {NO_ROOM_TWICE, 10, 0, 0, 0, 0, PROBE_REPLY, PROBE_TIMEOUT, LATENCY_NS, LATENCY_NS, LATENCY_NS, 0},
+        {NO_ROOM_OFTEN, 10, 0, 0, 0, 0, PROBE_REPLY, PROBE_TIMEOUT, LATENCY_NS, LATENCY_NS, LATENCY_NS, 0},
         {NO_ROOM_EVER, 0, 0, 10, 0, 0, PROBE_SEND_FAILED, PROBE_SEND_FAILED, 0, 0, 0, 0},
     };
     struct world world = {0};
@@ -259,6 +266,38 @@ Test(rounds, what_becomes_of_requests)
                   "row %u: min %lu, p50 %lu, max %lu, jitter %lu", i, got.times.min_ns, got.times.p50_ns,
                   got.times.max_ns, got.times.jitter_ns);
     }
+    probe_rounds_free(scene.rounds);
+}
+
+Test(rounds, an_error_that_may_be_forged_ends_no_wait)
+{
+    struct world world = {.manners = {[1] = FORGED}};
+    struct probe_settings settings = settings_of(NS_PER_S, 1);
+    struct scene scene = begin(&settings, &world, 1, (struct probe_rounds_plan){2, NS_PER_S});
+    struct probe_rounds_result got;
+
+    play(&scene, 1);
+    got = result_of(&scene, 1);
+    cr_expect(got.answered == 2 && got.lost == 0, "%u answered, %u lost", got.answered, got.lost);
+    cr_expect(got.has_error && got.error_outcome == PROBE_UNREACHABLE, "but it is told");
+    probe_rounds_free(scene.rounds);
+}
+
+/* Where the kernel does not say when a reply arrived, and we were late ourselves, it may have been in time.
+ */
+Test(rounds, without_time_stamps_nothing_is_late)
+{
+    struct world world = {.manners = {[1] = ANSWERS_LATE}, .script.no_stamps = true};
+    struct probe_settings settings = settings_of(NS_PER_S, 1);
+    struct scene scene = begin(&settings, &world, 1, (struct probe_rounds_plan){2, 2 * NS_PER_S});
+    struct probe_rounds_result got;
+
+    while (world.asked[1] == 0)
+        cr_assert_eq(probe_rounds_step(scene.rounds, NEVER_NS), 0);
+    simulated_advance(scene.network, 3 * NS_PER_S / 2);
+    cr_assert_eq(probe_rounds_step(scene.rounds, NEVER_NS), 0);
+    cr_assert(probe_rounds_result(scene.rounds, 0, &got));
+    cr_expect(got.answered == 1 && got.late == 0, "%u answered, %u late", got.answered, got.late);
     probe_rounds_free(scene.rounds);
 }
 

@@ -267,7 +267,30 @@ Test(history, who_crashed_did_not_watch, .init = begin, .fini = end)
 
         cr_assert_eq(replay_run(history, &settings[i], &tally), 0);
         cr_expect_eq(tally.watched_ns, (910 + 970) * NS_PER_S, "%.1f s", (double)tally.watched_ns / NS_PER_S);
+        if (settings[i].follow)
+            cr_expect_eq(tally.unserved_ns, (9 + 970) * NS_PER_S, "%.1f s",
+                         (double)tally.unserved_ns / NS_PER_S);
     }
+}
+
+/* What an agent remembers of failures ends with it: the second one's hold is not doubled. */
+Test(history, a_restart_forgets, .init = begin, .fini = end)
+{
+    static struct text text;
+    CLEANUP(history_free) struct history *history = NULL;
+    CLEANUP(tally_clear) struct tally tally = {0};
+    const struct replay_settings same = {.hold_ns = REPLAY_AS_RECORDED, .damping_max_ns = REPLAY_AS_RECORDED};
+
+    add_snapshot(&text, 100, "start", "a");
+    add_failure(&text, 1000, 1030);
+    add_line(&text, 1300, "stop", "");
+    add_snapshot(&text, 1310, "start", "a");
+    add_failure(&text, 1500, 1530);
+    add_line(&text, 6000, "alive", "");
+    history = read_text(text.bytes);
+    cr_assert_eq(replay_run(history, &same, &tally), 0);
+    cr_assert_eq(tally.move_count, 4, "%zu moves", tally.move_count);
+    cr_expect_eq(tally.moves[3].at_ns, 1710 * NS_PER_S, "%.1f s", (double)tally.moves[3].at_ns / NS_PER_S);
 }
 
 Test(history, an_older_file_comes_first, .init = begin, .fini = end)
@@ -671,6 +694,23 @@ Test(history, two_files_are_the_most, .init = begin, .fini = end)
 
         cr_expect_eq(history_read(&history, path, message, sizeof(message)), 0, "%s", message);
     }
+}
+
+/* What a crash cut off gets its end of line, lest the next snapshot is lost with it. */
+Test(history, half_a_line_ends_before_the_next, .init = begin, .fini = end)
+{
+    CLEANUP(history_free) struct history *history = NULL;
+    struct journal *journal;
+    struct little_world w;
+    char message[256];
+
+    put(path, "{\"kind\":\"st");
+    little_world(&w);
+    cr_assert_eq(journal_new(&journal, directory, JOURNAL_MAX_BYTES, 0, 0), 0);
+    cr_assert_eq(write_step(journal, &w, NULL), 0);
+    journal = journal_free(journal);
+    cr_assert_eq(history_read(&history, path, message, sizeof(message)), 0, "%s", message);
+    cr_expect_eq(history->damaged, 1);
 }
 
 Test(history, a_full_disk_is_said_once, .init = begin, .fini = end)
