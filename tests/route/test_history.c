@@ -273,6 +273,32 @@ Test(history, who_crashed_did_not_watch, .init = begin, .fini = end)
     }
 }
 
+/* Who leaves a path that is well and stays so left it needlessly; one that is degraded is not well. */
+Test(history, who_left_a_degraded_path_had_a_reason, .init = begin, .fini = end)
+{
+    for (unsigned degraded = 0; degraded < 2; degraded++) {
+        static struct text text;
+        CLEANUP(history_free) struct history *history = NULL;
+        CLEANUP(tally_clear) struct tally tally = {0};
+        char rest[256];
+
+        text = (struct text){0};
+        add_snapshot(&text, 100, "start", "a");
+        snprintf(rest, sizeof(rest), ",\"paths\":[{\"path\":\"" HOME "\",\"degraded\":%s}]",
+                 degraded ? "true" : "false");
+        add_line(&text, 500, "step", rest);
+        snprintf(rest, sizeof(rest),
+                 ",\"from\":\"" HOME "\",\"to\":\"" AWAY "\",\"reason\":\"%s\",\"done\":true",
+                 selector_reason_text(SWITCH_SESSION_DEAD));
+        add_line(&text, 600, "switch", rest);
+        add_line(&text, 6000, "alive", "");
+        history = read_text(text.bytes);
+        cr_assert_eq(replay_run(history, &(struct replay_settings){.follow = true}, &tally), 0);
+        cr_expect_eq(tally.move_count, 1);
+        cr_expect_eq(tally.needless, !degraded, "%zu", tally.needless);
+    }
+}
+
 /* What an agent remembers of failures ends with it: the second one's hold is not doubled. */
 Test(history, a_restart_forgets, .init = begin, .fini = end)
 {
