@@ -455,7 +455,7 @@ static int read_file(struct reader *reader, const char *path)
         cJSON_Delete(line);
     }
     if (!error && ferror(file))
-        error = -EIO;
+        error = errno ? -errno : -EIO; /* EISDIR, ... */
     fclose(file);
     return error;
 }

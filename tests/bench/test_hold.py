@@ -143,6 +143,7 @@ code, text, error = run("replay", journal)
 ok(code == 0 and "differs from what the host did" in text and "select-timeout" in text, "replay: a table", text)
 write(os.path.join(directory, "other"), [snapshot(1, schema="reroute.journal/7")])
 for arguments, expected, what in ((["/nonexistent"], 4, "/nonexistent: No such file"),
+                                  ([directory], 4, f"{directory}: Is a directory"),
                                   ([os.path.join(directory, "other")], 3, "schema 'reroute.journal/7', expected"),
                                   ([REROUTE], 3, "not a journal"), ([], 3, "expected JOURNAL"),
                                   ([journal, "--hold", "x"], 3, "--hold 'x'"),
