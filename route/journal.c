@@ -33,8 +33,9 @@
  * The file is bounded: two of max_bytes at most. No fsync: what a crash of the host takes is a line or two,
  * and a reader takes a line that was cut off for what it is. Nothing is buffered either: a line is one
  * write(2). What cannot be written (a full disk) is given up, said once by the owner, and tried again a
- * minute later with a snapshot, since deltas without their base are worth nothing. The owner is the agent's
- * one thread.
+ * minute later with a snapshot, since deltas without their base are worth nothing. The same when somebody has
+ * removed or emptied the file, which is looked at before each step is written. The owner is the agent's one
+ * thread.
  */
 #include "route/journal.h"
 
@@ -125,14 +126,26 @@ void journal_renew(struct journal *journal, const char *why)
 /* --- the file --------------------------------------------------------------------------------------------
  */
 
+/* Somebody removed, replaced or emptied it: what we hold is not what its name stands for. */
+static bool is_gone(const struct journal *journal)
+{
+    struct stat held, named;
+
+    return fstat(journal->fd, &held) < 0 || stat(journal->path, &named) < 0 || held.st_dev != named.st_dev ||
+           held.st_ino != named.st_ino || (uint64_t)held.st_size < journal->size_bytes;
+}
+
 /* Opens it where it ended; what a crash cut off gets its end of line. */
 static int file_open(struct journal *journal)
 {
     struct stat st;
     char last = '\n';
 
-    if (journal->fd >= 0)
+    if (journal->fd >= 0 && !is_gone(journal))
         return 0;
+    if (journal->fd >= 0)
+        journal_renew(journal, "resumed");
+    close_fd(journal->fd);
     journal->fd = open(journal->path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
     if (journal->fd < 0 || fstat(journal->fd, &st) < 0)
         return -errno;
@@ -410,11 +423,12 @@ static int write_step(struct journal *journal, const struct journal_step *step)
 {
     CLEANUP(free) char *text = NULL;
     struct picture told = journal->told;
-    const char *why = journal->renew;
+    const char *why;
     int error = file_open(journal);
 
     if (error < 0)
         return error;
+    why = journal->renew;
     text = step_text(journal, step, why);
     if (!text)
         return -ENOMEM;

@@ -739,6 +739,36 @@ Test(history, half_a_line_ends_before_the_next, .init = begin, .fini = end)
     cr_expect_eq(history->damaged, 1);
 }
 
+/* Somebody removes it, moves it away or empties it: it begins anew, with a snapshot. */
+Test(history, who_loses_the_file_begins_anew, .init = begin, .fini = end)
+{
+    enum { REMOVED, MOVED, EMPTIED, WAYS };
+
+    for (int way = 0; way < WAYS; way++) {
+        CLEANUP(history_free) struct history *history = NULL;
+        struct journal *journal;
+        struct little_world w;
+        char message[256];
+
+        little_world(&w);
+        cr_assert_eq(journal_new(&journal, directory, JOURNAL_MAX_BYTES, 0, 0), 0);
+        cr_assert_eq(write_step(journal, &w, NULL), 0);
+        cr_assert_eq(way == REMOVED ? unlink(path)
+                     : way == MOVED ? rename(path, older)
+                                    : truncate(path, 0),
+                     0);
+        unlink(older);
+        w.paths[1].service_bad = true;
+        cr_assert_eq(write_step(journal, &w, NULL), 0);
+        w.paths[1].service_bad = false;
+        cr_assert_eq(write_step(journal, &w, NULL), 0);
+        journal = journal_free(journal);
+        cr_expect_eq(history_read(&history, path, message, sizeof(message)), 0, "way %d: %s", way, message);
+        cr_expect(history && history->wall_count == 1, "way %d: one snapshot", way);
+        unlink(path);
+    }
+}
+
 Test(history, a_full_disk_is_said_once, .init = begin, .fini = end)
 {
     struct journal *journal;
