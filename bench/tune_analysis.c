@@ -172,26 +172,52 @@ static bool is_worse(const struct estimate *a, const struct estimate *b)
     return x > y;
 }
 
+static bool is_rate(const struct estimate *estimate)
+{
+    return estimate->basis == ESTIMATE_MEASURED || estimate->basis == ESTIMATE_FITTED;
+}
+
+/* Keeps the worst path's estimate. The interval is that of the highest rate of all: another path may have a
+ * lower rate that is less well known. */
+static void add_path(struct tune_pair *pair, size_t path, const struct estimate *estimate, double needed_s)
+{
+    const struct tune_pair before = *pair;
+
+    if (is_worse(estimate, &before.estimate)) {
+        pair->estimate = *estimate;
+        pair->path = path;
+        pair->needed_s = needed_s;
+    }
+    if (is_rate(estimate) && is_rate(&before.estimate)) {
+        pair->estimate.low = fmax(estimate->low, before.estimate.low);
+        pair->estimate.high = fmax(estimate->high, before.estimate.high);
+        pair->needed_s = fmax(needed_s, before.needed_s);
+    }
+}
+
 static void judge_pair(struct analysis *analysis, const struct estimate_tail *tail, struct tune_pair *pair,
                        size_t path, bool first)
 {
-    double watched_s = tail->watched_s, degraded;
+    double watched_s = tail->watched_s, degraded, needed_s;
     struct estimate_count failures = {0};
     struct estimate estimate;
 
     if (tail->levels[min_u64(pair->select_count, ESTIMATE_LEVELS + 1)].count > 0)
         failures = find_failures(analysis, pair->select_count, &watched_s);
     estimate = estimate_rate(tail, pair->select_count, failures, watched_s);
+    needed_s =
+        estimate_needed_s(tail, pair->select_count, failures, watched_s, analysis->settings->most_per_year);
     degraded = tail->watched_s > 0 ? (double)analysis->degradeds / (double)analysis->phases /
                                          tail->watched_s * ESTIMATE_YEAR_S
                                    : 0;
     pair->degraded_per_year = fmax(pair->degraded_per_year, degraded);
-    if (!first && !is_worse(&estimate, &pair->estimate))
-        return;
-    pair->estimate = estimate;
-    pair->path = path;
-    pair->needed_s =
-        estimate_needed_s(tail, pair->select_count, failures, watched_s, analysis->settings->most_per_year);
+    if (first) {
+        pair->estimate = estimate;
+        pair->path = path;
+        pair->needed_s = needed_s;
+    } else {
+        add_path(pair, path, &estimate, needed_s);
+    }
 }
 
 /* All pairs of one select-timeout, on one path. */

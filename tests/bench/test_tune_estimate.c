@@ -455,6 +455,43 @@ Test(tune, chooses)
     trace_clear(&trace);
 }
 
+/* Of two paths the one with the lower rate was watched for a minute only: it is the one to be unsure of. */
+Test(tune, is_as_unsure_as_the_least_known_path)
+{
+    struct trace well = make_trace(&(struct process){.loss = 0.03}, 10000, 1200, 5);
+    struct trace hardly = make_trace(&(struct process){.loss = 0.02}, 10000, 60, 6);
+    const struct tune_settings settings = as_far_as(100, 6);
+    struct tune_result one, other, both;
+    struct trace trace = {0};
+    char message[256];
+    unsigned wider = 0;
+
+    (void)snprintf(hardly.paths[0].address, sizeof(hardly.paths[0].address), "10.0.0.2");
+    cr_assert_eq(trace_join(&trace, &well, message, sizeof(message)), 0);
+    cr_assert_eq(trace_join(&trace, &hardly, message, sizeof(message)), 0);
+    cr_assert_eq(tune_analyse(&one, &well, &settings, NULL, NULL), 0);
+    cr_assert_eq(tune_analyse(&other, &hardly, &settings, NULL, NULL), 0);
+    cr_assert_eq(tune_analyse(&both, &trace, &settings, NULL, NULL), 0);
+    for (size_t i = 0; i < both.count; i++) {
+        const struct estimate *a = &one.pairs[i].estimate, *b = &other.pairs[i].estimate;
+        const struct estimate *c = &both.pairs[i].estimate;
+
+        if (a->basis == ESTIMATE_NONE || b->basis == ESTIMATE_NONE)
+            continue;
+        cr_expect_eq(c->per_year, fmax(a->per_year, b->per_year));
+        cr_expect_eq(c->high, fmax(a->high, b->high));
+        cr_expect_eq(both.pairs[i].needed_s, fmax(one.pairs[i].needed_s, other.pairs[i].needed_s));
+        wider += a->per_year > b->per_year && a->high < b->high;
+    }
+    cr_expect_gt(wider, 0, "there are such pairs");
+    tune_clear(&one);
+    tune_clear(&other);
+    tune_clear(&both);
+    trace_clear(&well);
+    trace_clear(&hardly);
+    trace_clear(&trace);
+}
+
 /* Watched for as long as was said to be needed, the same evidence is enough. */
 Test(estimate, needed_time)
 {
