@@ -6,6 +6,23 @@
 #pragma once
 
 #include "tools/command.h"
+#include "tools/options.h"
+
+/* The options by which every study says what it found. */
+#define BENCH_JSON(flag_, study) OPTION_JSON(flag_, "reroute.bench-" study "/1")
+#define BENCH_CSV(flag_)                                                          \
+    {                                                                             \
+        .name = "csv", .help = "print the rows, comma-separated", .flag = (flag_) \
+    }
+#define BENCH_PLOT(value_)                                                                       \
+    {                                                                                            \
+        .name = "plot", .argument = "FILE", .help = "draw FILE.svg or FILE.png (needs gnuplot)", \
+        .value = (value_)                                                                        \
+    }
+
+/* Can it be said so? plot is NULL when no picture is asked for. 0, or the exit code when not and that has
+ * been said. */
+int bench_check_output(const char *program, bool json, bool csv, const char *plot);
 
 int bench_compare(int argc, char **argv);
 int bench_hold(int argc, char **argv);

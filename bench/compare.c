@@ -30,7 +30,6 @@
 #include "probe/cpus.h"
 #include "probe/shuffle.h"
 #include "probe/statistics.h"
-#include "tools/options.h"
 
 #define MESSAGE_BYTES   512
 #define ROUNDS_MAX      100000
@@ -332,8 +331,8 @@ int bench_compare(int argc, char **argv)
         {0, "tools", "LIST", "of reroute, old, fping, zmap, masscan, nmap (all)", .value = &study.tools},
         {0, "threads", "N", "of the old scheme (8 a CPU)", .value = &words.threads},
         {0, "busy", NULL, "keep all CPUs busy with something else meanwhile", .flag = &study.busy},
-        {0, "json", NULL, "print one document, schema reroute.bench-compare/1", .flag = &json},
-        {0, "csv", NULL, "print the rows, comma-separated", .flag = &csv},
+        BENCH_JSON(&json, "compare"),
+        BENCH_CSV(&csv),
         {0},
     };
     const struct command_line line = {
@@ -346,9 +345,9 @@ int bench_compare(int argc, char **argv)
 
     if (at <= 0)
         return at ? EXIT_USAGE : 0;
-    if (json && csv)
-        return options_complain(argv[0], "expected one of --json and --csv");
-    code = take_words(&study, &words);
+    code = bench_check_output(argv[0], json, csv, NULL);
+    if (!code)
+        code = take_words(&study, &words);
     if (code)
         return code;
     find_programs(&study);

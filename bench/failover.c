@@ -9,9 +9,7 @@
 #include <limits.h>
 
 #include "bench/bench.h"
-#include "bench/plot.h"
 #include "bench/study.h"
-#include "tools/options.h"
 
 #define REPEAT_MAX 10000
 
@@ -44,19 +42,6 @@ static int take_setting(void *context, const char *item)
     return 0;
 }
 
-/* The exit code for what cannot be drawn; 0: it can. */
-static int check_plot(const char *program, const char *file)
-{
-    char message[256];
-    int r = file ? plot_check(file, message, sizeof(message)) : 0;
-
-    if (r == -EINVAL)
-        return options_complain(program, "--plot %s", message);
-    if (r < 0)
-        fprintf(stderr, "%s: %s\n", program, message);
-    return r < 0 ? EXIT_SYSTEM : 0;
-}
-
 /* Only returns when it could not. */
 static int become(const char *program, const char *settings, const char *repeat, const char *which,
                   const char *format, const char *plot)
@@ -83,9 +68,9 @@ int bench_failover(int argc, char **argv)
          .value = &settings},
         {0, "repeat", "N", "how often each way of failing is tried (default: 10)", .value = &repeat},
         {0, "ways", "LIST", "ways of failing, see below (default: all)", .value = &which},
-        {0, "json", NULL, "print one document, schema reroute.bench-failover/1", .flag = &json},
-        {0, "csv", NULL, "print the rows, comma-separated", .flag = &csv},
-        {0, "plot", "FILE", "draw every interruption; FILE ends in .svg or .png", .value = &plot},
+        BENCH_PLOT(&plot),
+        BENCH_JSON(&json, "failover"),
+        BENCH_CSV(&csv),
         {0},
     };
     const struct command_line line = {
@@ -112,9 +97,7 @@ int bench_failover(int argc, char **argv)
         return options_complain(argv[0], "--repeat '%s': expected a number from 1 to %d", repeat, REPEAT_MAX);
     if (which && study_list(which, take_way, NULL) < 0)
         return options_complain(argv[0], "--ways '%s': expected some of %s", which, WAYS_TEXT);
-    if (json && csv)
-        return options_complain(argv[0], "--json and --csv exclude each other");
-    code = check_plot(argv[0], plot);
+    code = bench_check_output(argv[0], json, csv, plot);
     if (code)
         return code;
     if (geteuid() != 0) {

@@ -15,11 +15,9 @@
 #include "bench/hold.h"
 
 #include "bench/bench.h"
-#include "bench/plot.h"
 #include "bench/study.h"
 #include "bench/table.h"
 #include "route/replay.h"
-#include "tools/options.h"
 #include "tools/replay_options.h"
 
 #define BASE_NS       (180 * NS_PER_S)
@@ -277,7 +275,6 @@ struct arguments {
 
 static int read_options(struct options *o, const struct arguments *a)
 {
-    char message[MESSAGE_BYTES];
 
     o->hold_count = replay_parse_holds(a->hold, o->holds_ns);
     if (o->hold_count < 0)
@@ -307,11 +304,7 @@ static int read_options(struct options *o, const struct arguments *a)
         return options_complain(o->program, "--runs '%s': expected a number from 1 to 100000", a->runs);
     if (study_number(&o->seed, a->seed, 0, UINT32_MAX) < 0)
         return options_complain(o->program, "--seed '%s': expected a number", a->seed);
-    if (o->json && o->csv)
-        return options_complain(o->program, "--json and --csv exclude each other");
-    if (o->plot && plot_check(o->plot, message, sizeof(message)) < 0)
-        return options_complain(o->program, "--plot %s", message);
-    return 0;
+    return bench_check_output(o->program, o->json, o->csv, o->plot);
 }
 
 static int run(struct study *study)
@@ -360,9 +353,9 @@ int bench_hold(int argc, char **argv)
          .value = &a.journal},
         {.name = "runs", .argument = "N", .help = "of each made-up history (default: 20)", .value = &a.runs},
         {.name = "seed", .argument = "N", .help = "of the made-up histories (default: 1)", .value = &a.seed},
-        {.name = "csv", .help = "print comma-separated values", .flag = &o->csv},
-        {.name = "plot", .argument = "FILE", .help = "draw to FILE.svg or FILE.png", .value = &o->plot},
-        OPTION_JSON(&o->json, "reroute.bench-hold/1"),
+        BENCH_PLOT(&o->plot),
+        BENCH_JSON(&o->json, "hold"),
+        BENCH_CSV(&o->csv),
         {0},
     };
     const struct command_line line = {

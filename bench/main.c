@@ -9,13 +9,15 @@
 #include <string.h>
 
 #include "bench/bench.h"
+#include "bench/plot.h"
 
 static const struct command studies[] = {
     {"sweep", "how long a sweep takes and whom it wrongly calls unreachable, for all settings", bench_sweep},
     {"compare", "reroute beside other tools and the scheme it replaces", bench_compare},
     {"hold", "how long to stay away from a node that has failed", bench_hold},
     {"tune", "which select-timeout and select-count for this network", bench_tune},
-    {"failover", "how long traffic is interrupted when a node fails, and where the time goes", bench_failover},
+    {"failover", "how long traffic is interrupted when a node fails, and where the time goes",
+     bench_failover},
 };
 
 static void usage(FILE *out)
@@ -24,6 +26,21 @@ static void usage(FILE *out)
     for (size_t i = 0; i < sizeof(studies) / sizeof(studies[0]); i++)
         fprintf(out, "  %-14s %s\n", studies[i].name, studies[i].summary);
     fprintf(out, "\n'reroute bench STUDY --help' tells more.\n");
+}
+
+int bench_check_output(const char *program, bool json, bool csv, const char *plot)
+{
+    char message[512];
+    int r;
+
+    if (json && csv)
+        return options_complain(program, "--json and --csv exclude each other");
+    r = plot ? plot_check(plot, message, sizeof(message)) : 0;
+    if (r == -EINVAL)
+        return options_complain(program, "--plot %s", message);
+    if (r < 0)
+        fprintf(stderr, "%s: %s\n", program, message);
+    return r < 0 ? EXIT_SYSTEM : 0;
 }
 
 /* What was printed must have arrived, or it was not done. */

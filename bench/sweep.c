@@ -14,13 +14,11 @@
 #include <math.h>
 
 #include "bench/bench.h"
-#include "bench/plot.h"
 #include "bench/sweep.h"
 #include "probe/cpus.h"
 #include "probe/shuffle.h"
 #include "probe/statistics.h"
 #include "probe/transport.h"
-#include "tools/options.h"
 
 #define MESSAGE_BYTES 1024
 #define ROUNDS_MAX    100000
@@ -223,12 +221,8 @@ static void warn_of_drops(struct study *study)
 static int sweep(struct study *study, bool json, bool csv, const char *plot)
 {
     char message[MESSAGE_BYTES] = "";
-    int r = plot ? plot_check(plot, message, sizeof(message)) : 0;
+    int r = sweep_network_open(&study->network, message, sizeof(message));
 
-    if (r == -EINVAL)
-        return options_complain(study->program, "--plot %s", message);
-    if (r == 0)
-        r = sweep_network_open(&study->network, message, sizeof(message));
     if (r == 0)
         r = make_cells(study);
     if (r < 0) {
@@ -334,8 +328,7 @@ static int take_words(struct study *study, const struct words *words)
         return options_complain(program, "--addresses '%s': expected up to %zu numbers from 1 to %d",
                                 words->addresses, ARRAY_SIZE(study->axes.addresses), SWEEP_ADDRESSES_MAX);
     if (study_list(words->settings, take_setting, &study->axes) < 0)
-        return options_complain(program,
-                                "--settings '%s': expected up to %zu of SECONDSxCOUNT, such as 0.1x10",
+        return options_complain(program, "--settings '%s': expected up to %zu such as 0.1x10 or 100msx10",
                                 words->settings, ARRAY_SIZE(study->axes.settings));
     if (!words->workers)
         default_workers(&study->axes);
@@ -365,15 +358,15 @@ int bench_sweep(int argc, char **argv)
     bool json = false, csv = false;
     const struct option_row rows[] = {
         {0, "addresses", "LIST", "how many addresses to ask (20,26,206,212,506)", .value = &words.addresses},
-        {0, "settings", "LIST", "select-timeout in s x select-count (1x1,0.1x10,0.01x100)",
+        {0, "settings", "LIST", "select-timeout x select-count (1x1,0.1x10,0.01x100)",
          .value = &words.settings},
         {0, "workers", "LIST", "(a quarter of the CPUs up to four times as many)", .value = &words.workers},
         {0, "transport", "LIST", "of auto, io_uring, epoll, poll (auto)", .value = &words.transports},
         {0, "profile", "LIST", "networks, see below (lan,nested)", .value = &words.profiles},
         {0, "rounds", "N", "how often each combination is measured (5)", .value = &words.rounds},
-        {0, "plot", "FILE", "draw a picture, FILE.svg or FILE.png (needs gnuplot)", .value = &plot},
-        {0, "json", NULL, "print one document, schema reroute.bench-sweep/1", .flag = &json},
-        {0, "csv", NULL, "print the rows, comma-separated", .flag = &csv},
+        BENCH_PLOT(&plot),
+        BENCH_JSON(&json, "sweep"),
+        BENCH_CSV(&csv),
         {0},
     };
     const struct command_line line = {
@@ -390,8 +383,8 @@ int bench_sweep(int argc, char **argv)
 
     if (at <= 0)
         return at ? EXIT_USAGE : 0;
-    if (json && csv)
-        return options_complain(argv[0], "expected one of --json and --csv");
     code = take_words(&study, &words);
+    if (!code)
+        code = bench_check_output(argv[0], json, csv, plot);
     return code ? code : sweep(&study, json, csv, plot);
 }

@@ -9,10 +9,8 @@
 #include <math.h>
 
 #include "bench/bench.h"
-#include "bench/plot.h"
 #include "bench/study.h"
 #include "bench/tune_study.h"
-#include "tools/options.h"
 
 #define MESSAGE_BYTES  512
 #define WINDOW_MOST_US UINT64_C(5000000)
@@ -216,17 +214,14 @@ static int read_arguments(struct tune_options *options, const struct arguments *
                           int first, int argc)
 {
     const char *program = argv[0];
-    char message[MESSAGE_BYTES];
     int code = read_times(options, arguments, program);
 
     if (!code)
         code = read_numbers(options, arguments, program);
     if (!code)
         code = read_source(options, arguments, argv, first, argc, program);
-    if (!code && arguments->json && arguments->csv)
-        code = options_complain(program, "--json and --csv exclude each other");
-    if (!code && arguments->plot && plot_check(arguments->plot, message, sizeof(message)) < 0)
-        code = options_complain(program, "--plot: %s", message);
+    if (!code)
+        code = bench_check_output(program, arguments->json, arguments->csv, arguments->plot);
     options->virtual_time = arguments->virtual_time;
     options->validate = arguments->validate;
     options->json = arguments->json;
@@ -257,9 +252,9 @@ int bench_tune(int argc, char **argv)
         {0, "validate", NULL, "try the answer on the simulated network", NULL, &arguments.validate},
         {0, "virtual", NULL, "simulate without waiting: hours in seconds", NULL, &arguments.virtual_time},
         {0, "seed", "N", "another course of the simulation (1)", &arguments.seed, NULL},
-        {0, "csv", NULL, "print every pair as CSV", NULL, &arguments.csv},
-        OPTION_JSON(&arguments.json, "reroute.bench-tune/1"),
-        {0, "plot", "FILE", "draw it (.svg or .png, by gnuplot)", &arguments.plot, NULL},
+        BENCH_PLOT(&arguments.plot),
+        BENCH_JSON(&arguments.json, "tune"),
+        BENCH_CSV(&arguments.csv),
         {0},
     };
     const struct command_line line = {

@@ -176,6 +176,22 @@ def plots_that_cannot_be():
 
 
 @test
+def studies_refuse_alike():
+    """What no study can print or draw ends in the same words and exit codes in all of them."""
+    for study in (['sweep'], ['compare'], ['tune', '--profile', 'lan'], ['hold'], ['failover']):
+        _, error = bench(*study, '--json', '--csv', code=3)
+        check('--json and --csv exclude each other' in error, study, error)
+        out, _ = bench(*study, '--help')
+        check(f'print one document, schema reroute.bench-{study[0]}/1' in out, out)
+        if study[0] == 'compare':
+            continue
+        _, error = bench(*study, '--plot', 'x.gif', code=3)
+        check("--plot 'x.gif': expected a file name that ends in .svg or .png" in error, study, error)
+        _, error = bench(*study, '--plot', f'{folder}/x.svg', code=4, path=path_without('gnuplot'))
+        one_line(error, 'gnuplot is not installed')
+
+
+@test
 def progress_on_a_terminal():
     """How far it is and how much time is left, on standard error only, and wiped away in the end."""
     ours, theirs = pty.openpty()

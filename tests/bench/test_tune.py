@@ -84,7 +84,7 @@ def arguments_are_checked():
             (['--profile', 'lossy', '--validate'], 'bursts'),
             (['--trace', good, '--save', 'x'], '--save and --trace exclude each other'),
             (['--target', '10.0.0.1', '--json', '--csv'], '--json and --csv exclude each other'),
-            (['--target', '10.0.0.1', '--plot', 'x.pdf'], '--plot: '),
+            (['--target', '10.0.0.1', '--plot', 'x.pdf'], "--plot 'x.pdf': expected"),
             (['--config', path('missing.conf')], 'missing.conf'),
             (['--trace', path('missing.trace')], 'missing.trace: No such file'),
             (['--trace', good], 'good.conf:1: this is no trace'),
