@@ -121,6 +121,14 @@ def study(reroute, settings, repeat, ways, results):
         progress.end()
 
 
+def show(document, form):
+    if form == "json":
+        print_json(document)
+    elif document["rows"]:
+        print_csv(document) if form == "csv" else print_text(document, print_table)
+    sys.stdout.flush()
+
+
 def main():
     program, reroute, host, settings, repeat, ways, form, plot = sys.argv[1:]
     ways = ways.split(",")
@@ -140,10 +148,12 @@ def main():
     document["met"] = all_met(document["rows"])
     if set(ways) & set(BIRD_WAYS) and bird_missing():
         document["notes"].append(bird_missing())
-    if form == "json":
-        print_json(document)
-    elif document["rows"]:
-        print_csv(document) if form == "csv" else print_text(document, print_table)
+    try:
+        show(document, form)
+    except OSError as why:
+        print(f"{program}: cannot write: {why.strerror}", file=sys.stderr)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python tries again at its end
+        code = EXIT_SYSTEM
     trouble = draw(document["rows"], plot) if plot else None
     if trouble:
         print(f"{program}: cannot draw '{plot}': {trouble}", file=sys.stderr)

@@ -10,12 +10,12 @@ is what failover.py measured, all times in milliseconds:
   over             false: traffic had not returned when the patience was over
   detect_ms, decide_ms, route_ms, refresh_ms   where the time went, None: not seen
   reason           of the switch, a word"""
+import contextlib
 import csv
 import json
 import os
 import subprocess
 import sys
-import tempfile
 
 STREAMS = ("icmp", "tcp")
 PHASES = ("detect", "decide", "route", "refresh")
@@ -248,11 +248,13 @@ def draw(results, file):
                           capture_output=True)
     if done.returncode != 0 or not done.stdout:
         return f"gnuplot: {done.stderr.decode(errors='replace').strip()[:200]}"
+    beside = f"{file}.{os.getpid()}"
     try:
-        with tempfile.NamedTemporaryFile(dir=os.path.dirname(os.path.abspath(file)), delete=False) as f:
+        with open(beside, "wb") as f:
             f.write(done.stdout)
-        os.chmod(f.name, 0o644)
-        os.replace(f.name, file)
+        os.replace(beside, file)
     except OSError as why:
+        with contextlib.suppress(OSError):
+            os.unlink(beside)
         return str(why)
     return None

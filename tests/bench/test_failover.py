@@ -129,6 +129,21 @@ def exits():
         same(got, want, f"exit code and rows: {what}")
 
 
+def cannot_write():
+    """In a process of its own: its standard output is a full disk."""
+    script = (f"import sys; sys.path[:0] = [{os.path.join(ROOT, 'bench')!r}]; import failover\n"
+              f"failover.study = lambda *a: a[-1].append({result(repetition(80, 80))!r})\n"
+              "sys.argv[1:] = ['x', 'x', 'x', '0.02x3', '1', 'cable', sys.argv[1], '']\nsys.exit(failover.main())\n")
+    for form in ("text", "csv", "json"):
+        with open("/dev/full", "w", encoding="ascii") as full:
+            done = subprocess.run([sys.executable, "-B", "-c", script, form], stdout=full, stderr=subprocess.PIPE, text=True)
+        same((done.returncode, done.stderr), (4, "x: cannot write: No space left on device\n"), f"a full disk, {form}")
+    with tempfile.TemporaryDirectory() as folder:
+        os.mkdir(os.path.join(folder, "x.svg"))
+        trouble = report.draw([result(repetition(80, 80))], os.path.join(folder, "x.svg"))
+        tap.ok(trouble and os.listdir(folder) == ["x.svg"], "a picture that cannot be written leaves nothing", trouble)
+
+
 # --- from end to end ---------------------------------------------------------------------------------------------
 
 def command(*arguments):
@@ -239,6 +254,7 @@ statistics()
 bars()
 phases()
 exits()
+cannot_write()
 need_namespaces()
 refusals()
 short_run()
