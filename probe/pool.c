@@ -14,8 +14,9 @@
  * its place in a queue that only its worker follows; and a reason stays where it is (reason.h). So the caller
  * may read a handed-over result at any time.
  *
- * Another round over the same targets keeps threads and sockets: a worker that has finished sleeps until the
- * number of the round changes, then clears its records. The caller has pulled all results by then.
+ * A thread sleeps until the number of the round changes; there is none before the caller's first step.
+ * Another round over the same targets keeps threads and sockets, the worker clears its records. The caller
+ * has pulled all results by then.
  *
  * The other way go addresses of names and the end: a list under the same lock, a flag, an eventfd that ends
  * the worker's wait.
@@ -112,8 +113,8 @@ static int work_round(struct worker *w, uint32_t round)
     return r;
 }
 
-/* Sleeps until there is another round, or no more. */
-static void wait_for_round(struct worker *w, uint32_t round)
+/* Sleeps until there is another round, which it returns, or no more. */
+static uint32_t wait_for_round(struct worker *w, uint32_t round)
 {
     struct pollfd event = {.fd = w->event_fd, .events = POLLIN};
     eventfd_t ignored;
@@ -122,22 +123,22 @@ static void wait_for_round(struct worker *w, uint32_t round)
         poll(&event, 1, -1);
         eventfd_read(w->event_fd, &ignored);
     }
+    return atomic_load_explicit(&w->pool->round, memory_order_acquire);
 }
 
 static void *work(void *argument)
 {
     struct worker *w = argument;
-    uint32_t round = 0;
+    uint32_t round = wait_for_round(w, 0);
     int r;
 
     /* It has been put on a CPU of its own; from here on the kernel may move it. */
     pthread_setaffinity_np(pthread_self(), sizeof(w->pool->cpus), &w->pool->cpus);
     r = work_round(w, round);
     while (r == 0 && !is_stopped(w)) {
-        wait_for_round(w, round);
+        round = wait_for_round(w, round);
         if (is_stopped(w))
             break;
-        round = atomic_load_explicit(&w->pool->round, memory_order_acquire);
         sweep_again(w->sweep);
         r = work_round(w, round);
     }
@@ -152,6 +153,14 @@ static void *work(void *argument)
 }
 
 /* --- making and ending ---------------------------------------------------------------------------------- */
+
+static void free_worker(struct worker *w)
+{
+    probe_sweep_free(w->sweep);
+    close_fd(w->event_fd);
+    pthread_mutex_destroy(&w->lock);
+    free(w->mails);
+}
 
 /* On the CPU that is `steps` further than this one, where we know them. */
 static int start_worker(struct probe_pool *pool, struct worker *w, uint32_t steps)
@@ -173,23 +182,31 @@ static int start_worker(struct probe_pool *pool, struct worker *w, uint32_t step
     return r;
 }
 
-static int start(struct probe_pool *pool)
+void pool_start_workers(struct probe_pool *pool)
 {
+    uint32_t running = 1;
     sigset_t all, before;
-    int r = 0;
 
-    pool->is_started = true;
     if (pool->count == 1)
-        return 0;
+        return;
     if (sched_getaffinity(0, sizeof(pool->cpus), &pool->cpus) < 0)
         CPU_ZERO(&pool->cpus);
     /* Signals are the caller's. */
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, &before);
-    for (uint32_t i = 1; r == 0 && i < pool->count; i++)
-        r = start_worker(pool, &pool->workers[i], i);
+    while (running < pool->count && start_worker(pool, &pool->workers[running], running) == 0)
+        running++;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return r;
+    while (pool->count > running)
+        free_worker(&pool->workers[--pool->count]);
+}
+
+static void begin_round(struct probe_pool *pool)
+{
+    atomic_fetch_add_explicit(&pool->round, 1, memory_order_release);
+    for (uint32_t i = 1; i < pool->count; i++)
+        if (pool->workers[i].is_running)
+            eventfd_write(pool->workers[i].event_fd, 1);
 }
 
 /* Takes over what the others have handed over. Returns 0 or what one of them has failed of. */
@@ -238,10 +255,7 @@ void probe_pool_again(struct probe_pool *pool)
         w->taken_count = 0;
         pthread_mutex_unlock(&w->lock);
     }
-    atomic_fetch_add_explicit(&pool->round, 1, memory_order_release);
-    for (uint32_t i = 1; i < pool->count; i++)
-        if (pool->workers[i].is_running)
-            eventfd_write(pool->workers[i].event_fd, 1);
+    begin_round(pool);
 }
 
 int probe_pool_stop(struct probe_pool *pool)
@@ -262,12 +276,8 @@ struct probe_pool *probe_pool_free(struct probe_pool *pool)
     if (!pool)
         return NULL;
     join(pool);
-    for (uint32_t i = 0; i < pool->count; i++) {
-        probe_sweep_free(pool->workers[i].sweep);
-        close_fd(pool->workers[i].event_fd);
-        pthread_mutex_destroy(&pool->workers[i].lock);
-        free(pool->workers[i].mails);
-    }
+    for (uint32_t i = 0; i < pool->count; i++)
+        free_worker(&pool->workers[i]);
     free(pool->workers);
     probe_targets_clear(&pool->targets);
     free(pool);
@@ -321,12 +331,11 @@ int probe_pool_wakeup(const struct probe_pool *pool)
 
 int probe_pool_step(struct probe_pool *pool, uint64_t until_ns)
 {
-    int r = 0;
+    int r;
 
-    if (!pool->is_started)
-        r = start(pool);
-    if (r == 0)
-        r = probe_sweep_step(pool->workers[0].sweep, until_ns);
+    if (atomic_load_explicit(&pool->round, memory_order_relaxed) == 0)
+        begin_round(pool);
+    r = probe_sweep_step(pool->workers[0].sweep, until_ns);
     return r < 0 ? r : take_news(pool);
 }
 

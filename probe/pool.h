@@ -26,9 +26,10 @@ struct probe_pool;
 /*
  * Opens the sockets and, on success, moves the list of targets in; their numbers are the results' indices.
  * workers: how many there are to be; 0: as many as pay, at most one a CPU that this process may use, and one
- * when not shuffled. There are fewer when there are fewer targets, when the system gives no more sockets, and
- * over raw sockets when settings name another transport than "auto" or "epoll", see pool_open.c. shuffled: as
- * for probe_sweep_take(), each worker by itself. Errors as for probe_sweep_new(), and -ENOMEM.
+ * when not shuffled. There are fewer when there are fewer targets, when the system gives no more sockets,
+ * descriptors or threads, and over raw sockets when settings name another transport than "auto" or "epoll",
+ * see pool_open.c. shuffled: as for probe_sweep_take(), each worker by itself. Errors as for
+ * probe_sweep_new(), and -ENOMEM.
  */
 int probe_pool_new(struct probe_pool **out, const struct probe_settings *settings, uint32_t workers,
                    struct probe_targets *targets, bool shuffled, char *message, size_t size_bytes);
@@ -46,8 +47,8 @@ bool probe_pool_done(const struct probe_pool *pool);
 
 /*
  * One bounded round: waits until something has happened, at the latest until `until_ns`, and does this
- * thread's share. Pull all results before the next one. The first one starts the other workers. Returns 0, or
- * a negative errno of any worker that makes going on useless.
+ * thread's share. Pull all results before the next one. The other workers begin with the first one. Returns
+ * 0, or a negative errno of any worker that makes going on useless.
  */
 int probe_pool_step(struct probe_pool *pool, uint64_t until_ns);
 

@@ -7,18 +7,33 @@
  * for each worker would cost more than the further ones give. Who asks for a transport that cannot do that by
  * name gets one worker.
  *
- * A worker more that cannot be had, for want of descriptors say, is no error: the others do its work, and the
- * report says how many there were.
+ * A worker more that cannot be had, for want of descriptors or threads say, is no error: the others do its
+ * work, and the report says how many there were. So threads start before targets are shared out. Descriptors
+ * are asked for in advance, since the names that are looked up and the file that is written need some too.
  */
 #include "probe/cpus.h"
 #include "probe/pool_private.h"
 
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 
 /* So many targets for each make one worker more worth its while: pool.c has the figures. */
 #define TARGETS_A_WORKER 128
 /* Packets a second that one worker sends on any machine. */
 #define RATE_OF_ONE 50000
+
+/* A socket for each family, what wakes it, what it waits with, and one to spare; and for all else. */
+#define DESCRIPTORS_A_WORKER 6
+#define DESCRIPTORS_LEFT     64
+
+static uint64_t workers_by_descriptors(void)
+{
+    struct rlimit limit;
+
+    return getrlimit(RLIMIT_NOFILE, &limit) < 0
+               ? WORKERS_MAX
+               : sub_sat_u64(limit.rlim_cur, DESCRIPTORS_LEFT) / DESCRIPTORS_A_WORKER;
+}
 
 static uint32_t divide_up(uint32_t targets, uint32_t workers)
 {
@@ -34,7 +49,8 @@ static uint32_t wanted_workers(const struct probe_settings *settings, uint32_t w
     if (workers == 0 && shuffled && targets >= 2 * TARGETS_A_WORKER &&
         (settings->rate == 0 || settings->rate > RATE_OF_ONE))
         workers = (uint32_t)min_u64(probe_cpus_usable(), targets / TARGETS_A_WORKER);
-    workers = (uint32_t)min_u64(workers, WORKERS_MAX);
+    if (workers > 1)
+        workers = (uint32_t)min_u64(min_u64(workers, WORKERS_MAX), workers_by_descriptors());
     if (workers < 2)
         return 1;
     /* Rounding up the share of each leaves the last ones nothing when there are hardly more targets. */
@@ -150,6 +166,7 @@ int probe_pool_new(struct probe_pool **out, const struct probe_settings *setting
     r = open_workers(pool, settings, workers, targets->count, message, size_bytes);
     if (r < 0)
         return r;
+    pool_start_workers(pool);
     pool->targets = *targets;
     r = share_out(pool, targets->count, shuffled);
     if (r < 0) {

@@ -51,9 +51,12 @@ struct probe_pool {
     uint32_t block; /* targets of each worker but the last */
     cpu_set_t cpus; /* where the caller may run */
     bool is_shared; /* one raw socket hears for all: what it drops is dropped once */
-    bool is_started, is_stopped;
+    bool is_stopped;
     struct probe_counters counters;               /* the sum that was last asked for */
     _Alignas(CACHE_LINE_BYTES) _Atomic bool news; /* somebody has handed something over */
     _Atomic bool stop;
-    _Atomic uint32_t round;
+    _Atomic uint32_t round; /* 0: none has begun */
 };
+
+/* Starts a thread for each worker but the first; those that get none are taken out of the pool. */
+void pool_start_workers(struct probe_pool *pool);

@@ -4,7 +4,8 @@
  * result, the same as a single worker would, with the reason; names may come at any time, also while the
  * workers run; a pool that is stopped ends at once and tells what is known; what fails in one worker ends the
  * whole; the workers together keep the rate; none of them sees the others' replies, and of raw sockets just
- * one hears; there is one worker where more would not pay.
+ * one hears; there is one worker where more would not pay, and there are fewer where descriptors or threads
+ * are few.
  */
 #include <criterion/criterion.h>
 #include <dirent.h>
@@ -13,6 +14,7 @@
 #include <netinet/icmp6.h>
 #include <netinet/ip_icmp.h>
 #include <sched.h>
+#include <sys/resource.h>
 
 #include "probe/icmp.h"
 #include "probe/pool.h"
@@ -188,6 +190,54 @@ Test(pool, few_targets, .timeout = 60)
         pull(pool, seen, rows[i].targets);
         cr_expect(probe_pool_done(pool));
     }
+}
+
+static uint32_t workers_within(int resource, rlim_t limit, uint32_t wanted)
+{
+    struct probe_settings settings = settings_of("epoll", 5000);
+    struct probe_targets targets = {0};
+    CLEANUP(probe_pool_free) struct probe_pool *pool = NULL;
+    uint8_t seen[200] = {0};
+    struct rlimit before, less;
+    struct probe_result result;
+
+    cr_assert_eq(getrlimit(resource, &before), 0);
+    less = (struct rlimit){limit, before.rlim_max};
+    cr_assert_eq(setrlimit(resource, &less), 0);
+    add(&targets, "10.2.0.0-10.2.0.119");
+    add(&targets, "fd02::10-fd02::4f");
+    pool = open_pool(&settings, wanted, &targets);
+    pull(pool, seen, 184);
+    cr_assert_eq(setrlimit(resource, &before), 0);
+    for (uint32_t i = 0; i < 184; i++)
+        cr_assert(probe_pool_result(pool, i, &result) && result.outcome == PROBE_REPLY, "%u", i);
+    return probe_pool_workers(pool);
+}
+
+/* Descriptors: some are left for others, and no family is given up for want of them. */
+Test(pool, few_descriptors, .timeout = 60)
+{
+    struct cluster c;
+
+    make(&c, true);
+    cr_expect_eq(workers_within(RLIMIT_NOFILE, 60, 64), 1);
+    cr_expect_eq(workers_within(RLIMIT_NOFILE, 100, 64), 6);
+    cluster_allow_ping_sockets(false);
+    cr_expect_eq(workers_within(RLIMIT_NOFILE, 100, 64), 6);
+}
+
+/* The limit is one of all threads of a user, and this process has two already; it is none for root. */
+Test(pool, few_threads, .timeout = 60)
+{
+    uid_t user = 1000000 + (uid_t)getpid(); /* nobody else's */
+    struct cluster c;
+
+    make(&c, true);
+    if (setresuid(user, user, user) < 0)
+        return; /* in a user namespace there is no other user */
+    cr_expect_eq(workers_within(RLIMIT_NPROC, 1, 4), 1);
+    cr_expect_eq(workers_within(RLIMIT_NPROC, 4, 8), 3);
+    cr_expect_eq(workers_within(RLIMIT_NPROC, 100, 8), 8);
 }
 
 /* In every worker's part: before the first step, while all run, and the last one when all others are done. */
