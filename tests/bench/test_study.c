@@ -286,10 +286,10 @@ static void make_folder(void)
 
 static void remove_folder(void)
 {
-    const char *const argv[] = {"rm", "-r", folder, NULL};
+    const char *const argv[] = {"/bin/rm", "-r", folder, NULL};
     struct child child;
 
-    child_run(&child, argv, NULL);
+    cr_expect_eq(child_run(&child, argv, NULL), 0);
     child_clear(&child);
 }
 
