@@ -11,7 +11,7 @@
 #include "bench/bench.h"
 #include "bench/study.h"
 
-#define REPEAT_MAX 10000
+#define ROUNDS_MAX 10000
 
 static const char *const ways[] = {"cable",        "host-cable",    "process", "freeze",
                                    "blackhole-in", "blackhole-out", "loss",    "session"};
@@ -43,12 +43,12 @@ static int take_setting(void *context, const char *item)
 }
 
 /* Only returns when it could not. */
-static int become(const char *program, const char *settings, const char *repeat, const char *which,
+static int become(const char *program, const char *settings, const char *rounds, const char *which,
                   const char *format, const char *plot)
 {
     char script[PATH_MAX], reroute[PATH_MAX], host[256];
     const char *const argv[] = {"python3", "-B",   script, program, reroute, study_host(host, sizeof(host)),
-                                settings,  repeat, which,  format,  plot,    NULL};
+                                settings,  rounds, which,  format,  plot,    NULL};
 
     study_program("failover.py", "failover.py", script, sizeof(script));
     study_program("../reroute", REROUTE_BIN "/reroute", reroute, sizeof(reroute));
@@ -59,14 +59,13 @@ static int become(const char *program, const char *settings, const char *repeat,
 
 int bench_failover(int argc, char **argv)
 {
-    const char *settings = "100msx10,20msx3", *repeat = "10", *which = NULL, *plot = NULL;
+    const char *settings = "0.1x10,0.02x3", *rounds = "10", *which = NULL, *plot = NULL;
     char list[PATH_MAX] = "";
     bool json = false, csv = false;
     uint64_t number;
     const struct option_row rows[] = {
-        {0, "settings", "LIST", "select-timeout x select-count (default: 100msx10,20msx3)",
-         .value = &settings},
-        {0, "repeat", "N", "how often each way of failing is tried (default: 10)", .value = &repeat},
+        {0, "settings", "LIST", "select-timeout x select-count (default: 0.1x10,0.02x3)", .value = &settings},
+        {0, "rounds", "N", "how often each way of failing is tried (default: 10)", .value = &rounds},
         {0, "ways", "LIST", "ways of failing, see below (default: all)", .value = &which},
         BENCH_PLOT(&plot),
         BENCH_JSON(&json, "failover"),
@@ -91,10 +90,9 @@ int bench_failover(int argc, char **argv)
     if (at <= 0)
         return at ? EXIT_USAGE : 0;
     if (study_list(settings, take_setting, list) < 0)
-        return options_complain(argv[0], "--settings '%s': expected something like 100msx10,20msx3",
-                                settings);
-    if (study_number(&number, repeat, 1, REPEAT_MAX) < 0)
-        return options_complain(argv[0], "--repeat '%s': expected a number from 1 to %d", repeat, REPEAT_MAX);
+        return options_complain(argv[0], "--settings '%s': expected something like 0.1x10,0.02x3", settings);
+    if (study_number(&number, rounds, 1, ROUNDS_MAX) < 0)
+        return options_complain(argv[0], "--rounds '%s': expected a number from 1 to %d", rounds, ROUNDS_MAX);
     if (which && study_list(which, take_way, NULL) < 0)
         return options_complain(argv[0], "--ways '%s': expected some of %s", which, WAYS_TEXT);
     code = bench_check_output(argv[0], json, csv, plot);
@@ -104,7 +102,7 @@ int bench_failover(int argc, char **argv)
         fprintf(stderr, "%s: needs root, for network namespaces\n", argv[0]);
         return EXIT_SYSTEM;
     }
-    return become(argv[0], list, repeat, which ? which : WAYS_TEXT,
+    return become(argv[0], list, rounds, which ? which : WAYS_TEXT,
                   json  ? "json"
                   : csv ? "csv"
                         : "text",

@@ -86,19 +86,19 @@ class Progress:
             print("\r\033[K", end="", file=sys.stderr, flush=True)
 
 
-def run_ways(lab, result_of, names, repeat, new_trial, progress):
+def run_ways(lab, result_of, names, rounds, new_trial, progress):
     for name in names:
         result = result_of(name)
-        for _ in range(repeat):
+        for _ in range(rounds):
             progress.show(f"{result['who']}, {result['setting']}, {name}")
             result["repetitions"].append(repetition(lab, name, new_trial()))
             progress.done += 1
 
 
-def study(reroute, settings, repeat, ways, results):
+def study(reroute, settings, rounds, ways, results):
     """Appends to results as they come, so that they are not lost when it ends early."""
     birds = [] if bird_missing() else [w for w in ways if w in BIRD_WAYS]
-    progress = Progress(repeat * (len(settings) * len(ways) + len(BIRD_SETTINGS) * len(birds)))
+    progress = Progress(rounds * (len(settings) * len(ways) + len(BIRD_SETTINGS) * len(birds)))
 
     def result_of(who, setting):
         def make(way):
@@ -111,11 +111,11 @@ def study(reroute, settings, repeat, ways, results):
             timeout, count = setting.split("x")
             with Lab(f"rr-bench-{os.getpid()}-{number}", ACCESSES, LAB_SELECT_TIMEOUT=f"{float(timeout) * 1000:g}ms",
                      LAB_SELECT_COUNT=count) as lab:
-                run_ways(lab, result_of("reroute", setting), ways, repeat, lambda: Trial(lab, reroute), progress)
+                run_ways(lab, result_of("reroute", setting), ways, rounds, lambda: Trial(lab, reroute), progress)
         if birds:
             with Lab(f"rr-bench-{os.getpid()}-bird", ACCESSES) as lab:
                 for setting, options in BIRD_SETTINGS.items():
-                    run_ways(lab, result_of("BIRD", setting), birds, repeat,
+                    run_ways(lab, result_of("BIRD", setting), birds, rounds,
                              lambda: Bird(lab, options), progress)
     finally:
         progress.end()
@@ -130,14 +130,14 @@ def show(document, form):
 
 
 def main():
-    program, reroute, host, settings, repeat, ways, form, plot = sys.argv[1:]
+    program, reroute, host, settings, rounds, ways, form, plot = sys.argv[1:]
     ways = ways.split(",")
-    document = {"schema": "reroute.bench-failover/1", "host": host, "accesses": ACCESSES, "repeat": int(repeat),
+    document = {"schema": "reroute.bench-failover/1", "host": host, "accesses": ACCESSES, "rounds": int(rounds),
                 "interrupted": True, "met": None, "notes": [], "rows": []}
     code = 0
     Interrupts.catch()
     try:
-        study(reroute, settings.split(","), int(repeat), ways, document["rows"])
+        study(reroute, settings.split(","), int(rounds), ways, document["rows"])
         document["interrupted"] = False
     except Failed as why:
         print(f"{program}: {why}", file=sys.stderr)

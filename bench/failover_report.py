@@ -107,12 +107,6 @@ def phases(log, failed_at, home, access):
 
 # --- print -----------------------------------------------------------------------------------------------------
 
-def setting_text(setting):
-    """0.1x10 -> 100 ms x 10"""
-    timeout, times, count = setting.partition("x")
-    return f"{float(timeout) * 1000:g} ms x {count}" if times else setting
-
-
 def number(value, decimals=0):
     return "-" if value is None else f"{value:.{decimals}f}"
 
@@ -123,7 +117,7 @@ def interruption_rows(results):
         for stream in STREAMS:
             found = of(r, f"{stream}_ms") or {}
             limits, verdict = bar(r), met(r, stream)
-            first = (r["who"], setting_text(r["setting"]), r["way"]) if stream == STREAMS[0] else ("", "", "")
+            first = (r["who"], r["setting"], r["way"]) if stream == STREAMS[0] else ("", "", "")
             rows.append((*first, "echo" if stream == "icmp" else "TCP", str(len(r["repetitions"])),
                          *(number(found.get(k)) for k in ("min", "median", "p99", "max")),
                          f"{limits[0]}, {limits[1]}" if limits else "-",
@@ -138,7 +132,7 @@ def phase_rows(results):
             continue
         reasons = sorted({x["reason"] or "-" for x in r["repetitions"]})
         medians = [(of(r, f"{p}_ms") or {}).get("median") for p in PHASES]
-        rows.append((setting_text(r["setting"]), r["way"], " ".join(reasons),
+        rows.append((r["setting"], r["way"], " ".join(reasons),
                      *(number(m, 2) for m in medians), number(of(r, "icmp_lost")["median"])))
     return rows
 
@@ -208,7 +202,7 @@ def spread(count):
 def panel(title, results):
     """Every repetition a point, a column for each result, the bars as lines."""
     limits = next((bar(r) for r in results if bar(r)), None)
-    names = [r["way"] if r["who"] == "reroute" else f"{r['way']}, {setting_text(r['setting'])}" for r in results]
+    names = [r["way"] if r["who"] == "reroute" else f"{r['way']}, {r['setting']}" for r in results]
     script = [f"set title '{title}'", f"set xrange [-0.6:{len(results) - 0.4}]",
               "set xtics (" + ", ".join(f"'{n}' {i}" for i, n in enumerate(names)) + ") rotate by 30 right"]
     plots, data = [], []
@@ -227,7 +221,7 @@ def picture(results, terminal):
     """The script for gnuplot: a panel for each setting, and one for all of BIRD's."""
     panels = {}
     for r in results:
-        title = f"reroute, {setting_text(r['setting'])}" if r["who"] == "reroute" else "BIRD with BFD"
+        title = f"reroute, {r['setting']}" if r["who"] == "reroute" else "BIRD with BFD"
         panels.setdefault(title, []).append(r)
     most = max(x[f"{s}_ms"] for r in results for x in r["repetitions"] for s in STREAMS)
     width = max(900, 110 + 95 * max(map(len, panels.values())))

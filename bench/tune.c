@@ -9,7 +9,6 @@
 #include <math.h>
 
 #include "bench/bench.h"
-#include "bench/study.h"
 #include "bench/tune_study.h"
 
 #define MESSAGE_BYTES  512

@@ -66,7 +66,3 @@ void tune_clear(struct tune_result *result);
 
 /* The pair that is recommended: sure, else likely, else the one that stands. */
 size_t tune_recommended(const struct tune_result *result);
-
-/* "100msx10", as other studies read it. Returns buffer. */
-#define TUNE_PAIR_SIZE 48
-const char *tune_pair_text(const struct tune_pair *pair, char buffer[static TUNE_PAIR_SIZE]);

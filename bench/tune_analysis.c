@@ -382,10 +382,3 @@ size_t tune_recommended(const struct tune_result *result)
         return result->sure;
     return result->likely != TUNE_NO_PAIR ? result->likely : result->standing;
 }
-
-const char *tune_pair_text(const struct tune_pair *pair, char buffer[static TUNE_PAIR_SIZE])
-{
-    snprintf(buffer, TUNE_PAIR_SIZE, "%gmsx%" PRIu32, (double)pair->select_timeout_us / 1e3,
-             pair->select_count);
-    return buffer;
-}

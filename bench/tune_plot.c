@@ -57,7 +57,7 @@ static void label(const struct tune_pair *pair, const char *word, double down, F
 {
     double rate = isfinite(pair->estimate.per_year) ? pair->estimate.per_year : pair->estimate.high;
     bool left = tune_bound_ms(pair) > MOST_BOUND_MS / 5;
-    char text[TUNE_PAIR_SIZE + 32], name[TUNE_PAIR_SIZE];
+    char text[STUDY_SETTING_SIZE + 32], name[STUDY_SETTING_SIZE];
 
     snprintf(text, sizeof(text), "%s: %s", word, tune_pair_text(pair, name));
     fprintf(script, "set label ");

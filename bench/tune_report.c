@@ -2,7 +2,6 @@
 /* What `reroute bench tune` prints: for people, as CSV, as JSON. */
 #include <math.h>
 
-#include "bench/study.h"
 #include "bench/table.h"
 #include "bench/tune_study.h"
 
@@ -45,7 +44,13 @@ static const char *time_text(double seconds, char buffer[static RATE_SIZE])
 }
 #define TIME(seconds) time_text((seconds), (char[RATE_SIZE]){0})
 
-#define PAIR(pair) tune_pair_text((pair), (char[TUNE_PAIR_SIZE]){0})
+const char *tune_pair_text(const struct tune_pair *pair, char buffer[static STUDY_SETTING_SIZE])
+{
+    const struct study_setting setting = {pair->select_timeout_us * NS_PER_US, pair->select_count};
+
+    return study_setting_text(&setting, buffer);
+}
+#define PAIR(pair) tune_pair_text((pair), (char[STUDY_SETTING_SIZE]){0})
 
 /* --- what was watched ------------------------------------------------------------------------------------*/
 

@@ -5,7 +5,6 @@
  */
 #include "bench/simulation.h"
 #include "bench/stage.h"
-#include "bench/study.h"
 #include "bench/tune_study.h"
 #include "route/fib.h"
 #include "tools/command.h"

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "bench/responder.h"
+#include "bench/study.h"
 #include "bench/tune.h"
 #include "bench/validate.h"
 #include "bench/watch.h"
@@ -54,6 +55,9 @@ int tune_source(struct tune_study *study, const char *program);
 
 /* Runs the recommended pair, and others that fail often enough to be counted. 0 or the exit code. */
 int tune_validate(struct tune_study *study, const char *program);
+
+/* "0.1x10", as other studies have it. Returns buffer. */
+const char *tune_pair_text(const struct tune_pair *pair, char buffer[static STUDY_SETTING_SIZE]);
 
 /* Prints what was found. */
 void tune_report_text(const struct tune_study *study, FILE *out);

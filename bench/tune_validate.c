@@ -8,7 +8,6 @@
 #include <math.h>
 
 #include "bench/simulation.h"
-#include "bench/study.h"
 #include "bench/tune_study.h"
 #include "tools/command.h"
 
@@ -101,7 +100,7 @@ static bool show(void *context, uint64_t done_ns)
 
     study_progress(&running->progress, (double)(running->now * each_ns + done_ns),
                    (double)(running->study->validation_count * each_ns), "validating %s",
-                   tune_pair_text(pair, (char[TUNE_PAIR_SIZE]){0}));
+                   tune_pair_text(pair, (char[STUDY_SETTING_SIZE]){0}));
     return study_interrupted() != 0;
 }
 

@@ -154,7 +154,7 @@ def refusals():
     for what, arguments, code, words in (
             ("a setting that is none", ["--settings", "100ms"], 3, "--settings '100ms'"),
             ("a way that is none", ["--ways", "cable,fire"], 3, "--ways 'cable,fire'"),
-            ("no repetition", ["--repeat", "0"], 3, "--repeat '0'"),
+            ("no repetition", ["--rounds", "0"], 3, "--rounds '0'"),
             ("an operand", ["x"], 3, "operand"),
             ("two forms at once", ["--json", "--csv"], 3, "exclude"),
             ("a picture of no kind", ["--plot", "x.gif"], 3, ".svg or .png")):
@@ -181,7 +181,7 @@ def short_run():
         picture = os.path.join(folder, "picture.svg")
         # Without the programs of others in PATH there is no BIRD, which would take its time.
         environment = dict(os.environ, PATH=without_bird(folder))
-        process = subprocess.Popen(command("--settings", "20msx3", "--ways", "cable", "--repeat", "1", "--json",
+        process = subprocess.Popen(command("--settings", "20msx3", "--ways", "cable", "--rounds", "1", "--json",
                                            "--plot", picture), env=environment, stdout=subprocess.PIPE,
                                    stderr=subprocess.PIPE, text=True)
         output, error = process.communicate()
@@ -194,7 +194,7 @@ def short_run():
         check_document(document)
         with open(picture, encoding="utf-8") as f:
             text = f.read()
-        tap.ok("<svg" in text and "20 ms x 3" in text and "bar of the median: 90 ms" in text and
+        tap.ok("<svg" in text and "0.02x3" in text and "bar of the median: 90 ms" in text and
                os.listdir(folder).count("picture.svg") == 1, "... the picture is drawn, with its bars", text[:500])
         same(remains(process), "", "... nothing is left")
 

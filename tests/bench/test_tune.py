@@ -111,6 +111,7 @@ def a_network_is_simulated_judged_and_tried():
     check(len(found['validations']) >= 3, found['validations'])
     for row in found['validations']:
         same(row['agrees'], 'yes', row)
+        check(re.fullmatch(r'[0-9.]+x\d+', row['setting']), row)
     check(sum(row['observed'] for row in found['validations']) > 10, 'settings that fail are among them')
     same(found['validations'][0]['observed'], 0, 'the recommended one')
 
@@ -122,7 +123,7 @@ def the_block_is_accepted_by_check_config():
     conf = write('tuned.conf', f'service = "10.9.9.9"\naccess "a" {{ data = "10.0.0.1" }}\n{block}\n')
     done = subprocess.run([reroute_path, 'check-config', conf], capture_output=True, text=True, timeout=DEADLINE_S)
     same(done.returncode, 0, done.stderr)
-    for words in ('false a year', 'A failure is acted upon after', 'for 180 s (hold)', 'minutes a year'):
+    for words in ('false a year', 'A failure is acted upon after', 'for 180 s (hold)', 'minutes a year', 'than with 0.1x10.'):
         check(words in text, words, text)
 
 
