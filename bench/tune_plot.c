@@ -52,19 +52,22 @@ static void write_frontier(const struct tune_result *result, FILE *script)
     fputs("e\n", script);
 }
 
-/* To the right of its point, or to the left where there is no room. */
-static void label(const struct tune_pair *pair, const char *word, double down, FILE *script)
+/* Beside its point, on the side where the other one is not, if there is room. */
+static void label(const struct tune_pair *pair, const struct tune_pair *other, const char *word, double down,
+                  FILE *script)
 {
     double rate = isfinite(pair->estimate.per_year) ? pair->estimate.per_year : pair->estimate.high;
-    bool left = tune_bound_ms(pair) > MOST_BOUND_MS / 5;
+    double bound_ms = tune_bound_ms(pair);
+    bool left =
+        bound_ms > MOST_BOUND_MS / 3 || (bound_ms > MOST_BOUND_MS / 30 && bound_ms < tune_bound_ms(other));
     char text[STUDY_SETTING_SIZE + 32], name[STUDY_SETTING_SIZE];
 
     snprintf(text, sizeof(text), "%s: %s", word, tune_pair_text(pair, name));
     fprintf(script, "set label ");
     plot_quote(script, text);
     fprintf(script, " at %g,%g %s point pt 6 ps 2 lw 2 offset %s,%g noenhanced front\n",
-            fmin(tune_bound_ms(pair), MOST_BOUND_MS), isfinite(rate) ? shown_rate(rate) : 1,
-            left ? "right" : "left", left ? "-1.5" : "1.5", down);
+            fmin(bound_ms, MOST_BOUND_MS), isfinite(rate) ? shown_rate(rate) : 1, left ? "right" : "left",
+            left ? "-1.5" : "1.5", down);
 }
 
 static bool any(const struct tune_result *result, enum estimate_basis basis)
@@ -86,6 +89,8 @@ int tune_plot(const struct tune_study *study, const char *file, char *message, s
         {ESTIMATE_NONE, "none seen, fewer than this", "points pt 11 ps 0.6 lc rgb '#7f7f7f'"},
     };
     const struct tune_result *result = &study->result;
+    const struct tune_pair *standing = &result->pairs[result->standing];
+    const struct tune_pair *recommended = &result->pairs[tune_recommended(result)];
     struct plot plot;
     int r = plot_begin(&plot, file, WIDTH, HEIGHT);
 
@@ -100,9 +105,9 @@ int tune_plot(const struct tune_study *study, const char *file, char *message, s
             "set logscale xy\nset format y '10^{%%L}'\nset grid\nset key top right box opaque\n"
             "set xrange [20:%g]\nset yrange [%g:*]\n",
             MOST_BOUND_MS, LEAST_RATE);
-    label(&result->pairs[result->standing], "as it stands", 1, plot.script);
-    if (tune_recommended(result) != result->standing)
-        label(&result->pairs[tune_recommended(result)], "recommended", -1, plot.script);
+    label(standing, recommended, "as it stands", 1, plot.script);
+    if (recommended != standing)
+        label(recommended, standing, "recommended", -1, plot.script);
     fprintf(plot.script, "plot %g with lines dt 2 lc rgb '#d62728' title 'accepted'",
             shown_rate(study->options->tune.most_per_year));
     for (size_t i = 0; i < ARRAY_SIZE(series); i++)
