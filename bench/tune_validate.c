@@ -80,11 +80,6 @@ static void choose(struct tune_study *study)
     add(study, failing_pair(study, beside(result, timeout_us, true)));
 }
 
-static bool agrees(const struct estimate *estimate, const struct validate_rate *rate)
-{
-    return rate->low <= estimate->high && (estimate->basis == ESTIMATE_NONE || estimate->low <= rate->high);
-}
-
 struct running {
     struct tune_study *study;
     struct study_progress progress;
@@ -140,7 +135,7 @@ static int run_one(struct tune_study *study, struct running *running, struct sim
     if (r == 0)
         r = validate_run(&validation->counts, &settings, transport);
     validation->rate = validate_rate(&validation->counts);
-    validation->agrees = agrees(&pair->estimate, &validation->rate);
+    validation->agrees = validate_agrees(&validation->rate, &pair->estimate);
     return r;
 }
 

@@ -2,7 +2,6 @@
 /* A probe stream and path health without the rest of the agent, see validate.h. */
 #include "bench/validate.h"
 
-#include "bench/estimate.h"
 #include "bench/quantile.h"
 #include "probe/stream.h"
 
@@ -109,4 +108,10 @@ struct validate_rate validate_rate(const struct validate_counts *counts)
         .low = interval.low * yearly,
         .high = interval.high * yearly,
     };
+}
+
+bool validate_agrees(const struct validate_rate *observed, const struct estimate *predicted)
+{
+    return observed->low <= predicted->high &&
+           (predicted->basis == ESTIMATE_NONE || predicted->low <= observed->high);
 }

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "bench/estimate.h"
 #include "probe/transport.h"
 #include "route/health.h"
 
@@ -32,3 +33,6 @@ struct validate_rate {
     double per_year, low, high;
 };
 struct validate_rate validate_rate(const struct validate_counts *counts);
+
+/* Do the interval that was observed and the one that was predicted overlap? */
+bool validate_agrees(const struct validate_rate *observed, const struct estimate *predicted);

@@ -346,6 +346,41 @@ Test(estimate, comes_true)
     }
 }
 
+/* What was predicted, 10 to 20 failures a year, against runs of ten years. */
+Test(estimate, may_not_come_true)
+{
+    const struct {
+        uint64_t downs;
+        bool agrees, agrees_with_none;
+    } rows[] = {{0, false, true},  {70, false, true}, {90, true, true},
+                {150, true, true}, {190, true, true}, {240, false, false}};
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct validate_counts counts = {.up_s = 10 * ESTIMATE_YEAR_S, .downs = rows[i].downs};
+        struct validate_rate rate = validate_rate(&counts);
+        struct estimate estimate = {ESTIMATE_FITTED, 15, 10, 20, 0, 0};
+
+        cr_expect_eq(validate_agrees(&rate, &estimate), rows[i].agrees, "%" PRIu64, rows[i].downs);
+        estimate.basis = ESTIMATE_NONE;
+        cr_expect_eq(validate_agrees(&rate, &estimate), rows[i].agrees_with_none, "%" PRIu64, rows[i].downs);
+    }
+}
+
+/* A hundred losses in each of ten histories; two of a hundred go on: in two incidents, or in nineteen. */
+Test(estimate, what_goes_on_may_be_of_fewer_causes)
+{
+    struct estimate_tail few = {.watched_s = 600, .levels[1] = {100, 1000}, .levels[2] = {2, 2}};
+    struct estimate_tail many = few;
+    struct estimate a, b;
+
+    many.levels[2].effective = 19; /* one more would move the threshold */
+    a = estimate_rate(&few, 4, (struct estimate_count){0}, 600);
+    b = estimate_rate(&many, 4, (struct estimate_count){0}, 600);
+    cr_assert_eq(a.basis, ESTIMATE_FITTED);
+    cr_assert_eq(a.threshold, 1);
+    cr_expect_gt(a.high, 3 * b.high, "%g %g", a.high, b.high);
+}
+
 /* A request every 10 ms is ten histories of one every 100 ms, each with losses of its own. */
 Test(estimate, uses_all_histories)
 {
