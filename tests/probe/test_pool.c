@@ -68,7 +68,7 @@ static void pull(struct probe_pool *pool, uint8_t *seen, uint32_t count)
     while (count > 0) {
         struct probe_result result, again;
 
-        cr_assert_eq(probe_pool_step(pool, clock_now_ns(CLOCK_MONOTONIC) + NS_PER_S), 0);
+        cr_assert_eq(probe_pool_step(pool, deadline_ns), 0);
         while (probe_pool_next(pool, &result)) {
             cr_assert_lt(result.index, probe_pool_targets(pool)->count);
             cr_assert_eq(seen[result.index]++, 0, "target %u twice", result.index);
@@ -286,6 +286,50 @@ Test(pool, names_come_late, .timeout = 60)
             cr_expect_eq(seen[i], 1);
         address = probe_targets_at(probe_pool_targets(pool), 151);
         cr_expect(address_equal(&address, &address6));
+    }
+}
+
+static uint64_t processor_ns(void)
+{
+    struct timespec time;
+
+    cr_assert_eq(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time), 0);
+    return (uint64_t)time.tv_sec * NS_PER_S + (uint64_t)time.tv_nsec;
+}
+
+/*
+ * The caller waits for silent targets of its own, and is woken for what the others know before that is over;
+ * then all sleep, though errors and replies have come and others' sockets or boxes have had them.
+ */
+Test(pool, waits_asleep_and_wakes_for_others, .timeout = 60)
+{
+    const uint64_t window_ns = 1500 * NS_PER_MS;
+    struct cluster c;
+
+    make(&c, true);
+    for (int is_raw = 0; is_raw < 2; is_raw++) {
+        struct probe_settings settings = settings_of("epoll", window_ns / NS_PER_MS);
+        struct probe_targets targets = {0};
+        CLEANUP(probe_pool_free) struct probe_pool *pool = NULL;
+        uint64_t begin_ns = clock_now_ns(CLOCK_MONOTONIC), known_ns, processor_before_ns;
+        uint8_t seen[192] = {0};
+
+        cluster_allow_ping_sockets(!is_raw);
+        settings.rate = 2000;
+        add(&targets, "10.2.1.0/26");
+        add(&targets, "10.2.0.0/26");
+        add(&targets, "10.2.0.0/27");
+        add(&targets, "10.3.0.0/28");
+        add(&targets, "10.2.1.0/28");
+        pool = open_pool(&settings, 3, &targets);
+        cr_assert_eq(probe_pool_workers(pool), 3);
+        pull(pool, seen, 64 + 32 + 16);
+        known_ns = clock_now_ns(CLOCK_MONOTONIC);
+        cr_expect_lt(known_ns - begin_ns, window_ns, "raw %d: the caller was not woken", is_raw);
+        processor_before_ns = processor_ns();
+        pull(pool, seen, 64 + 16);
+        cr_expect_lt(processor_ns() - processor_before_ns, (clock_now_ns(CLOCK_MONOTONIC) - known_ns) / 5,
+                     "raw %d: somebody is busy", is_raw);
     }
 }
 
