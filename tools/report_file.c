@@ -13,7 +13,7 @@ int report_file_check(const char *path, char *message, size_t size_bytes)
 
     if (!directory)
         return -ENOMEM;
-    if (stat(path, &status) == 0 && !S_ISREG(status.st_mode))
+    if (path[0] == '\0' || (stat(path, &status) == 0 && !S_ISREG(status.st_mode)))
         error = -EINVAL;
     else if (access(directory, W_OK | X_OK) < 0)
         error = -errno;

@@ -279,6 +279,7 @@ def output_that_cannot_be():
         # path, exit code, what is said, before anything is sent
         ('/tmp/out/none/a', 4, "--output '/tmp/out/none/a': cannot write there: No such file or directory"),
         ('/tmp/out', 3, "--output '/tmp/out': expected a file"),
+        ('', 3, "--output '': expected a file"),
         ('/dev/null', 3, "--output '/dev/null': expected a file"),
         ('/proc/self/a', 4, "cannot write"),
     ]
