@@ -12,6 +12,7 @@
 #include <criterion/criterion.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/net_tstamp.h>
 #include <netinet/icmp6.h>
 #include <netinet/ip_icmp.h>
 #include <poll.h>
@@ -53,6 +54,34 @@ static struct address address(const char *text)
     return a;
 }
 
+/*
+ * The kernel begins to take time stamps a moment after the first socket has asked for them: what comes before
+ * has none. So one asks, as long as the process lives, and waits for the first stamp.
+ */
+static void await_time_stamps(const struct world *w)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x0a010001)};
+    int fd = netns_socket(NETNS_HERE, AF_INET, SOCK_RAW, IPPROTO_ICMP), r;
+    const int flags = SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE;
+    const uint8_t reply[64] = {ICMP_ECHOREPLY};
+    uint64_t deadline_ns = clock_now_ns(CLOCK_MONOTONIC) + 20 * NS_PER_S;
+    struct msghdr message;
+
+    cr_assert_geq(fd, 0);
+    cr_assert_eq(setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPING, &flags, sizeof(flags)), 0);
+    do {
+        _Alignas(8) uint8_t control[256], bytes[128];
+        struct iovec vector = {bytes, sizeof(bytes)};
+
+        message = (struct msghdr){
+            .msg_iov = &vector, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
+        cr_assert_eq(sendto(w->sockets[0], reply, sizeof(reply), 0, (struct sockaddr *)&to, sizeof(to)), 64);
+        r = (int)recvmsg(fd, &message, 0);
+        cr_assert_gt(r, 0);
+        cr_assert_lt(clock_now_ns(CLOCK_MONOTONIC), deadline_ns);
+    } while (!CMSG_FIRSTHDR(&message));
+}
+
 static void make_world(struct world *w)
 {
     int r = netns_enter();
@@ -74,6 +103,7 @@ static void make_world(struct world *w)
     w->sockets[0] = netns_socket(w->peer, AF_INET, SOCK_RAW, IPPROTO_ICMP);
     w->sockets[1] = netns_socket(w->peer, AF_INET6, SOCK_RAW, IPPROTO_ICMPV6);
     cr_assert(w->sockets[0] >= 0 && w->sockets[1] >= 0);
+    await_time_stamps(w);
 }
 
 static void open_transport(struct world *w, const struct uring_limits *limits)
