@@ -40,11 +40,11 @@ static void on_send(void *context, unsigned to, const char *text)
     }
 }
 
-static void power_on(unsigned id)
+static void power_on_as_one_of(unsigned id, unsigned members)
 {
     struct lab_cluster_settings settings = {
         .self = {.id = id},
-        .members = MEMBERS,
+        .members = members,
         .lease_ns = LEASE_NS,
         .heartbeat_ns = HEARTBEAT_NS,
         .send = on_send,
@@ -53,6 +53,11 @@ static void power_on(unsigned id)
 
     snprintf(settings.self.ip, sizeof(settings.self.ip), "10.0.0.%u", id);
     cr_assert_eq(lab_cluster_new(&net.members[id], &settings, net.now_ns), 0);
+}
+
+static void power_on(unsigned id)
+{
+    power_on_as_one_of(id, MEMBERS);
 }
 
 static void power_off(unsigned id)
@@ -320,6 +325,32 @@ Test(lab_cluster, consents_and_tables)
         receive(3, rows[i].from, rows[i].type, rows[i].term, rows[i].index, rows[i].wanted);
         cr_assert_eq(consented(), rows[i].want_consent, "%s", rows[i].what);
         cr_assert_eq(number_of(3, "term"), rows[i].want_term, "%s", rows[i].what);
+    }
+    end();
+}
+
+/* Of four, two are no majority; nor is a consent to what was not asked one. */
+Test(lab_cluster, half_is_no_majority)
+{
+    static const struct {
+        const char *what;
+        unsigned from, term, want_leader;
+    } rows[] = {
+        {"its own and another one", 2, 1, 0},
+        {"the same once more", 2, 1, 0},
+        {"one to another term", 3, 2, 0},
+        {"three", 3, 1, 1},
+    };
+
+    net = (struct network){.now_ns = 1000 * NS_PER_S};
+    power_on_as_one_of(1, 4);
+    net.now_ns += 6 * HEARTBEAT_NS;
+    for (unsigned id = 2; id <= 4; id++)
+        receive(1, id, "heartbeat", 0, 0, 0);
+    lab_cluster_tick(net.members[1], net.now_ns);
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        receive(1, rows[i].from, "consent", 0, 0, rows[i].term);
+        cr_assert_eq(leader_of(1), rows[i].want_leader, "%s", rows[i].what);
     }
     end();
 }
