@@ -19,18 +19,23 @@ void report_json_names(struct report_writer *writer, const struct report_line *l
     report_json_text(writer, "address", line->address);
 }
 
-static void write_result(struct report_writer *writer, struct report_line *line)
+void report_json_outcome(struct report_writer *writer, const struct report_line *line)
 {
-    const struct report_kind *kind = line->view->probing->kind;
-
-    report_json_names(writer, line);
-    report_write_text(writer, ",");
     report_json_text(writer, "outcome", report_outcome_text(line->outcome));
     report_write_text(writer, ",\"rtt_ms\":");
     if (line->outcome == REPORT_REACHABLE)
         report_write_ms(writer, line->result.rtt_ns);
     else
         report_write_text(writer, "null");
+}
+
+static void write_result(struct report_writer *writer, struct report_line *line)
+{
+    const struct report_kind *kind = line->view->probing->kind;
+
+    report_json_names(writer, line);
+    report_write_text(writer, ",");
+    report_json_outcome(writer, line);
     report_write_text(writer, ",\"requests\":");
     report_write_u64(writer, line->result.requests);
     report_write_text(writer, ",");

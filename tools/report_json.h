@@ -14,3 +14,5 @@ void report_json_summary(struct report_writer *writer, const struct report_view 
 /* Pieces that other lines of JSON are made of: `"target":...,"address":...`; a string, or null for NULL. */
 void report_json_names(struct report_writer *writer, const struct report_line *line);
 void report_json_text(struct report_writer *writer, const char *key, const char *text);
+/* `"outcome":...,"rtt_ms":...`. */
+void report_json_outcome(struct report_writer *writer, const struct report_line *line);

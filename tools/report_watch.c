@@ -34,12 +34,7 @@ static void write_json(struct report_writer *writer, struct report_line *line, c
     report_write_text(writer, ",\"was_for_ms\":");
     report_write_ms(writer, was_for_ns);
     report_write_text(writer, ",");
-    report_json_text(writer, "outcome", report_outcome_text(line->outcome));
-    report_write_text(writer, ",\"rtt_ms\":");
-    if (line->outcome == REPORT_REACHABLE)
-        report_write_ms(writer, line->result.rtt_ns);
-    else
-        report_write_text(writer, "null");
+    report_json_outcome(writer, line);
     report_write_text(writer, ",");
     report_json_text(writer, "reason", report_line_reason(line));
     report_write_text(writer, "}\n");

@@ -20,6 +20,7 @@
 
 #include "route/journal.h"
 #include "route/replay.h"
+#include "tests/lib/random_test.h"
 
 #define ACCESSES 4
 #define PATHS    9
@@ -507,29 +508,9 @@ static long compare(const char *directory, uint64_t seed, const struct world *wh
     return (long)host.move_count;
 }
 
-static uint64_t setting(const char *name, uint64_t otherwise)
-{
-    const char *text = getenv(name);
-
-    return text && *text ? strtoull(text, NULL, 0) : otherwise;
-}
-
-/* Fewer where each costs ten times as much. */
-static uint64_t histories(void)
-{
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || !defined(__OPTIMIZE__)
-    return 30;
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-    return 30;
-#endif
-#endif
-    return 100;
-}
-
 Test(replay, same_settings_same_switches, .timeout = 120)
 {
-    uint64_t seed = setting("REROUTE_TEST_SEED", 1), count = setting("REROUTE_TEST_HISTORIES", histories());
+    uint64_t seed = random_test_seed(), count = random_test_histories(100, 30);
     char directory[] = "/tmp/reroute-replay-XXXXXX";
     unsigned long switches = 0, failed = 0;
     static struct world w;

@@ -20,6 +20,7 @@
  * seed s + i. A failure prints the command that plays the one history again, and its course.
  */
 #include "route/selector.h"
+#include "tests/lib/random_test.h"
 #include <criterion/criterion.h>
 
 #define ACCESSES  4
@@ -597,29 +598,9 @@ static void play(struct world *w, uint64_t seed, unsigned seen[SELECTOR_REASONS]
     }
 }
 
-static uint64_t setting(const char *name, uint64_t otherwise)
-{
-    const char *text = getenv(name);
-
-    return text && *text ? strtoull(text, NULL, 0) : otherwise;
-}
-
-/* A million; less where every history costs ten times as much. */
-static uint64_t histories(void)
-{
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || !defined(__OPTIMIZE__)
-    return 50000;
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-    return 50000;
-#endif
-#endif
-    return 1000000;
-}
-
 Test(selector_property, a_million_histories, .timeout = 200)
 {
-    uint64_t seed = setting("REROUTE_TEST_SEED", 1), count = setting("REROUTE_TEST_HISTORIES", histories());
+    uint64_t seed = random_test_seed(), count = random_test_histories(1000000, 50000);
     unsigned seen[SELECTOR_REASONS] = {0};
     static struct world w;
 
