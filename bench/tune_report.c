@@ -5,6 +5,9 @@
 #include "bench/table.h"
 #include "bench/tune_study.h"
 
+/* What was watched for less is not to be believed. */
+#define LITTLE_S (10 * 60)
+
 /* Below this a rate is nothing: one in a million years. */
 #define NOTHING_PER_YEAR 1e-6
 /* The frontier goes on beyond what is asked for, so that one sees what more waiting would buy. */
@@ -322,6 +325,21 @@ static void print_block(const struct tune_pair *pair, FILE *out)
             (double)pair->select_timeout_us / 1e3, pair->select_count);
 }
 
+/* The intervals are about causes that were seen; in a short time hardly any were. */
+static void warn_of_little(const struct tune_study *study, FILE *out)
+{
+    double least_s = INFINITY;
+
+    for (size_t i = 0; i < study->trace.path_count; i++)
+        least_s = fmin(least_s, (double)study->result.summaries[i].watched_us / 1e6);
+    if (least_s < LITTLE_S)
+        fprintf(out,
+                "Do not rely on this: %.1f s of watching a path are too little, whatever the interval says. "
+                "Watch "
+                "for %d minutes at least.\n",
+                least_s, LITTLE_S / 60);
+}
+
 static void print_recommendation(const struct tune_study *study, FILE *out)
 {
     const struct tune_result *result = &study->result;
@@ -339,6 +357,7 @@ static void print_recommendation(const struct tune_study *study, FILE *out)
     else
         fprintf(out, "\nNo setting can be recommended from this trace; keep what you have:\n");
     print_block(pair, out);
+    warn_of_little(study, out);
     print_costs(study, pair, out);
     if (result->sure != TUNE_NO_PAIR && result->likely != result->sure) {
         const struct tune_pair *likely = &result->pairs[result->likely];

@@ -119,6 +119,8 @@ def a_network_is_simulated_judged_and_tried():
 @test
 def the_block_is_accepted_by_check_config():
     text = tune(*VIRTUAL).stdout
+    check('Do not rely on this: 180.0 s' in text, text)
+    check('Do not rely' not in tune(*VIRTUAL, '--duration', '10m').stdout, 'ten minutes are enough')
     block = re.search(r'^    (probe \{.*\})$', text, re.M).group(1)
     conf = write('tuned.conf', f'service = "10.9.9.9"\naccess "a" {{ data = "10.0.0.1" }}\n{block}\n')
     done = subprocess.run([reroute_path, 'check-config', conf], capture_output=True, text=True, timeout=DEADLINE_S)
