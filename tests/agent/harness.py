@@ -9,6 +9,7 @@ import datetime
 import http.client
 import json
 import os
+import queue
 import re
 import shutil
 import signal
@@ -145,7 +146,8 @@ def child(function, name, out, directory):
     os._exit(0)
 
 
-def start_scenario(function):
+def start_scenario(function, ended):
+    """Its process says what it finds through a pipe; `ended` gets something when that is closed."""
     reading, writing = os.pipe()
     sys.stdout.flush()
     name = function.__name__
@@ -156,10 +158,17 @@ def start_scenario(function):
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
         child(function, name, writing, directory)
     os.close(writing)
-    lines = []
-    thread = threading.Thread(target=lambda: lines.extend(os.fdopen(reading)))
+    lines, over = [], threading.Event()
+
+    def read():
+        lines.extend(os.fdopen(reading))
+        over.set()
+        ended.put(name)
+
+    thread = threading.Thread(target=read)
     thread.start()
-    return {"name": name, "directory": directory, "pid": pid, "thread": thread, "lines": lines, "began": time.monotonic()}
+    return {"name": name, "directory": directory, "pid": pid, "thread": thread, "lines": lines, "over": over,
+            "began": time.monotonic()}
 
 
 def end_scenario(one):
@@ -185,7 +194,7 @@ def main(scenarios, parallel=4, each_seconds=100):
         skip(f"no network namespaces: {error}")
     each_seconds *= 2 if SANITIZED else 1
     wanted = [s for s in scenarios if not sys.argv[1:] or s.__name__ in sys.argv[1:]]
-    running, tap = [], Tap()
+    running, tap, ended = [], Tap(), queue.SimpleQueue()
 
     def on_signal(*_):
         for one in running:
@@ -196,10 +205,10 @@ def main(scenarios, parallel=4, each_seconds=100):
     signal.signal(signal.SIGINT, on_signal)
     while wanted or running:
         while wanted and len(running) < parallel:
-            running.append(start_scenario(wanted.pop(0)))
+            running.append(start_scenario(wanted.pop(0), ended))
         for one in running[:]:
             late = time.monotonic() - one["began"] > each_seconds
-            if not late and one["thread"].is_alive():
+            if not late and not one["over"].is_set():
                 continue
             if not late:
                 os.waitpid(one["pid"], 0)
@@ -215,7 +224,10 @@ def main(scenarios, parallel=4, each_seconds=100):
                 else:
                     tap.ok(result["good"], result["what"], result["detail"])
             tap.say(f"{one['name']} took {time.monotonic() - one['began']:.1f} s")
-        time.sleep(0.05)
+        if running and not (wanted and len(running) < parallel):
+            first = min(one["began"] for one in running) + each_seconds
+            with contextlib.suppress(queue.Empty):
+                ended.get(timeout=max(first - time.monotonic(), 0))
     return tap.done()
 
 

@@ -54,7 +54,7 @@ class Service:
         self.extra = []          # entries that every list has besides
         self.requests = []
         self.servers = {}
-        self.ended = False
+        self.ended = threading.Event()
         for node in world.nodes:
             self._listen(node)
         threading.Thread(target=self._renew, daemon=True).start()
@@ -62,9 +62,8 @@ class Service:
     # --- leases ---
 
     def _renew(self):
-        while not self.ended:
+        while not self.ended.wait(0.05):
             self.tick()
-            time.sleep(0.05)
 
     def tick(self):
         now = time.monotonic()
@@ -209,14 +208,14 @@ class Service:
         if self.token and handler.headers.get("x-smartx-token") != self.token:
             return self._send(handler, 401, json.dumps({"ec": "EAUTH", "error": {"msg": "no such token"}}))
         if mode == "slow":
-            time.sleep(0.3)
+            self.ended.wait(0.3)
         if mode in ("normal", "slow"):
             return self._serve(handler, node, method, body)
         return self._misbehave(handler, node, mode)
 
     def _misbehave(self, handler, node, mode):
         if mode == "hang":
-            time.sleep(20)
+            self.ended.wait(20)
             handler.close_connection = True
         elif mode == "html":
             self._send(handler, 200, "<!DOCTYPE html><html><body><h1>It works!</h1></body></html>", "text/html")
@@ -280,7 +279,7 @@ class Service:
             return [r for r in self.requests if r.method == method and r.at >= since]
 
     def end(self):
-        self.ended = True
+        self.ended.set()
         for server in list(self.servers.values()):
             server.shutdown()
             server.server_close()

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The same over IPv6: service fd00::2, IPv6 paths, IPv6 session service; failover, failback, the host's cable."""
+import select
 import socket
 import struct
 import sys
@@ -31,14 +32,14 @@ class Echoes:
                 self.errors += 1
             self.sent.append(time.monotonic())
             end = time.monotonic() + 0.004
-            while time.monotonic() < end:
+            while (left := end - time.monotonic()) > 0:
+                if not select.select([self.socket], [], [], left)[0]:
+                    break
                 try:
                     data, peer = self.socket.recvfrom(2048)
                     kind, _, _, ident, _ = struct.unpack_from("!BBHHH", data)
                     if kind == 129 and ident == 0xabc and peer[0] == self.service:
                         self.answered.add(struct.unpack_from("!I", data, 8)[0])
-                except BlockingIOError:
-                    time.sleep(0.001)
                 except OSError:
                     pass
 
