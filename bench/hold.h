@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "probe/random.h"
 #include "route/history.h"
 #include "route/tally.h"
 
@@ -41,16 +42,6 @@ extern const size_t hold_kind_count;
 /* A run of a kind of history, the same one for the same seed. -ENOMEM. */
 int hold_history_make(struct hold_history *history, const struct hold_kind *kind, uint64_t seed);
 void hold_history_clear(struct hold_history *history);
-
-/* splitmix64 (Steele, Lea, Flood 2014). */
-static inline uint64_t hold_draw(uint64_t *random)
-{
-    uint64_t z = *random += UINT64_C(0x9e3779b97f4a7c15);
-
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return z ^ z >> 31;
-}
 
 /* --- the world they happen in --- */
 

@@ -12,7 +12,7 @@
 
 static uint64_t between(uint64_t *random, uint64_t least_s, uint64_t most_s)
 {
-    return least_s * NS_PER_S + hold_draw(random) % ((most_s - least_s) * NS_PER_S + 1);
+    return least_s * NS_PER_S + random_next(random) % ((most_s - least_s) * NS_PER_S + 1);
 }
 
 static int add(struct hold_history *h, uint64_t at_ns, enum hold_what what, uint64_t value)
@@ -39,7 +39,7 @@ static int stop_service(struct hold_history *h, uint64_t at_ns, uint64_t off_ns,
     if (!error && off_ns > DEAD_AFTER_NS)
         error = add(h, at_ns + DEAD_AFTER_NS, HOLD_SESSION_DEAD, 0);
     if (!error)
-        error = add(h, back_ns + hold_draw(random) % POLL_NS, HOLD_SESSION_BORN, back_ns);
+        error = add(h, back_ns + random_next(random) % POLL_NS, HOLD_SESSION_BORN, back_ns);
     return error;
 }
 
@@ -115,7 +115,7 @@ static int make_restarts(struct hold_history *h, uint64_t *random)
 /* In steps of a minute. */
 static int make_leak(struct hold_history *h, uint64_t *random)
 {
-    uint64_t minutes = 120, most_ppm = 300000 + hold_draw(random) % 200000;
+    uint64_t minutes = 120, most_ppm = 300000 + random_next(random) % 200000;
     int error = 0;
 
     h->from_ns = between(random, 3600, 7200);

@@ -69,7 +69,7 @@ static uint64_t interval_ns(const struct world *w)
 
 static bool gets_through(struct world *w)
 {
-    return w->answers && (!w->loss_ppm || hold_draw(&w->random) % 1000000 >= w->loss_ppm);
+    return w->answers && (!w->loss_ppm || random_next(&w->random) % 1000000 >= w->loss_ppm);
 }
 
 static void observe(struct world *w, uint32_t path, enum probe_outcome outcome, uint64_t sent_ns)
@@ -131,7 +131,7 @@ static void wake(struct world *w)
 {
     w->wake_ns = NEVER_NS;
     if (w->send_ns == NEVER_NS && w->judged_ns == NEVER_NS)
-        w->send_ns = w->now_ns + hold_draw(&w->random) % interval_ns(w);
+        w->send_ns = w->now_ns + random_next(&w->random) % interval_ns(w);
 }
 
 /* --- evidence and truth --- */

@@ -19,9 +19,9 @@
 #include <math.h>
 
 #include "bench/responder.h"
+#include "probe/random.h"
 
 #define DELAY_MAX_NS 3600e9
-#define GOLDEN       UINT64_C(0x9e3779b97f4a7c15) /* 2^64 divided by the golden ratio: an odd, even spread */
 
 /* Which of the sixteen numbers of a request. */
 enum draw {
@@ -45,34 +45,21 @@ enum draw {
 #define SALT_DEAD  UINT64_C(0xdead)
 #define SALT_SPIKE UINT64_C(0x5b1ce)
 
-static uint64_t mix(uint64_t x)
-{
-    x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
-    return x ^ x >> 31;
-}
-
-/* From 0 up to, but not including, 1. */
-static double unit(uint64_t random)
-{
-    return (double)(random >> 11) * 0x1p-53;
-}
-
 static uint64_t draw(const struct responder_rule *rule, const struct responder_request *request,
                      enum draw which)
 {
-    return mix(rule->key + (request->number * DRAWS + which + 1) * GOLDEN);
+    return random_mix(rule->key + (request->number * DRAWS + which + 1) * RANDOM_GOLDEN);
 }
 
 static bool happens(const struct responder_rule *rule, const struct responder_request *request,
                     enum draw which, double share)
 {
-    return share > 0 && unit(draw(rule, request, which)) < share;
+    return share > 0 && random_unit(draw(rule, request, which)) < share;
 }
 
 uint64_t responder_rule_key(const struct responder_prefix *prefix, uint64_t seed)
 {
-    const uint64_t key[2] = {seed, GOLDEN};
+    const uint64_t key[2] = {seed, RANDOM_GOLDEN};
     uint8_t bytes[18] = {prefix->address.family, prefix->length};
 
     memcpy(bytes + 2, prefix->address.bytes, 16);
@@ -85,14 +72,15 @@ uint64_t responder_address_hash(const struct responder_rule *rule, const struct 
 
     memcpy(&high, address->bytes, 8);
     memcpy(&low, address->bytes + 8, 8);
-    return mix(mix(rule->key ^ high) + low);
+    return random_mix(random_mix(rule->key ^ high) + low);
 }
 
 bool responder_is_dead(const struct responder_rule *rule, const struct address *address)
 {
     double share = rule->profile.dead;
 
-    return share >= 1 || (share > 0 && unit(mix(responder_address_hash(rule, address) ^ SALT_DEAD)) < share);
+    return share >= 1 ||
+           (share > 0 && random_unit(random_mix(responder_address_hash(rule, address) ^ SALT_DEAD)) < share);
 }
 
 bool responder_needs_memory(const struct responder_profile *profile)
@@ -112,11 +100,12 @@ static uint64_t spike_left_ns(const struct responder_rule *rule, const struct re
     key = responder_address_hash(rule, &request->address) ^ SALT_SPIKE;
     cell = request->at_ns / spike_ns;
     for (uint64_t c = cell ? cell - 1 : 0; c <= cell; c++) {
-        uint64_t random = mix(key + (2 * c + 1) * GOLDEN);
-        uint64_t offset_ns = (uint64_t)(unit(mix(key + (2 * c + 2) * GOLDEN)) * (double)spike_ns);
+        uint64_t random = random_mix(key + (2 * c + 1) * RANDOM_GOLDEN);
+        uint64_t offset_ns =
+            (uint64_t)(random_unit(random_mix(key + (2 * c + 2) * RANDOM_GOLDEN)) * (double)spike_ns);
         uint64_t start_ns = c * spike_ns + offset_ns;
 
-        if (unit(random) < chance && start_ns <= request->at_ns)
+        if (random_unit(random) < chance && start_ns <= request->at_ns)
             left_ns = max_u64(left_ns, sub_sat_u64(start_ns + spike_ns, request->at_ns));
     }
     return left_ns;
@@ -130,8 +119,8 @@ static double delay_ns(const struct responder_rule *rule, const struct responder
     if (profile->distribution == RESPONDER_CONSTANT)
         return profile->delay_ns;
     /* Box and Muller, 1958. 1 - u is never 0. */
-    normal = sqrt(-2 * log(1 - unit(draw(rule, request, DRAW_DELAY_RADIUS)))) *
-             cos(2 * M_PI * unit(draw(rule, request, DRAW_DELAY_ANGLE)));
+    normal = sqrt(-2 * log(1 - random_unit(draw(rule, request, DRAW_DELAY_RADIUS)))) *
+             cos(2 * M_PI * random_unit(draw(rule, request, DRAW_DELAY_ANGLE)));
     delay = profile->distribution == RESPONDER_NORMAL ? profile->delay_ns + profile->spread * normal
                                                       : profile->delay_ns * exp(profile->spread * normal);
     return fmin(fmax(delay, 0), DELAY_MAX_NS);
@@ -142,7 +131,7 @@ static bool lost_in_burst(const struct responder_rule *rule, const struct respon
                           struct responder_memory *memory)
 {
     const struct responder_profile *profile = &rule->profile;
-    double u = unit(draw(rule, request, DRAW_BURST_STEP));
+    double u = random_unit(draw(rule, request, DRAW_BURST_STEP));
     bool bad = memory->burst == 2;
 
     if (memory->burst == 0) /* as if it had been going on for ever */

@@ -13,6 +13,7 @@
 #include "bench/simulation.h"
 #include "bench/tune.h"
 #include "bench/validate.h"
+#include "probe/random.h"
 
 #define SEEDS 40
 
@@ -20,14 +21,10 @@
 
 static uint64_t random_state;
 
-/* SplitMix64; from 0 up to 1. */
+/* From 0 up to 1. */
 static double unit(void)
 {
-    uint64_t x = random_state += UINT64_C(0x9e3779b97f4a7c15);
-
-    x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
-    return (double)((x ^ x >> 31) >> 11) * 0x1p-53;
+    return random_unit(random_next(&random_state));
 }
 
 /* Millions of them: an assertion each would take longer than all the rest. */

@@ -18,6 +18,7 @@
 #include <criterion/criterion.h>
 #include <sys/stat.h>
 
+#include "probe/random.h"
 #include "route/journal.h"
 #include "route/replay.h"
 #include "tests/lib/random_test.h"
@@ -29,15 +30,6 @@
 #define MOVES    512
 
 enum mode { ANSWERS, DIES, LOSES, SLOW, MODES };
-
-static uint64_t draw(uint64_t *state)
-{
-    uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
-
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return z ^ z >> 31;
-}
 
 struct world {
     uint64_t random;
@@ -67,7 +59,7 @@ struct world {
 
 static uint64_t below(struct world *w, uint64_t n)
 {
-    return draw(&w->random) % n;
+    return random_next(&w->random) % n;
 }
 
 static bool one_in(struct world *w, uint64_t n)
@@ -127,7 +119,7 @@ static void build(struct world *w, uint64_t seed)
         w->accesses[i] = (struct selector_access){
             .locality = i == 0 ? LOCALITY_LOCAL : LOCALITY_SAME_ZONE + (enum selector_locality)below(w, 2),
             .stable_at_ns = NEVER_NS,
-            .weight = draw(&w->random),
+            .weight = random_next(&w->random),
         };
         snprintf(w->names[i], sizeof(w->names[i]), "node%u", i);
     }
@@ -265,7 +257,7 @@ static void begin_life(struct world *w, uint32_t i)
     }
     a->session = SESSION_ALIVE;
     a->stable_at_ns = w->input.now_ns + w->input.hold_ns - below(w, NS_PER_S);
-    snprintf(w->uuids[i], sizeof(w->uuids[i]), "%" PRIx64, draw(&w->random));
+    snprintf(w->uuids[i], sizeof(w->uuids[i]), "%" PRIx64, random_next(&w->random));
 }
 
 static void change_access(struct world *w, uint32_t i)

@@ -19,6 +19,7 @@
  * REROUTE_TEST_HISTORIES and REROUTE_TEST_SEED choose how many and which; history i of seed s is history 0 of
  * seed s + i. A failure prints the command that plays the one history again, and its course.
  */
+#include "probe/random.h"
 #include "route/selector.h"
 #include "tests/lib/random_test.h"
 #include <criterion/criterion.h>
@@ -32,17 +33,6 @@
 #define JUDGED_AFTER_NS (SELECT_NS * 5 / 4)
 
 enum mode { ANSWERS, DIES, LOSES, SLOW, REFUSES, MODES };
-
-/* --- randomness: splitmix64 (Steele, Lea, Flood 2014) --- */
-
-static uint64_t draw(uint64_t *state)
-{
-    uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
-
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return z ^ z >> 31;
-}
 
 /* --- the world that the decisions are made in --- */
 
@@ -71,7 +61,7 @@ struct world {
 
 static uint64_t below(struct world *w, uint64_t n)
 {
-    return draw(&w->random) % n;
+    return random_next(&w->random) % n;
 }
 
 static bool one_in(struct world *w, uint64_t n)
@@ -130,7 +120,7 @@ static void build(struct world *w, uint64_t seed)
             .locality = i == 0 ? LOCALITY_LOCAL : LOCALITY_SAME_ZONE + (enum selector_locality)below(w, 2),
             .session = one_in(w, 4) ? SESSION_UNKNOWN : SESSION_STABLE,
             .stable_at_ns = BEGIN_NS,
-            .weight = draw(&w->random),
+            .weight = random_next(&w->random),
         };
     for (uint32_t i = 0; i < w->input.path_count; i++)
         build_path(w, i);
