@@ -420,23 +420,32 @@ static int answer_much_too_late(void *context, struct simulated *network, const 
     return 0;
 }
 
+/* Asks 10.0.0.1 in this world until its result is there. */
+static struct probe_sweep *sweep_one(const struct probe_settings *settings, struct slow_world *world,
+                                     struct probe_result *result)
+{
+    struct address address = {.family = AF_INET, .bytes = {10, 0, 0, 1}};
+    struct transport *transport;
+    struct probe_sweep *sweep;
+    uint32_t index;
+
+    world->script.context = world;
+    cr_assert_eq(simulated_open(&transport, &world->script), 0);
+    cr_assert_eq(probe_sweep_new_over(&sweep, settings, transport), 0);
+    cr_assert_eq(probe_sweep_add(sweep, &address, &index), 0);
+    while (!probe_sweep_next(sweep, result))
+        cr_assert_eq(probe_sweep_step(sweep, NEVER_NS), 0);
+    return sweep;
+}
+
 /* Asking again is no longer window: what comes after the first one is late. */
 Test(sweep_scale, a_late_reply_is_late_when_asked_again)
 {
     struct probe_settings settings = settings_of(100, 1);
     struct slow_world world = {.script = {.request = answer_much_too_late, .receive_limit = 64}};
-    struct address address = {.family = AF_INET, .bytes = {10, 0, 0, 1}};
-    struct transport *transport;
-    struct probe_sweep *sweep;
     struct probe_result result;
-    uint32_t index;
+    struct probe_sweep *sweep = sweep_one(&settings, &world, &result);
 
-    world.script.context = &world;
-    cr_assert_eq(simulated_open(&transport, &world.script), 0);
-    cr_assert_eq(probe_sweep_new_over(&sweep, &settings, transport), 0);
-    cr_assert_eq(probe_sweep_add(sweep, &address, &index), 0);
-    while (!probe_sweep_next(sweep, &result))
-        cr_assert_eq(probe_sweep_step(sweep, NEVER_NS), 0);
     cr_expect_eq(probe_sweep_asked_again(sweep), 1);
     cr_expect_eq(result.outcome, PROBE_TIMEOUT);
     cr_expect_eq(result.requests, 2);
@@ -463,18 +472,9 @@ Test(sweep_scale, made_up_errors_take_no_memory)
     struct probe_settings settings = settings_of(100, 1);
     struct slow_world world = {.script.request = refuse_by_a_thousand_routers,
                                .router = {.family = AF_INET, .bytes = {10, 9}}};
-    struct address address = {.family = AF_INET, .bytes = {10, 0, 0, 1}};
-    struct transport *transport;
-    struct probe_sweep *sweep;
     struct probe_result result;
-    uint32_t index;
+    struct probe_sweep *sweep = sweep_one(&settings, &world, &result);
 
-    world.script.context = &world;
-    cr_assert_eq(simulated_open(&transport, &world.script), 0);
-    cr_assert_eq(probe_sweep_new_over(&sweep, &settings, transport), 0);
-    cr_assert_eq(probe_sweep_add(sweep, &address, &index), 0);
-    while (!probe_sweep_next(sweep, &result))
-        cr_assert_eq(probe_sweep_step(sweep, NEVER_NS), 0);
     cr_expect_eq(result.outcome, PROBE_UNREACHABLE);
     cr_expect_eq(result.error.from.bytes[3], 999 % 256);
     cr_expect_leq(sweep->reasons.room, 16);
