@@ -42,10 +42,8 @@ int probe_path_mtu_new(struct probe_path_mtu **out, const struct probe_settings 
                        size_t size_bytes)
 {
     struct transport *transport = NULL;
-    int r = probe_settings_check(settings, message, size_bytes);
+    int r = transport_open(&transport, settings, targets->count, message, size_bytes);
 
-    if (r == 0)
-        r = transport_open(&transport, settings, targets->count, message, size_bytes);
     if (r < 0)
         return r;
     r = probe_path_mtu_new_over(out, settings, check_bytes, targets, shuffled, transport);

@@ -152,10 +152,8 @@ int probe_pool_new(struct probe_pool **out, const struct probe_settings *setting
                    struct probe_targets *targets, bool shuffled, char *message, size_t size_bytes)
 {
     CLEANUP(probe_pool_free) struct probe_pool *pool = NULL;
-    int r = probe_settings_check(settings, message, size_bytes);
+    int r;
 
-    if (r < 0)
-        return r;
     pool = aligned_alloc(CACHE_LINE_BYTES, sizeof(*pool));
     if (!pool) {
         snprintf(message, size_bytes, "%s", strerror(ENOMEM));

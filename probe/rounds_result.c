@@ -92,10 +92,8 @@ int probe_rounds_new(struct probe_rounds **out, const struct probe_settings *set
                      char *message, size_t size_bytes)
 {
     struct transport *transport = NULL;
-    int r = probe_settings_check(settings, message, size_bytes);
+    int r = transport_open(&transport, settings, targets->count, message, size_bytes);
 
-    if (r == 0)
-        r = transport_open(&transport, settings, targets->count, message, size_bytes);
     if (r < 0)
         return r;
     r = probe_rounds_new_over(out, settings, plan, targets, shuffled, transport);

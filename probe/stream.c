@@ -289,10 +289,8 @@ int probe_stream_new(struct probe_stream **out, const struct probe_settings *set
                      size_t size_bytes)
 {
     struct transport *transport = NULL;
-    int r = probe_settings_check(settings, message, size_bytes);
+    int r = transport_open(&transport, settings, STREAM_TARGETS, message, size_bytes);
 
-    if (r == 0)
-        r = transport_open(&transport, settings, STREAM_TARGETS, message, size_bytes);
     if (r < 0)
         return r;
     r = probe_stream_new_over(out, settings, transport);

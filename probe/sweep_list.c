@@ -47,10 +47,8 @@ int probe_sweep_new(struct probe_sweep **out, const struct probe_settings *setti
                     size_t size_bytes)
 {
     struct transport *transport = NULL;
-    int r = probe_settings_check(settings, message, size_bytes);
+    int r = transport_open(&transport, settings, UINT32_MAX, message, size_bytes);
 
-    if (r == 0)
-        r = transport_open(&transport, settings, UINT32_MAX, message, size_bytes);
     if (r < 0)
         return r;
     r = probe_sweep_new_over(out, settings, transport);

@@ -46,9 +46,10 @@ int transport_open(struct transport **out, const struct probe_settings *settings
 {
     CLEANUP(transport_close) struct transport *transport = NULL;
     uint16_t ident;
-    int r;
+    int r = probe_settings_check(settings, message, size_bytes);
 
-    r = open_by_name(&transport, settings, targets, message, size_bytes);
+    if (r == 0)
+        r = open_by_name(&transport, settings, targets, message, size_bytes);
     if (r < 0)
         return r;
     r = transport->operations->open_family(transport, AF_INET, &ident, message, size_bytes);
