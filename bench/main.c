@@ -4,7 +4,6 @@
  *
  * A program of its own, because the agent on ten thousand hosts has no use for a simulated network in it.
  */
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -43,15 +42,6 @@ int bench_check_output(const char *program, bool json, bool csv, const char *plo
     return r < 0 ? EXIT_SYSTEM : 0;
 }
 
-/* What was printed must have arrived, or it was not done. */
-static int written(const char *program)
-{
-    if (fflush(stdout) == 0 && !ferror(stdout))
-        return 0;
-    fprintf(stderr, "%s: cannot write: %s\n", program, strerror(errno));
-    return EXIT_SYSTEM;
-}
-
 int main(int argc, char **argv)
 {
     static char name[64];
@@ -62,7 +52,7 @@ int main(int argc, char **argv)
     }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
         usage(stdout);
-        return written("reroute bench");
+        return options_written("reroute bench");
     }
     for (size_t i = 0; i < sizeof(studies) / sizeof(studies[0]); i++) {
         if (strcmp(argv[1], studies[i].name) == 0) {
@@ -71,7 +61,7 @@ int main(int argc, char **argv)
             snprintf(name, sizeof(name), "reroute bench %s", studies[i].name);
             argv[1] = name;
             code = studies[i].run(argc - 1, argv + 1);
-            return code ? code : written(name);
+            return code ? code : options_written(name);
         }
     }
     fprintf(stderr, "reroute bench: '%s' is no study\nTry 'reroute bench --help'.\n", argv[1]);

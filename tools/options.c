@@ -110,3 +110,11 @@ int options_parse(const struct command_line *line, int argc, char **argv)
     }
     return optind;
 }
+
+int options_written(const char *program)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return 0;
+    fprintf(stderr, "%s: cannot write: %s\n", program, strerror(errno));
+    return EXIT_SYSTEM;
+}

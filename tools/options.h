@@ -47,5 +47,8 @@ struct command_line {
  */
 int options_parse(const struct command_line *line, int argc, char **argv);
 
+/* What was printed must have arrived, or it was not done: 0, or a line that says why and EXIT_SYSTEM. */
+int options_written(const char *program);
+
 /* Says what is wrong with the arguments, and where the help is. Returns EXIT_USAGE. */
 int options_complain(const char *program, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -2,7 +2,6 @@
 /*
  * main(): finds the subcommand and hands over. Nothing that is not used is started here.
  */
-#include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -10,6 +9,7 @@
 #include <unistd.h>
 
 #include "tools/command.h"
+#include "tools/options.h"
 
 static const struct command commands[] = {
     {"report", "is each of these addresses reachable?", command_report},
@@ -53,15 +53,6 @@ static bool open_standard_files(void)
     return true;
 }
 
-/* What was printed must have arrived, or it was not done. */
-static int written(const char *program)
-{
-    if (fflush(stdout) == 0 && !ferror(stdout))
-        return 0;
-    fprintf(stderr, "%s: cannot write: %s\n", program, strerror(errno));
-    return EXIT_SYSTEM;
-}
-
 int main(int argc, char **argv)
 {
     static char name[64];
@@ -75,18 +66,18 @@ int main(int argc, char **argv)
     }
     if (strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
         usage(stdout);
-        return written("reroute");
+        return options_written("reroute");
     }
     if (strcmp(argv[1], "--version") == 0) {
         puts("reroute " REROUTE_VERSION);
-        return written("reroute");
+        return options_written("reroute");
     }
     for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
         if (strcmp(argv[1], commands[i].name) == 0) {
             snprintf(name, sizeof(name), "reroute %s", commands[i].name);
             argv[1] = name;
             code = commands[i].run(argc - 1, argv + 1);
-            return code ? code : written(name);
+            return code ? code : options_written(name);
         }
     }
     fprintf(stderr, "reroute: '%s' is no command\nTry 'reroute --help'.\n", argv[1]);
