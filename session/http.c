@@ -99,7 +99,7 @@ static void request_finish(struct http_request *request, CURLcode code)
                                  .body_bytes = request->body_bytes};
     long os_error = 0;
 
-    if (request->too_big) {
+    if (request->too_big || code == CURLE_FILESIZE_EXCEEDED) { /* found out by us, or announced */
         result.error = -EMSGSIZE;
         result.message = "the answer is too long";
     } else if (code != CURLE_OK) {
