@@ -11,6 +11,7 @@ and /etc/hosts, /etc/resolv.conf and /etc/nsswitch.conf are private. Nothing is 
 A test program gets the path of reroute as its argument, marks its tests with @test and ends with main(). It
 prints TAP.
 """
+import contextlib
 import json
 import os
 import select
@@ -129,12 +130,15 @@ def set_stage():
                 ip daddr 10.3.7.0/24 icmp type echo-request reject with icmp type admin-prohibited
             }
         }''')
+    # A copy of /etc, since not every machine has all of these files, and none of ours must stay.
+    with contextlib.suppress(shutil.Error):  # what an ordinary user may not read
+        shutil.copytree('/etc', '/tmp/etc', symlinks=True)
     for name, text in (('hosts', HOSTS), ('nsswitch.conf', 'hosts: files\n'),
                        ('resolv.conf', 'nameserver 10.9.0.53\noptions timeout:3 attempts:1\n')):
-        write(f'/tmp/{name}', text)
-        if not os.path.exists(f'/etc/{name}'):
-            raise FileNotFoundError(f'/etc/{name}')
-        command(f'mount --bind /tmp/{name} /etc/{name}')
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(f'/tmp/etc/{name}')
+        write(f'/tmp/etc/{name}', text)
+    command('mount --bind /tmp/etc /etc')
 
 
 def program(which):
