@@ -2,24 +2,102 @@
 /*
  * The log: formatting, and one write(2) per line, which never waits.
  *
- * Whoever reads standard error may stall (a full pipe, a terminal that was stopped); the decisions must not
- * stall with it. So a line is written only when there is room for it, and is counted as lost when there is
- * not; the count goes out in front of the next line that can be written. A pipe that polls writable takes
- * PIPE_BUF bytes without blocking, which no line exceeds. O_NONBLOCK would do too, but it belongs to the open
- * file, which others may share. One thread; deliberately no queue: an old line is worth less than memory.
+ * Whoever reads standard error may stall (a full pipe, a journal that is stuck, a terminal that was stopped);
+ * the decisions must not stall with it. So a line for which there is no room is counted as lost; the count
+ * goes out in front of the next line that can be written.
+ *
+ * O_NONBLOCK belongs to the open file, which others may share. So a pipe or a terminal is opened anew by its
+ * name in /proc, and that one is ours; a socket is told with each message. Where that cannot be had (no
+ * /proc, no right) it is asked whether there is room before each line: a pipe that polls writable takes
+ * PIPE_BUF bytes without blocking, which no line exceeds. A plain file never makes us wait, and is not opened
+ * anew, for its position is shared.
+ *
+ * One thread; deliberately no queue: an old line is worth less than memory.
  */
 #include "route/log.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <stdarg.h>
+#include <sys/stat.h>
 
 #define FIELDS_SIZE 1600
 #define LINE_SIZE   1800 /* fields, time, level and event */
-_Static_assert(2 * LINE_SIZE <= PIPE_BUF, "the count of lost lines and a line go out in one write");
+_Static_assert(2 * LINE_SIZE + 1 <= PIPE_BUF, "the count of lost lines and a line go out in one write");
 
 static enum log_level most = LOG_LEVEL_INFO;
-static uint64_t lost; /* lines since the last one that was written */
+
+static struct {
+    int fd;
+    bool own; /* opened by us */
+    enum { WAYS_PLAIN, WAYS_SOCKET, WAYS_ASK } ways;
+    bool priorities;
+    bool torn;     /* the last line was cut off */
+    uint64_t lost; /* lines since the last one that was written */
+    uint64_t lost_ever;
+} out = {.fd = STDERR_FILENO, .ways = WAYS_ASK};
+
+/* --- where the lines go -----------------------------------------------------------------------------------
+ */
+
+static bool is_journal(const struct stat *st, const char *journal_stream)
+{
+    unsigned long long device, inode;
+
+    return journal_stream && sscanf(journal_stream, "%llu:%llu", &device, &inode) == 2 &&
+           device == st->st_dev && inode == st->st_ino;
+}
+
+void log_close(void)
+{
+    if (out.own)
+        close(out.fd);
+    out.fd = STDERR_FILENO;
+    out.own = out.priorities = out.torn = false;
+    out.ways = WAYS_ASK;
+}
+
+void log_open(int fd, const char *journal_stream)
+{
+    char path[32];
+    struct stat st;
+    int own;
+
+    log_close();
+    out.fd = fd;
+    if (fstat(fd, &st) < 0)
+        return;
+    out.priorities = is_journal(&st, journal_stream);
+    if (S_ISREG(st.st_mode))
+        out.ways = WAYS_PLAIN;
+    if (S_ISSOCK(st.st_mode))
+        out.ways = WAYS_SOCKET;
+    if (!S_ISFIFO(st.st_mode) && !S_ISCHR(st.st_mode))
+        return;
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    own = open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    if (own < 0)
+        return;
+    out.fd = own;
+    out.own = true;
+    out.ways = WAYS_PLAIN;
+}
+
+/* As much as there is room for, without waiting. */
+static ssize_t write_now(const char *text, size_t length)
+{
+    struct pollfd room = {.fd = out.fd, .events = POLLOUT};
+
+    if (out.ways == WAYS_SOCKET)
+        return send(out.fd, text, length, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (out.ways == WAYS_ASK && (poll(&room, 1, 0) != 1 || !(room.revents & POLLOUT)))
+        return -1;
+    return write(out.fd, text, length);
+}
+
+/* --- lines ------------------------------------------------------------------------------------------------
+ */
 
 void log_set_level(enum log_level level)
 {
@@ -54,45 +132,68 @@ const char *log_quote(const char *text, char buffer[static LOG_QUOTED_SIZE])
     return buffer;
 }
 
+const char *log_priority(enum log_level level)
+{
+    static const char *const texts[] = {"<3>", "<4>", "<6>", "<7>"}; /* syslog(3) */
+
+    return out.priorities ? texts[level] : "";
+}
+
+uint64_t log_lines_lost(void)
+{
+    return out.lost_ever;
+}
+
 static size_t print_line(char line[static LINE_SIZE], enum log_level level, const char *event,
                          const char *fields)
 {
     static const char *const names[] = {"error", "warn", "info", "debug"};
-    char when[LOG_TIME_SIZE];
-    int length = snprintf(line, LINE_SIZE, "time=%s level=%s event=%s%s%s\n",
-                          log_time_text(clock_now_ns(CLOCK_REALTIME), when), names[level], event,
-                          fields[0] ? " " : "", fields);
+    char when[LOG_TIME_SIZE] = "";
+    int length;
 
+    if (!out.priorities)
+        log_time_text(clock_now_ns(CLOCK_REALTIME), when);
+    length = snprintf(line, LINE_SIZE, "%s%s%s%slevel=%s event=%s%s%s\n", log_priority(level),
+                      when[0] ? "time=" : "", when, when[0] ? " " : "", names[level], event,
+                      fields[0] ? " " : "", fields);
     if (length < LINE_SIZE)
         return (size_t)length;
     line[LINE_SIZE - 2] = '\n';
     return LINE_SIZE - 1;
 }
 
+/* One write, so that lines of several processes do not mix. */
+static void put(const char *lines, size_t length)
+{
+    ssize_t written = write_now(lines, length);
+
+    if (written > 0)
+        out.torn = lines[written - 1] != '\n';
+    if (written == (ssize_t)length) {
+        out.lost = 0;
+    } else {
+        out.lost++;
+        out.lost_ever++;
+    }
+}
+
 void log_event(enum log_level level, const char *event, const char *format, ...)
 {
-    struct pollfd out = {.fd = STDERR_FILENO, .events = POLLOUT};
-    char fields[FIELDS_SIZE], lines[2 * LINE_SIZE];
+    char fields[FIELDS_SIZE], lines[1 + 2 * LINE_SIZE];
     size_t length = 0;
     va_list arguments;
 
     if (level > most)
         return;
-    if (poll(&out, 1, 0) != 1 || !(out.revents & POLLOUT)) {
-        lost++;
-        return;
-    }
-    if (lost) {
-        snprintf(fields, sizeof(fields), "count=%" PRIu64, lost);
-        length = print_line(lines, LOG_LEVEL_WARN, "log-lines-lost", fields);
+    if (out.torn)
+        lines[length++] = '\n';
+    if (out.lost) {
+        snprintf(fields, sizeof(fields), "count=%" PRIu64, out.lost);
+        length += print_line(lines + length, LOG_LEVEL_WARN, "log-lines-lost", fields);
     }
     va_start(arguments, format);
     vsnprintf(fields, sizeof(fields), format, arguments);
     va_end(arguments);
     length += print_line(lines + length, level, event, fields);
-    /* One write, so that lines of several processes do not mix. */
-    if (write(STDERR_FILENO, lines, length) == (ssize_t)length)
-        lost = 0;
-    else
-        lost++;
+    put(lines, length);
 }

@@ -14,6 +14,21 @@ enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBU
 void log_set_level(enum log_level level);
 
 /*
+ * Says where the lines go: `fd`, standard error at first. When journal_stream, the value of $JOURNAL_STREAM
+ * or NULL, names that descriptor (systemd.exec(5)), lines begin with their priority, "<4>", and have no time,
+ * which the journal notes itself. A pipe or a terminal is opened once more, so that only we do not wait for
+ * it.
+ */
+void log_open(int fd, const char *journal_stream);
+void log_close(void); /* what log_open() opened; lines go where they went at first */
+
+/* "<3>" where lines have priorities, else "": for a line that is written otherwise. */
+const char *log_priority(enum log_level level);
+
+/* How many lines were lost since the start. */
+uint64_t log_lines_lost(void);
+
+/*
  * Writes one line. `event` is a word; `format` gives the other fields as "key=%s other=%u". A field that may
  * hold blanks or quotes is written with %s of LOG_QUOTE(text). Never waits: while standard error takes
  * nothing, lines are lost, and "event=log-lines-lost count=N" says so before the next one that is written.

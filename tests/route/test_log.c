@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The log never waits, whatever standard error is; what it loses it counts and says. */
+#include <criterion/criterion.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <termios.h>
+
+#include "route/log.h"
+
+enum { PIPE, STREAM, TERMINAL, KINDS };
+static const char *const kinds[] = {"a pipe", "a socket", "a terminal"};
+
+/* Two ends, both of which wait; a test that waits is ended by the alarm. */
+static void make(int kind, int *reading, int *writing)
+{
+    int both[2];
+
+    alarm(20);
+    if (kind == TERMINAL) {
+        struct termios raw;
+
+        both[0] = posix_openpt(O_RDWR | O_NOCTTY);
+        cr_assert(both[0] >= 0 && grantpt(both[0]) == 0 && unlockpt(both[0]) == 0);
+        both[1] = open(ptsname(both[0]), O_RDWR | O_NOCTTY);
+        cr_assert(both[1] >= 0);
+        tcgetattr(both[1], &raw);
+        cfmakeraw(&raw);
+        tcsetattr(both[1], TCSANOW, &raw);
+    } else {
+        cr_assert_eq(kind == PIPE ? pipe(both) : socketpair(AF_UNIX, SOCK_STREAM, 0, both), 0);
+    }
+    *reading = both[0];
+    *writing = both[1];
+}
+
+static void end(int reading, int writing)
+{
+    log_close();
+    close(reading);
+    close(writing);
+}
+
+/* All that has come, terminated. */
+static char *take(int reading)
+{
+    static char text[1 << 20];
+    struct pollfd some = {.fd = reading, .events = POLLIN};
+    size_t length = 0;
+
+    /* A terminal hands on what was written a moment later. */
+    while (poll(&some, 1, 50) == 1 && length + 4096 < sizeof(text)) {
+        ssize_t n = read(reading, text + length, 4096);
+
+        if (n <= 0)
+            break;
+        length += (size_t)n;
+    }
+    text[length] = '\0';
+    return text;
+}
+
+/* Lines until one is lost; how many were written. */
+static unsigned fill(void)
+{
+    uint64_t lost = log_lines_lost();
+    unsigned written = 0;
+
+    for (; log_lines_lost() == lost && written < 100000; written++)
+        log_event(LOG_LEVEL_INFO, "fill", "number=%u with=\"%0150d\"", written, 7);
+    return written - 1;
+}
+
+Test(log, who_does_not_read_costs_lines_not_time)
+{
+    for (int kind = 0; kind < KINDS; kind++) {
+        int reading, writing;
+        const char *lost;
+        uint64_t count;
+        char *text;
+
+        make(kind, &reading, &writing);
+        log_open(writing, NULL);
+        cr_expect_gt(fill(), 3, "%s", kinds[kind]);
+        cr_expect_eq(fcntl(writing, F_GETFL) & O_NONBLOCK, 0, "%s: others still wait", kinds[kind]);
+        count = log_lines_lost();
+        for (int i = 0; i < 1000; i++) /* a terminal makes some room meanwhile */
+            log_event(LOG_LEVEL_INFO, "more", "number=%d with=\"%0150d\"", i, 7);
+        cr_expect_geq(log_lines_lost(), count + 100, "%s", kinds[kind]);
+        take(reading);
+        log_event(LOG_LEVEL_INFO, "again", "x=1");
+        text = take(reading);
+        lost = strstr(text, "event=log-lines-lost count=");
+        cr_expect(lost && strtoull(lost + 27, NULL, 10) > 100, "%s: %s", kinds[kind], text);
+        cr_expect(strstr(text, "event=again x=1\n"), "%s: %s", kinds[kind], text);
+        log_event(LOG_LEVEL_INFO, "once", "x=1");
+        cr_expect_null(strstr(take(reading), "lost"), "%s: said once", kinds[kind]);
+        end(reading, writing);
+    }
+}
+
+Test(log, a_stopped_terminal)
+{
+    int reading, writing;
+
+    make(TERMINAL, &reading, &writing);
+    log_open(writing, NULL);
+    cr_assert_eq(tcflow(writing, TCOOFF), 0); /* as Ctrl-S does */
+    log_event(LOG_LEVEL_INFO, "unseen", "x=1");
+    log_event(LOG_LEVEL_INFO, "unseen", "x=2");
+    cr_assert_eq(tcflow(writing, TCOON), 0);
+    log_event(LOG_LEVEL_INFO, "seen", "x=3");
+    cr_expect(strstr(take(reading), "event=log-lines-lost count=2\n"));
+    end(reading, writing);
+}
+
+/* The other end is gone: lines are lost, and the process lives. */
+Test(log, nobody_reads)
+{
+    for (int kind = 0; kind < TERMINAL; kind++) {
+        uint64_t lost = log_lines_lost();
+        int reading, writing;
+
+        signal(SIGPIPE, SIG_IGN);
+        make(kind, &reading, &writing);
+        log_open(writing, NULL);
+        close(reading);
+        log_event(LOG_LEVEL_INFO, "unseen", "x=1");
+        cr_expect_eq(log_lines_lost(), lost + 1, "%s", kinds[kind]);
+        log_close();
+        close(writing);
+    }
+}
+
+/* $JOURNAL_STREAM: priorities and no time when it names this descriptor, nothing of it when it names another.
+ */
+Test(log, the_journal)
+{
+    static const struct {
+        enum log_level level;
+        const char *line;
+    } rows[] = {
+        {LOG_LEVEL_ERROR, "<3>level=error event=e x=1\n"},
+        {LOG_LEVEL_WARN, "<4>level=warn event=e x=1\n"},
+        {LOG_LEVEL_INFO, "<6>level=info event=e x=1\n"},
+    };
+    static const char *const others[] = {"1:2", "", "x", "7", "18446744073709551615:1"};
+    int reading, writing;
+    char stream[64];
+    struct stat st;
+
+    make(STREAM, &reading, &writing);
+    fstat(writing, &st);
+    snprintf(stream, sizeof(stream), "%llu:%llu", (unsigned long long)st.st_dev,
+             (unsigned long long)st.st_ino);
+    log_open(writing, stream);
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        log_event(rows[i].level, "e", "x=1");
+        cr_expect_str_eq(take(reading), rows[i].line);
+    }
+    cr_expect_str_eq(log_priority(LOG_LEVEL_ERROR), "<3>");
+    for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+        log_open(writing, others[i]);
+        log_event(LOG_LEVEL_WARN, "e", "x=1");
+        cr_expect_eq(strncmp(take(reading), "time=", 5), 0, "%s", others[i]);
+        cr_expect_str_eq(log_priority(LOG_LEVEL_ERROR), "");
+    }
+    end(reading, writing);
+}
