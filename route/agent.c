@@ -27,6 +27,7 @@
 #include "route/notify.h"
 
 #define SAVE_INTERVAL_NS (5 * NS_PER_S)
+#define SAVE_RETRY_NS    (30 * NS_PER_S)
 #define STATE_AGE_NS     (30 * NS_PER_S)
 #define EVENTS_PER_STEP  256
 
@@ -67,11 +68,19 @@ void agent_save(struct agent *agent)
             state.paths[state.path_count++] = (struct state_path){
                 .address = path->address, .up_since_ns = path->health.up_since_ns + boottime_offset_ns()};
     }
+    reserve_release(&agent->reserve);
     error = state_save(&state, agent->config->state_directory);
+    reserve_keep(&agent->reserve);
     free(state.paths);
+    agent_note_kept(agent, KEPT_STATE, error);
     if (error < 0)
-        log_event(LOG_LEVEL_WARN, "state-not-saved", "directory=%s error=%s", agent->config->state_directory,
-                  LOG_QUOTE(strerror(-error)));
+        agent->save_ns = agent->now_ns + SAVE_RETRY_NS;
+}
+
+/* While a better path is waited for since when it has been up must be kept; and what could not be saved. */
+static bool saves_by_time(const struct agent *agent)
+{
+    return agent->decision.candidate != SELECTOR_NO_PATH || agent->kept_error[KEPT_STATE] < 0;
 }
 
 static void load_remembered(struct agent *agent)
@@ -288,7 +297,7 @@ static void schedule(struct agent *agent)
     at_ns = min_u64(at_ns, agent_switch_deadline_ns(agent));
     at_ns = min_u64(at_ns, agent_session_deadline_ns(agent));
     at_ns = min_u64(at_ns, agent->watchdog_ns);
-    if (agent->decision.candidate != SELECTOR_NO_PATH)
+    if (saves_by_time(agent))
         at_ns = min_u64(at_ns, agent->save_ns);
     if (agent->step_wanted)
         at_ns = 0;
@@ -311,8 +320,7 @@ void agent_step(struct agent *agent)
     agent_apply(agent);
     agent_table_intervals(agent);
     agent_session_step(agent);
-    if (agent->save_wanted ||
-        (agent->decision.candidate != SELECTOR_NO_PATH && agent->now_ns >= agent->save_ns))
+    if (agent->save_wanted || (saves_by_time(agent) && agent->now_ns >= agent->save_ns))
         agent_save(agent);
     if (agent->now_ns >= agent->watchdog_ns) {
         notify_manager("WATCHDOG=1");
@@ -396,6 +404,15 @@ static void on_terminate(evutil_socket_t signal, short what, void *context)
 /* --- start ------------------------------------------------------------------------------------------------
  */
 
+/* What libevent has to say, past which it would write to standard error by itself. */
+static void on_libevent(int severity, const char *message)
+{
+    log_event(severity == EVENT_LOG_ERR    ? LOG_LEVEL_ERROR
+              : severity == EVENT_LOG_WARN ? LOG_LEVEL_WARN
+                                           : LOG_LEVEL_DEBUG,
+              "libevent", "message=%s", LOG_QUOTE(message));
+}
+
 /* On some hosts epoll_wait only ever answers EINVAL: try, and do without. */
 static struct event_base *base_new(bool avoid_epoll)
 {
@@ -428,6 +445,7 @@ static int add_event(struct event *event)
 static int open_loop(struct agent *agent, char *message, size_t size_bytes)
 {
     snprintf(message, size_bytes, "cannot make an event loop");
+    event_set_log_callback(on_libevent);
     agent->base = base_new(false);
     if (!agent->base)
         return -ENOMEM;
@@ -459,7 +477,7 @@ static int open_fib(struct agent *agent, char *message, size_t size_bytes)
         snprintf(message, size_bytes,
                  "service %s is an address of this host: expected one that only the accesses have",
                  ADDRESS_TEXT(&agent->config->service));
-        return -EINVAL;
+        return -EADDRINUSE;
     }
     fib_watch(agent->fib, &agent->config->service);
     agent->fib_event = event_new(agent->base, fib_fd(agent->fib), EV_READ | EV_PERSIST, on_fib, agent);
@@ -468,21 +486,23 @@ static int open_fib(struct agent *agent, char *message, size_t size_bytes)
 
 static int lock(struct agent *agent, char *message, size_t size_bytes)
 {
-    const char *directory = agent->config->state_directory;
+    const struct config *config = agent->config;
+    int file_error, name_error, error;
     pid_t holder = 0;
 
-    agent->lock_fd = -1;
     if (agent->options->dry_run)
         return 0;
-    agent->lock_fd = state_lock(directory, &holder);
-    if (agent->lock_fd >= 0)
-        return 0;
-    if (agent->lock_fd == -EWOULDBLOCK)
-        snprintf(message, size_bytes, "another agent runs already (pid %d holds %s/lock)", (int)holder,
-                 directory);
-    else
-        snprintf(message, size_bytes, "cannot lock %s/lock: %s", directory, strerror(-agent->lock_fd));
-    return agent->lock_fd;
+    error = lock_take(&agent->lock, config->state_directory, &config->service, config->route.table, &holder,
+                      &file_error, &name_error);
+    if (error < 0) {
+        lock_refusal_text(holder, message, size_bytes);
+        return error;
+    }
+    agent_note_kept(agent, KEPT_LOCK, file_error);
+    if (file_error < 0 && name_error < 0)
+        log_event(LOG_LEVEL_ERROR, "not-locked", "error=%s hint=%s", LOG_QUOTE(strerror(-name_error)),
+                  LOG_QUOTE("nothing keeps a second agent out: see to the state directory"));
+    return 0;
 }
 
 static void warn_rp_filter(struct agent *agent)
@@ -572,21 +592,28 @@ static void finish(struct agent *agent)
         event_base_free(agent->base);
     config_free(agent->config);
     free(agent->drained);
-    close_fd(agent->lock_fd);
+    lock_release(&agent->lock);
+    reserve_release(&agent->reserve);
     libevent_global_shutdown();
 }
 
 int agent_run(const struct agent_options *options)
 {
-    struct agent agent = {
-        .options = options, .current = SELECTOR_NO_PATH, .lock_fd = -1, .answered_last = SELECTOR_NO_ACCESS};
+    struct agent agent = {.options = options,
+                          .current = SELECTOR_NO_PATH,
+                          .lock = {.name_fd = -1, .file_fd = -1},
+                          .reserve = RESERVE_EMPTY,
+                          .answered_last = SELECTOR_NO_ACCESS};
     char message[512] = "out of memory";
     int error;
 
     signal(SIGPIPE, SIG_IGN);
+    log_open(STDERR_FILENO, getenv("JOURNAL_STREAM"));
+    reserve_raise_limit();
+    reserve_keep(&agent.reserve);
     error = start(&agent, message, sizeof(message));
     if (error) {
-        fprintf(stderr, "reroute agent: %s\n", message);
+        fprintf(stderr, "%sreroute agent: %s\n", log_priority(LOG_LEVEL_ERROR), message);
     } else {
         log_event(LOG_LEVEL_INFO, "start", "version=%s service=%s paths=%u transport=%s dry_run=%s",
                   options->version, ADDRESS_TEXT(&agent.config->service), agent.table.path_count,
@@ -599,5 +626,6 @@ int agent_run(const struct agent_options *options)
         journal_stop(agent.journal, probe_stream_now_ns(agent.stream));
     }
     finish(&agent);
+    log_close();
     return error;
 }

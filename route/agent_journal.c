@@ -47,9 +47,6 @@ void agent_journal_step(struct agent *agent, const struct selector_input *input)
     if (!agent->journal)
         return;
     error = journal_step(agent->journal, &step, &again);
-    if (error < 0)
-        log_event(LOG_LEVEL_WARN, "journal-not-written", "directory=%s error=%s",
-                  agent->config->state_directory, LOG_QUOTE(strerror(-error)));
-    if (again)
-        log_event(LOG_LEVEL_INFO, "journal-written-again", "directory=%s", agent->config->state_directory);
+    if (error < 0 || again)
+        agent_note_kept(agent, KEPT_JOURNAL, error);
 }

@@ -12,7 +12,9 @@
 #include "route/config_session.h"
 #include "route/fib.h"
 #include "route/journal.h"
+#include "route/lock.h"
 #include "route/log.h"
+#include "route/reserve.h"
 #include "route/selector.h"
 #include "route/state.h"
 #include "session/liveness.h"
@@ -92,6 +94,9 @@ struct agent_planned {
     bool told; /* a refresh of the new access was sent: going on elsewhere must take it back */
 };
 
+/* Files of the state directory. */
+enum agent_kept { KEPT_LOCK, KEPT_STATE, KEPT_LIST, KEPT_JOURNAL, KEPT_COUNT };
+
 struct agent {
     const struct agent_options *options;
     struct config *config;
@@ -103,7 +108,9 @@ struct agent {
     struct session_liveness *liveness;
     struct control *control;
     struct journal *journal; /* NULL: none is written */
-    int lock_fd;
+    struct lock lock;
+    struct reserve reserve;
+    int kept_error[KEPT_COUNT]; /* 0: that file is kept */
     bool step_wanted;
     int probe_error; /* the last one, not to be logged again and again */
     uint64_t now_ns; /* read once per step */
@@ -195,6 +202,11 @@ void agent_session_poll_soon(struct agent *agent, uint64_t at_ns);
 void agent_session_refresh(struct agent *agent, uint32_t path, session_answer_fn *done);
 void agent_session_heartbeat_soon(struct agent *agent);
 uint64_t agent_session_deadline_ns(const struct agent *agent);
+
+/* agent_kept.c: 0, or the negative errno with which a file could not be written */
+void agent_note_kept(struct agent *agent, enum agent_kept what, int error);
+const char *agent_kept_name(enum agent_kept what);
+bool agent_all_kept(const struct agent *agent);
 
 /* agent_journal.c */
 int agent_journal_open(struct agent *agent);

@@ -103,6 +103,7 @@ static void save_list(struct agent *agent, const struct session_list *list)
 {
     uint64_t digest = 0;
     CLEANUP(free) char *body = NULL;
+    int error;
 
     if (agent->options->dry_run)
         return;
@@ -115,7 +116,9 @@ static void save_list(struct agent *agent, const struct session_list *list)
     if (digest == agent->saved_list_digest)
         return;
     body = session_list_print(list);
-    if (body && state_save_list(agent->config->state_directory, body) == 0)
+    error = body ? state_save_list(agent->config->state_directory, body) : -ENOMEM;
+    agent_note_kept(agent, KEPT_LIST, error);
+    if (!error)
         agent->saved_list_digest = digest;
 }
 

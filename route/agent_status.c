@@ -7,6 +7,7 @@
 #include <cjson/cJSON.h>
 
 #include "route/agent_private.h"
+#include "route/own_file.h"
 
 static double seconds_since(const struct agent *agent, uint64_t at_ns)
 {
@@ -170,6 +171,22 @@ static cJSON *refresh_status(const struct agent *agent)
     return item;
 }
 
+/* null, or what cannot be kept in the state directory and why. */
+static cJSON *not_kept_status(const struct agent *agent)
+{
+    cJSON *list = agent_all_kept(agent) ? cJSON_CreateNull() : cJSON_CreateArray();
+
+    for (int i = 0; i < KEPT_COUNT; i++)
+        if (agent->kept_error[i] < 0) {
+            cJSON *item = cJSON_CreateObject();
+
+            cJSON_AddStringToObject(item, "file", agent_kept_name((enum agent_kept)i));
+            cJSON_AddStringToObject(item, "reason", own_error_text(agent->kept_error[i]));
+            cJSON_AddItemToArray(list, item);
+        }
+    return list;
+}
+
 static const char *mode_text(const struct agent *agent)
 {
     if (agent->options->dry_run)
@@ -227,6 +244,7 @@ cJSON *agent_status(struct agent *agent)
     cJSON_AddStringToObject(root, "explanation", selector_reason_sentence(agent->decision.reason));
     cJSON_AddItemToObject(root, "failback", failback_status(agent));
     add_text(root, "shadowed_by", agent->shadow);
+    cJSON_AddItemToObject(root, "not_kept", not_kept_status(agent));
     cJSON_AddNumberToObject(root, "switches", (double)agent->switches);
     cJSON_AddNumberToObject(root, "repairs", (double)agent->repairs);
     cJSON_AddItemToObject(root, "refresh", refresh_status(agent));

@@ -245,7 +245,9 @@ static void reset_connections(struct agent *agent)
 
     if (!agent->config->route.reset_connections)
         return;
+    reserve_release(&agent->reserve); /* it opens a socket */
     error = fib_reset_connections(agent->fib, &agent->config->service, &count);
+    reserve_keep(&agent->reserve);
     if (error == 0 && count)
         log_event(LOG_LEVEL_INFO, "connections-reset", "count=%u", count);
     if (error < 0 && !agent->reset_unsupported) {
@@ -272,11 +274,22 @@ static void note_switch(struct agent *agent, uint32_t to, enum selector_reason r
                    &paths[to].address, reason, error);
 }
 
+/* For how long a path has been silent, in ms; "never" when it has not answered since the agent began. */
+static void silent_text(const struct agent *agent, uint32_t path, char buffer[static 24])
+{
+    uint64_t last_reply_ns = agent->table.paths[path].health.last_reply_ns;
+
+    if (last_reply_ns)
+        snprintf(buffer, 24, "%.1f", (double)sub_sat_u64(agent->now_ns, last_reply_ns) / NS_PER_MS);
+    else
+        snprintf(buffer, 24, "never");
+}
+
 static void switch_to(struct agent *agent, uint32_t to, enum selector_reason reason)
 {
     struct agent_path *path = &agent->table.paths[to];
     uint64_t begun_ns = clock_now_ns(CLOCK_MONOTONIC);
-    uint64_t silent_ns = 0;
+    char silent[24] = "0.0";
     char from[ADDRESS_TEXT_SIZE];
     struct fib_route shadow = {0};
     int error;
@@ -293,12 +306,12 @@ static void switch_to(struct agent *agent, uint32_t to, enum selector_reason rea
         return;
     }
     if (agent->current != SELECTOR_NO_PATH)
-        silent_ns = sub_sat_u64(agent->now_ns, agent->table.paths[agent->current].health.last_reply_ns);
+        silent_text(agent, agent->current, silent);
     log_event(LOG_LEVEL_INFO, "switch",
-              "from=%s to=%s access=%s tier=%s reason=%s silent_ms=%.1f replace_us=%.0f why=%s",
+              "from=%s to=%s access=%s tier=%s reason=%s silent_ms=%s replace_us=%.0f why=%s",
               previous_text(agent, from), ADDRESS_TEXT(&path->address), agent_path_access_name(agent, to),
-              selector_tier_text(agent->table.selector_paths[to].tier), selector_reason_text(reason),
-              (double)silent_ns / NS_PER_MS, (double)(clock_now_ns(CLOCK_MONOTONIC) - begun_ns) / NS_PER_US,
+              selector_tier_text(agent->table.selector_paths[to].tier), selector_reason_text(reason), silent,
+              (double)(clock_now_ns(CLOCK_MONOTONIC) - begun_ns) / NS_PER_US,
               LOG_QUOTE(selector_reason_sentence(reason)));
     note_switch(agent, to, reason, 0);
     agent->current = to;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "route/config_session.h"
 
+#include <sys/prctl.h>
+
 static const char *text_or_null(const char *text)
 {
     return text[0] ? text : NULL;
@@ -35,5 +37,8 @@ int config_session_provider(struct session_provider **out, struct event_base *ba
             },
     };
 
+    /* A core file, or another process of the same user, would hold the token: let there be none. */
+    if (s->token_file[0])
+        prctl(PR_SET_DUMPABLE, 0);
     return session_provider_new(out, base, &settings, message, size_bytes);
 }

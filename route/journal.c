@@ -46,6 +46,7 @@
 #include "route/evidence.h"
 #include "route/journal_fields.h"
 #include "route/log.h"
+#include "route/own_file.h"
 
 #define RETRY_NS       (60 * NS_PER_S)
 #define ALIVE_NS       (3600 * NS_PER_S)
@@ -62,7 +63,7 @@ struct picture {
 };
 
 struct journal {
-    char *path, *older;
+    char *directory, *path, *older;
     int fd;
     uint64_t size_bytes, max_bytes;
     uint64_t shift_ns; /* to CLOCK_BOOTTIME */
@@ -89,7 +90,8 @@ int journal_new(struct journal **out, const char *directory, uint64_t max_bytes,
         journal->path = NULL;
     if (asprintf(&journal->older, "%s/%s.1", directory, JOURNAL_FILE) < 0)
         journal->older = NULL;
-    if (!journal->path || !journal->older) {
+    journal->directory = strdup(directory);
+    if (!journal->directory || !journal->path || !journal->older) {
         journal_free(journal);
         return -ENOMEM;
     }
@@ -111,6 +113,7 @@ struct journal *journal_free(struct journal *journal)
     close_fd(journal->fd);
     picture_clear(&journal->told);
     picture_clear(&journal->seen);
+    free(journal->directory);
     free(journal->path);
     free(journal->older);
     free(journal);
@@ -131,7 +134,7 @@ static bool is_gone(const struct journal *journal)
 {
     struct stat held, named;
 
-    return fstat(journal->fd, &held) < 0 || stat(journal->path, &named) < 0 || held.st_dev != named.st_dev ||
+    return fstat(journal->fd, &held) < 0 || lstat(journal->path, &named) < 0 || held.st_dev != named.st_dev ||
            held.st_ino != named.st_ino || (uint64_t)held.st_size < journal->size_bytes;
 }
 
@@ -146,8 +149,10 @@ static int file_open(struct journal *journal)
     if (journal->fd >= 0)
         journal_renew(journal, "resumed");
     close_fd(journal->fd);
-    journal->fd = open(journal->path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-    if (journal->fd < 0 || fstat(journal->fd, &st) < 0)
+    journal->fd = own_file_open(journal->directory, JOURNAL_FILE, O_RDWR | O_CREAT | O_APPEND);
+    if (journal->fd < 0)
+        return journal->fd;
+    if (fstat(journal->fd, &st) < 0)
         return -errno;
     journal->size_bytes = (uint64_t)st.st_size;
     if (st.st_size > 0 && pread(journal->fd, &last, 1, st.st_size - 1) == 1 && last != '\n' &&

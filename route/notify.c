@@ -7,7 +7,7 @@ int notify_manager(const char *state)
 {
     struct sockaddr_un to = {.sun_family = AF_UNIX};
     const char *path = getenv("NOTIFY_SOCKET");
-    __attribute__((cleanup(close_fd_cleanup))) int fd = -1;
+    static int fd = -1; /* kept: the watchdog must be told also when there are no descriptors left */
     size_t length;
 
     if (!path || (path[0] != '/' && path[0] != '@'))
@@ -18,7 +18,8 @@ int notify_manager(const char *state)
     memcpy(to.sun_path, path, length);
     if (path[0] == '@') /* the abstract namespace */
         to.sun_path[0] = '\0';
-    fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return -errno;
     if (sendto(fd, state, strlen(state), MSG_NOSIGNAL, (const struct sockaddr *)&to,

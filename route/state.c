@@ -2,113 +2,22 @@
 #include "route/state.h"
 
 #include <cjson/cJSON.h>
-#include <fcntl.h>
-#include <sys/file.h>
-#include <sys/stat.h>
+
+#include "route/log.h"
+#include "route/own_file.h"
 
 #define FILE_MAX_BYTES (4 << 20)
 #define SCHEMA         "reroute.state/1"
 
-static char *path_of(const char *directory, const char *name)
-{
-    char *path = NULL;
-
-    return asprintf(&path, "%s/%s", directory, name) < 0 ? NULL : path;
-}
-
-static int make_directory(const char *directory)
-{
-    CLEANUP(free) char *path = strdup(directory);
-
-    if (!path)
-        return -ENOMEM;
-    for (char *p = path + 1; *p; p++) {
-        if (*p != '/')
-            continue;
-        *p = '\0';
-        if (mkdir(path, 0755) < 0 && errno != EEXIST)
-            return -errno;
-        *p = '/';
-    }
-    return mkdir(path, 0755) < 0 && errno != EEXIST ? -errno : 0;
-}
-
-int state_lock(const char *directory, pid_t *holder)
-{
-    CLEANUP(free) char *path = path_of(directory, "lock");
-    char text[16] = "";
-    int fd, error = make_directory(directory);
-
-    *holder = 0;
-    if (error < 0)
-        return error;
-    fd = path ? open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644) : -1;
-    if (fd < 0)
-        return path ? -errno : -ENOMEM;
-    if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-        error = -errno;
-        if (read(fd, text, sizeof(text) - 1) > 0)
-            *holder = (pid_t)strtol(text, NULL, 10);
-        close(fd);
-        return error;
-    }
-    snprintf(text, sizeof(text), "%d\n", (int)getpid());
-    if (ftruncate(fd, 0) < 0 || pwrite(fd, text, strlen(text), 0) < 0) {
-        error = -errno;
-        close(fd);
-        return error;
-    }
-    return fd;
-}
-
 static char *read_file(const char *directory, const char *name, size_t *size_bytes)
 {
-    CLEANUP(free) char *path = path_of(directory, name);
-    CLEANUP(free) char *text = NULL;
-    __attribute__((cleanup(close_fd_cleanup))) int fd = -1;
-    struct stat st;
-    size_t done = 0;
+    char *text;
+    int error = own_file_read(&text, size_bytes, directory, name, FILE_MAX_BYTES);
 
-    fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-    if (fd < 0 || fstat(fd, &st) < 0 || st.st_size > FILE_MAX_BYTES)
-        return NULL;
-    text = malloc((size_t)st.st_size + 1);
-    while (text && done < (size_t)st.st_size) {
-        ssize_t n = read(fd, text + done, (size_t)st.st_size - done);
-
-        if (n <= 0)
-            return NULL;
-        done += (size_t)n;
-    }
-    if (text)
-        text[done] = '\0';
-    *size_bytes = done;
-    return TAKE(text);
-}
-
-static int write_file(const char *directory, const char *name, const char *text)
-{
-    CLEANUP(free) char *path = path_of(directory, name);
-    CLEANUP(free) char *beside = NULL;
-    int error = make_directory(directory);
-    FILE *file;
-
-    if (error < 0)
-        return error;
-    if (!path || asprintf(&beside, "%s.new", path) < 0)
-        return -ENOMEM;
-    file = fopen(beside, "we");
-    if (!file)
-        return -errno;
-    if (fputs(text, file) < 0 || fflush(file) != 0)
-        error = -errno;
-    if (fclose(file) != 0 && !error)
-        error = -errno;
-    if (!error && rename(beside, path) < 0)
-        error = -errno;
-    if (error)
-        unlink(beside);
-    return error;
+    if (error < 0 && error != -ENOENT)
+        log_event(LOG_LEVEL_WARN, "not-read", "file=%s/%s error=%s", directory, name,
+                  LOG_QUOTE(own_error_text(error)));
+    return text;
 }
 
 static const char *boot_id(char buffer[static 64])
@@ -228,7 +137,7 @@ int state_save(const struct state *state, const char *directory)
     {
         CLEANUP(free) char *text = cJSON_Print(root);
 
-        error = text ? write_file(directory, "state.json", text) : -ENOMEM;
+        error = text ? own_file_write(directory, "state.json", text) : -ENOMEM;
     }
     cJSON_Delete(root);
     return error;
@@ -241,5 +150,5 @@ char *state_load_list(const char *directory, size_t *size_bytes)
 
 int state_save_list(const char *directory, const char *text)
 {
-    return write_file(directory, "sessions.json", text);
+    return own_file_write(directory, "sessions.json", text);
 }

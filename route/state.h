@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The state directory: the lock that keeps a second agent out, what a restart should still know, and the last
- * list.
+ * The state directory: what a restart should still know, and the last list.
  *
- * Files are written beside and renamed, so that a crash leaves the old or the new one. What cannot be read is
- * as if it were not there: the state is a convenience, never a condition for starting.
+ * What cannot be read is as if it were not there, after a line in the log: the state is a convenience, never
+ * a condition for starting. Errors are for own_error_text().
  */
 #pragma once
 
@@ -26,12 +25,6 @@ struct state {
 };
 
 void state_clear(struct state *state);
-
-/*
- * Takes the lock of this directory (made if missing). Returns a descriptor to be held, or a negative errno:
- * -EWOULDBLOCK when another process has it (*holder: its pid, 0 if not known).
- */
-int state_lock(const char *directory, pid_t *holder);
 
 /* Reads the state; paths are left out when they are older than max_age_ns or of another boot. */
 void state_load(struct state *state, const char *directory, uint64_t max_age_ns);

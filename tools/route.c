@@ -7,8 +7,10 @@
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 
+#include "route/config.h"
 #include "route/fib.h"
-#include "route/state.h"
+#include "route/lock.h"
+#include "route/own_file.h"
 #include "tools/answer.h"
 #include "tools/command.h"
 #include "tools/options.h"
@@ -18,7 +20,7 @@ struct by_hand {
     bool json;
     struct config *config;
     struct fib *fib;
-    int lock_fd;
+    struct lock lock;
 };
 
 static int complain(const struct by_hand *hand, int code, const char *message)
@@ -31,28 +33,28 @@ static void close_by_hand(struct by_hand *hand)
 {
     fib_close(hand->fib);
     config_free(hand->config);
-    close_fd(hand->lock_fd);
+    lock_release(&hand->lock);
 }
 
 /* Reads the configuration, takes the lock, opens the FIB. 0 or an exit code, after one line. */
 static int open_by_hand(struct by_hand *hand, const char *config_path)
 {
     struct fib_settings settings;
-    char message[512];
+    char message[512], running[64];
+    int file_error, name_error;
     pid_t holder = 0;
 
-    hand->lock_fd = -1;
     if (config_load(&hand->config, config_path, message, sizeof(message)) < 0)
         return complain(hand, EXIT_USAGE, message);
-    hand->lock_fd = state_lock(hand->config->state_directory, &holder);
-    if (hand->lock_fd == -EWOULDBLOCK) {
-        snprintf(message, sizeof(message),
-                 "refused: the agent runs (pid %d); use reroute pin, or stop it first", (int)holder);
+    if (lock_take(&hand->lock, hand->config->state_directory, &hand->config->service,
+                  hand->config->route.table, &holder, &file_error, &name_error) < 0) {
+        lock_refusal_text(holder, running, sizeof(running));
+        snprintf(message, sizeof(message), "refused: %s; use reroute pin, or stop it first", running);
         return complain(hand, 1, message);
     }
-    if (hand->lock_fd < 0) {
-        snprintf(message, sizeof(message), "cannot lock %s/lock: %s", hand->config->state_directory,
-                 strerror(-hand->lock_fd));
+    if (file_error < 0 && name_error < 0) {
+        snprintf(message, sizeof(message), "cannot tell whether an agent runs: %s: %s",
+                 hand->config->state_directory, own_error_text(file_error));
         return complain(hand, EXIT_SYSTEM, message);
     }
     settings = (struct fib_settings){
@@ -144,7 +146,7 @@ static int clear(struct by_hand *hand, bool adopted)
 
 int command_route(int argc, char **argv)
 {
-    struct by_hand hand = {.name = argv[0], .lock_fd = -1};
+    struct by_hand hand = {.name = argv[0], .lock = {.name_fd = -1, .file_fd = -1}};
     const char *config_path = CONFIG_PATH_DEFAULT, *to_text = NULL;
     const struct option_row rows[] = {
         {.name = "to", .argument = "ADDRESS", .help = "the next hop; must be on-link", .value = &to_text},
@@ -176,7 +178,7 @@ int command_route(int argc, char **argv)
 
 int command_clear(int argc, char **argv)
 {
-    struct by_hand hand = {.name = argv[0], .lock_fd = -1};
+    struct by_hand hand = {.name = argv[0], .lock = {.name_fd = -1, .file_fd = -1}};
     const char *config_path = CONFIG_PATH_DEFAULT;
     bool adopted = false;
     const struct option_row rows[] = {
