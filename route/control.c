@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The control socket: HTTP over a Unix socket, by libevent's server, in the agent's loop.
+ * The control socket: HTTP over a Unix socket, in the agent's loop.
  *
  *   GET  /v1/status                                      reroute.status/1
  *   POST /v1/pin       {"target": "...", "hard": false}
@@ -11,62 +11,40 @@
  *
  * An answer to a POST is {"ok": true} or {"ok": false, "message": "..."} with status 409. Who may do what is
  * a matter of the socket's file permissions (0660). With metrics-listen, GET /metrics answers over TCP, and
- * nothing else does.
+ * nothing else does. What clients can cost is bounded in server.c.
+ *
+ * Neither is a condition of keeping the route. A socket that cannot be opened is said, and tried again every
+ * few seconds; only one on which somebody else already answers, or a file in its place, ends the start.
  */
 #include <cjson/cJSON.h>
 #include <event2/buffer.h>
-#include <event2/http.h>
+#include <event2/event.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 
 #include "route/agent_private.h"
+#include "route/server.h"
 
-#define REQUEST_MAX_BYTES 4096
-#define REQUEST_TIMEOUT_S 5
-
-#define COMMANDS 5
+#define CONNECTIONS_MAX 32
+#define PER_PEER_MAX    12
+#define BACKLOG         1024
+#define REOPEN_S        2
 
 struct control {
     struct agent *agent;
-    struct control_entry { /* what a command's callback needs */
-        struct control *control;
-        const struct command *command;
-    } entries[COMMANDS];
-    struct evhttp *http, *metrics;
-    char *path;
+    char path[CONFIG_TEXT_SIZE], metrics_listen[CONFIG_TEXT_SIZE];
+    struct server *commands, *metrics;
+    bool said; /* the log has been told of what cannot be opened */
+    struct event *reopen;
 };
 
-static void reply_text(struct evhttp_request *request, int code, const char *type, const char *text)
-{
-    struct evbuffer *body = evbuffer_new();
-
-    evhttp_add_header(evhttp_request_get_output_headers(request), "Content-Type", type);
-    if (body)
-        evbuffer_add(body, text, strlen(text));
-    evhttp_send_reply(request, code, NULL, body);
-    if (body)
-        evbuffer_free(body);
-}
-
-static void reply_json(struct evhttp_request *request, int code, cJSON *json)
+static int print_json(struct evbuffer *body, const char **type, int status, cJSON *json)
 {
     CLEANUP(free) char *text = cJSON_PrintUnformatted(json);
 
     cJSON_Delete(json);
-    if (text)
-        reply_text(request, code, "application/json", text);
-    else
-        evhttp_send_error(request, HTTP_INTERNAL, NULL);
-}
-
-static void on_status(struct evhttp_request *request, void *context)
-{
-    struct control *control = context;
-
-    if (evhttp_request_get_command(request) != EVHTTP_REQ_GET)
-        evhttp_send_error(request, HTTP_BADMETHOD, NULL);
-    else
-        reply_json(request, HTTP_OK, agent_status(control->agent));
+    *type = "application/json";
+    return text && evbuffer_add(body, text, strlen(text)) == 0 ? status : 500;
 }
 
 /* A string member of the request's body; "" when it is not there. */
@@ -107,37 +85,44 @@ static int run_failback(struct agent *agent, const cJSON *body, char *message, s
 static const struct command {
     const char *path;
     int (*run)(struct agent *agent, const cJSON *body, char *message, size_t size_bytes);
-} commands[COMMANDS] = {
+} commands[] = {
     {"/v1/pin", run_pin},         {"/v1/unpin", run_unpin},       {"/v1/drain", run_drain},
     {"/v1/undrain", run_undrain}, {"/v1/failback", run_failback},
 };
 
-static void on_command(struct evhttp_request *request, void *context)
+static int answer_command(struct agent *agent, const struct command *command, const struct request *request,
+                          const char **type, struct evbuffer *body)
 {
-    const struct control_entry *entry = context;
-    struct evbuffer *input = evhttp_request_get_input_buffer(request);
-    size_t size_bytes = evbuffer_get_length(input);
     char message[256] = "";
-    cJSON *body, *answer;
+    cJSON *json, *answer;
     int error;
 
-    if (evhttp_request_get_command(request) != EVHTTP_REQ_POST) {
-        evhttp_send_error(request, HTTP_BADMETHOD, NULL);
-        return;
-    }
-    body = size_bytes ? cJSON_ParseWithLength((const char *)evbuffer_pullup(input, -1), size_bytes)
-                      : cJSON_CreateObject();
-    if (!body) {
-        evhttp_send_error(request, HTTP_BADREQUEST, NULL);
-        return;
-    }
-    error = entry->command->run(entry->control->agent, body, message, sizeof(message));
-    cJSON_Delete(body);
+    json = request->body_bytes ? cJSON_ParseWithLength(request->body, request->body_bytes)
+                               : cJSON_CreateObject();
+    if (!json)
+        return 400;
+    error = command->run(agent, json, message, sizeof(message));
+    cJSON_Delete(json);
     answer = cJSON_CreateObject();
     cJSON_AddBoolToObject(answer, "ok", error == 0);
     if (error)
         cJSON_AddStringToObject(answer, "message", message);
-    reply_json(request, error ? 409 : HTTP_OK, answer);
+    return print_json(body, type, error ? 409 : 200, answer);
+}
+
+static int answer_control(void *context, const struct request *request, const char **type,
+                          struct evbuffer *body)
+{
+    struct agent *agent = ((struct control *)context)->agent;
+
+    if (strcmp(request->path, "/v1/status") == 0)
+        return strcmp(request->method, "GET") == 0 ? print_json(body, type, 200, agent_status(agent)) : 405;
+    for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+        if (strcmp(request->path, commands[i].path) == 0)
+            return strcmp(request->method, "POST") == 0
+                       ? answer_command(agent, &commands[i], request, type, body)
+                       : 405;
+    return 404;
 }
 
 /* --- metrics ----------------------------------------------------------------------------------------------
@@ -181,17 +166,11 @@ static double path_loss(const struct agent *agent, uint32_t path)
     return health_loss_ppm(&agent->table.paths[path].health) / 1e6;
 }
 
-static void on_metrics(struct evhttp_request *request, void *context)
+static void print_metrics(const struct agent *agent, struct evbuffer *out)
 {
-    const struct agent *agent = ((struct control *)context)->agent;
     const struct probe_counters *counters = probe_stream_counters(agent->stream);
-    struct evbuffer *out = evbuffer_new();
     bool local = false;
 
-    if (!out) {
-        evhttp_send_error(request, HTTP_INTERNAL, NULL);
-        return;
-    }
     if (agent->current != SELECTOR_NO_PATH) {
         uint32_t access = agent->table.selector_paths[agent->current].access;
 
@@ -204,6 +183,10 @@ static void on_metrics(struct evhttp_request *request, void *context)
     add_metric(out, "route_shadowed", "gauge", "A foreign route hides ours.", agent->shadow[0] != '\0');
     add_metric(out, "switches_total", "counter", "Switches of the route.", (double)agent->switches);
     add_metric(out, "repairs_total", "counter", "Times the route was put right.", (double)agent->repairs);
+    add_metric(out, "state_kept", "gauge", "Every file of the state directory can be written.",
+               agent_all_kept(agent));
+    add_metric(out, "log_lines_lost_total", "counter", "Lines that nobody took from standard error.",
+               (double)log_lines_lost());
     add_metric(out, "probe_requests_total", "counter", "Echo requests sent.", (double)counters->sent);
     add_metric(out, "probe_replies_total", "counter", "Valid replies in time.", (double)counters->replies);
     add_metric(out, "probe_receive_drops_total", "counter", "Replies lost in our own buffer.",
@@ -212,26 +195,22 @@ static void on_metrics(struct evhttp_request *request, void *context)
     add_path_metric(agent, out, "up", "The path answers.", path_up);
     add_path_metric(agent, out, "rtt_seconds", "Smoothed round-trip time.", path_rtt);
     add_path_metric(agent, out, "loss_ratio", "Loss while up, over the hold time at most.", path_loss);
-    evhttp_add_header(evhttp_request_get_output_headers(request), "Content-Type",
-                      "text/plain; version=0.0.4");
-    evhttp_send_reply(request, HTTP_OK, NULL, out);
-    evbuffer_free(out);
+}
+
+static int answer_metrics(void *context, const struct request *request, const char **type,
+                          struct evbuffer *body)
+{
+    if (strcmp(request->path, "/metrics") != 0)
+        return 404;
+    if (strcmp(request->method, "GET") != 0)
+        return 405;
+    *type = "text/plain; version=0.0.4";
+    print_metrics(((struct control *)context)->agent, body);
+    return 200;
 }
 
 /* --- listening --------------------------------------------------------------------------------------------
  */
-
-static struct evhttp *server_new(struct agent *agent)
-{
-    struct evhttp *http = evhttp_new(agent->base);
-
-    if (!http)
-        return NULL;
-    evhttp_set_max_body_size(http, REQUEST_MAX_BYTES);
-    evhttp_set_max_headers_size(http, REQUEST_MAX_BYTES);
-    evhttp_set_timeout(http, REQUEST_TIMEOUT_S);
-    return http;
-}
 
 /*
  * Makes room for our socket: one that an agent left when it was killed is removed, one on which somebody
@@ -281,7 +260,7 @@ static int listen_unix(const char *path)
     if (fd < 0)
         return -errno;
     mask = umask(0117);
-    if (bind(fd, (const struct sockaddr *)&local, sizeof(local)) < 0 || listen(fd, SOMAXCONN) < 0)
+    if (bind(fd, (const struct sockaddr *)&local, sizeof(local)) < 0 || listen(fd, BACKLOG) < 0)
         error = -errno;
     umask(mask);
     if (error) {
@@ -291,86 +270,129 @@ static int listen_unix(const char *path)
     return fd;
 }
 
-static int open_metrics(struct control *control, const char *where, char *message, size_t size_bytes)
+/* "ADDRESS:PORT", as the configuration has checked. */
+static socklen_t parse_endpoint(const char *where, struct sockaddr_storage *local)
 {
-    char host[CONFIG_TEXT_SIZE];
-    char *colon;
+    const char *colon = strrchr(where, ':');
+    bool brackets = where[0] == '[';
+    char host[ADDRESS_TEXT_SIZE];
+    struct address address;
 
-    snprintf(host, sizeof(host), "%s", where[0] == '[' ? where + 1 : where);
-    colon = strrchr(host, ':');
-    if (!colon) {
-        snprintf(message, size_bytes, "metrics-listen \"%s\": expected ADDRESS:PORT", where);
-        return -EINVAL;
-    }
-    *colon = '\0';
-    if (colon > host && colon[-1] == ']')
-        colon[-1] = '\0';
-    control->metrics = server_new(control->agent);
-    if (!control->metrics)
-        return -ENOMEM;
-    if (evhttp_bind_socket(control->metrics, host, (uint16_t)strtoul(colon + 1, NULL, 10)) < 0) {
-        snprintf(message, size_bytes, "cannot listen on %s: %s", where, strerror(errno));
-        return -EADDRNOTAVAIL;
-    }
-    evhttp_set_allowed_methods(control->metrics, EVHTTP_REQ_GET);
-    evhttp_set_cb(control->metrics, "/metrics", on_metrics, control);
-    return 0;
+    if (!colon)
+        return 0;
+    snprintf(host, sizeof(host), "%.*s", (int)(colon - where) - 2 * brackets, where + brackets);
+    if (address_parse(&address, host) < 0)
+        return 0;
+    return address_to_sockaddr(&address, (uint16_t)strtoul(colon + 1, NULL, 10), local);
 }
 
-static int open_socket(struct control *control, const char *path, char *message, size_t size_bytes)
+static int listen_tcp(const char *where)
 {
-    int fd = listen_unix(path);
+    struct sockaddr_storage local;
+    socklen_t length = parse_endpoint(where, &local);
+    int one = 1, fd, error = 0;
 
-    if (fd < 0) {
-        snprintf(message, size_bytes, "cannot listen on %s: %s", path, strerror(-fd));
-        return fd;
-    }
-    control->path = strdup(path);
-    control->http = server_new(control->agent);
-    if (!control->path || !control->http || evhttp_accept_socket(control->http, fd) < 0) {
+    if (!length)
+        return -EADDRNOTAVAIL;
+    fd = socket(local.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return -errno;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+    if (bind(fd, (const struct sockaddr *)&local, length) < 0 || listen(fd, BACKLOG) < 0)
+        error = -errno;
+    if (error)
         close(fd);
-        return -ENOMEM;
-    }
-    evhttp_set_cb(control->http, "/v1/status", on_status, control);
-    for (size_t i = 0; i < COMMANDS; i++) {
-        control->entries[i] = (struct control_entry){.control = control, .command = &commands[i]};
-        evhttp_set_cb(control->http, commands[i].path, on_command, &control->entries[i]);
-    }
-    return 0;
+    return error ? error : fd;
+}
+
+static int open_server(struct control *control, struct server **out, int fd, const char *where,
+                       server_answer_fn *answer, char *message, size_t size_bytes)
+{
+    const struct server_settings settings = {
+        .name = where,
+        .connections_max = CONNECTIONS_MAX,
+        .per_peer_max = PER_PEER_MAX,
+        .answer = answer,
+        .context = control,
+    };
+    int error = fd < 0 ? fd : server_new(out, control->agent->base, fd, &settings);
+
+    if (error < 0)
+        snprintf(message, size_bytes, "cannot listen on %s: %s", where, strerror(-error));
+    return error;
+}
+
+/* Opens what is not open. The first error, with its line; 0: all is open. */
+static int open_all(struct control *control, char *message, size_t size_bytes)
+{
+    int error = 0;
+
+    if (!control->commands)
+        error = open_server(control, &control->commands, listen_unix(control->path), control->path,
+                            answer_control, message, size_bytes);
+    if (!error && !control->metrics && control->metrics_listen[0])
+        error = open_server(control, &control->metrics, listen_tcp(control->metrics_listen),
+                            control->metrics_listen, answer_metrics, message, size_bytes);
+    return error;
+}
+
+static void open_or_wait(struct control *control)
+{
+    const struct timeval wait = {.tv_sec = REOPEN_S};
+    char message[512];
+    int error = open_all(control, message, sizeof(message));
+
+    if (error < 0 && !control->said)
+        log_event(LOG_LEVEL_WARN, "not-listening", "retry_s=%d error=%s", REOPEN_S, LOG_QUOTE(message));
+    else if (error == 0 && control->said)
+        log_event(LOG_LEVEL_INFO, "listening", "socket=%s", control->path);
+    control->said = error < 0;
+    if (error < 0)
+        event_add(control->reopen, &wait);
+}
+
+static void on_reopen(evutil_socket_t fd, short what, void *context)
+{
+    open_or_wait(context);
 }
 
 int control_open(struct control **out, struct agent *agent, const char *path, const char *metrics_listen,
                  char *message, size_t size_bytes)
 {
     struct control *control = calloc(1, sizeof(*control));
-    int error;
+    int error = 0;
 
     *out = NULL;
     snprintf(message, size_bytes, "out of memory");
     if (!control)
         return -ENOMEM;
     control->agent = agent;
-    error = open_socket(control, path, message, size_bytes);
-    if (!error && metrics_listen[0])
-        error = open_metrics(control, metrics_listen, message, size_bytes);
-    if (error)
+    snprintf(control->path, sizeof(control->path), "%s", path);
+    snprintf(control->metrics_listen, sizeof(control->metrics_listen), "%s", metrics_listen);
+    control->reopen = evtimer_new(agent->base, on_reopen, control);
+    if (!control->reopen) {
+        free(control);
+        return -ENOMEM;
+    }
+    error = open_all(control, message, size_bytes);
+    if (!control->commands && (error == -EADDRINUSE || error == -EEXIST)) {
         control_close(control);
-    else
-        *out = control;
-    return error;
+        return error;
+    }
+    open_or_wait(control);
+    *out = control;
+    return 0;
 }
 
 struct control *control_close(struct control *control)
 {
     if (!control)
         return NULL;
-    if (control->http)
-        evhttp_free(control->http);
-    if (control->metrics)
-        evhttp_free(control->metrics);
-    if (control->path)
+    if (control->commands)
         unlink(control->path);
-    free(control->path);
+    server_free(control->commands);
+    server_free(control->metrics);
+    event_free(control->reopen);
     free(control);
     return NULL;
 }
