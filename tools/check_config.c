@@ -216,11 +216,12 @@ int command_check_config(int argc, char **argv)
 {
     CLEANUP(config_free) struct config *config = NULL;
     const char *path = NULL;
-    bool json = false;
+    bool json = false, quiet = false;
     char message[512];
     const struct option_row rows[] = {
         OPTION_CONFIG(&path),
         OPTION_JSON(&json, "reroute.config/1: what is in effect, defaults included"),
+        {'q', "quiet", .help = "say nothing of a good file", .flag = &quiet},
         {0},
     };
     const struct command_line line = {
@@ -244,6 +245,7 @@ int command_check_config(int argc, char **argv)
     }
     if (json)
         return print_json(path, config);
-    print_summary(path, config);
+    if (!quiet)
+        print_summary(path, config);
     return 0;
 }

@@ -81,7 +81,8 @@ static int exchange(const char *socket_path, const char *path, const char *body,
         return -ECONNREFUSED;
     }
     if (code != CURLE_OK) {
-        snprintf(message, size_bytes, "%s: %s", socket_path, api->easy_strerror(code));
+        snprintf(message, size_bytes, "%s: %s%s", socket_path, api->easy_strerror(code),
+                 body ? " (what was asked for may still be done)" : "");
         return -EIO;
     }
     return (int)status;

@@ -84,6 +84,8 @@ static void print_sessions(const cJSON *sessions)
 
 static void print_status(const cJSON *status)
 {
+    const cJSON *file;
+
     printf("service   %s via %s (%s, %s%s) since %s, reason %s\n", text(status, "service"),
            text(status, "next_hop"), text(status, "access"), text(status, "tier"),
            is_true(status, "local") ? ", local" : "", text(status, "since"), text(status, "reason"));
@@ -94,6 +96,10 @@ static void print_status(const cJSON *status)
     print_failback(get(status, "failback"));
     if (cJSON_IsString(get(status, "shadowed_by")))
         printf("WARNING   a foreign route hides ours: %s\n", text(status, "shadowed_by"));
+    cJSON_ArrayForEach(file, get(status, "not_kept"))
+    {
+        printf("WARNING   %s is not kept: %s\n", text(file, "file"), text(file, "reason"));
+    }
     if (cJSON_IsString(get(get(status, "refresh"), "error")))
         printf("WARNING   the cluster has not been told where this host enters: %s\n",
                text(get(status, "refresh"), "error"));
@@ -131,7 +137,9 @@ int command_status(int argc, char **argv)
     bool json = false, watch = false;
     const struct option_row rows[] = {
         OPTION_JSON(&json, "reroute.status/1"),
-        {.name = "watch", .help = "again every second, until interrupted", .flag = &watch},
+        {.name = "watch",
+         .help = "again every second, until interrupted, also while the agent restarts",
+         .flag = &watch},
         OPTION_CONFIG(&config_path),
         OPTION_SOCKET(&socket_option),
         {0},
@@ -153,7 +161,7 @@ int command_status(int argc, char **argv)
         if (watch && !json && isatty(STDOUT_FILENO))
             fputs("\033[H\033[2J", stdout); /* ECMA-48: cursor home, erase the page */
         code = show_once(socket_path, json);
-        if (!watch || code == EXIT_SYSTEM)
+        if (!watch || ferror(stdout))
             return code;
         nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
     }
