@@ -14,10 +14,12 @@
 
 #include <ctype.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdarg.h>
 
-#define FILE_MAX_BYTES ((size_t)1 << 20)
-#define DEPTH_MAX      8
+#define FILE_MAX_BYTES  ((size_t)1 << 20)
+#define READ_TIMEOUT_MS 5000
+#define DEPTH_MAX       8
 
 struct walk {
     struct config_text *text;
@@ -243,10 +245,21 @@ static int walk_text(struct config_text *text, size_t size_bytes, int *line, cha
     return rc;
 }
 
+/* A pipe may be empty as yet (`--config <(...)`), but an agent that reads it again must not wait for good. */
+static ssize_t read_some(int fd, char *to, size_t size_bytes)
+{
+    struct pollfd some = {.fd = fd, .events = POLLIN};
+    int ready = poll(&some, 1, READ_TIMEOUT_MS);
+
+    if (ready == 0)
+        errno = ETIMEDOUT;
+    return ready <= 0 ? -1 : read(fd, to, size_bytes);
+}
+
 /* The whole file into text->bytes, ended by a zero byte. */
 static int read_all(struct config_text *text, const char *path, size_t *size_bytes)
 {
-    CLEANUP(close_fd) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    CLEANUP(close_fd) int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
     size_t length = 0;
 
     if (fd < 0)
@@ -255,7 +268,7 @@ static int read_all(struct config_text *text, const char *path, size_t *size_byt
     if (!text->bytes)
         return -ENOMEM;
     while (length < FILE_MAX_BYTES) {
-        ssize_t n = read(fd, text->bytes + length, FILE_MAX_BYTES - length);
+        ssize_t n = read_some(fd, text->bytes + length, FILE_MAX_BYTES - length);
 
         if (n < 0 && errno == EINTR)
             continue;
