@@ -15,7 +15,9 @@
  *   agent_journal.c  what it knew and decided, for `reroute replay`
  *   agent_command.c  pin, drain, failback
  *   agent_status.c   the status document
- *   control.c        the control socket and the metrics
+ *   agent_kept.c     what cannot be kept in the state directory
+ *   control.c        the control socket and the metrics; server.c: what their clients may cost
+ *   lock.c           one agent for a service
  *   state.c          what is kept over a restart
  *
  * Nothing here blocks but netlink's round trips and small writes to the state directory. On exit the route
@@ -425,8 +427,12 @@ static struct event_base *base_new(bool avoid_epoll)
     if (avoid_epoll)
         event_config_avoid_method(config, "epoll");
     event_config_set_flag(config, EVENT_BASE_FLAG_PRECISE_TIMER | EVENT_BASE_FLAG_NO_CACHE_TIME);
+    /* Between two clients' requests it is looked whether there is anything else to do. */
+    event_config_set_max_dispatch_interval(config, NULL, 1, AGENT_PRIORITY_CLIENTS);
     base = event_base_new_with_config(config);
     event_config_free(config);
+    if (base)
+        event_base_priority_init(base, AGENT_PRIORITIES);
     if (base && !avoid_epoll) {
         event_base_loopexit(base, &at_once);
         if (event_base_dispatch(base) < 0) {

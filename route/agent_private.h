@@ -21,6 +21,9 @@
 #include "session/provider.h"
 #include "session/service_check.h"
 
+/* Of the loop's events, most urgent first; libevent gives those in the middle to whoever does not ask. */
+enum { AGENT_PRIORITY_CLIENTS = 2, AGENT_PRIORITIES = 3 };
+
 struct control;
 struct agent;
 

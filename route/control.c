@@ -312,6 +312,7 @@ static int open_server(struct control *control, struct server **out, int fd, con
         .name = where,
         .connections_max = CONNECTIONS_MAX,
         .per_peer_max = PER_PEER_MAX,
+        .priority = AGENT_PRIORITY_CLIENTS,
         .answer = answer,
         .context = control,
     };

@@ -7,8 +7,8 @@
  *                  one that goes.
  *   time           of a connection from accept() to the end of its answer, however it is spent
  *   size           see request.h
- *   rate           so many are accepted at once, then the listening socket rests: whoever connects in a loop
- *                  gets his answers late, and the processor goes to those who probe
+ *   rate           so many are accepted at once, then the listening socket rests, and four times as long as
+ *                  the answers took: whoever asks in a loop gets his answers late
  *   descriptors    the last ones of the process are left to sockets that a switch needs; when there are none
  *                  at all the listening socket rests, for accept() would fail again at once
  *
@@ -27,6 +27,7 @@
 #define CONNECTION_NS    (5 * NS_PER_S)
 #define ACCEPT_AT_ONCE   32
 #define REST_NS          (10 * NS_PER_MS)
+#define REST_PER_WORK    4
 #define STARVED_NS       (500 * NS_PER_MS)
 #define DESCRIPTORS_LEFT 24
 
@@ -49,6 +50,7 @@ struct server {
     int fd;
     struct event *acceptable, *rest;
     bool starved;                        /* the log has been told */
+    uint64_t work_ns;                    /* on answers, since it rested last */
     TAILQ_HEAD(clients, client) clients; /* oldest first */
 };
 
@@ -95,8 +97,12 @@ static int make_answer(struct client *client, int status, const struct request *
             evbuffer_free(body);
         return -ENOMEM;
     }
-    if (request)
+    if (request) {
+        uint64_t begun_ns = clock_now_ns(CLOCK_MONOTONIC);
+
         status = settings->answer(settings->context, request, &type, body);
+        client->server->work_ns += clock_now_ns(CLOCK_MONOTONIC) - begun_ns;
+    }
     client->refused = !request;
     if (evbuffer_get_length(body) == 0)
         evbuffer_add_printf(body, "%d %s\n", status, phrase(status));
@@ -168,6 +174,7 @@ static void client_wait(struct client *client)
     event_del(client->event);
     if (event_assign(client->event, client->server->base, client->fd, writing ? EV_WRITE : EV_READ, on_client,
                      client) < 0 ||
+        event_priority_set(client->event, client->server->settings.priority) < 0 ||
         event_add(client->event, &wait) < 0)
         client_close(client);
 }
@@ -263,7 +270,8 @@ static void client_new(struct server *server, int fd)
 
 static void rest(struct server *server, uint64_t length_ns)
 {
-    struct timeval wait = {.tv_usec = (suseconds_t)(length_ns / NS_PER_US)};
+    struct timeval wait = {.tv_sec = (time_t)(length_ns / NS_PER_S),
+                           .tv_usec = (suseconds_t)(length_ns % NS_PER_S / NS_PER_US)};
 
     event_del(server->acceptable);
     event_add(server->rest, &wait);
@@ -303,7 +311,8 @@ static void on_acceptable(evutil_socket_t listening, short what, void *context)
         server->starved = false;
         client_new(server, fd);
     }
-    rest(server, REST_NS);
+    rest(server, REST_NS + REST_PER_WORK * server->work_ns);
+    server->work_ns = 0;
 }
 
 /* --- the server -------------------------------------------------------------------------------------------
@@ -325,7 +334,9 @@ int server_new(struct server **out, struct event_base *base, int listening_fd,
     TAILQ_INIT(&server->clients);
     server->acceptable = event_new(base, listening_fd, EV_READ | EV_PERSIST, on_acceptable, server);
     server->rest = evtimer_new(base, on_rested, server);
-    if (!server->acceptable || !server->rest || event_add(server->acceptable, NULL) < 0) {
+    if (!server->acceptable || !server->rest ||
+        event_priority_set(server->acceptable, settings->priority) < 0 ||
+        event_add(server->acceptable, NULL) < 0) {
         server_free(server);
         return -ENOMEM;
     }

@@ -18,6 +18,7 @@ struct server_settings {
     const char *name; /* in the log; static */
     unsigned connections_max;
     unsigned per_peer_max; /* of one user (Unix socket), one IPv4 address, one IPv6 /64 */
+    int priority; /* of its events in the loop */
     server_answer_fn *answer;
     void *context;
 };
