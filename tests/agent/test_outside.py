@@ -4,7 +4,6 @@ descriptors left, a state directory in any condition, a lock that others hold.""
 import contextlib
 import ctypes
 import fcntl
-import json
 import os
 import resource
 import signal
@@ -26,6 +25,15 @@ def processor_seconds(pid):
     with open(f"/proc/{pid}/stat") as f:
         fields = f.read().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def costs_little(t, agent, seconds, share, what):
+    """What the agent uses of a processor in this time."""
+    before, began = processor_seconds(agent.process.pid), time.monotonic()
+    stays(lambda: True, seconds)
+    used = (processor_seconds(agent.process.pid) - before) / (time.monotonic() - began)
+    t.ok(used < share, f"{what}: little of the processor", used)
+    t.note(f"{what}: {used * 100:.0f} % of a processor")
 
 
 def cut_and_time(t, world, monitor, home):
@@ -71,10 +79,7 @@ def idle_on_control(t):
     clients = [socket.socket(socket.AF_UNIX) for _ in range(120)]
     for client in clients:
         client.connect(agent.socket_path)
-    before, began = processor_seconds(agent.process.pid), time.monotonic()
-    stays(lambda: True, 2)
-    t.ok(processor_seconds(agent.process.pid) - before < 0.2 * (time.monotonic() - began), "little of the processor",
-         processor_seconds(agent.process.pid) - before)
+    costs_little(t, agent, 2, 0.2, "120 idle clients")
     t.ok(agent.descriptors() < 58, "descriptors are left", agent.descriptors())
     t.ok(agent.status().get("next_hop") == home, "who asks is answered all the same", agent.status())
     fails_over(t, world, monitor, home, "120 idle clients, 64 descriptors, a full pipe")
@@ -105,7 +110,6 @@ for _ in range(1100):
 print(flush=True)
 sys.stdin.read()"""], stdin=subprocess.PIPE, stdout=subprocess.PIPE, preexec_fn=entering(world.node(3).namespace))
     flood.stdout.readline()
-    before, began = processor_seconds(agent.process.pid), time.monotonic()
 
     def scrape(node):
         def ask():
@@ -117,9 +121,7 @@ sys.stdin.read()"""], stdin=subprocess.PIPE, stdout=subprocess.PIPE, preexec_fn=
                 return text.decode()
         return inside(node.namespace, ask)
 
-    stays(lambda: True, 2)
-    t.ok(processor_seconds(agent.process.pid) - before < 0.2 * (time.monotonic() - began), "little of the processor",
-         processor_seconds(agent.process.pid) - before)
+    costs_little(t, agent, 2, 0.2, "1,100 idle connections")
     t.ok(agent.descriptors() < 80, "a bounded number of descriptors", agent.descriptors())
     t.ok("reroute_route_present 1\n" in scrape(world.node(2)), "who asks from elsewhere is answered")
     t.ok("reroute_state_kept 1\n" in scrape(world.node(3)), "and from the same place")
@@ -203,10 +205,7 @@ def clients_that_misbehave(t):
         end_of_life()
         while True:
             agent.status()
-    before, began = processor_seconds(agent.process.pid), time.monotonic()
-    stays(lambda: True, 2)
-    used = processor_seconds(agent.process.pid) - before
-    t.ok(used < 0.5 * (time.monotonic() - began), "who asks in a loop: little of the processor", used)
+    costs_little(t, agent, 2, 0.5, "who asks in a loop")
     os.kill(asker, signal.SIGKILL)
     os.waitpid(asker, 0)
     deaf = [connect() for _ in range(40)]
@@ -245,18 +244,16 @@ def no_descriptors(t):
     for s in held:
         s.connect(agent.socket_path)
     t.eventually(lambda: agent.events("accept-paused"), "accepting pauses", detail=agent.log)
-    before, began = processor_seconds(agent.process.pid), time.monotonic()
-    stays(lambda: True, 1.5)
-    t.ok(processor_seconds(agent.process.pid) - before < 0.2 * (time.monotonic() - began), "without a busy loop",
-         processor_seconds(agent.process.pid) - before)
+    costs_little(t, agent, 1.5, 0.2, "accept() that fails")
     t.ok(len(agent.events("accept-paused")) == 1, "and says so once", agent.events("accept-paused"))
     fails_over(t, world, monitor, home, "no descriptor left")
+    t.eventually(lambda: agent.events("connections-reset"), "connections are reset", detail=agent.log)
     try:
         client.send(b"x")
         reset = client.recv(1) == b""
     except OSError:
         reset = True
-    t.ok(reset and agent.events("connections-reset"), "the connection was reset", agent.log())
+    t.ok(reset, "ours was", agent.log())
     t.ok(not agent.events("not-kept"), "the state was saved", agent.log())
     manager.setblocking(False)
     with contextlib.suppress(BlockingIOError):
