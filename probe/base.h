@@ -140,8 +140,43 @@ static inline bool address_is_link_local(const struct address *a)
 }
 
 /*
- * Parses a numeric address: "10.0.0.1", "fd00::1", "fe80::1%eth0" (RFC 4007, section 11). Returns 0, -EINVAL
- * when the text is no address, or -ENODEV when the zone names no interface of this host; *out is then empty.
+ * True for addresses that mean nothing without an interface: link-local ones, and multicast that stays on the
+ * interface or the link (RFC 4007, section 4; RFC 4291, section 2.7). No other address can have a zone here.
+ */
+static inline bool address_has_zone(const struct address *a)
+{
+    return address_is_link_local(a) || (a->family == AF_INET6 && a->bytes[0] == 0xff &&
+                                        ((a->bytes[1] & 0xf) == 1 || (a->bytes[1] & 0xf) == 2));
+}
+
+/* Reads a zone that is written as a number, decimal and above 0 (RFC 4007, section 11.2). */
+static inline bool address_zone_number(const char *text, uint32_t *index)
+{
+    uint64_t value = 0;
+
+    for (const char *p = text; *p; p++) {
+        if (*p < '0' || *p > '9' || value > INT32_MAX)
+            return false;
+        value = value * 10 + (uint64_t)(*p - '0');
+    }
+    *index = (uint32_t)value;
+    return value > 0 && value <= INT32_MAX;
+}
+
+/* The interface that a zone names, by its name or its number; 0: there is none. */
+static inline uint32_t address_zone_index(const char *text)
+{
+    uint32_t index = if_nametoindex(text);
+    char name[IF_NAMESIZE];
+
+    /* A name may be all digits: then it is a name first. */
+    return index || (address_zone_number(text, &index) && if_indextoname(index, name)) ? index : 0;
+}
+
+/*
+ * Parses a numeric address: "10.0.0.1", "fd00::1", "fe80::1%eth0", "fe80::1%2" (RFC 4007, section 11).
+ * Returns 0, -EINVAL when the text is no address, -EDOM when an address has a zone that can have none, or
+ * -ENODEV when the zone is no interface of this host; *out is then empty.
  */
 static inline int address_parse(struct address *out, const char *text)
 {
@@ -165,11 +200,11 @@ static inline int address_parse(struct address *out, const char *text)
     }
     out->family = AF_INET6;
     if (percent) {
-        out->scope = if_nametoindex(percent + 1);
-        if (out->scope == 0) {
+        int r = !address_has_zone(out) ? -EDOM : (out->scope = address_zone_index(percent + 1)) ? 0 : -ENODEV;
+
+        if (r < 0)
             memset(out, 0, sizeof(*out));
-            return -ENODEV;
-        }
+        return r;
     }
     return 0;
 }

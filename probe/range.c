@@ -117,6 +117,9 @@ static int parse_range(struct probe_range *out, const char *text)
     return -ENOENT;
 }
 
+static const char zone_message[] = "only a link-local address has a zone (the part behind '%'); an interface "
+                                   "for others is said by --interface";
+
 static int check_range(const struct probe_range *range, char *message, size_t size_bytes)
 {
     if (range->first.family != range->last.family || range->first.scope != range->last.scope) {
@@ -125,6 +128,10 @@ static int check_range(const struct probe_range *range, char *message, size_t si
     }
     if (address_is_link_local(&range->first) && range->first.scope == 0) {
         snprintf(message, size_bytes, "it is link-local: say through which interface, as in fe80::1%%NAME");
+        return -EINVAL;
+    }
+    if (range->first.scope != 0 && (!address_has_zone(&range->first) || !address_has_zone(&range->last))) {
+        snprintf(message, size_bytes, "%s", zone_message);
         return -EINVAL;
     }
     if (probe_address_compare(&range->first, &range->last) > 0) {
@@ -147,8 +154,12 @@ int probe_range_parse(struct probe_range *out, const char *text, char *message, 
         r = 0;
     else if (r == -ENODEV)
         snprintf(message, size_bytes, "there is no such interface on this host");
+    else if (r == -EDOM)
+        snprintf(message, size_bytes, "%s", zone_message);
     else
         return -ENOENT;
+    if (r == -EDOM)
+        return -EINVAL;
     return r == 0 ? check_range(out, message, size_bytes) : r;
 }
 

@@ -43,6 +43,8 @@ Test(targets, ranges)
         {"fe80::1%lo-fe80::3", "fe80::1%lo", "fe80::3%lo", 3},
         {"fe80::1-fe80::3%lo", "fe80::1%lo", "fe80::3%lo", 3},
         {"fe80::1%lo-fe80::3%lo", "fe80::1%lo", "fe80::3%lo", 3},
+        {"fe80::1%1", "fe80::1%lo", "fe80::1%lo", 1},
+        {"ff02::1%lo", "ff02::1%lo", "ff02::1%lo", 1},
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -88,6 +90,11 @@ Test(targets, what_is_no_range)
         {"fe80::1", -EINVAL, "it is link-local"},
         {"fe80::/120", -EINVAL, "it is link-local"},
         {"fe80::1%none0", -ENODEV, "there is no such interface"},
+        {"::1%lo", -EINVAL, "only a link-local address has a zone"},
+        {"fd00::1%lo/120", -EINVAL, "only a link-local address has a zone"},
+        {"fd00::1%lo-fd00::3", -EINVAL, "only a link-local address has a zone"},
+        {"fe80::%lo/8", -EINVAL, "only a link-local address has a zone"},
+        {"fe80::1%lo-fec0::1", -EINVAL, "only a link-local address has a zone"},
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
