@@ -7,6 +7,14 @@
  * the address that was asked, through the interface that was asked. The round trip is arrival (the kernel's
  * time stamp) minus the time that travelled along: nothing is kept for it.
  *
+ * A reply may be shorter than its request: some hosts echo 64 bytes at most. What proves a reply is the
+ * token, and what came of the pattern behind it must be right; so one that was cut behind the token is a
+ * reply, and is called truncated. One that is cut before the end of the token proves nothing: anybody may
+ * have made it up.
+ *
+ * A reply that is not believed is told to the owner as what it is (from elsewhere, corrupt, too short), since
+ * whoever reads "no reply" looks in the wrong place. It is a reason and no more.
+ *
  * An ICMP error is about us if the request it quotes is ours. Where the quote is too short to hold the token,
  * ident, sequence and destination must do, and the event is marked: such an error may be a reason, but not a
  * verdict.
@@ -61,6 +69,7 @@ int engine_init(struct engine *engine, struct transport *transport, const struct
 
 void engine_destroy(struct engine *engine)
 {
+    engine->failed_call = engine_failed_call(engine);
     engine->transport = transport_close(engine->transport);
     free(engine->buffers);
     engine->buffers = NULL;
@@ -279,13 +288,66 @@ static uint64_t left_ns(const struct engine *engine, const struct engine_event *
                : event->sent_ns;
 }
 
+/* Tells the owner of a reply that is not believed. */
+static void refuse(struct engine *engine, const struct packet_in *packet, struct engine_event *event,
+                   enum probe_refusal refusal, uint32_t reply_bytes)
+{
+    event->outcome = PROBE_TIMEOUT;
+    event->error = (struct probe_error){.refusal = refusal, .from = packet->from, .reply_bytes = reply_bytes};
+    if (engine->owner_operations->refused)
+        engine->owner_operations->refused(engine->owner, event);
+}
+
+/* The same for one without a token that is right: whom it is about is known as from a short quote. */
+static void refuse_unsealed(struct engine *engine, const struct packet_in *packet,
+                            const struct icmp_message *message, struct engine_event *event,
+                            enum probe_refusal refusal)
+{
+    bool is_short = refusal == PROBE_REFUSED_SHORT;
+
+    if (engine->owner_operations->refused &&
+        engine->owner_operations->find(engine->owner, &packet->from, message->echo.sequence, &event->index,
+                                       &event->attempt))
+        refuse(engine, packet, event, refusal, is_short ? (uint32_t)message->payload_bytes : 0);
+}
+
+/* The request is ours, and what was asked is known. Is this an answer to it? */
+static enum probe_refusal judge_reply(const struct packet_in *packet, const struct icmp_message *message,
+                                      const struct engine_expected *expected)
+{
+    if (!same_address(&packet->from, &expected->address) ||
+        (expected->ifindex && packet->ifindex != expected->ifindex))
+        return PROBE_REFUSED_FROM;
+    return message->payload_bytes <= expected->payload_bytes && icmp_pattern_is_intact(message)
+               ? PROBE_NOT_REFUSED
+               : PROBE_REFUSED_CORRUPT;
+}
+
+static void take_valid_reply(struct engine *engine, const struct icmp_message *message,
+                             const struct engine_expected *expected, struct engine_event *event)
+{
+    event->reply = true;
+    /* The wall clock was set back under the time stamp: then it came just now. */
+    if (event->at_ns < event->sent_ns)
+        event->at_ns = max_u64(event->sent_ns, engine_now_ns(engine));
+    event->left_ns = left_ns(engine, event);
+    event->outcome = PROBE_REPLY;
+    if (message->payload_bytes < expected->payload_bytes) {
+        engine->counters.truncated++;
+        event->error.reply_bytes = (uint32_t)message->payload_bytes;
+    }
+    engine->owner_operations->event(engine->owner, event);
+}
+
 static void take_reply(struct engine *engine, const struct packet_in *packet, struct icmp_message *message,
                        struct engine_event *event)
 {
     struct engine_expected expected;
+    enum probe_refusal refusal;
 
     if (!message->has_state) {
         engine->counters.corrupt++;
+        refuse_unsealed(engine, packet, message, event, PROBE_REFUSED_SHORT);
         return;
     }
     if (!engine->owner_operations->lookup(engine->owner, message->echo.index, message->echo.attempt,
@@ -293,26 +355,25 @@ static void take_reply(struct engine *engine, const struct packet_in *packet, st
         engine->counters.foreign++;
         return;
     }
-    if (!is_sealed(engine, message, &expected.address) || message->payload_bytes != expected.payload_bytes ||
-        !icmp_pattern_is_intact(message)) {
+    if (!is_sealed(engine, message, &expected.address)) {
         engine->counters.corrupt++;
+        refuse_unsealed(engine, packet, message, event, PROBE_REFUSED_CORRUPT);
         return;
     }
-    if (!same_address(&packet->from, &expected.address) ||
-        (expected.ifindex && packet->ifindex != expected.ifindex)) {
-        engine->counters.foreign++;
-        return;
-    }
-    event->reply = event->sealed = true;
+    event->sealed = true;
     event->index = message->echo.index;
     event->attempt = message->echo.attempt;
     event->sent_ns = message->echo.sent_ns;
-    /* The wall clock was set back under the time stamp: then it came just now. */
-    if (event->at_ns < event->sent_ns)
-        event->at_ns = max_u64(event->sent_ns, engine_now_ns(engine));
-    event->left_ns = left_ns(engine, event);
-    event->outcome = PROBE_REPLY;
-    engine->owner_operations->event(engine->owner, event);
+    refusal = judge_reply(packet, message, &expected);
+    if (refusal == PROBE_NOT_REFUSED) {
+        take_valid_reply(engine, message, &expected, event);
+        return;
+    }
+    if (refusal == PROBE_REFUSED_FROM)
+        engine->counters.foreign++;
+    else
+        engine->counters.corrupt++;
+    refuse(engine, packet, event, refusal, 0);
 }
 
 /* Sends the same request again: this host knows by now into how small pieces. */
@@ -401,6 +462,8 @@ static void take(struct engine *engine, int family, const struct packet_in *pack
         event.at_ns = max_u64(now_ns, engine_now_ns(engine));
     if (kind == ICMP_KIND_CORRUPT) {
         engine->counters.corrupt++;
+        if (message.echo.ident == engine->ident[family == AF_INET6])
+            refuse_unsealed(engine, packet, &message, &event, PROBE_REFUSED_CORRUPT);
         return;
     }
     if (kind == ICMP_KIND_OTHER || message.echo.ident != engine->ident[family == AF_INET6]) {

@@ -43,9 +43,10 @@ struct engine_event {
     bool reply;     /* otherwise an error */
     bool
         sealed; /* it carries our token. An error that quotes too little does not: anybody may have sent it */
-    uint64_t sent_ns;           /* with sealed: when the request was handed to the kernel */
-    uint64_t left_ns;           /* with sealed: when it left, as well as is known; sent_ns or later */
-    enum probe_outcome outcome; /* PROBE_REPLY, PROBE_UNREACHABLE, PROBE_FRAG_NEEDED */
+    uint64_t sent_ns; /* with sealed: when the request was handed to the kernel */
+    uint64_t left_ns; /* with sealed: when it left, as well as is known; sent_ns or later */
+    /* PROBE_REPLY, PROBE_UNREACHABLE, PROBE_FRAG_NEEDED; PROBE_TIMEOUT for a reply that is refused */
+    enum probe_outcome outcome;
     struct probe_error error;
 };
 
@@ -55,8 +56,16 @@ struct engine_owner {
     /* Finds a request by what the shortest quote leaves of it. */
     bool (*find)(void *owner, const struct address *to, uint16_t sequence, uint32_t *index,
                  uint32_t *attempt);
-    /* Something valid came in. Replies are counted by the owner, who knows what is late. */
+    /*
+     * Something valid came in. Replies are counted by the owner, who knows what is late. A reply that was cut
+     * short, but not its token, is one: error.reply_bytes says to how much.
+     */
     void (*event)(void *owner, const struct engine_event *event);
+    /*
+     * A reply that cannot be believed: a reason, if no better one comes, and never a verdict. Only with
+     * `sealed` it is certain that it is about this target. NULL: the owner does not want to know.
+     */
+    void (*refused)(void *owner, const struct engine_event *event);
 };
 
 /* How many requests are under way; time is cut into slots. See engine_room(). */
@@ -96,6 +105,7 @@ struct engine {
     struct packet_in queued[TRANSPORT_BATCH];
     struct engine_departure *departures; /* NULL: not asked for */
     uint64_t repeats;
+    const char *failed_call; /* the transport's, once that is closed */
 };
 
 /*
@@ -147,6 +157,12 @@ uint64_t engine_room_at_ns(const struct engine *engine);
 void engine_answered(struct engine *engine, uint64_t sent_ns, uint64_t rtt_ns);
 
 const struct probe_counters *engine_counters(struct engine *engine);
+
+/* The call of the kernel whose error has ended it; NULL: none, or it is not known. Static text. */
+static inline const char *engine_failed_call(const struct engine *engine)
+{
+    return engine->transport ? engine->transport->failed_call : engine->failed_call;
+}
 
 /* PROBE_SEND_FAILED or PROBE_FRAG_NEEDED, for a request whose send was refused. */
 enum probe_outcome engine_send_outcome(const struct engine_request *request, struct probe_error *error);

@@ -204,8 +204,11 @@ enum icmp_kind icmp_parse(struct icmp_message *out, int family, const uint8_t *b
     memset(out, 0, sizeof(*out));
     if (size_bytes < ICMP_HEADER_BYTES)
         return ICMP_KIND_CORRUPT;
-    if (family == AF_INET && icmp_checksum(bytes, size_bytes) != 0)
+    if (family == AF_INET && icmp_checksum(bytes, size_bytes) != 0) {
+        if (bytes[0] == ICMP_ECHOREPLY)
+            parse_echo(out, bytes, size_bytes);
         return ICMP_KIND_CORRUPT;
+    }
 
     out->type = bytes[0];
     out->code = bytes[1];

@@ -29,7 +29,7 @@ enum icmp_kind {
     ICMP_KIND_REPLY,   /* an echo reply */
     ICMP_KIND_ERROR,   /* an error that quotes an echo request */
     ICMP_KIND_OTHER,   /* well formed, but nothing of the above */
-    ICMP_KIND_CORRUPT, /* too short, or its checksum is wrong */
+    ICMP_KIND_CORRUPT, /* too short, or its checksum is wrong; of an echo reply `echo` says what it claims */
 };
 
 struct icmp_message {

@@ -200,17 +200,34 @@ static void take_reply(struct probe_path_mtu *mtu, struct path_mtu_record *recor
         return;
     }
     counters->replies++;
+    if (event->error.reply_bytes)
+        record->reply_bytes = event->error.reply_bytes;
     if (is_small(record))
         record->rtt_ns = rtt_ns;
     answered(mtu, record, PATH_MTU_PASSED, 0);
+}
+
+/* Is it about the size that is asked about now? */
+static bool is_about(const struct probe_path_mtu *mtu, const struct path_mtu_record *record,
+                     const struct engine_event *event)
+{
+    return is_open(record) && record->asked > 0 && event->attempt >> 16 == payload_bytes(mtu, record);
+}
+
+static void path_mtu_refused(void *owner, const struct engine_event *event)
+{
+    struct probe_path_mtu *mtu = owner;
+    struct path_mtu_record *record = &mtu->records[event->index];
+
+    if (is_about(mtu, record, event))
+        front_end_keep_error(&mtu->front, &record->reason, &record->is_sealed, event);
 }
 
 static void path_mtu_event(void *owner, const struct engine_event *event)
 {
     struct probe_path_mtu *mtu = owner;
     struct path_mtu_record *record = &mtu->records[event->index];
-    bool is_current =
-        is_open(record) && record->asked > 0 && event->attempt >> 16 == payload_bytes(mtu, record);
+    bool is_current = is_about(mtu, record, event);
 
     if (event->reply) {
         take_reply(mtu, record, is_current, event);
@@ -233,6 +250,7 @@ const struct engine_owner path_mtu_owner = {
     .lookup = path_mtu_lookup,
     .find = path_mtu_find,
     .event = path_mtu_event,
+    .refused = path_mtu_refused,
 };
 
 /* --- sending ------------------------------------------------------------------------------------------- */

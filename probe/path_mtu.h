@@ -19,7 +19,9 @@
  * same way, the result is doubtful.
  *
  * A reply takes the same way back as the request, as large: a small MTU on the way back cannot be told from
- * one on the way there, unless a router says so.
+ * one on the way there, unless a router says so. Some hosts cut their replies (64 bytes are usual): such a
+ * reply shows that the request arrived whole, so its size passes on the way there; of the way back nothing is
+ * known then beyond the size of the reply, and the result says so (error.reply_bytes).
  *
  * One thread; 128 bytes a target.
  */
@@ -89,3 +91,5 @@ bool probe_path_mtu_result(const struct probe_path_mtu *mtu, uint32_t index,
 uint32_t probe_path_mtu_asked_again(const struct probe_path_mtu *mtu);
 const struct probe_counters *probe_path_mtu_counters(struct probe_path_mtu *mtu);
 const char *probe_path_mtu_transport(const struct probe_path_mtu *mtu);
+/* After an error of a step: the call of the kernel that gave it. NULL: not known. Static text. */
+const char *probe_path_mtu_failed_call(const struct probe_path_mtu *mtu);

@@ -33,6 +33,7 @@ struct path_mtu_record {
     uint32_t drops_seen;           /* growths of the drop counter before the first one for this size */
     uint32_t reason;               /* why this size does not pass, as far as it is known */
     uint32_t limit;                /* why search.fails does not */
+    uint32_t reply_bytes;          /* of the last reply that was cut short */
     uint8_t state;                 /* enum path_mtu_state */
     bool is_sealed;                /* the reason cannot have been made up */
     bool is_again;                 /* this size is asked for the second time */

@@ -96,6 +96,7 @@ bool probe_path_mtu_result(const struct probe_path_mtu *mtu, uint32_t index,
         .passes_bytes = record->search.passes,
         .outcome = PROBE_REPLY,
         .rtt_ns = record->rtt_ns,
+        .error.reply_bytes = record->search.passes ? record->reply_bytes : 0,
     };
     if (record->search.passes == 0)
         result->outcome = reasons_get(&mtu->front.reasons, record->reason, &result->error);
@@ -119,4 +120,9 @@ const struct probe_counters *probe_path_mtu_counters(struct probe_path_mtu *mtu)
 const char *probe_path_mtu_transport(const struct probe_path_mtu *mtu)
 {
     return mtu->front.engine.operations->name;
+}
+
+const char *probe_path_mtu_failed_call(const struct probe_path_mtu *mtu)
+{
+    return engine_failed_call(&mtu->front.engine);
 }

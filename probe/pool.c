@@ -67,6 +67,7 @@ static void hand_over(struct worker *w, int error)
     w->counters.receive_drops = w->sweep->drops;
     w->asked_again = w->sweep->asked_again;
     w->error = error;
+    w->failed_call = engine_failed_call(&w->sweep->engine);
     pthread_mutex_unlock(&w->lock);
     atomic_store_explicit(&w->pool->news, true, memory_order_release);
     eventfd_write(w->pool->workers[0].event_fd, 1);
@@ -223,8 +224,10 @@ static int take_news(struct probe_pool *pool)
         pthread_mutex_lock(&w->lock);
         ready_join(w->sweep->records, &w->taken, &w->handed);
         w->taken_count = w->finished;
-        if (r == 0)
+        if (r == 0 && w->error < 0) {
             r = w->error;
+            pool->failed_call = w->failed_call;
+        }
         pthread_mutex_unlock(&w->lock);
     }
     return r;
@@ -336,6 +339,8 @@ int probe_pool_step(struct probe_pool *pool, uint64_t until_ns)
     if (atomic_load_explicit(&pool->round, memory_order_relaxed) == 0)
         begin_round(pool);
     r = probe_sweep_step(pool->workers[0].sweep, until_ns);
+    if (r < 0)
+        pool->failed_call = engine_failed_call(&pool->workers[0].sweep->engine);
     return r < 0 ? r : take_news(pool);
 }
 
@@ -413,6 +418,11 @@ uint32_t probe_pool_asked_again(struct probe_pool *pool)
 const char *probe_pool_transport(const struct probe_pool *pool)
 {
     return probe_sweep_transport(pool->workers[0].sweep);
+}
+
+const char *probe_pool_failed_call(const struct probe_pool *pool)
+{
+    return pool->failed_call;
 }
 
 uint32_t probe_pool_workers(const struct probe_pool *pool)

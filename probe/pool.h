@@ -83,4 +83,6 @@ const struct probe_counters *probe_pool_counters(struct probe_pool *pool);
 uint32_t probe_pool_asked_again(struct probe_pool *pool);
 
 const char *probe_pool_transport(const struct probe_pool *pool); /* the one that runs: "epoll", "poll" */
+/* After an error of probe_pool_step(): the call of the kernel that gave it. NULL: not known. Static text. */
+const char *probe_pool_failed_call(const struct probe_pool *pool);
 uint32_t probe_pool_workers(const struct probe_pool *pool);

@@ -59,7 +59,7 @@ static uint32_t wanted_workers(const struct probe_settings *settings, uint32_t w
 
 /* Takes over the transport, also when it fails. */
 static int add_worker(struct probe_pool *pool, const struct probe_settings *settings,
-                      struct transport *transport)
+                      struct transport *transport, char *message, size_t size_bytes)
 {
     struct worker *w = &pool->workers[pool->count];
     int r;
@@ -67,11 +67,15 @@ static int add_worker(struct probe_pool *pool, const struct probe_settings *sett
     *w = (struct worker){
         .pool = pool, .pending = {NOBODY, NOBODY}, .taken = {NOBODY, NOBODY}, .handed = {NOBODY, NOBODY}};
     r = probe_sweep_new_over(&w->sweep, settings, transport);
-    if (r < 0)
+    if (r < 0) {
+        snprintf(message, size_bytes, "%s", strerror(-r));
         return r;
+    }
     w->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (w->event_fd < 0) {
         r = -errno;
+        snprintf(message, size_bytes, "cannot make an eventfd: %s", strerror(-r));
+        r = r == -EACCES ? -EPERM : r; /* that says that sockets are not allowed */
         probe_sweep_free(w->sweep);
         return r;
     }
@@ -118,14 +122,14 @@ static int open_workers(struct probe_pool *pool, const struct probe_settings *se
         return r;
     pool->workers = aligned_alloc(CACHE_LINE_BYTES, count * sizeof(*pool->workers));
     r = pool->workers ? 0 : -ENOMEM;
+    if (r < 0)
+        snprintf(message, size_bytes, "%s", strerror(-r));
     for (uint32_t i = 0; i < count; i++) {
         if (r == 0)
-            r = add_worker(pool, settings, transports[i]);
+            r = add_worker(pool, settings, transports[i], message, size_bytes);
         else
             transport_close(transports[i]);
     }
-    if (r < 0)
-        snprintf(message, size_bytes, "%s", strerror(-r));
     return r;
 }
 

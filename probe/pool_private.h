@@ -41,7 +41,8 @@ struct worker {
     struct probe_counters counters; /* as of the last hand-over */
     uint32_t asked_again;
     int error;
-    _Atomic bool has_mail; /* look into it */
+    const char *failed_call; /* whose error that is */
+    _Atomic bool has_mail;   /* look into it */
 };
 
 struct probe_pool {
@@ -52,6 +53,7 @@ struct probe_pool {
     cpu_set_t cpus; /* where the caller may run */
     bool is_shared; /* one raw socket hears for all: what it drops is dropped once */
     bool is_stopped;
+    const char *failed_call;                      /* the call of the kernel that made going on useless */
     struct probe_counters counters;               /* the sum that was last asked for */
     _Alignas(CACHE_LINE_BYTES) _Atomic bool news; /* somebody has handed something over */
     _Atomic bool stop;

@@ -96,6 +96,38 @@ static void too_big_text(const struct probe_error *error, char *buffer, size_t s
     snprintf(buffer, size_bytes, "packet too big%s, says %s", mtu, who);
 }
 
+/* What came instead of a valid reply. */
+static void timeout_text(const struct probe_error *error, uint64_t timeout_ns, char *buffer,
+                         size_t size_bytes)
+{
+    const char *valid = error->refusal == PROBE_NOT_REFUSED ? "" : "valid ";
+    char waited[48] = "";
+    int length;
+
+    if (timeout_ns)
+        snprintf(waited, sizeof(waited), " in %.15g ms", (double)timeout_ns / 1e6);
+    length = snprintf(buffer, size_bytes, "no %sreply%s", valid, waited);
+    if (length < 0 || (size_t)length >= size_bytes)
+        return;
+    buffer += length;
+    size_bytes -= (size_t)length;
+    switch (error->refusal) {
+    case PROBE_NOT_REFUSED:
+        break;
+    case PROBE_REFUSED_FROM:
+        snprintf(buffer, size_bytes, "; a reply came from %s", ADDRESS_TEXT(&error->from));
+        break;
+    case PROBE_REFUSED_CORRUPT:
+        snprintf(buffer, size_bytes, "; a corrupt reply came from %s", ADDRESS_TEXT(&error->from));
+        break;
+    case PROBE_REFUSED_SHORT:
+        snprintf(buffer, size_bytes,
+                 "; a reply truncated to %" PRIu32 " bytes came from %s, too short to prove itself",
+                 error->reply_bytes, ADDRESS_TEXT(&error->from));
+        break;
+    }
+}
+
 const char *probe_reason_text(enum probe_outcome outcome, const struct probe_error *error,
                               uint64_t timeout_ns, char *buffer, size_t size_bytes)
 {
@@ -104,6 +136,8 @@ const char *probe_reason_text(enum probe_outcome outcome, const struct probe_err
     buffer[0] = '\0';
     switch (outcome) {
     case PROBE_REPLY:
+        if (error->reply_bytes)
+            snprintf(buffer, size_bytes, "reply truncated to %" PRIu32 " bytes", error->reply_bytes);
         break;
     case PROBE_LATE:
         snprintf(buffer, size_bytes, "late reply");
@@ -112,7 +146,7 @@ const char *probe_reason_text(enum probe_outcome outcome, const struct probe_err
         snprintf(buffer, size_bytes, "duplicate reply");
         break;
     case PROBE_TIMEOUT:
-        snprintf(buffer, size_bytes, "no reply in %.15g ms", (double)timeout_ns / 1e6);
+        timeout_text(error, timeout_ns, buffer, size_bytes);
         break;
     case PROBE_UNREACHABLE:
         unreachable_text(error, buffer, size_bytes);
@@ -121,7 +155,8 @@ const char *probe_reason_text(enum probe_outcome outcome, const struct probe_err
         too_big_text(error, buffer, size_bytes);
         break;
     case PROBE_SEND_FAILED:
-        snprintf(buffer, size_bytes, "cannot send: %s", strerror(error->error));
+        snprintf(buffer, size_bytes, "cannot send: %s%s", strerror(error->error),
+                 error->error == EPERM ? " (a firewall rule of this host?)" : "");
         break;
     }
     return buffer;

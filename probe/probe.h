@@ -30,18 +30,31 @@ enum probe_outcome {
 /* "reply", "late", ...: static text. */
 const char *probe_outcome_text(enum probe_outcome outcome);
 
+/* Why a reply was no valid one. */
+enum probe_refusal {
+    PROBE_NOT_REFUSED,     /* no reply came at all */
+    PROBE_REFUSED_FROM,    /* it came from another address or zone than was asked: error.from */
+    PROBE_REFUSED_CORRUPT, /* checksum, token or contents are wrong */
+    PROBE_REFUSED_SHORT,   /* cut to error.reply_bytes, too few to hold the token */
+};
+
 /* Why, for the outcomes that have a reason beyond their name. All zero: nothing more is known. */
 struct probe_error {
     int error;         /* positive errno of PROBE_SEND_FAILED */
     uint8_t icmp_type; /* as on the wire, RFC 792 or RFC 4443 by the family of `from` */
     uint8_t icmp_code;
-    uint32_t mtu_bytes;  /* RFC 1191, RFC 4443 section 3.2 */
-    struct address from; /* who said so: the router or the host that sent the ICMP error */
+    uint32_t mtu_bytes; /* RFC 1191, RFC 4443 section 3.2 */
+    struct address
+        from; /* who said so: the router or the host that sent the ICMP error, or a refused reply */
+    enum probe_refusal refusal; /* PROBE_TIMEOUT: what came instead of a valid reply, last */
+    uint32_t
+        reply_bytes; /* payload of a reply that was cut short, valid (PROBE_REPLY) or not; 0: it was not */
 };
 
 /*
  * Writes one line for people, for instance "host unreachable, says 10.0.0.1" or "no reply in 1000 ms"
- * (timeout_ns is what was waited, for PROBE_TIMEOUT). Empty for PROBE_REPLY. Returns buffer.
+ * (timeout_ns is what was waited, for PROBE_TIMEOUT; 0: it is not said). Empty for PROBE_REPLY, but for a
+ * reply that was cut short. Returns buffer.
  */
 const char *probe_reason_text(enum probe_outcome outcome, const struct probe_error *error,
                               uint64_t timeout_ns, char *buffer, size_t size_bytes);
@@ -52,6 +65,7 @@ struct probe_counters {
     uint64_t replies;    /* valid and in time */
     uint64_t late;       /* valid, after select-timeout */
     uint64_t duplicates; /* valid, but already answered */
+    uint64_t truncated;  /* of the valid ones: cut short, but long enough to prove themselves */
     uint64_t corrupt;    /* looks like ours, but checksum, length or token are wrong */
     uint64_t foreign; /* somebody else's ICMP, or a reply from an address or interface that was not asked */
     uint64_t icmp_errors;   /* ICMP errors about our requests */

@@ -16,12 +16,16 @@ static struct reason *at(const struct reasons *reasons, uint32_t number)
 static uint32_t hash(enum probe_outcome outcome, const struct probe_error *error)
 {
     static const uint64_t key[2]; /* entries are few, and as many as an attacker has targets at worst */
-    uint32_t words[9] = {
-        (uint32_t)outcome, (uint32_t)error->error, (uint32_t)error->icmp_type << 8 | error->icmp_code,
-        error->mtu_bytes,  error->from.scope,
+    uint32_t words[10] = {
+        (uint32_t)outcome | (uint32_t)error->refusal << 8,
+        (uint32_t)error->error,
+        (uint32_t)error->icmp_type << 8 | error->icmp_code,
+        error->mtu_bytes,
+        error->reply_bytes,
+        error->from.scope,
     };
 
-    memcpy(words + 5, error->from.bytes, 16);
+    memcpy(words + 6, error->from.bytes, 16);
     return (uint32_t)siphash24(words, sizeof(words), key);
 }
 
@@ -29,7 +33,9 @@ static bool is_same(const struct reason *reason, enum probe_outcome outcome, con
 {
     return reason->outcome == outcome && reason->error.error == error->error &&
            reason->error.icmp_type == error->icmp_type && reason->error.icmp_code == error->icmp_code &&
-           reason->error.mtu_bytes == error->mtu_bytes && address_equal(&reason->error.from, &error->from);
+           reason->error.mtu_bytes == error->mtu_bytes && reason->error.refusal == error->refusal &&
+           reason->error.reply_bytes == error->reply_bytes &&
+           address_equal(&reason->error.from, &error->from);
 }
 
 /* The link that leads to the reason, or the end of its chain. */

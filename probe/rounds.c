@@ -100,6 +100,8 @@ static void take_reply(struct probe_rounds *rounds, const struct engine_event *e
         return;
     }
     engine_answered(&rounds->front.engine, event->sent_ns, rtt_ns);
+    if (event->error.reply_bytes)
+        record->reply_bytes = (uint16_t)event->error.reply_bytes;
     /* Without a time stamp it may have come any time before: in favour of the target. */
     if (is_late && event->stamped) {
         counters->late++;
@@ -142,10 +144,20 @@ static void rounds_event(void *owner, const struct engine_event *event)
         finish(rounds, event->index);
 }
 
+static void rounds_refused(void *owner, const struct engine_event *event)
+{
+    struct probe_rounds *rounds = owner;
+    struct rounds_record *record = &rounds->records[event->index];
+
+    front_end_keep_error(&rounds->front, &record->reason, &record->is_sealed, event);
+    record->has_error = true;
+}
+
 const struct engine_owner rounds_owner = {
     .lookup = rounds_lookup,
     .find = rounds_find,
     .event = rounds_event,
+    .refused = rounds_refused,
 };
 
 /* --- whose turn it is ---------------------------------------------------------------------------------- */

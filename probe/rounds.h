@@ -67,7 +67,8 @@ struct probe_rounds_result {
     uint32_t doubtful; /* of those that are lost */
     uint32_t late;
     uint32_t duplicates;
-    bool has_error; /* error has something to say */
+    uint32_t reply_bytes; /* payload of the last reply that was cut short; 0: none was */
+    bool has_error;       /* error has something to say */
     enum probe_outcome error_outcome;
     struct probe_rounds_times times;
 };
@@ -114,3 +115,5 @@ struct probe_rounds_times probe_rounds_times_of(const uint64_t *samples_ns, uint
 
 const struct probe_counters *probe_rounds_counters(struct probe_rounds *rounds);
 const char *probe_rounds_transport(const struct probe_rounds *rounds);
+/* After an error of a step: the call of the kernel that gave it. NULL: not known. Static text. */
+const char *probe_rounds_failed_call(const struct probe_rounds *rounds);

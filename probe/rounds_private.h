@@ -29,7 +29,8 @@ struct rounds_record {
     uint16_t refusals; /* in a row */
     bool is_sealed;    /* the reason cannot have been made up */
     bool is_done;
-    bool has_error; /* the reason is an error */
+    bool has_error;       /* the reason is an error */
+    uint16_t reply_bytes; /* of the last reply that was cut short; 0: none was */
 };
 _Static_assert(sizeof(struct rounds_record) <= 40, "what rounds.h promises");
 

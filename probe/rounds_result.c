@@ -129,6 +129,11 @@ const char *probe_rounds_transport(const struct probe_rounds *rounds)
     return rounds->front.engine.operations->name;
 }
 
+const char *probe_rounds_failed_call(const struct probe_rounds *rounds)
+{
+    return engine_failed_call(&rounds->front.engine);
+}
+
 /* --- results ------------------------------------------------------------------------------------------- */
 
 void rounds_mark_doubtful(struct probe_rounds *rounds, uint32_t index)
@@ -212,7 +217,11 @@ bool probe_rounds_result(struct probe_rounds *rounds, uint32_t index, struct pro
     uint64_t now_ns = engine_now_ns(&rounds->front.engine);
 
     *result = (struct probe_rounds_result){
-        .done = record->is_done, .late = record->late, .duplicates = record->duplicates};
+        .done = record->is_done,
+        .late = record->late,
+        .duplicates = record->duplicates,
+        .reply_bytes = record->reply_bytes,
+    };
     if (!record->is_done)
         rounds_mark_doubtful(rounds, index);
     for (uint32_t i = 0; i < record->requests; i++)

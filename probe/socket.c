@@ -238,15 +238,25 @@ static void set_helpful_options(struct icmp_socket *s)
         set_int(s->fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT);
 }
 
+static const char *family_name(int family)
+{
+    return family == AF_INET ? "IPv4" : "IPv6";
+}
+
 static int open_kind(struct icmp_socket *s, int family, bool raw)
 {
     int type = (raw ? SOCK_RAW : SOCK_DGRAM) | SOCK_CLOEXEC | SOCK_NONBLOCK;
 
     *s = (struct icmp_socket){.family = family, .raw = raw};
     s->fd = socket(family, type, family == AF_INET ? IPPROTO_ICMP : (int)IPPROTO_ICMPV6);
-    if (s->fd < 0)
-        return -errno;
-    return raw ? set_type_filter(s->fd, family) : 0;
+    return s->fd < 0 ? -errno : 0;
+}
+
+/* -EACCES is kept for sockets that are not allowed: a socket option that is refused is another matter. */
+static int say_refused(int r, const char *what, int family, char *message, size_t size_bytes)
+{
+    snprintf(message, size_bytes, "%s: %s: %s", family_name(family), what, strerror(-r));
+    return r == -EACCES ? -EPERM : r;
 }
 
 /* What sockets of both kinds need once they are open. */
@@ -269,11 +279,6 @@ static int prepare(struct icmp_socket *s, const struct probe_settings *settings,
     return r;
 }
 
-static const char *family_name(int family)
-{
-    return family == AF_INET ? "IPv4" : "IPv6";
-}
-
 int icmp_socket_open(struct icmp_socket *s, int family, const struct probe_settings *settings, char *message,
                      size_t size_bytes)
 {
@@ -291,12 +296,19 @@ int icmp_socket_open(struct icmp_socket *s, int family, const struct probe_setti
                  family_name(family));
         goto fail;
     }
+    if (s->raw && (r = set_type_filter(s->fd, family)) < 0) {
+        r = say_refused(r, "cannot filter a raw socket (setsockopt)", family, message, size_bytes);
+        goto fail;
+    }
     r = prepare(s, settings, message, size_bytes);
     if (r < 0)
         goto fail;
     r = find_ident(s);
     if (r < 0) {
-        snprintf(message, size_bytes, "%s: cannot tell our ident: %s", family_name(family), strerror(-r));
+        r = say_refused(r,
+                        s->raw ? "cannot filter a raw socket by our ident (setsockopt)"
+                               : "cannot tell the ident of a ping socket (getsockname)",
+                        family, message, size_bytes);
         goto fail;
     }
     return 0;
@@ -312,6 +324,8 @@ int icmp_socket_open_raw(struct icmp_socket *s, int family, const struct probe_s
     int r = open_kind(s, family, true);
 
     s->ident = ident;
+    if (r == 0)
+        r = set_type_filter(s->fd, family);
     if (r == 0)
         r = idents ? hear_idents(s, idents) : hear_nothing(s);
     if (r < 0)

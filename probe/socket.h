@@ -43,9 +43,10 @@ uint64_t icmp_socket_drops(struct icmp_socket *s);
 
 /*
  * A call to receive may give the errno of an ICMP error instead, once for each (the error queue tells it in
- * full): so many in a row are passed over before it counts as "nothing there".
+ * full). So many in a row are not about packets but about the call: more than come in while one call follows
+ * the other, and done in a tenth of a millisecond.
  */
-#define RECEIVE_TRIES 8
+#define FETCH_TRIES 256
 
 /* One message header with room for address and control data. */
 struct socket_header {
@@ -78,6 +79,7 @@ struct socket_transport {
     size_t buffer_bytes;
     uint32_t replies;
     uint32_t payload_bytes;
+    bool singly; /* receive by recvmsg(), a call for each message */
 };
 
 int socket_transport_init(struct socket_transport *t, const struct transport_operations *operations,
@@ -91,6 +93,8 @@ int socket_transport_open_family(struct transport *transport, int family, uint16
 int socket_transport_reserve(struct transport *transport, uint32_t payload_bytes, uint32_t replies);
 int socket_transport_receive_errors(struct transport *transport, int family, struct packet_in *packets,
                                     unsigned count);
+int socket_transport_receive(struct transport *transport, int family, struct packet_in *packets,
+                             unsigned count);
 /* By sendmmsg(). A batch has one socket and one DF setting; a mixed one is cut at the seams. */
 unsigned socket_transport_send(struct transport *transport, struct packet_out *packets, unsigned count);
 uint64_t socket_transport_now(const struct transport *transport);
@@ -116,6 +120,14 @@ struct clock_pair {
     uint64_t real_ns;
 };
 struct clock_pair clock_pair_read(void);
+
+/*
+ * Fetches up to `count` messages, or entries of the error queue (flags: MSG_ERRQUEUE), whose headers are made
+ * ready; msg_len is set. Returns how many, 0 when there is nothing now, or a negative errno when this host
+ * does not let us receive: socket_fetch.c.
+ */
+int socket_transport_fetch(struct socket_transport *t, struct icmp_socket *s, struct mmsghdr *messages,
+                           unsigned count, int flags);
 
 /* Makes *packet of the message received into header i. */
 void socket_transport_decode(struct socket_transport *t, struct icmp_socket *s, unsigned i,

@@ -5,9 +5,10 @@
  *
  * The error queue. With IP_RECVERR an ICMP error about one of our requests is queued beside the messages, and
  * its errno is also the result of whatever is called next on the socket, often a send to another target. So
- * an error of a send is believed only when it repeats itself. Ping sockets learn of ICMP errors only from
- * this queue; raw sockets get them as messages too, so there the queue is just emptied. Notes of departure
- * (settings.tx_timestamps) come by it as well, on both kinds: the packet as the device got it, with its time.
+ * an error of a send that may be such a one is believed only when it repeats itself. Ping sockets learn of
+ * ICMP errors only from this queue; raw sockets get them as messages too, so there the queue is just emptied.
+ * Notes of departure (settings.tx_timestamps) come by it as well, on both kinds: the packet as the device got
+ * it, with its time.
  */
 #include "probe/icmp.h"
 #include "probe/socket.h"
@@ -174,6 +175,19 @@ void socket_transport_fill_receive(struct socket_transport *t, unsigned i)
     };
 }
 
+/* May an errno be that of an ICMP error about another packet? Any of those that the kernel makes of one may.
+ */
+static bool may_be_anothers(int error)
+{
+    static const int errors[] = {ENETUNREACH, EHOSTUNREACH, ECONNREFUSED, ENOPROTOOPT, EMSGSIZE,
+                                 EOPNOTSUPP,  EHOSTDOWN,    ENONET,       EACCES,      EPROTO};
+
+    for (size_t i = 0; i < ARRAY_SIZE(errors); i++)
+        if (errors[i] == error)
+            return true;
+    return false;
+}
+
 int socket_transport_send_one(struct socket_transport *t, struct icmp_socket *s, unsigned i,
                               struct packet_out *packet)
 {
@@ -185,8 +199,11 @@ int socket_transport_send_one(struct socket_transport *t, struct icmp_socket *s,
             return 1;
         }
         packet->error = errno;
-        if (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM)
+        if (packet->error == EAGAIN || packet->error == ENOBUFS || packet->error == ENOMEM)
             return 0;
+        /* A firewall of ours, for instance: it would see each try, and answer it. */
+        if (!may_be_anothers(packet->error))
+            break;
     }
     if (packet->error == EMSGSIZE)
         packet->mtu_bytes = icmp_socket_mtu_bytes(&t->settings, &packet->to, packet->ifindex);
@@ -218,10 +235,12 @@ static unsigned send_run(struct socket_transport *t, struct packet_out *packets,
     if (r < 0)
         return count;
     while (done < count) {
-        int sent = sendmmsg(s->fd, t->messages + done, count - done, MSG_DONTWAIT);
+        if (count - done > 1) {
+            int sent = sendmmsg(s->fd, t->messages + done, count - done, MSG_DONTWAIT);
 
-        if (sent > 0)
-            done += (unsigned)sent;
+            if (sent > 0)
+                done += (unsigned)sent;
+        }
         /* The one that was refused goes by itself: that shows whose error it is. */
         if (done < count && socket_transport_send_one(t, s, done, &packets[done]) == 0)
             break;
@@ -331,6 +350,27 @@ void socket_transport_decode(struct socket_transport *t, struct icmp_socket *s, 
     packet->size_bytes = (uint32_t)size_bytes;
 }
 
+int socket_transport_receive(struct transport *transport, int family, struct packet_in *packets,
+                             unsigned count)
+{
+    struct socket_transport *t = (struct socket_transport *)transport;
+    struct icmp_socket *s = socket_transport_socket(t, family);
+    struct clock_pair clocks;
+    int got;
+
+    if (s->fd < 0)
+        return 0;
+    for (unsigned i = 0; i < count; i++)
+        socket_transport_fill_receive(t, i);
+    got = socket_transport_fetch(t, s, t->messages, count, 0);
+    if (got <= 0)
+        return got;
+    clocks = clock_pair_read();
+    for (unsigned i = 0; i < (unsigned)got; i++)
+        socket_transport_decode(t, s, i, &clocks, &packets[i]);
+    return got;
+}
+
 /*
  * Finds our request in a packet as it left a device, behind the headers of whatever link or tunnel that is.
  * A wrong guess does no harm: what is believed of it is what its token seals.
@@ -392,7 +432,7 @@ int socket_transport_receive_errors(struct transport *transport, int family, str
     while (s->fd >= 0 && got < count && fetched > 0) {
         for (unsigned i = got; i < count; i++)
             fill_queue(queue, i);
-        fetched = recvmmsg(s->fd, queue->messages + got, count - got, MSG_ERRQUEUE | MSG_DONTWAIT, NULL);
+        fetched = socket_transport_fetch(t, s, queue->messages + got, count - got, MSG_ERRQUEUE);
         if (fetched > 0)
             clocks = clock_pair_read();
         for (unsigned i = got, end = got + (unsigned)(fetched > 0 ? fetched : 0); i < end; i++) {
@@ -405,5 +445,5 @@ int socket_transport_receive_errors(struct transport *transport, int family, str
             queue->headers[got++].vector = kept;
         }
     }
-    return (int)got;
+    return fetched < 0 ? fetched : (int)got;
 }

@@ -149,6 +149,11 @@ static void take_reply(struct probe_sweep *sweep, const struct engine_event *eve
     }
     sweep->engine.counters.replies++;
     record->is_reply = true;
+    if (event->error.reply_bytes) {
+        record->is_sealed = false;
+        keep_error(sweep, event->index, PROBE_REPLY, &event->error, true);
+        record->is_cut = true;
+    }
     record->rtt_ns = rtt_ns;
     record->answered = event->attempt;
     finish(sweep, event->index);
@@ -168,10 +173,21 @@ static void sweep_event(void *owner, const struct engine_event *event)
     }
 }
 
+/* A reply that cannot be believed: the target goes on waiting for one that can. */
+static void sweep_refused(void *owner, const struct engine_event *event)
+{
+    struct probe_sweep *sweep = owner;
+
+    if (sweep->records[event->index].state != RECORD_DONE &&
+        (!event->sealed || event->sent_ns >= sweep->began_ns))
+        keep_error(sweep, event->index, event->outcome, &event->error, event->sealed);
+}
+
 const struct engine_owner sweep_owner = {
     .lookup = sweep_lookup,
     .find = sweep_find,
     .event = sweep_event,
+    .refused = sweep_refused,
 };
 
 /* Looks how much our own buffer has dropped. */

@@ -49,11 +49,11 @@ struct probe_sweep;
 struct probe_result {
     uint32_t index; /* as probe_sweep_add() gave it */
     enum probe_outcome
-        outcome; /* PROBE_REPLY: reachable. Otherwise why not: the last thing that was learnt */
-    struct probe_error error;
-    uint64_t rtt_ns;   /* of the reply; PROBE_REPLY only */
-    uint32_t requests; /* how many were sent */
-    bool doubtful;     /* not reachable, but this host may be the reason */
+        outcome;              /* PROBE_REPLY: reachable. Otherwise why not: the last thing that was learnt */
+    struct probe_error error; /* of a reply: only reply_bytes */
+    uint64_t rtt_ns;          /* of the reply; PROBE_REPLY only */
+    uint32_t requests;        /* how many were sent */
+    bool doubtful;            /* not reachable, but this host may be the reason */
 };
 
 /*

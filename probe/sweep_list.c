@@ -190,6 +190,8 @@ bool probe_sweep_result(const struct probe_sweep *sweep, uint32_t index, struct 
     if (record->is_reply) {
         result->outcome = PROBE_REPLY;
         result->rtt_ns = record->rtt_ns;
+        if (record->is_cut)
+            reasons_get(&sweep->reasons, record->reason, &result->error);
     } else {
         result->outcome = reasons_get(&sweep->reasons, record->reason, &result->error);
         result->doubtful = record->is_doubtful;

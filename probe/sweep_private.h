@@ -35,6 +35,7 @@ struct record {
     uint32_t is_sealed : 1;   /* the reason cannot have been made up */
     uint32_t is_again : 1;    /* it is asked for the second time, see sweep.h */
     uint32_t is_doubtful : 1; /* RECORD_DONE: it may have answered all the same */
+    uint32_t is_cut : 1;      /* is_reply: the reply was truncated; the reason says to how much */
     union {
         uint32_t failed;   /* how many requests failed, from the first on without a gap */
         uint32_t answered; /* RECORD_DONE, is_reply: which request */

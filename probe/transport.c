@@ -19,6 +19,18 @@ static const struct {
     {"poll", transport_poll_open, 0, ""},
 };
 
+/* Without IPv4 there may still be IPv6; and what was asked for it must be right from the start. */
+static int open_families(struct transport *transport, const struct probe_settings *settings, char *message,
+                         size_t size_bytes)
+{
+    uint16_t ident;
+    int r = transport->operations->open_family(transport, AF_INET, &ident, message, size_bytes);
+
+    if (r == -EAFNOSUPPORT || (r == 0 && address_is_set(&settings->source6)))
+        r = transport->operations->open_family(transport, AF_INET6, &ident, message, size_bytes);
+    return r;
+}
+
 static int open_by_name(struct transport **out, const struct probe_settings *settings, uint32_t targets,
                         char *message, size_t size_bytes)
 {
@@ -33,10 +45,16 @@ static int open_by_name(struct transport **out, const struct probe_settings *set
         if (any ? targets < transports[i].from_targets : strcmp(settings->transport, transports[i].name) != 0)
             continue;
         r = transports[i].open(out, settings);
+        if (r < 0) {
+            snprintf(message, size_bytes, "transport %s: %s%s", transports[i].name, strerror(-r),
+                     transports[i].hint);
+            continue;
+        }
+        /* A system may let us make a transport and not use it. */
+        r = open_families(*out, settings, message, size_bytes);
         if (r == 0)
             return 0;
-        snprintf(message, size_bytes, "transport %s: %s%s", transports[i].name, strerror(-r),
-                 transports[i].hint);
+        *out = transport_close(*out);
     }
     return r;
 }
@@ -45,17 +63,10 @@ int transport_open(struct transport **out, const struct probe_settings *settings
                    char *message, size_t size_bytes)
 {
     CLEANUP(transport_close) struct transport *transport = NULL;
-    uint16_t ident;
     int r = probe_settings_check(settings, message, size_bytes);
 
     if (r == 0)
         r = open_by_name(&transport, settings, targets, message, size_bytes);
-    if (r < 0)
-        return r;
-    r = transport->operations->open_family(transport, AF_INET, &ident, message, size_bytes);
-    /* Without IPv4 there may still be IPv6; and what was asked for it must be right from the start. */
-    if (r == -EAFNOSUPPORT || (r == 0 && address_is_set(&settings->source6)))
-        r = transport->operations->open_family(transport, AF_INET6, &ident, message, size_bytes);
     if (r < 0)
         return r;
     *out = TAKE(transport);

@@ -115,6 +115,8 @@ struct transport_operations {
 struct transport {
     const struct transport_operations *operations;
     bool is_raw; /* it has opened a raw socket, for which the kernel copies all ICMP that reaches the host */
+    const char
+        *failed_call; /* of the kernel, when receive() or wait() gave an error; static text, may be NULL */
 };
 
 /* What "auto" goes by: from so many targets on, making a ring is worth its time, see transport_uring.c. */

@@ -13,30 +13,6 @@ struct epoll_transport {
     bool watched[2];
 };
 
-static int epoll_receive(struct transport *transport, int family, struct packet_in *packets, unsigned count)
-{
-    struct socket_transport *t = (struct socket_transport *)transport;
-    struct icmp_socket *s = socket_transport_socket(t, family);
-    struct clock_pair clocks;
-    int got = -1;
-
-    if (s->fd < 0)
-        return 0;
-    for (unsigned i = 0; i < count; i++)
-        socket_transport_fill_receive(t, i);
-    for (int tries = 0; got < 0 && tries < RECEIVE_TRIES; tries++) {
-        got = recvmmsg(s->fd, t->messages, count, MSG_DONTWAIT, NULL);
-        if (got < 0 && errno == EAGAIN)
-            break;
-    }
-    if (got <= 0)
-        return 0;
-    clocks = clock_pair_read();
-    for (unsigned i = 0; i < (unsigned)got; i++)
-        socket_transport_decode(t, s, i, &clocks, &packets[i]);
-    return got;
-}
-
 static int watch(struct epoll_transport *e, int operation, int fd)
 {
     struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
@@ -83,7 +59,8 @@ int socket_transport_sleep(int epoll_fd, uint64_t until_ns)
     struct timespec timeout = {.tv_sec = (time_t)(left_ns / NS_PER_S), .tv_nsec = (long)(left_ns % NS_PER_S)};
     int r = epoll_pwait2(epoll_fd, events, ARRAY_SIZE(events), until_ns == NEVER_NS ? NULL : &timeout, NULL);
 
-    if (r < 0 && (errno == ENOSYS || errno == EPERM)) {
+    /* A filter of system calls may give any error for a call that it does not know. */
+    if (r < 0 && errno != EINTR) {
         uint64_t left_ms = min_u64((left_ns + NS_PER_MS - 1) / NS_PER_MS, INT32_MAX);
 
         r = epoll_wait(epoll_fd, events, ARRAY_SIZE(events), until_ns == NEVER_NS ? -1 : (int)left_ms);
@@ -96,7 +73,11 @@ static int epoll_wait_until(struct transport *transport, uint64_t until_ns, int 
     struct epoll_transport *e = (struct epoll_transport *)transport;
     int r = set_wakeup(e, wakeup_fd);
 
-    return r < 0 ? r : socket_transport_sleep(e->epoll_fd, until_ns);
+    if (r == 0)
+        r = socket_transport_sleep(e->epoll_fd, until_ns);
+    if (r < 0)
+        transport->failed_call = "epoll_wait";
+    return r;
 }
 
 static int epoll_descriptor(const struct transport *transport, bool *complete)
@@ -119,7 +100,7 @@ static const struct transport_operations epoll_operations = {
     .open_family = epoll_open_family,
     .reserve = socket_transport_reserve,
     .send = socket_transport_send,
-    .receive = epoll_receive,
+    .receive = socket_transport_receive,
     .receive_errors = socket_transport_receive_errors,
     .wait = epoll_wait_until,
     .fd = epoll_descriptor,
@@ -142,6 +123,8 @@ int transport_epoll_open(struct transport **out, const struct probe_settings *se
     r = socket_transport_init(&e->base, &epoll_operations, settings);
     if (r == 0)
         e->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (r == 0 && e->epoll_fd < 0)
+        r = -errno;
     /* Some systems let one create the descriptor and refuse to wait on it. */
     if (r == 0 && epoll_wait(e->epoll_fd, &event, 1, 0) < 0)
         r = -errno;

@@ -27,32 +27,6 @@ static unsigned poll_send(struct transport *transport, struct packet_out *packet
     return count;
 }
 
-static int poll_receive(struct transport *transport, int family, struct packet_in *packets, unsigned count)
-{
-    struct socket_transport *t = (struct socket_transport *)transport;
-    struct icmp_socket *s = socket_transport_socket(t, family);
-    struct clock_pair clocks = {0};
-    unsigned got = 0;
-
-    for (int errors = 0; s->fd >= 0 && got < count && errors < RECEIVE_TRIES;) {
-        ssize_t r;
-
-        socket_transport_fill_receive(t, got);
-        r = recvmsg(s->fd, &t->messages[got].msg_hdr, MSG_DONTWAIT);
-        if (r < 0 && errno == EAGAIN)
-            break;
-        if (r < 0)
-            errors++;
-        else
-            t->messages[got++].msg_len = (unsigned)r;
-    }
-    if (got)
-        clocks = clock_pair_read();
-    for (unsigned i = 0; i < got; i++)
-        socket_transport_decode(t, s, i, &clocks, &packets[i]);
-    return (int)got;
-}
-
 static int poll_wait(struct transport *transport, uint64_t until_ns, int wakeup_fd)
 {
     struct socket_transport *t = (struct socket_transport *)transport;
@@ -64,8 +38,10 @@ static int poll_wait(struct transport *transport, uint64_t until_ns, int wakeup_
     uint64_t left_ns = sub_sat_u64(until_ns, clock_now_ns(CLOCK_MONOTONIC));
     struct timespec timeout = {.tv_sec = (time_t)(left_ns / NS_PER_S), .tv_nsec = (long)(left_ns % NS_PER_S)};
 
-    if (ppoll(fds, ARRAY_SIZE(fds), until_ns == NEVER_NS ? NULL : &timeout, NULL) < 0 && errno != EINTR)
+    if (ppoll(fds, ARRAY_SIZE(fds), until_ns == NEVER_NS ? NULL : &timeout, NULL) < 0 && errno != EINTR) {
+        transport->failed_call = "ppoll";
         return -errno;
+    }
     return 0;
 }
 
@@ -88,7 +64,7 @@ static const struct transport_operations poll_operations = {
     .open_family = socket_transport_open_family,
     .reserve = socket_transport_reserve,
     .send = poll_send,
-    .receive = poll_receive,
+    .receive = socket_transport_receive,
     .receive_errors = socket_transport_receive_errors,
     .wait = poll_wait,
     .fd = poll_fd,
@@ -105,6 +81,7 @@ int transport_poll_open(struct transport **out, const struct probe_settings *set
 
     if (!t)
         return -ENOMEM;
+    t->singly = true;
     r = socket_transport_init(t, &poll_operations, settings);
     if (r < 0) {
         poll_close(&t->base);

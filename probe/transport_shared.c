@@ -135,23 +135,21 @@ static void put(struct hub *hub, int family, const struct packet_in *packet)
     desk->sleeps = false;
 }
 
-/* Reads what had arrived for anybody when it began. */
-static void empty_socket(struct shared_transport *t, int family)
+/* Reads what had arrived for anybody when it began. 0 or a negative errno. */
+static int empty_socket(struct shared_transport *t, int family)
 {
     struct icmp_socket *s = &t->hub->sockets[family == AF_INET6];
     uint64_t begin_ns = clock_now_ns(CLOCK_MONOTONIC), last_ns = 0;
-    int got, tries = 0;
+    int got;
 
     do {
         struct clock_pair clocks;
 
         for (unsigned i = 0; i < TRANSPORT_BATCH; i++)
             socket_transport_fill_receive(&t->base, i);
-        do
-            got = recvmmsg(s->fd, t->base.messages, TRANSPORT_BATCH, MSG_DONTWAIT, NULL);
-        while (got < 0 && errno != EAGAIN && ++tries < RECEIVE_TRIES);
+        got = socket_transport_fetch(&t->base, s, t->base.messages, TRANSPORT_BATCH, 0);
         if (got <= 0)
-            return;
+            return got;
         clocks = clock_pair_read();
         for (unsigned i = 0; i < (unsigned)got; i++) {
             struct packet_in packet;
@@ -161,6 +159,7 @@ static void empty_socket(struct shared_transport *t, int family)
             last_ns = packet.at_ns;
         }
     } while (got == TRANSPORT_BATCH && last_ns <= begin_ns);
+    return 0;
 }
 
 /* --- the operations ------------------------------------------------------------------------------------- */
@@ -196,13 +195,16 @@ static int shared_receive(struct transport *transport, int family, struct packet
     size_t i = family == AF_INET6;
     struct box *box = &t->reading[i];
     unsigned got = 0;
+    int r;
 
     if (t->base.sockets[i].fd < 0)
         return 0;
     pthread_mutex_lock(&t->hub->lock);
-    empty_socket(t, family);
+    r = empty_socket(t, family);
     take_box(t, i);
     pthread_mutex_unlock(&t->hub->lock);
+    if (r < 0)
+        return r;
     for (; got < count && t->read[i] < box->used; got++) {
         memcpy(&packets[got], box->bytes + t->read[i], sizeof(packets[got]));
         packets[got].bytes = box->bytes + t->read[i] + sizeof(packets[got]);
@@ -254,6 +256,8 @@ static int shared_wait(struct transport *transport, uint64_t until_ns, int wakeu
     if (!sleeps)
         return 0;
     r = socket_transport_sleep(t->epoll_fd, until_ns);
+    if (r < 0)
+        transport->failed_call = "epoll_wait";
     pthread_mutex_lock(&t->hub->lock);
     t->desk->sleeps = false;
     eventfd_read(t->desk->event_fd, &(eventfd_t){0});

@@ -244,8 +244,10 @@ static int uring_receive(struct transport *transport, int family, struct packet_
         return -ENOBUFS;
     uring_buffers_reclaim(&f->buffers);
     r = fetch(u, f, count);
-    if (r < 0)
+    if (r < 0) {
+        transport->failed_call = "io_uring_enter";
         return r;
+    }
     if (f->buffers.filled_count)
         clocks = clock_pair_read();
     for (; got < count && (bytes = uring_buffers_lend(&f->buffers, &size_bytes)); got++) {
@@ -303,7 +305,10 @@ static int uring_wait(struct transport *transport, uint64_t until_ns, int wakeup
     uring_arm(u);
     arm_wakeup(u, wakeup_fd);
     r = io_uring_submit_and_wait_timeout(&u->ring, &first, 1, until_ns == NEVER_NS ? NULL : &timeout, NULL);
-    return r < 0 && r != -ETIME && !is_want(r) ? r : 0;
+    if (r >= 0 || r == -ETIME || is_want(r))
+        return 0;
+    transport->failed_call = "io_uring_enter";
+    return r;
 }
 
 static int uring_descriptor(const struct transport *transport, bool *complete)

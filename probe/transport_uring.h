@@ -9,7 +9,7 @@
 #include "probe/transport_uring_buffers.h"
 
 /* How often the kernel is entered for one purpose: more only happens while errors pour in. */
-#define URING_TRIES (4 * RECEIVE_TRIES)
+#define URING_TRIES 32
 
 struct uring_limits {
     uint32_t completions; /* entries of the completion queue, a power of two, at least 64 */

@@ -425,6 +425,14 @@ static int write_report(struct run *run)
     return error;
 }
 
+/* Nobody is called unreachable because this host does not let us wait or receive. */
+static void complain_of_probing(const struct run *run, int error)
+{
+    const char *call = run->view.probing->kind->about(run->view.probing).failed_call;
+
+    complain(run, "probing stopped: %s%s%s", call ? call : "", call ? ": " : "", strerror(-error));
+}
+
 static int probe_and_write(struct run *run)
 {
     int error = open_probing(run);
@@ -444,7 +452,7 @@ static int probe_and_write(struct run *run)
     if (!error)
         error = end(run);
     if (error) {
-        complain(run, "probing stopped: %s", strerror(-error));
+        complain_of_probing(run, error);
         return EXIT_SYSTEM;
     }
     error = write_report(run);

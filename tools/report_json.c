@@ -40,6 +40,8 @@ static void write_result(struct report_writer *writer, struct report_line *line)
     report_write_u64(writer, line->result.requests);
     report_write_text(writer, ",");
     report_json_text(writer, "reason", report_line_reason(line));
+    if (line->outcome == REPORT_REACHABLE && line->result.error.reply_bytes)
+        report_writef(writer, ",\"truncated_bytes\":%" PRIu32, line->result.error.reply_bytes);
     if (kind->json)
         kind->json(writer, line);
 }

@@ -25,7 +25,8 @@ struct report_about {
     const struct probe_counters *counters;
     const char *transport;
     uint32_t workers;
-    uint32_t asked_again; /* because our own buffer had dropped replies */
+    uint32_t asked_again;    /* because our own buffer had dropped replies */
+    const char *failed_call; /* after an error: the call of the kernel that gave it; NULL: not known */
 };
 
 /* One more number of each target for OpenMetrics; false: this target has none. */

@@ -11,6 +11,7 @@ static const struct {
     {"replies", "replies", offsetof(struct probe_counters, replies)},
     {"late", "late", offsetof(struct probe_counters, late)},
     {"duplicates", "duplicates", offsetof(struct probe_counters, duplicates)},
+    {"truncated", "truncated replies", offsetof(struct probe_counters, truncated)},
     {"corrupt", "corrupt", offsetof(struct probe_counters, corrupt)},
     {"foreign", "foreign", offsetof(struct probe_counters, foreign)},
     {"icmp_errors", "ICMP errors", offsetof(struct probe_counters, icmp_errors)},
@@ -123,7 +124,8 @@ const char *report_line_reason(struct report_line *line)
         return "its address is excluded";
     case REPORT_UNFINISHED:
         return "interrupted";
-    case REPORT_REACHABLE:
+    case REPORT_REACHABLE: /* says something only of a reply that was cut */
+        return probe_reason_text(PROBE_REPLY, &line->result.error, 0, line->reason_text, REPORT_REASON_BYTES);
     case REPORT_OUTCOMES:
         break;
     }

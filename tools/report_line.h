@@ -50,7 +50,7 @@ struct report_line {
 
 /* Fills the line of a target, of any whose result has been pulled, and of all when probing is stopped. */
 void report_line_at(struct report_line *line, const struct report_view *view, uint32_t index);
-/* Why it is not reachable; empty when it is. Valid as long as the line. */
+/* Why it is not reachable; when it is: that its reply was truncated, or empty. Valid as long as the line. */
 const char *report_line_reason(struct report_line *line);
 /* "name (address)", or the target alone where that says as much. */
 #define REPORT_LABEL_BYTES (256 + ADDRESS_TEXT_SIZE + 4)
@@ -61,5 +61,5 @@ struct report_counter {
     const char *key, *words; /* for programs and for people */
     uint64_t value;
 };
-#define REPORT_COUNTERS 11
+#define REPORT_COUNTERS 12
 void report_counters(const struct report_view *view, struct report_counter counters[static REPORT_COUNTERS]);

@@ -141,6 +141,7 @@ static struct report_about mtu_about(const struct report_probing *probing)
     return (struct report_about){
         .counters = probe_path_mtu_counters(mtu),
         .transport = probe_path_mtu_transport(mtu),
+        .failed_call = probe_path_mtu_failed_call(mtu),
         .workers = 1,
         .asked_again = probe_path_mtu_asked_again(mtu),
     };
@@ -183,7 +184,7 @@ static struct finding find(struct report_line *line)
         probe_reason_text(result->limit, &result->limit_error,
                           settings->select_timeout_ns * settings->select_count, finding.why,
                           sizeof(finding.why));
-    if (result->fails_bytes && address_is_set(&result->limit_error.from))
+    if (result->fails_bytes && result->limit != PROBE_TIMEOUT && address_is_set(&result->limit_error.from))
         address_format(&result->limit_error.from, finding.from);
     return finding;
 }
@@ -244,15 +245,20 @@ static void remark(const struct report_line *line, const struct finding *finding
         length = snprintf(text, REMARK_BYTES, "%s",
                           line->view->options->mtu_bytes ? "" : "all that the interface takes");
     else if (finding->verdict == VERDICT_SILENT)
-        length =
-            snprintf(text, REMARK_BYTES, "%" PRIu32 " bytes vanish, %" PRIu32 " pass: %s",
-                     line->view->options->mtu_bytes ? line->view->options->mtu_bytes : result->fails_bytes,
-                     result->passes_bytes, finding->why);
+        length = snprintf(
+            text, REMARK_BYTES, "%" PRIu32 " bytes %s, %" PRIu32 " pass: %s",
+            line->view->options->mtu_bytes ? line->view->options->mtu_bytes : result->fails_bytes,
+            result->limit_error.refusal ? "have no answer" : "vanish", result->passes_bytes, finding->why);
     else if (finding->verdict == VERDICT_UNFINISHED && result->passes_bytes)
         length = snprintf(text, REMARK_BYTES, "interrupted; %" PRIu32 " bytes pass", result->passes_bytes);
     else
         length = snprintf(text, REMARK_BYTES, "%s",
                           finding->verdict == VERDICT_UNFINISHED ? "interrupted" : finding->why);
+    if (result->passes_bytes && result->error.reply_bytes)
+        length += snprintf(text + length, REMARK_BYTES - (size_t)length,
+                           "%son the way there: replies are truncated to %" PRIu32
+                           " bytes, of the way back nothing is known",
+                           length ? "; " : "", result->error.reply_bytes);
     if (result->doubtful && finding->verdict != VERDICT_UNREACHABLE)
         snprintf(text + length, REMARK_BYTES - (size_t)length,
                  "; doubtful: this host dropped replies meanwhile");

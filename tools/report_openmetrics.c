@@ -130,6 +130,25 @@ static void write_metric(struct report_writer *writer, const struct report_view 
     }
 }
 
+static bool truncated_metric(struct report_line *line, double *value)
+{
+    *value = line->result.error.reply_bytes;
+    return line->outcome == REPORT_REACHABLE && *value > 0;
+}
+
+static bool refused_metric(struct report_line *line, double *value)
+{
+    *value = 1;
+    return line->outcome == REPORT_UNREACHABLE && line->result.error.refusal != PROBE_NOT_REFUSED;
+}
+
+/* Of every kind of report, for those targets only that have it. */
+static const struct report_metric common_metrics[] = {
+    {"reroute_report_truncated_bytes", "bytes", "Payload of a reply that was cut short.", truncated_metric},
+    {"reroute_report_reply_refused", NULL,
+     "1: a reply came that proves nothing (from elsewhere, corrupt, cut too short).", refused_metric},
+};
+
 static void write_totals(struct report_writer *writer, const struct report_view *view)
 {
     struct report_counter counters[REPORT_COUNTERS];
@@ -160,6 +179,8 @@ int report_openmetrics(struct report_writer *writer, const struct report_view *v
     if (!error) {
         write_reachable(writer, view, &repeated);
         write_rtts(writer, view, &repeated);
+        for (size_t i = 0; i < ARRAY_SIZE(common_metrics); i++)
+            write_metric(writer, view, &common_metrics[i], &repeated);
         for (const struct report_metric *metric = view->probing->kind->metrics; metric && metric->name;
              metric++)
             write_metric(writer, view, metric, &repeated);

@@ -40,7 +40,8 @@ static void write_csv(struct report_writer *writer, const struct report_view *vi
 
 static bool is_row(const struct report_line *line)
 {
-    return line->outcome != REPORT_REACHABLE && line->outcome != REPORT_UNFINISHED;
+    return line->outcome == REPORT_REACHABLE ? line->result.error.reply_bytes > 0
+                                             : line->outcome != REPORT_UNFINISHED;
 }
 
 static void write_rows(struct report_writer *writer, const struct report_view *view)
@@ -95,12 +96,40 @@ static int write_rtts(struct report_writer *writer, const struct report_view *vi
     return 0;
 }
 
-static int write_table(struct report_writer *writer, const struct report_view *view)
+/* An error is sent for each packet; people count hosts. */
+static uint32_t count_icmp_reasons(const struct report_view *view)
+{
+    struct probe_result result;
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < report_target_count(view); i++)
+        count += view->probing->kind->result(view->probing, i, &result) && result.outcome != PROBE_REPLY &&
+                 result.error.icmp_type != 0;
+    return count;
+}
+
+static void write_counters(struct report_writer *writer, const struct report_view *view)
 {
     struct report_counter counters[REPORT_COUNTERS];
+    const char *separator = "packets: ";
+
+    report_counters(view, counters);
+    for (size_t i = 0; i < REPORT_COUNTERS; i++) {
+        if (counters[i].value == 0)
+            continue;
+        report_writef(writer, "%s%s %" PRIu64, separator, counters[i].words, counters[i].value);
+        if (strcmp(counters[i].key, "icmp_errors") == 0)
+            report_writef(writer, " (the reason of %" PRIu32 " unreachable)", count_icmp_reasons(view));
+        separator = ", ";
+    }
+    if (separator[0] == ',')
+        report_write_text(writer, "\n");
+}
+
+static int write_table(struct report_writer *writer, const struct report_view *view)
+{
     const struct report_kind *kind = view->probing->kind;
     struct report_about about = kind->about(view->probing);
-    const char *separator = "packets: ";
     int error;
 
     if (kind->table)
@@ -127,15 +156,7 @@ static int write_table(struct report_writer *writer, const struct report_view *v
     error = write_rtts(writer, view);
     if (error)
         return error;
-    report_counters(view, counters);
-    for (size_t i = 0; i < REPORT_COUNTERS; i++) {
-        if (counters[i].value == 0)
-            continue;
-        report_writef(writer, "%s%s %" PRIu64, separator, counters[i].words, counters[i].value);
-        separator = ", ";
-    }
-    if (separator[0] == ',')
-        report_write_text(writer, "\n");
+    write_counters(writer, view);
     return 0;
 }
 

@@ -118,7 +118,8 @@ static bool rounds_result(const struct report_probing *probing, uint32_t index, 
     *result = (struct probe_result){
         .index = index,
         .outcome = all.outcome,
-        .error = all.error,
+        .error =
+            all.outcome == PROBE_REPLY ? (struct probe_error){.reply_bytes = all.reply_bytes} : all.error,
         .rtt_ns = all.times.p50_ns,
         .requests = all.sent,
         .doubtful = all.doubtful > 0 || all.unsent > 0,
@@ -154,6 +155,7 @@ static struct report_about rounds_about(const struct report_probing *probing)
     return (struct report_about){
         .counters = probe_rounds_counters(rounds),
         .transport = probe_rounds_transport(rounds),
+        .failed_call = probe_rounds_failed_call(rounds),
         .workers = 1,
     };
 }
@@ -313,6 +315,8 @@ static const char *remark(struct report_line *line, const struct probe_rounds_re
     if (result->unsent)
         length += snprintf(buffer + length, REMARK_BYTES - (size_t)length,
                            "%" PRIu32 " not sent: this host had no room; ", result->unsent);
+    if (result->reply_bytes)
+        length += snprintf(buffer + length, REMARK_BYTES - (size_t)length, "%s; ", report_line_reason(line));
     if (result->late)
         length +=
             snprintf(buffer + length, REMARK_BYTES - (size_t)length, "%" PRIu32 " came late; ", result->late);

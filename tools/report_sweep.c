@@ -92,6 +92,7 @@ static struct report_about sweep_about(const struct report_probing *probing)
         .transport = probe_pool_transport(pool),
         .workers = probe_pool_workers(pool),
         .asked_again = probe_pool_asked_again(pool),
+        .failed_call = probe_pool_failed_call(pool),
     };
 }
 

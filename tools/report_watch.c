@@ -50,7 +50,7 @@ static void write_text(struct report_writer *writer, struct report_line *line, c
     if (line->outcome == REPORT_REACHABLE) {
         report_write_text(writer, "RTT ");
         report_write_ms(writer, line->result.rtt_ns);
-        report_write_text(writer, " ms\n");
+        report_writef(writer, " ms%s%s\n", report_line_reason(line)[0] ? "  " : "", report_line_reason(line));
     } else {
         report_writef(writer, "%s\n", report_line_reason(line));
     }

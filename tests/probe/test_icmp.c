@@ -381,7 +381,21 @@ static const struct {
     const char *want;
 } reasons[] = {
     {PROBE_REPLY, {0}, NULL, ""},
+    {PROBE_REPLY, {.reply_bytes = 64}, NULL, "reply truncated to 64 bytes"},
     {PROBE_TIMEOUT, {0}, NULL, "no reply in 1000 ms"},
+    {PROBE_TIMEOUT,
+     {.refusal = PROBE_REFUSED_FROM},
+     "10.0.0.9",
+     "no valid reply in 1000 ms; a reply came from 10.0.0.9"},
+    {PROBE_TIMEOUT,
+     {.refusal = PROBE_REFUSED_CORRUPT},
+     "10.0.0.9",
+     "no valid reply in 1000 ms; a corrupt reply came from 10.0.0.9"},
+    {PROBE_TIMEOUT,
+     {.refusal = PROBE_REFUSED_SHORT, .reply_bytes = 16},
+     "10.0.0.9",
+     "no valid reply in 1000 ms; a reply truncated to 16 bytes came from 10.0.0.9, too short to prove "
+     "itself"},
     {PROBE_UNREACHABLE, {.icmp_type = 3, .icmp_code = 1}, "10.0.0.9", "host unreachable, says 10.0.0.9"},
     {PROBE_UNREACHABLE,
      {.icmp_type = 3, .icmp_code = 13},
@@ -392,13 +406,17 @@ static const struct {
     {PROBE_FRAG_NEEDED, {.mtu_bytes = 1400}, "10.0.0.9", "packet too big for an MTU of 1400, says 10.0.0.9"},
     {PROBE_FRAG_NEEDED, {.error = EMSGSIZE}, NULL, "packet too big, says this host"},
     {PROBE_SEND_FAILED, {.error = ENETUNREACH}, NULL, "cannot send: Network is unreachable"},
+    {PROBE_SEND_FAILED,
+     {.error = EPERM},
+     NULL,
+     "cannot send: Operation not permitted (a firewall rule of this host?)"},
 };
 
 Test(icmp, every_outcome_has_its_reason_in_words)
 {
     for (size_t i = 0; i < ARRAY_SIZE(reasons); i++) {
         struct probe_error error = reasons[i].error;
-        char text[128];
+        char text[256];
 
         if (reasons[i].from)
             error.from = address(reasons[i].from);

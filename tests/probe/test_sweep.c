@@ -26,6 +26,7 @@ enum manner {
     CORRUPTS_CLEANLY, /* a spoilt byte, the checksum is right again */
     SPOILS_PATTERN,   /* the same behind the state */
     SHORTENS,         /* a shorter reply, the checksum is right */
+    CUTS_TOKEN,       /* the same, and not even the token is left */
     FORGES,           /* no token: made up by somebody who knows everything else */
     SPOOFS,           /* right reply, other source */
     OTHER_IDENT,      /* somebody else's reply */
@@ -81,6 +82,8 @@ static void spoil(struct simulated *network, const struct packet_out *packet, en
         reply[size - 1] ^= 1;
     if (manner == SHORTENS)
         size -= 8;
+    if (manner == CUTS_TOKEN)
+        size = 24;
     if (manner == FORGES)
         memset(reply + 24, 0x5a, 8);
     if (manner == OTHER_IDENT)
@@ -140,6 +143,7 @@ static int answer(struct world *world, struct simulated *network, const struct p
     case CORRUPTS_CLEANLY:
     case SPOILS_PATTERN:
     case SHORTENS:
+    case CUTS_TOKEN:
     case FORGES:
     case SPOOFS:
     case OTHER_IDENT:
@@ -273,12 +277,14 @@ static const struct {
     {ANSWERS_SLOWLY, PROBE_REPLY, 2, 150, ""},
     {ANSWERS_TOO_LATE, PROBE_TIMEOUT, 3, 300, "no reply in 300 ms"},
     {ANSWERS_ON_EDGE, PROBE_REPLY, 3, 300, ""},
-    {CORRUPTS, PROBE_TIMEOUT, 3, 300, "no reply in 300 ms"},
-    {CORRUPTS_CLEANLY, PROBE_TIMEOUT, 3, 300, "no reply in 300 ms"},
-    {SPOILS_PATTERN, PROBE_TIMEOUT, 3, 300, "no reply in 300 ms"},
-    {SHORTENS, PROBE_TIMEOUT, 3, 300, "no reply in 300 ms"},
-    {FORGES, PROBE_TIMEOUT, 3, 300, "no reply in 300 ms"},
-    {SPOOFS, PROBE_TIMEOUT, 3, 300, "no reply in 300 ms"},
+    {CORRUPTS, PROBE_TIMEOUT, 3, 300, "no valid reply in 300 ms; a corrupt reply came from 10.0.0.0"},
+    {CORRUPTS_CLEANLY, PROBE_TIMEOUT, 3, 300, "no valid reply in 300 ms; a corrupt reply came from 10.0.0.0"},
+    {SPOILS_PATTERN, PROBE_TIMEOUT, 3, 300, "no valid reply in 300 ms; a corrupt reply came from 10.0.0.0"},
+    {SHORTENS, PROBE_REPLY, 1, 0, "reply truncated to 48 bytes"},
+    {CUTS_TOKEN, PROBE_TIMEOUT, 3, 300,
+     "no valid reply in 300 ms; a reply truncated to 16 bytes came from 10.0.0.0, too short to prove itself"},
+    {FORGES, PROBE_TIMEOUT, 3, 300, "no valid reply in 300 ms; a corrupt reply came from 10.0.0.0"},
+    {SPOOFS, PROBE_TIMEOUT, 3, 300, "no valid reply in 300 ms; a reply came from 10.255.255.255"},
     {OTHER_IDENT, PROBE_TIMEOUT, 3, 300, "no reply in 300 ms"},
     {ECHOES, PROBE_TIMEOUT, 3, 300, "no reply in 300 ms"},
     {PROHIBITS, PROBE_UNREACHABLE, 3, 200, "host prohibited, says 10.255.255.254"},
@@ -304,7 +310,7 @@ Test(sweep, each_manner_of_answering)
 
     for (size_t i = 0; i < ARRAY_SIZE(manners); i++) {
         struct run run = {0};
-        char why[128];
+        char why[160];
         uint64_t after_ns;
 
         the_manner = manners[i].manner;
@@ -332,7 +338,8 @@ static const struct {
     {CORRUPTS, {.sent = 1, .corrupt = 1}},
     {CORRUPTS_CLEANLY, {.sent = 1, .corrupt = 1}},
     {SPOILS_PATTERN, {.sent = 1, .corrupt = 1}},
-    {SHORTENS, {.sent = 1, .corrupt = 1}},
+    {SHORTENS, {.sent = 1, .replies = 1, .truncated = 1}},
+    {CUTS_TOKEN, {.sent = 1, .corrupt = 1}},
     {FORGES, {.sent = 1, .corrupt = 1}},
     {SPOOFS, {.sent = 1, .foreign = 1}},
     {OTHER_IDENT, {.sent = 1, .foreign = 1}},

@@ -11,7 +11,6 @@ Usage: rounds.py PATH-OF-REROUTE PATH-OF-RESPONDER. See stage.py for where it ru
   10.2.0.9                     this host, but every fourth request is dropped
 """
 import csv
-import ctypes
 import io
 import json
 import os
@@ -19,7 +18,7 @@ import signal
 import subprocess
 
 import stage
-from stage import (DEADLINE_S, FAST, Peer, check, check_document, command, document, main, program, run, same, start,
+from stage import (DEADLINE_S, FAST, Peer, check, check_document, command, document, end_with_us, main, program, run, same, start,
                    test, wait_until)
 
 PROFILES = ['10.71.1.0/24=delay=2ms', '10.71.2.0/24=delay=1ms,duplicate=100%', '10.71.3.0/24=late=100%:150ms',
@@ -292,10 +291,6 @@ def connect(one, name, other, address, number):
         run_there(f'ip address add 10.{number}.0.{last}/24 dev {device}')
         run_there(f'ip address add fd00:{number}::{last}/64 dev {device} nodad')
         run_there(f'ip link set {device} up')
-
-
-def end_with_us():
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG
 
 
 def make():
