@@ -126,6 +126,13 @@ static inline uint64_t engine_now_ns(const struct engine *engine)
     return engine->operations->now(engine->transport);
 }
 
+/* Between rounds: interfaces are looked up by their names again. */
+static inline void engine_refresh(struct engine *engine)
+{
+    if (engine->operations->refresh && engine->settings.interface[0])
+        engine->operations->refresh(engine->transport);
+}
+
 /*
  * Sends up to ENGINE_BATCH requests, in order. Returns how many are dealt with (each has its error); the
  * others found no room in the kernel, for *want, and are to be tried again. sent_ns is what travels in them,

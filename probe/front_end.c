@@ -16,6 +16,8 @@
 
 /* How old our knowledge of the drop counter may be while requests leave. */
 #define DROPS_PERIOD_NS NS_PER_MS
+/* How long the index of an interface is believed. Looking one up takes some microseconds. */
+#define REFRESH_PERIOD_NS (NS_PER_S / 4)
 
 int front_end_init(struct front_end *front, struct transport *transport,
                    const struct probe_settings *settings, const struct engine_owner *owner_operations,
@@ -105,11 +107,22 @@ int front_end_look_at_drops(struct front_end *front, uint64_t now_ns, bool now)
     return r;
 }
 
+/* It may take hours: an interface that is made anew meanwhile has another index. */
+static void refresh(struct front_end *front, uint64_t now_ns)
+{
+    if (now_ns < front->refresh_at_ns)
+        return;
+    probe_targets_refresh(&front->targets);
+    engine_refresh(&front->engine);
+    front->refresh_at_ns = now_ns + REFRESH_PERIOD_NS;
+}
+
 int front_end_wait(struct front_end *front, uint64_t until_ns, bool has_results, uint64_t *now_ns)
 {
     struct engine *engine = &front->engine;
     int r = 0;
 
+    refresh(front, *now_ns);
     if (until_ns > *now_ns && !has_results) {
         r = engine->operations->wait(engine->transport, until_ns, front->wakeup_fd);
         *now_ns = engine_now_ns(engine);

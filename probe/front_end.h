@@ -24,6 +24,7 @@ struct front_end {
     int wakeup_fd;
     uint64_t drops; /* of our receive buffer, as last seen */
     uint64_t drops_at_ns;
+    uint64_t refresh_at_ns; /* when interfaces are looked up again */
     /* When each growth of that number may have begun: when it had been seen last. They ascend. */
     uint64_t *growths_ns;
     uint32_t growths, growths_room;

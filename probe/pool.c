@@ -249,6 +249,8 @@ static int join(struct probe_pool *pool)
 
 void probe_pool_again(struct probe_pool *pool)
 {
+    /* The others sleep until the round begins. */
+    probe_targets_refresh(&pool->targets);
     sweep_again(pool->workers[0].sweep);
     for (uint32_t i = 1; i < pool->count; i++) {
         struct worker *w = &pool->workers[i];

@@ -58,7 +58,7 @@ bool probe_pool_next(struct probe_pool *pool, struct probe_result *result);
 /*
  * Begins another round over the same targets: when the results of all that have an address have been pulled,
  * and the pool has not been stopped. The results of the last round are gone; counters go on. A reply to a
- * request of a round before is late.
+ * request of a round before is late. Interfaces that were made anew meanwhile are found by their names.
  */
 void probe_pool_again(struct probe_pool *pool);
 

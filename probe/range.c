@@ -143,6 +143,12 @@ static int check_range(const struct probe_range *range, char *message, size_t si
 
 int probe_range_parse(struct probe_range *out, const char *text, char *message, size_t size_bytes)
 {
+    return probe_range_parse_on(out, text, 0, message, size_bytes);
+}
+
+int probe_range_parse_on(struct probe_range *out, const char *text, uint32_t scope, char *message,
+                         size_t size_bytes)
+{
     const char *slash = strchr(text, '/');
     int r = slash ? parse_piece(&out->first, text, (size_t)(slash - text)) : address_parse(&out->first, text);
 
@@ -160,7 +166,11 @@ int probe_range_parse(struct probe_range *out, const char *text, char *message, 
         return -ENOENT;
     if (r == -EDOM)
         return -EINVAL;
-    return r == 0 ? check_range(out, message, size_bytes) : r;
+    if (r < 0)
+        return r;
+    if (address_is_link_local(&out->first) && out->first.scope == 0 && out->last.scope == 0)
+        out->first.scope = out->last.scope = scope;
+    return check_range(out, message, size_bytes);
 }
 
 /* --- sets of ranges ------------------------------------------------------------------------------------ */

@@ -19,6 +19,9 @@ struct probe_range {
  * -ENODEV (no such interface) with what is wrong in message, to be put behind the text.
  */
 int probe_range_parse(struct probe_range *out, const char *text, char *message, size_t size_bytes);
+/* The same where link-local addresses that name no interface have this one; 0: they are wrong. */
+int probe_range_parse_on(struct probe_range *out, const char *text, uint32_t scope, char *message,
+                         size_t size_bytes);
 
 /* The order of (family, scope, address): below, at or above zero. */
 int probe_address_compare(const struct address *a, const struct address *b);

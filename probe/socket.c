@@ -184,17 +184,28 @@ static int find_ident(struct icmp_socket *s)
     return 0;
 }
 
+int icmp_socket_bind_interface(struct icmp_socket *s, const struct probe_settings *settings)
+{
+    uint32_t index = settings->interface[0] ? if_nametoindex(settings->interface) : 0;
+
+    if (s->fd < 0 || !settings->interface[0] || (index != 0 && index == s->ifindex))
+        return 0;
+    if (setsockopt(s->fd, SOL_SOCKET, SO_BINDTODEVICE, settings->interface,
+                   (socklen_t)strnlen(settings->interface, IFNAMSIZ)) < 0)
+        return -errno;
+    s->ifindex = index;
+    return 0;
+}
+
 /* What the caller asked for. */
 static int set_wanted_options(struct icmp_socket *s, const struct probe_settings *settings, char *message,
                               size_t size_bytes)
 {
     bool v4 = s->family == AF_INET;
     int level = v4 ? IPPROTO_IP : IPPROTO_IPV6;
-    int r = 0;
+    int r = icmp_socket_bind_interface(s, settings);
 
-    if (settings->interface[0] && setsockopt(s->fd, SOL_SOCKET, SO_BINDTODEVICE, settings->interface,
-                                             (socklen_t)strnlen(settings->interface, IFNAMSIZ)) < 0) {
-        r = -errno;
+    if (r < 0) {
         snprintf(message, size_bytes, "interface %.*s: %s", IFNAMSIZ, settings->interface, strerror(-r));
         return r;
     }

@@ -7,7 +7,8 @@
 #include "probe/transport.h"
 
 struct icmp_socket {
-    int fd; /* -1: not open */
+    int fd;           /* -1: not open */
+    uint32_t ifindex; /* to which it is bound; 0: to none */
     int family;
     bool raw; /* SOCK_RAW; otherwise a ping socket (SOCK_DGRAM) */
     bool dont_fragment;
@@ -27,6 +28,12 @@ int icmp_socket_open(struct icmp_socket *s, int family, const struct probe_setti
 int icmp_socket_open_raw(struct icmp_socket *s, int family, const struct probe_settings *settings,
                          uint16_t ident, uint16_t idents, char *message, size_t size_bytes);
 void icmp_socket_close(struct icmp_socket *s);
+/*
+ * Binds it to the interface of settings again, if that has another index by now. A kernel may want
+ * CAP_NET_RAW for it; without, the socket stays where it is: what is sent says "No such device". 0 or a
+ * negative errno.
+ */
+int icmp_socket_bind_interface(struct icmp_socket *s, const struct probe_settings *settings);
 /* Sizes both buffers for `replies` waiting messages, as far as allowed; returns for how many there is room.
  */
 uint32_t icmp_socket_reserve(struct icmp_socket *s, uint32_t payload_bytes, uint32_t replies);
@@ -103,6 +110,7 @@ uint32_t socket_transport_mtu_bytes(const struct transport *transport, const str
 /* Until something in the epoll set is ready, or a signal. 0 or a negative errno. */
 int socket_transport_sleep(int epoll_fd, uint64_t until_ns);
 uint64_t socket_transport_receive_drops(struct transport *transport);
+void socket_transport_refresh(struct transport *transport);
 
 /* Makes message header i ready to send `packet`, or to receive. */
 void socket_transport_fill_send(struct socket_transport *t, unsigned i, const struct packet_out *packet);

@@ -110,6 +110,14 @@ uint64_t socket_transport_receive_drops(struct transport *transport)
     return drops;
 }
 
+void socket_transport_refresh(struct transport *transport)
+{
+    struct socket_transport *t = (struct socket_transport *)transport;
+
+    for (size_t i = 0; i < ARRAY_SIZE(t->sockets); i++)
+        icmp_socket_bind_interface(&t->sockets[i], &t->settings);
+}
+
 static size_t put_control(uint8_t *control, int level, int type, const void *data, size_t size_bytes)
 {
     struct cmsghdr *header = (struct cmsghdr *)(void *)control;

@@ -144,6 +144,7 @@ int probe_sweep_take(struct probe_sweep *sweep, struct probe_targets *targets, b
 
 void sweep_again(struct probe_sweep *sweep)
 {
+    engine_refresh(&sweep->engine);
     if (sweep->count > 0)
         memset(sweep->records, 0, sweep->count * sizeof(*sweep->records));
     reasons_clear(&sweep->reasons);

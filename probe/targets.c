@@ -125,6 +125,9 @@ int probe_targets_add(struct probe_targets *targets, const struct probe_range *r
     struct address first = range->first;
     int r = probe_address_count(&range->first, &range->last) > PROBE_TARGETS_RANGE_MAX ? -E2BIG : 0;
 
+    if (r == 0)
+        r = scopes_add(&targets->scopes, range->first.scope);
+
     while (r == 0) {
         const struct probe_range *hole =
             targets->excluded ? probe_range_set_from(targets->excluded, &first) : NULL;
@@ -180,6 +183,33 @@ void probe_targets_set(struct probe_targets *targets, uint32_t index, const stru
     const struct probe_target_run *run = run_of(targets, index);
 
     targets->listed[run->at + index - run->index] = *address;
+    /* Without memory it keeps its index, but not its name. */
+    scopes_add(&targets->scopes, address->scope);
+}
+
+static void move_scope(const struct scopes *scopes, const uint32_t *before, struct address *address)
+{
+    for (uint32_t i = 0; address->scope && i < scopes->count; i++) {
+        if (before[i] != address->scope)
+            continue;
+        address->scope = scopes->list[i].index;
+        return;
+    }
+}
+
+void probe_targets_refresh(struct probe_targets *targets)
+{
+    const struct scopes *scopes = &targets->scopes;
+    uint32_t *before = scopes->count ? calloc(scopes->count, sizeof(*before)) : NULL;
+
+    if (before && scopes_refresh(&targets->scopes, before)) {
+        for (uint32_t i = 0; i < targets->run_count; i++)
+            if (targets->runs[i].listed == LISTED_NOWHERE)
+                move_scope(scopes, before, &targets->runs[i].first);
+        for (uint32_t i = 0; i < targets->listed_count; i++)
+            move_scope(scopes, before, &targets->listed[i]);
+    }
+    free(before);
 }
 
 struct address probe_targets_at(const struct probe_targets *targets, uint32_t index)
@@ -205,5 +235,6 @@ void probe_targets_clear(struct probe_targets *targets)
     free(targets->runs);
     free(targets->listed4);
     free(targets->listed);
+    scopes_clear(&targets->scopes);
     *targets = (struct probe_targets){0};
 }

@@ -11,6 +11,7 @@
 #pragma once
 
 #include "probe/range.h"
+#include "probe/scope.h"
 
 /* The most addresses in one prefix or range: an IPv4 /8, an IPv6 /104. What is larger is a slip of the pen.
  */
@@ -38,6 +39,7 @@ struct probe_targets {
     uint32_t listed4_count, listed4_room;
     struct address *listed;
     uint32_t listed_count, listed_room;
+    struct scopes scopes; /* the interfaces of link-local addresses, by the names they had */
 };
 
 /*
@@ -52,6 +54,12 @@ int probe_targets_add(struct probe_targets *targets, const struct probe_range *r
 int probe_targets_add_later(struct probe_targets *targets, uint32_t *index);
 /* Its address has been found. Once. */
 void probe_targets_set(struct probe_targets *targets, uint32_t index, const struct address *address);
+
+/*
+ * Looks up by name the interfaces of link-local targets: one that was made anew has another index. Not while
+ * somebody else reads the list.
+ */
+void probe_targets_refresh(struct probe_targets *targets);
 
 /* The address of a target; none when it is not known yet. */
 struct address probe_targets_at(const struct probe_targets *targets, uint32_t index);

@@ -109,6 +109,12 @@ struct transport_operations {
     /* How many messages were lost in our own full buffers, since the beginning. */
     uint64_t (*receive_drops)(struct transport *transport);
 
+    /*
+     * Looks up settings.interface again, which may have been made anew since: its name lasts, its index does
+     * not. NULL: there is nothing to look up.
+     */
+    void (*refresh)(struct transport *transport);
+
     void (*close)(struct transport *transport);
 };
 

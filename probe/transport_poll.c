@@ -71,6 +71,7 @@ static const struct transport_operations poll_operations = {
     .now = socket_transport_now,
     .mtu_bytes = socket_transport_mtu_bytes,
     .receive_drops = socket_transport_receive_drops,
+    .refresh = socket_transport_refresh,
     .close = poll_close,
 };
 

@@ -368,6 +368,17 @@ static void shared_close(struct transport *transport)
     free(t);
 }
 
+static void shared_refresh(struct transport *transport)
+{
+    struct hub *hub = shared_of(transport)->hub;
+
+    socket_transport_refresh(transport);
+    pthread_mutex_lock(&hub->lock);
+    for (size_t i = 0; i < ARRAY_SIZE(hub->sockets); i++)
+        icmp_socket_bind_interface(&hub->sockets[i], &shared_of(transport)->base.settings);
+    pthread_mutex_unlock(&hub->lock);
+}
+
 static const struct transport_operations shared_operations = {
     .name = "epoll",
     .open_family = shared_open_family,
@@ -380,6 +391,7 @@ static const struct transport_operations shared_operations = {
     .now = socket_transport_now,
     .mtu_bytes = socket_transport_mtu_bytes,
     .receive_drops = shared_drops,
+    .refresh = shared_refresh,
     .close = shared_close,
 };
 

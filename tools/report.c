@@ -353,6 +353,8 @@ static int read_targets(struct run *run)
     int error = run->options.output ? report_file_check(run->options.output, message, sizeof(message)) : 0;
 
     run->targets.family = run->options.family;
+    if (run->options.settings.interface[0])
+        run->targets.scope = if_nametoindex(run->options.settings.interface);
     run->targets.list.shard = run->options.shard;
     run->targets.list.shards = run->options.shards;
     for (int targets = 0; targets < 2; targets++) {

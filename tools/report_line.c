@@ -43,12 +43,21 @@ const char *report_outcome_text(enum report_outcome outcome)
 }
 
 /* What address_format() writes, several times as fast: most of a large report is IPv4 addresses. */
-static void format_address(const struct address *address, char buffer[static ADDRESS_TEXT_SIZE])
+static void format_address(const struct address *address, const struct scopes *scopes,
+                           char buffer[static ADDRESS_TEXT_SIZE])
 {
     char *p = buffer;
 
     if (address->family != AF_INET) {
-        address_format(address, buffer);
+        struct scope scope = {.index = address->scope};
+        const char *name = scopes_name(scopes, address->scope);
+
+        /* Whether the interface is there now or not: a target keeps its name. */
+        snprintf(scope.name, sizeof(scope.name), "%s", name ? name : "");
+        if (name)
+            scope_format_address(address, &scope, buffer);
+        else
+            address_format(address, buffer);
         return;
     }
     for (size_t i = 0; i < 4; i++) {
@@ -66,7 +75,8 @@ static void format_address(const struct address *address, char buffer[static ADD
 void report_line_at(struct report_line *line, const struct report_view *view, uint32_t index)
 {
     const struct report_text *text = report_targets_text(view->targets, index);
-    struct address address = probe_targets_at(view->probing->kind->targets(view->probing), index);
+    const struct probe_targets *targets = view->probing->kind->targets(view->probing);
+    struct address address = probe_targets_at(targets, index);
 
     line->view = view;
     line->index = index;
@@ -74,7 +84,7 @@ void report_line_at(struct report_line *line, const struct report_view *view, ui
         address = text->excluded;
     line->address = NULL;
     if (address_is_set(&address)) {
-        format_address(&address, line->address_text);
+        format_address(&address, &targets->scopes, line->address_text);
         line->address = line->address_text;
     }
     line->target = line->address;

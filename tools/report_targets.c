@@ -99,7 +99,7 @@ int report_targets_add(struct report_targets *targets, const char *text, char *m
 {
     struct probe_range range;
     char shown[64], why[WHY_BYTES];
-    int error = probe_range_parse(&range, text, why, sizeof(why));
+    int error = probe_range_parse_on(&range, text, targets->scope, why, sizeof(why));
 
     if (error == -ENOENT && !is_name(text)) {
         snprintf(message, size_bytes, "'%s' is neither an address nor a name", printable(text, shown));
@@ -140,7 +140,7 @@ static int exclude_word(void *context, const char *word, char *message, size_t s
     struct report_targets *targets = context;
     struct probe_range range;
     char shown[64], why[WHY_BYTES] = "expected an address, a prefix or a range";
-    int error = probe_range_parse(&range, word, why, sizeof(why));
+    int error = probe_range_parse_on(&range, word, targets->scope, why, sizeof(why));
 
     if (!error)
         error = probe_range_set_add(&targets->excluded, &range);

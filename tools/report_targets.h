@@ -22,7 +22,8 @@ struct report_text {
 /* All zero is empty. Set family, list.shard and list.shards first, exclude, then add. */
 struct report_targets {
     struct probe_targets list;
-    int family; /* AF_INET or AF_INET6: addresses of the other one are errors; AF_UNSPEC: of neither */
+    int family;     /* AF_INET or AF_INET6: addresses of the other one are errors; AF_UNSPEC: of neither */
+    uint32_t scope; /* the interface of link-local addresses that name none; 0: they are errors */
     struct probe_range_set excluded;
     struct report_text *texts;
     uint32_t text_count, text_room;

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Proves that `reroute report --watch` tells the state once and then changes only, each one once, with what it was
 and for how long, over one worker and over several; that a reply to a request of an earlier round changes nothing; and
-that it asks as often as it was told to.
+that it asks as often as it was told to. An interface that is made anew is found again, and keeps its name in the text of
+its targets.
 
 Usage: watch.py PATH-OF-REROUTE PATH-OF-RESPONDER. See stage.py for where it runs and what it prints.
 """
@@ -11,10 +12,12 @@ import os
 import re
 import select
 import signal
+import socket
 import subprocess
 import time
 
-from stage import DEADLINE_S, HOSTS, check, command, icmp_count, main, program, run, same, set_stage, start, test, write
+from stage import (DEADLINE_S, HOSTS, Peer, check, command, icmp_count, main, program, run, same, set_stage, start, test,
+                   wait_until, write)
 
 TIME = r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z'
 PACE = ['--watch=50ms', '--select-timeout', '20ms']
@@ -197,6 +200,75 @@ def who_does_not_read_any_more_ends_it():
             same((watch.process.wait(DEADLINE_S), error), (4, 'reroute report: cannot write the report: Broken pipe\n'))
         finally:
             speak()
+
+
+def make_pair(peer):
+    subprocess.run(['ip', 'link', 'delete', 'v0'], stderr=subprocess.DEVNULL, check=False)
+    command(f'ip link add v0 type veth peer name v1 netns {peer.pid}')
+    for run_there, device, last in ((peer.run, 'v1', 2), (command, 'v0', 1)):
+        run_there(f'ip address add fe80::{last}/64 dev {device} nodad')
+        run_there(f'ip address add 10.78.0.{last}/24 dev {device}')
+        run_there(f'ip link set {device} up')
+
+
+def until(watch, target, outcome):
+    """The line of that change; others may come before it."""
+    line = {}
+    while (line.get('target'), line.get('outcome')) != (target, outcome):
+        line = json.loads(watch.line())
+    return line
+
+
+@test
+def an_interface_that_is_made_anew_is_found_again():
+    peer = Peer()
+    for targets, names in ((['fe80::2%v0', 'fe80::1:0%v0/127'], ['fe80::2%v0', 'fe80::1:0%v0', 'fe80::1:1%v0']),
+                           (['--interface', 'v0', '10.78.0.2', 'fe80::2'], ['10.78.0.2', 'fe80::2'])):
+        make_pair(peer)
+        index = socket.if_nametoindex('v0')
+        with Watch('--json-lines', *targets, *PACE) as watch:
+            same(sorted(json.loads(line)['target'] for line in watch.lines(len(names))), sorted(names))
+            watch.line()  # the summary
+            command('ip link delete v0')
+            check('cannot send' in until(watch, names[0], 'unreachable')['reason'], 'it says why')
+            make_pair(peer)
+            check(index != socket.if_nametoindex('v0'), 'another index')
+            line = until(watch, names[0], 'reachable')
+            same(line['address'].split('%')[0], names[0].split('%')[0])
+
+
+@test
+def rounds_find_it_again_too():
+    peer = Peer()
+    make_pair(peer)
+    process = start('--json', '--count', '60', '--period', '50ms', '--select-timeout', '0.1', 'fe80::2%v0')
+
+    def asked():
+        with open('/proc/self/net/snmp6', encoding='ascii') as file:
+            return sum(int(line.split()[1]) for line in file if line.startswith('Icmp6OutEchos '))
+    before = asked()
+    wait_until(lambda: asked() > before + 3, 'it asks', process)
+    command('ip link delete v0')
+    make_pair(peer)
+    out, error = process.communicate(timeout=DEADLINE_S)
+    result = json.loads(out)['results'][0]
+    same((process.returncode, error, result['target'], result['address']), (0, '', 'fe80::2%v0', 'fe80::2%v0'))
+    check(result['rounds']['lost'] >= 1 and result['rounds']['answered'] >= 30, result)
+
+
+@test
+def zones():
+    for target in ('::1%lo', 'fd00:1::2%lo'):
+        code, _, error = run(target)
+        check(code != 0 and "only a link-local address has a zone (the part behind '%')" in error, (code, error))
+    peer = Peer()
+    make_pair(peer)
+    index = socket.if_nametoindex('v0')
+    for target, more in ((f'fe80::2%{index}', []), ('fe80::2', ['--interface', 'v0'])):
+        code, out, error = run('--json', target, *more)
+        same(code, 0, error)
+        result = json.loads(out)['results'][0]
+        same((result['target'], result['address'], result['outcome']), (target, 'fe80::2%v0', 'reachable'))
 
 
 main(set_stage)
