@@ -5,6 +5,12 @@
  * Each buffer is in one of three places: free, in the ring from which the kernel takes them; filled, in a
  * queue by arrival; or lent to whoever reads the message. Moving one on is a store to shared memory, no call.
  *
+ * A larger set gets a name (group) that was not used before. A kernel may keep its place in the ring of a
+ * group beyond the end of that ring (Linux 6.1 does, for groups below 64, when the next ring has the same
+ * name): it then looks for free buffers where there are none and ends each receive with ENOBUFS, while
+ * messages wait in the socket. A receive that is still armed with the former group ends with ENOBUFS at the
+ * next message and is armed again with the new one; the message stays where it is meanwhile.
+ *
  * When the kernel finds none free, the receive ends with ENOBUFS and messages wait in the socket. Nothing is
  * lost by that, so there are not many of them: few that are used again soon stay in the processor's cache.
  */
@@ -97,6 +103,7 @@ int uring_buffers_replace(struct uring_buffers *b, size_t size_bytes)
 
     b->shared = NULL;
     b->lent_count = 0;
+    b->group = (uint16_t)(b->group + URING_GROUPS);
     r = make(b, size_bytes);
     for (unsigned i = 0; r == 0 && i < b->filled_count; i++) {
         const struct uring_message *m = filled_at(b, i);

@@ -14,6 +14,9 @@ struct uring_message {
     uint32_t size_bytes;
 };
 
+/* A set of buffers has a number below this at first, and so much more whenever it is replaced. */
+#define URING_GROUPS 2
+
 struct uring_buffers {
     struct io_uring *ring;
     uint16_t group; /* the kernel's name for them */
@@ -30,7 +33,7 @@ struct uring_buffers {
 
 /*
  * Makes `count` buffers (a power of two, at least TRANSPORT_BATCH) of that size and tells the kernel of them
- * as `group`. 0, -ENOMEM, or what the kernel said.
+ * as `group`, below URING_GROUPS. 0, -ENOMEM, or what the kernel said.
  */
 int uring_buffers_init(struct uring_buffers *b, struct io_uring *ring, uint16_t group, uint16_t count,
                        size_t size_bytes);

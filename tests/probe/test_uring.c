@@ -189,6 +189,20 @@ static void check_packet(const struct world *w, int family, const struct packet_
     cr_assert(packet->at_ns && packet->at_ns <= now_ns && now_ns - packet->at_ns < 60 * NS_PER_S);
 }
 
+/* One message. Where links deliver later it may be on its way: somebody else's may have made us readable. */
+static void expect_one(const struct world *w, int family, uint32_t number, size_t payload_bytes)
+{
+    uint64_t deadline_ns = clock_now_ns(CLOCK_MONOTONIC) + 20 * NS_PER_S;
+    struct packet_in packet;
+    int got;
+
+    do
+        got = w->operations->receive(w->transport, family, &packet, 1);
+    while (got == 0 && clock_now_ns(CLOCK_MONOTONIC) < deadline_ns);
+    cr_assert_eq(got, 1);
+    check_packet(w, family, &packet, number, payload_bytes);
+}
+
 /* Receives as the engine does: until there are fewer than asked for. All of `count` must be there by then. */
 static void expect(const struct world *w, int family, uint32_t first, uint32_t count, size_t payload_bytes)
 {
@@ -378,7 +392,6 @@ Test(uring, wakes_an_outer_loop, .timeout = 60)
 
     make_world(&w);
     for (size_t m = 0; m < ARRAY_SIZE(modes); m++) {
-        struct packet_in packet;
         struct packet_out out;
         bool complete;
         int fd;
@@ -402,11 +415,10 @@ Test(uring, wakes_an_outer_loop, .timeout = 60)
             deliver(&w, family, 0, 40, PAYLOAD_BYTES);
             deliver(&w, other, 0, 40, PAYLOAD_BYTES);
             for (uint32_t i = 0; i < 40; i++) {
-                cr_assert(is_readable(fd, 0), "mode %zu, %" PRIu32, m, i);
-                cr_assert_eq(w.operations->receive(w.transport, family, &packet, 1), 1);
-                check_packet(&w, family, &packet, i, PAYLOAD_BYTES);
+                cr_assert(is_readable(fd, PATIENCE_MS), "mode %zu, %" PRIu32, m, i);
+                expect_one(&w, family, i, PAYLOAD_BYTES);
             }
-            cr_assert(is_readable(fd, 0));
+            cr_assert(is_readable(fd, PATIENCE_MS));
             expect(&w, other, 0, 40, PAYLOAD_BYTES);
             expect(&w, family, 0, 0, 0);
             cr_assert_not(is_readable(fd, 0));
@@ -414,7 +426,7 @@ Test(uring, wakes_an_outer_loop, .timeout = 60)
             /* A send may fetch messages as well. */
             deliver(&w, family, 3, 2, PAYLOAD_BYTES);
             cr_assert_eq(send_to(&w, &w.nowhere[0], &out, 1), 1);
-            cr_assert(is_readable(fd, 0));
+            cr_assert(is_readable(fd, PATIENCE_MS));
             expect(&w, family, 3, 2, PAYLOAD_BYTES);
             expect(&w, other, 0, 0, 0);
         }
