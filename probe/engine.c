@@ -231,14 +231,14 @@ enum probe_outcome engine_send_outcome(const struct engine_request *request, str
     return request->error == EMSGSIZE ? PROBE_FRAG_NEEDED : PROBE_SEND_FAILED;
 }
 
-/* A target without a scope is reached through an interface that was named otherwise. */
-static bool same_address(const struct address *got, const struct address *expected)
+bool engine_is_from(const struct packet_in *packet, const struct address *expected)
 {
-    struct address a = *got;
+    struct address from = packet->from;
 
-    if (expected->scope == 0)
-        a.scope = 0;
-    return address_equal(&a, expected);
+    /* A target without a scope is reached through an interface that was named otherwise. */
+    if (expected->scope == 0 || packet->ifindex == expected->scope)
+        from.scope = expected->scope;
+    return address_equal(&from, expected);
 }
 
 /* True when the request that `message` carries or quotes is one of ours. */
@@ -315,7 +315,7 @@ static void refuse_unsealed(struct engine *engine, const struct packet_in *packe
 static enum probe_refusal judge_reply(const struct packet_in *packet, const struct icmp_message *message,
                                       const struct engine_expected *expected)
 {
-    if (!same_address(&packet->from, &expected->address) ||
+    if (!engine_is_from(packet, &expected->address) ||
         (expected->ifindex && packet->ifindex != expected->ifindex))
         return PROBE_REFUSED_FROM;
     return message->payload_bytes <= expected->payload_bytes && icmp_pattern_is_intact(message)

@@ -171,5 +171,11 @@ static inline const char *engine_failed_call(const struct engine *engine)
     return engine->transport ? engine->transport->failed_call : engine->failed_call;
 }
 
+/*
+ * Does a packet come from this address? Of a link-local one that means: over its link. On an interface that
+ * is part of a VRF the kernel gives the VRF as the sender's scope, but says through which interface it came.
+ */
+bool engine_is_from(const struct packet_in *packet, const struct address *expected);
+
 /* PROBE_SEND_FAILED or PROBE_FRAG_NEEDED, for a request whose send was refused. */
 enum probe_outcome engine_send_outcome(const struct engine_request *request, struct probe_error *error);

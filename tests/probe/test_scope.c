@@ -5,6 +5,7 @@
  */
 #include <criterion/criterion.h>
 
+#include "probe/engine.h"
 #include "probe/scope.h"
 
 /* The loopback is there wherever this runs, and is always number 1 (the kernel makes it first). */
@@ -90,4 +91,34 @@ Test(scope, a_list_knows_names)
     cr_expect_eq(before[0], 5);
     cr_expect_eq(scopes.list[0].index, LOOPBACK);
     scopes_clear(&scopes);
+}
+
+/* Number 7 is the target's interface, 9 the VRF of which it is part, 8 another one of that. */
+Test(scope, who_sent_it)
+{
+    static const struct {
+        uint8_t last;
+        uint32_t scope, ifindex; /* of the packet */
+        uint32_t expected;       /* the target's scope */
+        bool is_from;
+    } rows[] = {
+        {1, 7, 7, 7, true},  {1, 7, 0, 7, true}, /* the same link; who is not told says nothing */
+        {1, 9, 7, 7, true},                      /* a VRF of which it is part */
+        {1, 9, 8, 7, false}, {1, 8, 8, 7, false}, {1, 9, 0, 7, false}, /* another link */
+        {1, 9, 7, 9, true},                                            /* the VRF itself was meant */
+        {1, 8, 8, 0, true},  {1, 0, 8, 0, true},                       /* no interface was said */
+        {2, 7, 7, 7, false}, {2, 9, 7, 7, false},                      /* somebody else there */
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct packet_in packet = {.ifindex = rows[i].ifindex};
+        struct address target;
+
+        cr_assert_eq(address_parse(&target, "fe80::1"), 0);
+        packet.from = target;
+        packet.from.bytes[15] = rows[i].last;
+        packet.from.scope = rows[i].scope;
+        target.scope = rows[i].expected;
+        cr_expect_eq(engine_is_from(&packet, &target), rows[i].is_from, "row %zu", i);
+    }
 }
