@@ -65,13 +65,14 @@ static int check_fallback(void *context)
     const struct way *way = context;
     const char *runs = "";
     char text[128] = "";
+    bool is_there = sweep_ourselves("io_uring", text, sizeof(text), &runs) == 0; /* not before Linux 6.0 */
 
     forbid(way->call, way->error);
     if (sweep_ourselves("auto", text, sizeof(text), &runs) < 0)
         return 1;
     if (strcmp(runs, "io_uring") == 0)
         return 2;
-    if (sweep_ourselves("io_uring", text, sizeof(text), &runs) != -way->error)
+    if (sweep_ourselves("io_uring", text, sizeof(text), &runs) != -way->error && is_there)
         return 3;
     if (!strstr(text, "io_uring") || strchr(text, '\n'))
         return 4;
