@@ -245,7 +245,9 @@ static void stream_event(void *owner, const struct engine_event *event)
     if (!request)
         return;
     if (event->reply) {
-        take_reply(stream, target, request, event);
+        /* One of full size asks about the way back as well: of that a reply that was cut says nothing. */
+        if (event->error.reply_bytes == 0 || request->payload_bytes <= stream->engine.settings.payload_bytes)
+            take_reply(stream, target, request, event);
         return;
     }
     if (event->stamped)

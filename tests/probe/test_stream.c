@@ -519,6 +519,35 @@ Test(stream, extra_requests_have_their_own_size)
     probe_stream_free(world.stream);
 }
 
+/* 32 bytes of payload are left: enough for the token. */
+static int cuts(struct world *world, struct simulated *network, const struct packet_out *packet)
+{
+    uint8_t reply[2048];
+    uint16_t checksum;
+
+    simulated_make_reply(packet, reply);
+    memset(reply + 2, 0, 2);
+    checksum = icmp_checksum(reply, 40);
+    memcpy(reply + 2, &checksum, 2);
+    return -simulated_deliver(network, &packet->to, 0, reply, 40, LATENCY_NS);
+}
+
+Test(stream, a_truncated_reply_is_life_but_no_proof_of_the_way_back)
+{
+    static struct world world;
+    uint32_t id;
+
+    open_world(&world, cuts);
+    id = add(&world, "10.0.0.1", NS_PER_S, 0);
+    cr_assert_eq(probe_stream_request(world.stream, id, 1472), 0);
+    run_for(&world, 2 * TIMEOUT_NS);
+    cr_assert_geq(world.seen_count, 2);
+    for (size_t i = 0; i < world.seen_count; i++)
+        cr_expect_eq(world.seen[i].outcome, world.seen[i].extra ? PROBE_TIMEOUT : PROBE_REPLY);
+    cr_expect_eq(count_of(&world, PROBE_TIMEOUT), 1);
+    probe_stream_free(world.stream);
+}
+
 Test(stream, a_removed_target_is_not_heard_of_again)
 {
     static struct world world;
