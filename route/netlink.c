@@ -8,6 +8,7 @@
  */
 #include "route/netlink.h"
 
+#include <limits.h>
 #include <linux/netlink.h>
 #include <sys/time.h>
 
@@ -68,18 +69,24 @@ ssize_t netlink_receive(const struct mnl_socket *socket, void *buffer, size_t si
 }
 
 /* The text among the attributes behind an error. */
-static int keep_message(const struct nlattr *attribute, void *context)
+static void keep_text(const struct nlmsghdr *header, size_t offset, char *text, size_t size_bytes)
 {
-    struct netlink *netlink = context;
+    const char *payload = mnl_nlmsg_get_payload(header);
+    size_t left = mnl_nlmsg_get_payload_len(header);
 
-    if (mnl_attr_get_type(attribute) == NLMSGERR_ATTR_MSG &&
-        mnl_attr_validate(attribute, MNL_TYPE_NUL_STRING) == 0)
-        snprintf(netlink->message, sizeof(netlink->message), "%s", mnl_attr_get_str(attribute));
-    return MNL_CB_OK;
+    while (offset <= left && left - offset <= INT_MAX) {
+        const struct nlattr *attribute = (const void *)(payload + offset);
+
+        if (!mnl_attr_ok(attribute, (int)(left - offset)))
+            return;
+        if (mnl_attr_get_type(attribute) == NLMSGERR_ATTR_MSG &&
+            mnl_attr_validate(attribute, MNL_TYPE_NUL_STRING) == 0)
+            snprintf(text, size_bytes, "%s", mnl_attr_get_str(attribute));
+        offset += MNL_ALIGN(attribute->nla_len);
+    }
 }
 
-/* What the last message of an answer says: 0 or a negative errno. */
-static int read_end(struct netlink *netlink, const struct nlmsghdr *header)
+int netlink_read_end(const struct nlmsghdr *header, char *text, size_t size_bytes)
 {
     size_t offset = header->nlmsg_type == NLMSG_DONE ? sizeof(int) : sizeof(struct nlmsgerr);
     int error;
@@ -94,10 +101,12 @@ static int read_end(struct netlink *netlink, const struct nlmsghdr *header)
         const struct nlmsgerr *payload = mnl_nlmsg_get_payload(header);
 
         if (payload->msg.nlmsg_len > NLMSG_HDRLEN)
-            offset += MNL_ALIGN(payload->msg.nlmsg_len) - NLMSG_HDRLEN;
+            offset += MNL_ALIGN((size_t)payload->msg.nlmsg_len) - NLMSG_HDRLEN;
     }
-    if (header->nlmsg_flags & NLM_F_ACK_TLVS && offset <= mnl_nlmsg_get_payload_len(header))
-        mnl_attr_parse(header, (unsigned)offset, keep_message, netlink);
+    if (header->nlmsg_flags & NLM_F_ACK_TLVS)
+        keep_text(header, offset, text, size_bytes);
+    if (error == INT_MIN)
+        return -EBADMSG;
     return error < 0 ? error : -error;
 }
 
@@ -108,7 +117,7 @@ static int read_datagram(struct netlink *netlink, const void *bytes, size_t size
     const struct nlmsghdr *header = bytes;
     int left = (int)size_bytes;
 
-    for (; mnl_nlmsg_ok(header, left); header = mnl_nlmsg_next(header, &left)) {
+    for (; left > 0 && netlink_message_ok(header, (size_t)left); header = mnl_nlmsg_next(header, &left)) {
         int r;
 
         if (header->nlmsg_seq != netlink->sequence ||
@@ -117,7 +126,7 @@ static int read_datagram(struct netlink *netlink, const void *bytes, size_t size
         if (header->nlmsg_flags & NLM_F_DUMP_INTR)
             *interrupted = true;
         if (header->nlmsg_type == NLMSG_DONE || header->nlmsg_type == NLMSG_ERROR)
-            return read_end(netlink, header);
+            return netlink_read_end(header, netlink->message, sizeof(netlink->message));
         if (header->nlmsg_type < NLMSG_MIN_TYPE || !each)
             continue;
         r = each(context, header);

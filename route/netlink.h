@@ -28,6 +28,17 @@ struct netlink {
 int netlink_open(struct netlink *netlink, int protocol);
 void netlink_close(struct netlink *netlink);
 
+/* Is there a whole message in these bytes? Unlike mnl_nlmsg_ok() no length becomes a negative one. */
+static inline bool netlink_message_ok(const struct nlmsghdr *header, size_t size_bytes)
+{
+    return size_bytes >= sizeof(*header) && header->nlmsg_len >= sizeof(*header) &&
+           header->nlmsg_len <= size_bytes;
+}
+
+/* What the last message of an answer (NLMSG_DONE, NLMSG_ERROR) says: 0 or a negative errno, with the kernel's
+ * own text in `text` if it sent one. Reads within nlmsg_len only. */
+int netlink_read_end(const struct nlmsghdr *header, char *text, size_t size_bytes);
+
 /* Called for each message of an answer; a negative errno ends the request with it. */
 typedef int netlink_message_fn(void *context, const struct nlmsghdr *message);
 
