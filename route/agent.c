@@ -10,7 +10,8 @@
  *   agent.c          start, stop, the step
  *   agent_reload.c   from a configuration to what runs by it
  *   agent_table.c    accesses and paths: building, egress, evidence
- *   agent_switch.c   adoption, switching, keeping the route
+ *   agent_switch.c   carrying out decisions
+ *   agent_keeper.c   adopting the route, keeping it, what packets really do
  *   agent_session.c  lists, refreshes, heartbeats
  *   agent_journal.c  what it knew and decided, for `reroute replay`
  *   agent_command.c  pin, drain, failback
@@ -314,8 +315,7 @@ void agent_step(struct agent *agent)
     agent->step_wanted = false;
     agent->now_ns = probe_stream_now_ns(agent->stream);
     take_observations(agent);
-    if (agent->now_ns >= agent->fib_check_ns)
-        agent_keep_route(agent);
+    agent_keeper_step(agent);
     agent_table_evidence(agent);
     note_changes(agent);
     decide(agent);
@@ -349,34 +349,16 @@ static void note_neighbour(const struct agent *agent, const struct fib_event *ev
 static void on_fib(evutil_socket_t fd, short what, void *context)
 {
     struct agent *agent = context;
-    bool egress = false, route = false;
     struct fib_event event;
+    bool noted = false;
 
     for (int i = 0; i < EVENTS_PER_STEP && fib_next_event(agent->fib, &event); i++) {
-        switch (event.kind) {
-        case FIB_EVENT_RESYNC:
-            log_event(LOG_LEVEL_WARN, "fib-resync",
-                      "reason=\"notifications were lost; everything is read again\"");
-            egress = route = true;
-            break;
-        case FIB_EVENT_LINK:
-        case FIB_EVENT_ADDRESS: /* routes go silently with their link or source address */
-            egress = route = true;
-            break;
-        case FIB_EVENT_ROUTE:
-            route = true;
-            break;
-        case FIB_EVENT_NEIGHBOUR:
+        if (event.kind == FIB_EVENT_NEIGHBOUR)
             note_neighbour(agent, &event);
-            break;
-        }
+        else
+            noted |= agent_keeper_note(agent, &event);
     }
-    agent->now_ns = probe_stream_now_ns(agent->stream);
-    if (egress)
-        agent_table_egress(agent);
-    if (route)
-        agent->fib_check_ns = 0;
-    if (egress || route)
+    if (noted)
         agent_step(agent);
 }
 
@@ -511,23 +493,6 @@ static int lock(struct agent *agent, char *message, size_t size_bytes)
     return 0;
 }
 
-static void warn_rp_filter(struct agent *agent)
-{
-    char name[IF_NAMESIZE];
-
-    for (uint32_t i = 0; i < agent->table.path_count; i++) {
-        uint32_t ifindex = agent->table.paths[i].ifindex;
-        bool seen = ifindex == 0;
-
-        for (uint32_t j = 0; j < i && !seen; j++)
-            seen = agent->table.paths[j].ifindex == ifindex;
-        if (!seen && fib_rp_filter(agent->fib, ifindex) == 1)
-            log_event(LOG_LEVEL_WARN, "rp-filter-strict", "interface=%s hint=%s",
-                      if_indextoname(ifindex, name) ? name : "?",
-                      LOG_QUOTE("strict rp_filter can drop the service's replies after a move: set it to 2"));
-    }
-}
-
 static int start(struct agent *agent, char *message, size_t size_bytes)
 {
     struct session_liveness_settings liveness;
@@ -573,8 +538,8 @@ static int start(struct agent *agent, char *message, size_t size_bytes)
         return error;
     agent_table_install(agent, &table);
     load_state(agent);
-    agent_adopt(agent);
-    warn_rp_filter(agent);
+    agent_keeper_adopt(agent);
+    agent_keeper_warn(agent);
     return 0;
 }
 

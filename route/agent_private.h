@@ -100,6 +100,34 @@ struct agent_planned {
 /* Files of the state directory. */
 enum agent_kept { KEPT_LOCK, KEPT_STATE, KEPT_LIST, KEPT_JOURNAL, KEPT_COUNT };
 
+enum agent_packets {
+    PACKETS_UNKNOWN,
+    PACKETS_OURS,       /* they take our route */
+    PACKETS_REDIRECTED, /* our route stands, but an ICMP redirect sends them elsewhere */
+    PACKETS_SHADOWED,   /* a foreign route or rule hides ours */
+    PACKETS_NOWHERE,    /* there is no way: a rule or a route says so, or ours cannot stand */
+};
+
+/* What becomes of the route between switches, see agent_keeper.c. */
+struct agent_keeper {
+    bool adopted;              /* the route stands as it was found */
+    struct fib_route standing; /* that route */
+    enum agent_packets packets;
+    char instead[160]; /* what packets do when they do not take our route */
+    uint64_t check_ns; /* when to look next; 0: now */
+    uint64_t misses;   /* of the path in use when it was last looked */
+    bool egress_wanted;
+    bool list_is_known; /* whether ours stands is known, until ... */
+    bool stands;
+    uint64_t list_ns;
+    uint64_t tried_ns;     /* the last repair, to bound their rate */
+    bool repair_failed;    /* and it has been said */
+    uint64_t repairs;      /* times ours was put back */
+    uint64_t redirects;    /* times it was renewed because of a redirect */
+    uint64_t told_ns;      /* when the log was told of a redirect */
+    struct address detour; /* and where to */
+};
+
 struct agent {
     const struct agent_options *options;
     struct config *config;
@@ -125,16 +153,11 @@ struct agent {
     struct selector_decision decision;
 
     uint32_t current;          /* index of the path in use; SELECTOR_NO_PATH: no route */
-    bool adopted;              /* the route stands as it was found */
-    struct fib_route standing; /* that route */
     uint64_t since_realtime_ns;
     enum { ORIGIN_NONE, ORIGIN_ADOPTED, ORIGIN_SWITCHED } origin;
     enum selector_reason switch_reason;
-    char shadow[160]; /* a foreign route that hides ours; empty: none */
+    struct agent_keeper keeper;
     uint64_t switches;
-    uint64_t repairs;
-    uint64_t repair_ns;    /* of the last repair, to bound their rate */
-    uint64_t fib_check_ns; /* next slow re-read */
     bool reset_unsupported;
 
     struct agent_refresh refresh;
@@ -191,11 +214,19 @@ void agent_table_intervals(struct agent *agent);
 bool agent_lists_make_accesses(const struct config *config);
 bool agent_table_knows_new_sessions(struct agent *agent);
 
+/* agent_keeper.c */
+void agent_keeper_adopt(struct agent *agent); /* at the start: takes a route that stands */
+void agent_keeper_warn(struct agent *agent);  /* of settings that work against us */
+bool agent_keeper_note(struct agent *agent, const struct fib_event *event); /* false: it concerns nobody */
+void agent_keeper_step(struct agent *agent); /* looks what packets do when that is due, and puts it right */
+int agent_keeper_move(struct agent *agent,
+                      const struct agent_path *path); /* as fib_replace(), but for -ESTALE */
+void agent_keeper_moved(struct agent *agent);         /* agent->current is the new path now */
+const char *agent_packets_text(enum agent_packets packets);
+
 /* agent_switch.c */
-void agent_adopt(struct agent *agent);
 void agent_apply(struct agent *agent); /* carries out agent->decision */
 void agent_planned_probe_result(struct agent *agent, uint32_t path, uint32_t payload_bytes, bool passed);
-void agent_keep_route(struct agent *agent); /* compares the FIB with what should be there and puts it right */
 uint64_t agent_switch_deadline_ns(const struct agent *agent);
 
 /* agent_session.c */

@@ -243,10 +243,13 @@ cJSON *agent_status(struct agent *agent)
     cJSON_AddStringToObject(root, "decision", selector_reason_text(agent->decision.reason));
     cJSON_AddStringToObject(root, "explanation", selector_reason_sentence(agent->decision.reason));
     cJSON_AddItemToObject(root, "failback", failback_status(agent));
-    add_text(root, "shadowed_by", agent->shadow);
+    cJSON_AddStringToObject(root, "packets", agent_packets_text(agent->keeper.packets));
+    add_text(root, "shadowed_by", agent->keeper.packets == PACKETS_REDIRECTED ? NULL : agent->keeper.instead);
+    add_text(root, "redirected", agent->keeper.packets == PACKETS_REDIRECTED ? agent->keeper.instead : NULL);
+    cJSON_AddNumberToObject(root, "redirects", (double)agent->keeper.redirects);
     cJSON_AddItemToObject(root, "not_kept", not_kept_status(agent));
     cJSON_AddNumberToObject(root, "switches", (double)agent->switches);
-    cJSON_AddNumberToObject(root, "repairs", (double)agent->repairs);
+    cJSON_AddNumberToObject(root, "repairs", (double)agent->keeper.repairs);
     cJSON_AddItemToObject(root, "refresh", refresh_status(agent));
     list = cJSON_AddArrayToObject(root, "paths");
     for (uint32_t i = 0; i < agent->table.path_count; i++)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Switching: carrying out the selector's decisions, and keeping the route what it should be.
+ * Switching: carrying out the selector's decisions. (What becomes of the route between them: agent_keeper.c.)
  *
  * A failover replaces the route now and tells the cluster afterwards. A planned switch (failback, drain, pin)
  * has nobody waiting: the new path is probed once more, the cluster told, then the route replaced, then the
@@ -8,232 +8,12 @@
  * new access had been told by then, the access in use is told again, so that the cluster always knows the one
  * through which this host enters.
  */
-#include <linux/rtnetlink.h>
-
 #include "route/agent_private.h"
 
 #define PLANNED_RETRY_NS     (1 * NS_PER_S)
 #define PLANNED_RETRY_MAX_NS (10 * NS_PER_S)
 #define PLANNED_PATIENCE_NS  (10 * NS_PER_S)
 #define REFUSED_FOR_NS       (1 * NS_PER_S)
-#define REPAIR_INTERVAL_NS   (100 * NS_PER_MS)
-#define FIB_CHECK_NS         (10 * NS_PER_S)
-#define ROUTES_MAX           16
-
-/* --- adoption ---------------------------------------------------------------------------------------------
- */
-
-static int standing_routes(struct agent *agent, struct fib_route *routes, size_t *count)
-{
-    int error;
-
-    *count = ROUTES_MAX;
-    error = fib_get(agent->fib, &agent->config->service, routes, count);
-    if (error < 0)
-        log_event(LOG_LEVEL_ERROR, "fib-read", "error=%s", LOG_QUOTE(fib_error(agent->fib)));
-    else if (*count > ROUTES_MAX)
-        *count = ROUTES_MAX;
-    return error;
-}
-
-static bool is_ours(const struct agent *agent, const struct fib_route *route)
-{
-    const struct config_route *config = &agent->config->route;
-    uint32_t metric = config->metric;
-
-    if (metric == 0 && route->destination.family == AF_INET6)
-        metric = 1024; /* the kernel's own default, IP6_RT_PRIO_USER */
-    return route->protocol == config->protocol && route->metric == metric;
-}
-
-static bool is_usable(const struct fib_route *route)
-{
-    return route->type == RTN_UNICAST && !route->multipath && route->ifindex;
-}
-
-/* The next hop of an on-link route is the service itself. */
-static struct address next_hop(const struct agent *agent, const struct fib_route *route)
-{
-    return address_is_set(&route->gateway) ? route->gateway : agent->config->service;
-}
-
-static bool leads_to_current(const struct agent *agent, const struct fib_route *route)
-{
-    const struct agent_path *path = &agent->table.paths[agent->current];
-    struct address hop = next_hop(agent, route);
-    /* An adopted route is left as it is, even where we would have taken another interface. */
-    uint32_t ifindex = agent->adopted ? agent->standing.ifindex : path->ifindex;
-
-    return is_usable(route) && route->ifindex == ifindex && address_equal(&hop, &path->address);
-}
-
-/* Takes a standing route as it is. */
-static void adopt_route(struct agent *agent, const struct fib_route *route)
-{
-    struct address hop = next_hop(agent, route);
-    char text[160];
-
-    agent->current = agent_table_find(&agent->table, &hop);
-    if (agent->current == SELECTOR_NO_PATH && agent_table_add_foreign(agent, &hop, route->ifindex) < 0)
-        return;
-    agent_table_egress(agent);
-    agent->standing = *route;
-    agent->adopted = true;
-    agent->origin = ORIGIN_ADOPTED;
-    agent->since_realtime_ns = clock_now_ns(CLOCK_REALTIME);
-    agent->refresh.wanted = true;
-    agent_session_heartbeat_soon(agent);
-    journal_adopt(agent->journal, agent->now_ns, &hop);
-    log_event(LOG_LEVEL_INFO, "adopt", "route=%s access=%s ours=%s",
-              LOG_QUOTE(fib_route_text(route, text, sizeof(text))),
-              agent_path_access_name(agent, agent->current), is_ours(agent, route) ? "true" : "false");
-    if (agent->table.selector_paths[agent->current].access == SELECTOR_NO_ACCESS)
-        log_event(LOG_LEVEL_WARN, "next-hop-not-configured", "next_hop=%s", ADDRESS_TEXT(&hop));
-}
-
-/* Ours, if it stands there (a restart): a foreign one that hides it is reported, not taken. Else the best. */
-void agent_adopt(struct agent *agent)
-{
-    struct fib_route routes[ROUTES_MAX];
-    const struct fib_route *best = NULL;
-    size_t count;
-
-    agent->fib_check_ns = agent->now_ns + FIB_CHECK_NS;
-    if (standing_routes(agent, routes, &count) < 0)
-        return;
-    for (size_t i = 0; i < count; i++)
-        if (is_usable(&routes[i]) && (!best || (is_ours(agent, &routes[i]) && !is_ours(agent, best))))
-            best = &routes[i];
-    if (!best)
-        return;
-    adopt_route(agent, best);
-    agent->fib_check_ns = agent->now_ns + REPAIR_INTERVAL_NS; /* is it what packets take? */
-}
-
-/* --- keeping the route ------------------------------------------------------------------------------------
- */
-
-static void note_shadow(struct agent *agent, const struct fib_route *shadow)
-{
-    char text[160] = "";
-
-    if (shadow)
-        fib_route_text(shadow, text, sizeof(text));
-    if (strcmp(text, agent->shadow) == 0)
-        return;
-    memcpy(agent->shadow, text, sizeof(agent->shadow));
-    if (shadow)
-        log_event(LOG_LEVEL_WARN, "shadowed", "by=%s", LOG_QUOTE(text));
-    else
-        log_event(LOG_LEVEL_INFO, "shadow-gone", "next_hop=%s",
-                  ADDRESS_TEXT(&agent->table.paths[agent->current].address));
-}
-
-/* Does a packet to the service really go to the path in use? */
-static void check_shadow(struct agent *agent)
-{
-    const struct agent_path *path = &agent->table.paths[agent->current];
-    struct fib_route way;
-
-    if (!path->link_usable || fib_lookup(agent->fib, &agent->config->service, 0, &way) < 0)
-        return;
-    note_shadow(agent, leads_to_current(agent, &way) ? NULL : &way);
-}
-
-static bool ours_stands(struct agent *agent)
-{
-    struct fib_route routes[ROUTES_MAX];
-    size_t count;
-
-    if (standing_routes(agent, routes, &count) < 0)
-        return true;
-    for (size_t i = 0; i < count; i++)
-        if (is_ours(agent, &routes[i]))
-            return true;
-    return false;
-}
-
-/*
- * Points the route at a path. When the place of ours holds a foreign route, somebody replaced ours (`ip route
- * replace`): it is taken back. A foreign route that stood there first, or in front of ours, is left alone and
- * reported.
- */
-static int replace_route(struct agent *agent, const struct agent_path *path, struct fib_route *shadow)
-{
-    const struct address *service = &agent->config->service;
-    struct fib_route thief;
-    char text[160];
-    int error = fib_replace(agent->fib, service, &path->address, path->ifindex,
-                            agent->adopted ? &agent->standing : NULL, shadow);
-
-    if (error != -EEXIST)
-        return error;
-    if (agent->current == SELECTOR_NO_PATH || ours_stands(agent)) {
-        note_shadow(agent, shadow);
-        return error;
-    }
-    thief = *shadow;
-    log_event(LOG_LEVEL_WARN, "route-taken-back", "found=%s",
-              LOG_QUOTE(fib_route_text(&thief, text, sizeof(text))));
-    return fib_replace(agent->fib, service, &path->address, path->ifindex, &thief, shadow);
-}
-
-static void repair(struct agent *agent, const struct fib_route *found)
-{
-    const struct agent_path *path = &agent->table.paths[agent->current];
-    struct fib_route shadow = {0};
-    char text[160] = "none";
-    int error;
-
-    if (path->egress_error || !path->link_usable || agent->now_ns < path->refused_until_ns)
-        return; /* it cannot stand there now; the selector looks for another way */
-    if (agent->repair_ns && agent->now_ns < agent->repair_ns + REPAIR_INTERVAL_NS) {
-        agent->fib_check_ns = min_u64(agent->fib_check_ns, agent->repair_ns + REPAIR_INTERVAL_NS);
-        return;
-    }
-    if (found)
-        fib_route_text(found, text, sizeof(text));
-    agent->repair_ns = agent->now_ns;
-    agent->adopted = false;
-    error = replace_route(agent, path, &shadow);
-    if (error < 0 && error != -ESTALE) {
-        log_event(LOG_LEVEL_ERROR, "route-repair-failed", "found=%s next_hop=%s error=%s", LOG_QUOTE(text),
-                  ADDRESS_TEXT(&path->address), LOG_QUOTE(fib_error(agent->fib)));
-        return;
-    }
-    agent->repairs++;
-    log_event(LOG_LEVEL_WARN, "route-repaired", "found=%s next_hop=%s", LOG_QUOTE(text),
-              ADDRESS_TEXT(&path->address));
-}
-
-void agent_keep_route(struct agent *agent)
-{
-    struct fib_route routes[ROUTES_MAX];
-    const struct fib_route *found = NULL;
-    size_t count;
-
-    agent->fib_check_ns = agent->now_ns + FIB_CHECK_NS;
-    if (agent->current == SELECTOR_NO_PATH) {
-        agent_adopt(agent);
-        return;
-    }
-    if (standing_routes(agent, routes, &count) < 0)
-        return;
-    for (size_t i = 0; i < count; i++) {
-        if (leads_to_current(agent, &routes[i]) && (agent->adopted || is_ours(agent, &routes[i]))) {
-            check_shadow(agent);
-            return;
-        }
-        if (is_ours(agent, &routes[i]))
-            found = &routes[i];
-    }
-    if (agent->options->dry_run) {
-        agent->current = SELECTOR_NO_PATH; /* a dry run only follows what others do */
-        agent_adopt(agent);
-    } else {
-        repair(agent, found ? found : count ? &routes[0] : NULL);
-    }
-}
 
 /* --- the switch itself ------------------------------------------------------------------------------------
  */
@@ -291,12 +71,11 @@ static void switch_to(struct agent *agent, uint32_t to, enum selector_reason rea
     uint64_t begun_ns = clock_now_ns(CLOCK_MONOTONIC);
     char silent[24] = "0.0";
     char from[ADDRESS_TEXT_SIZE];
-    struct fib_route shadow = {0};
     int error;
 
     if (agent->options->dry_run)
         return; /* the decision has been logged */
-    error = replace_route(agent, path, &shadow);
+    error = agent_keeper_move(agent, path);
     if (error < 0 && error != -ESTALE) {
         path->refused_until_ns = agent->now_ns + REFUSED_FOR_NS;
         log_event(LOG_LEVEL_ERROR, "switch-failed", "to=%s reason=%s error=%s", ADDRESS_TEXT(&path->address),
@@ -315,7 +94,6 @@ static void switch_to(struct agent *agent, uint32_t to, enum selector_reason rea
               LOG_QUOTE(selector_reason_sentence(reason)));
     note_switch(agent, to, reason, 0);
     agent->current = to;
-    agent->adopted = false;
     agent->origin = ORIGIN_SWITCHED;
     agent->switch_reason = reason;
     agent->since_realtime_ns = clock_now_ns(CLOCK_REALTIME);
@@ -324,7 +102,7 @@ static void switch_to(struct agent *agent, uint32_t to, enum selector_reason rea
     agent->failback_now = false;
     if (agent_is_pinned(agent, to))
         agent->pin_now = false;
-    note_shadow(agent, error == -ESTALE ? &shadow : NULL);
+    agent_keeper_moved(agent);
     reset_connections(agent);
     agent->refresh.wanted = true;
     agent->refresh.retry_ns = 0;
@@ -498,7 +276,7 @@ void agent_apply(struct agent *agent)
 
 uint64_t agent_switch_deadline_ns(const struct agent *agent)
 {
-    uint64_t deadline_ns = agent->fib_check_ns;
+    uint64_t deadline_ns = agent->keeper.check_ns;
 
     if (agent->planned.stage == PLANNED_WAIT)
         deadline_ns = min_u64(deadline_ns, agent->planned.retry_ns);

@@ -9,6 +9,10 @@
  * leaves a moment without a route. Only then what is superfluous goes: our own routes elsewhere and the
  * adopted one. At last the kernel is asked which way a packet really goes; nothing else proves a switch.
  *
+ * The cost does not depend on how many routes the host has. All of it is asked for by single lookups; tables
+ * are listed only when a foreign route hides the place of ours, or somebody else has used our protocol
+ * number.
+ *
  * How gapless a swap is: a lookup that has found the old route and is interrupted until that one is swapped
  * and marked dead finds nothing (see tests/fib/gap.c). That is a matter of nanoseconds, once in some ten
  * thousand switches under a saturating sender; adding ours first and removing the old one is no better.
@@ -16,8 +20,8 @@
  * Between the look and the put somebody else may add a route; netlink has no compare-and-swap. The window is
  * some tens of microseconds, and the notification tells afterwards.
  *
- * What is known of the host (links, addresses, connected networks) is read when it is asked for and kept
- * until a notification is waiting. It is never patched from notifications, so it cannot drift.
+ * What is known of the host (links, addresses) is read when it is asked for and kept until an event about it
+ * was pulled: once for a batch of events. It is never patched from notifications, so it cannot drift.
  *
  * One thread, one owner, no globals. Deliberately not done: deleting the last route to the service by
  * ourselves, preferred sources (the kernel chooses by the gateway's network), multipath routes of our own.
@@ -25,11 +29,11 @@
 #include "route/fib_backend.h"
 
 #include <linux/rtnetlink.h>
-#include <poll.h>
 #include <stdarg.h>
 
 #define HOST_ROUTES_MAX     32 /* more standing routes to one address than this are not looked at in one go */
 #define IPV6_METRIC_OF_ZERO 1024 /* what the kernel makes of metric 0 */
+#define LINKS_ASKED_MAX     16   /* for another way to an address whose first link does not work */
 
 static const struct fib_backend *const backends[] = {&fib_backend_netlink};
 
@@ -46,81 +50,6 @@ int fib_fail(struct fib *fib, int error, const char *format, ...)
 const char *fib_error(const struct fib *fib)
 {
     return fib->message;
-}
-
-/* --- text ------------------------------------------------------------------------------------------------
- */
-
-static const char *type_text(uint8_t type)
-{
-    static const char *const names[] = {
-        [RTN_LOCAL] = "local ",         [RTN_BROADCAST] = "broadcast ", [RTN_ANYCAST] = "anycast ",
-        [RTN_MULTICAST] = "multicast ", [RTN_BLACKHOLE] = "blackhole ", [RTN_UNREACHABLE] = "unreachable ",
-        [RTN_PROHIBIT] = "prohibit ",   [RTN_THROW] = "throw ",         [RTN_NAT] = "nat ",
-    };
-
-    return type < ARRAY_SIZE(names) && names[type] ? names[type] : "";
-}
-
-static const char *protocol_text(uint8_t protocol, char buffer[static 4])
-{
-    static const char *const names[] = {
-        [RTPROT_REDIRECT] = "redirect", [RTPROT_KERNEL] = "kernel", [RTPROT_BOOT] = "boot",
-        [RTPROT_STATIC] = "static",     [RTPROT_RA] = "ra",         [RTPROT_DHCP] = "dhcp",
-    };
-
-    if (protocol < ARRAY_SIZE(names) && names[protocol])
-        return names[protocol];
-    snprintf(buffer, 4, "%u", protocol);
-    return buffer;
-}
-
-/* Appends to a text that may already be full. */
-__attribute__((format(printf, 4, 5))) static void add(char *buffer, size_t size_bytes, size_t *length,
-                                                      const char *format, ...)
-{
-    va_list arguments;
-    int n;
-
-    if (*length >= size_bytes)
-        return;
-    va_start(arguments, format);
-    n = vsnprintf(buffer + *length, size_bytes - *length, format, arguments);
-    va_end(arguments);
-    *length += n > 0 ? (size_t)n : 0;
-}
-
-const char *fib_route_text(const struct fib_route *route, char *buffer, size_t size_bytes)
-{
-    struct address gateway = route->gateway;
-    char name[IF_NAMESIZE];
-    char number[4];
-    size_t n = 0;
-
-    gateway.scope = 0; /* said by "dev" */
-    if (size_bytes > 0)
-        buffer[0] = '\0';
-    add(buffer, size_bytes, &n, "%s%s/%u", type_text(route->type), ADDRESS_TEXT(&route->destination),
-        route->prefix_length);
-    if (address_is_set(&gateway))
-        add(buffer, size_bytes, &n, " via %s", ADDRESS_TEXT(&gateway));
-    if (route->ifindex && if_indextoname(route->ifindex, name))
-        add(buffer, size_bytes, &n, " dev %s", name);
-    else if (route->ifindex)
-        add(buffer, size_bytes, &n, " dev if%" PRIu32, route->ifindex);
-    if (route->nexthop_id)
-        add(buffer, size_bytes, &n, " nhid %" PRIu32, route->nexthop_id);
-    if (route->table != RT_TABLE_MAIN)
-        add(buffer, size_bytes, &n, " table %" PRIu32, route->table);
-    if (address_is_set(&route->source))
-        add(buffer, size_bytes, &n, " src %s", ADDRESS_TEXT(&route->source));
-    add(buffer, size_bytes, &n, " proto %s metric %" PRIu32, protocol_text(route->protocol, number),
-        route->metric);
-    if (route->tos)
-        add(buffer, size_bytes, &n, " tos 0x%02x", route->tos);
-    add(buffer, size_bytes, &n, "%s%s%s", route->multipath ? " (and more next hops)" : "",
-        route->onlink ? " onlink" : "", route->link_down ? " linkdown" : "");
-    return buffer;
 }
 
 #define ROUTE_TEXT(route) fib_route_text((route), (char[256]){0}, 256)
@@ -198,23 +127,78 @@ static bool same_route(const struct fib_route *a, const struct fib_route *b)
 
 int fib_get(struct fib *fib, const struct address *service, struct fib_route *routes, size_t *count)
 {
-    return fib->backend->routes(fib, service, routes, count);
+    return fib->backend->routes(fib, service, 0, routes, count);
 }
 
 int fib_lookup(struct fib *fib, const struct address *destination, uint32_t ifindex, struct fib_route *way)
 {
+    struct fib_route taken = {0};
+    int r;
+
     memset(way, 0, sizeof(*way));
-    return fib->backend->lookup(fib, destination, ifindex, way);
+    r = fib->backend->lookup(fib, destination, ifindex, way, &taken);
+    way->gateway = taken.gateway;
+    way->ifindex = taken.ifindex;
+    way->source = taken.source;
+    way->type = taken.type;
+    way->redirected = taken.redirected;
+    return r;
 }
 
-/* The standing routes, as far as they fit. */
-static int host_routes(struct fib *fib, const struct address *service,
+/* Is this what the kernel answers when there is no way, and no failure to ask it? */
+static bool says_no_way(int error)
+{
+    return error == -ENETUNREACH || error == -EHOSTUNREACH || error == -EINVAL || error == -EACCES ||
+           error == -EAGAIN || error == -ESRCH;
+}
+
+static bool leads_nowhere(const struct fib_route *route)
+{
+    return route->type == RTN_BLACKHOLE || route->type == RTN_UNREACHABLE || route->type == RTN_PROHIBIT ||
+           route->type == RTN_THROW;
+}
+
+/* A route with one next hop of its own tells where its packets should go. */
+static bool is_detoured(const struct fib_route *matched, const struct fib_route *taken)
+{
+    if (taken->redirected)
+        return true;
+    return !matched->cached && matched->type == RTN_UNICAST && taken->type == RTN_UNICAST &&
+           matched->ifindex && !matched->multipath && !matched->nexthop_id &&
+           (matched->ifindex != taken->ifindex || !address_equal(&matched->gateway, &taken->gateway));
+}
+
+int fib_way(struct fib *fib, const struct address *destination, struct fib_way *way)
+{
+    struct fib_route taken = {0};
+    int r;
+
+    memset(way, 0, sizeof(*way));
+    r = fib->backend->lookup(fib, destination, 0, &way->matched, &taken);
+    if (r < 0 && !says_no_way(r))
+        return r;
+    if (r < 0 || leads_nowhere(&taken)) {
+        way->kind = FIB_WAY_NONE;
+        way->error = r;
+        return 0;
+    }
+    way->kind = is_detoured(&way->matched, &taken) ? FIB_WAY_DETOUR : FIB_WAY_TAKEN;
+    way->taken = way->matched;
+    way->taken.gateway = taken.gateway;
+    way->taken.ifindex = taken.ifindex;
+    way->taken.source = taken.source;
+    way->taken.type = taken.type;
+    return 0;
+}
+
+/* The standing routes (of one protocol when that is not 0), as far as they fit. */
+static int host_routes(struct fib *fib, const struct address *service, uint8_t protocol,
                        struct fib_route routes[static HOST_ROUTES_MAX], size_t *count)
 {
     int r;
 
     *count = HOST_ROUTES_MAX;
-    r = fib->backend->routes(fib, service, routes, count);
+    r = fib->backend->routes(fib, service, protocol, routes, count);
     if (*count > HOST_ROUTES_MAX)
         *count = HOST_ROUTES_MAX;
     return r;
@@ -245,75 +229,128 @@ static int describe(struct fib *fib, const struct address *service, const struct
     return 0;
 }
 
-/*
- * May ours be put at its key? The first route there is the one that the kernel would swap. *stands: it is the
- * wanted one already; putting it again would be silent on IPv4 and a change to be notified of on IPv6.
- */
-static int check_key(struct fib *fib, const struct fib_route *wanted, const struct fib_route *standing,
-                     bool *stands, struct fib_route *shadow)
+/* Must what stands first at the key of ours be left alone? */
+static int refuse_foreign(struct fib *fib, const struct fib_route *found, const struct fib_route *standing,
+                          struct fib_route *shadow)
 {
-    struct fib_route routes[HOST_ROUTES_MAX];
-    size_t count;
-    int r = host_routes(fib, &wanted->destination, routes, &count);
-
-    *stands = false;
-    if (r < 0)
-        return r;
-    for (size_t i = 0; i < count; i++) {
-        if (!same_key(&routes[i], wanted))
-            continue;
-        *stands = same_route(&routes[i], wanted);
-        if (is_ours(fib, &routes[i]) || (standing && same_route(&routes[i], standing)))
-            return 0;
-        *shadow = routes[i];
-        return fib_fail(fib, -EEXIST, "a foreign route stands where ours belongs: %s",
-                        ROUTE_TEXT(&routes[i]));
-    }
-    return 0;
+    if (is_ours(fib, found) || (standing && same_route(found, standing)))
+        return 0;
+    *shadow = *found;
+    return fib_fail(fib, -EEXIST, "a foreign route stands where ours belongs: %s", ROUTE_TEXT(found));
 }
 
-/* Removes what `wanted` makes superfluous: our own other routes and the adopted one. */
+/* Puts ours at its key when that is not hidden from us: all routes to the service are looked at. */
+static int put_after_listing(struct fib *fib, const struct fib_route *wanted,
+                             const struct fib_route *standing, struct fib_route *shadow)
+{
+    struct fib_route routes[HOST_ROUTES_MAX];
+    size_t count, i = 0;
+    int r = host_routes(fib, &wanted->destination, 0, routes, &count);
+
+    if (r < 0)
+        return r;
+    while (i < count && !same_key(&routes[i], wanted))
+        i++;
+    if (i < count)
+        r = refuse_foreign(fib, &routes[i], standing, shadow);
+    if (r < 0 || (i < count && same_route(&routes[i], wanted)))
+        return r;
+    return fib->backend->put(fib, wanted, false);
+}
+
+/*
+ * Puts ours at its key. The first route there is the one that the kernel would swap. Mostly it is the one
+ * that packets match; else there is none, and ours is added; else something hides it, and only a list tells.
+ * The very same one is not put again: that would be silent on IPv4 and a change to be notified of on IPv6.
+ */
+static int put(struct fib *fib, const struct fib_route *wanted, const struct fib_route *standing,
+               struct fib_route *shadow)
+{
+    struct fib_way way;
+    int r = fib_way(fib, &wanted->destination, &way);
+
+    if (r < 0)
+        return r;
+    if (!way.matched.cached && same_key(&way.matched, wanted)) {
+        r = refuse_foreign(fib, &way.matched, standing, shadow);
+        if (r < 0 || same_route(&way.matched, wanted))
+            return r;
+        return fib->backend->put(fib, wanted, false);
+    }
+    r = fib->backend->put(fib, wanted, true);
+    return r == -EEXIST ? put_after_listing(fib, wanted, standing, shadow) : r;
+}
+
+/* Removes what `wanted` makes superfluous: the adopted route, and our own other ones if there may be any. */
 static int remove_superfluous(struct fib *fib, const struct fib_route *wanted,
                               const struct fib_route *standing)
 {
     struct fib_route routes[HOST_ROUTES_MAX];
-    bool stands = false;
-    size_t count;
-    int r = host_routes(fib, &wanted->destination, routes, &count);
+    size_t count = 0;
+    int r = 0;
 
+    if (standing && !same_key(standing, wanted))
+        r = fib->backend->drop(fib, standing);
+    if (r < 0 && r != -ESRCH)
+        return r;
+    if (fib->is_tidy)
+        return 0;
+    r = host_routes(fib, &wanted->destination, fib->protocol, routes, &count);
     if (r < 0)
         return r;
-    for (size_t i = 0; i < count; i++)
-        stands = stands || same_route(&routes[i], wanted);
-    if (!stands)
-        return fib_fail(fib, -ESTALE, "%s was gone again at once", ROUTE_TEXT(wanted));
     for (size_t i = 0; i < count; i++) {
         if (same_route(&routes[i], wanted))
-            continue;
-        if (!is_ours(fib, &routes[i]) && !(standing && same_route(&routes[i], standing)))
             continue;
         r = fib->backend->drop(fib, &routes[i]);
         if (r < 0 && r != -ESRCH)
             return r;
     }
+    fib->is_tidy = true;
     return 0;
+}
+
+/*
+ * Makes the kernel forget where an ICMP redirect sends the packets of a route of ours. On IPv4 what was
+ * learnt hangs on the next hop's data, which equal routes share and which goes with the last of them: so ours
+ * is swapped for one that differs (it names the source address that packets have anyway) and back. On IPv6 it
+ * hangs on the route itself: putting it again is enough. When another route shares the data (a second
+ * agent's) it survives that, and all that was learnt is thrown away.
+ */
+static int renew(struct fib *fib, const struct fib_route *wanted, struct fib_way *way)
+{
+    struct fib_route different = *wanted;
+    int r = 0;
+
+    different.source = way->taken.source;
+    if (wanted->destination.family == AF_INET)
+        r = fib->backend->put(fib, &different, false);
+    if (r == 0)
+        r = fib->backend->put(fib, wanted, false);
+    if (r == 0)
+        r = fib_way(fib, &wanted->destination, way);
+    if (r < 0 || way->kind != FIB_WAY_DETOUR)
+        return r;
+    r = fib->backend->forget(fib, wanted->destination.family);
+    return r < 0 ? r : fib_way(fib, &wanted->destination, way);
 }
 
 /* Does a packet go that way now? */
 static int check_way(struct fib *fib, const struct fib_route *wanted, struct fib_route *shadow)
 {
-    struct fib_route way;
-    int r = fib_lookup(fib, &wanted->destination, 0, &way);
+    struct fib_way way;
+    int r = fib_way(fib, &wanted->destination, &way);
 
-    if (r < 0) {
-        memset(shadow, 0, sizeof(*shadow));
+    if (r == 0 && way.kind == FIB_WAY_DETOUR && same_key(&way.matched, wanted) && is_ours(fib, &way.matched))
+        r = renew(fib, wanted, &way);
+    if (r < 0)
+        return r;
+    if (way.kind == FIB_WAY_NONE)
         return fib_fail(fib, -ESTALE, "%s stands, but a packet has no way: %s", ROUTE_TEXT(wanted),
-                        strerror(-r));
-    }
-    if (way.ifindex == wanted->ifindex && address_equal(&way.gateway, &wanted->gateway))
+                        fib_way_text(&way, (char[256]){0}, 256));
+    if (way.taken.ifindex == wanted->ifindex && address_equal(&way.taken.gateway, &wanted->gateway))
         return 0;
-    *shadow = way;
-    return fib_fail(fib, -ESTALE, "%s is shadowed by %s", ROUTE_TEXT(wanted), ROUTE_TEXT(&way));
+    *shadow = way.taken;
+    return fib_fail(fib, -ESTALE, "%s is shadowed by %s", ROUTE_TEXT(wanted), ROUTE_TEXT(&way.taken));
 }
 
 int fib_replace(struct fib *fib, const struct address *service, const struct address *gateway,
@@ -321,7 +358,6 @@ int fib_replace(struct fib *fib, const struct address *service, const struct add
 {
     struct fib_route nobody;
     struct fib_route wanted;
-    bool stands;
     int r;
 
     if (!shadow)
@@ -330,18 +366,32 @@ int fib_replace(struct fib *fib, const struct address *service, const struct add
     r = describe(fib, service, gateway, ifindex, &wanted);
     if (r < 0 || fib->dry_run)
         return r;
-    r = check_key(fib, &wanted, standing, &stands, shadow);
-    if (r < 0)
-        return r;
-    if (!stands)
-        r = fib->backend->put(fib, &wanted);
-    /* -EEXIST: it stands already behind another one of ours, which is superfluous now. */
-    if (r < 0 && r != -EEXIST)
-        return r;
-    r = remove_superfluous(fib, &wanted, standing);
-    if (r < 0)
-        return r;
-    return check_way(fib, &wanted, shadow);
+    r = put(fib, &wanted, standing, shadow);
+    if (r == -EEXIST && !address_is_set(&shadow->destination)) {
+        fib->is_tidy = false; /* it stands already behind another one of ours, which is superfluous now */
+        r = 0;
+    }
+    if (r == 0)
+        r = remove_superfluous(fib, &wanted, standing);
+    return r < 0 ? r : check_way(fib, &wanted, shadow);
+}
+
+int fib_find(struct fib *fib, const struct address *service, uint8_t protocol, uint32_t metric,
+             struct fib_route *route)
+{
+    struct fib_route routes[HOST_ROUTES_MAX];
+    size_t count;
+    int r = host_routes(fib, service, protocol, routes, &count);
+
+    if (service->family == AF_INET6 && metric == 0)
+        metric = IPV6_METRIC_OF_ZERO;
+    memset(route, 0, sizeof(*route));
+    for (size_t i = 0; r == 0 && i < count; i++)
+        if (routes[i].metric == metric && routes[i].tos == 0) {
+            *route = routes[i];
+            return 0;
+        }
+    return r < 0 ? r : -ENOENT;
 }
 
 int fib_remove(struct fib *fib, const struct address *service, const struct fib_route *adopted)
@@ -353,7 +403,7 @@ int fib_remove(struct fib *fib, const struct address *service, const struct fib_
 
     if (fib->dry_run)
         return 0;
-    r = host_routes(fib, service, routes, &count);
+    r = host_routes(fib, service, 0, routes, &count);
     if (r < 0)
         return r;
     for (size_t i = 0; i < count; i++) {
@@ -382,12 +432,10 @@ int fib_reset_connections(struct fib *fib, const struct address *service, unsign
 
 static int refresh_host(struct fib *fib)
 {
-    struct pollfd waiting = {.fd = fib->backend->fd(fib), .events = POLLIN};
     struct fib_host fresh = {0};
     int r;
 
-    /* poll() leaves a pending ENOBUFS where it is, for fib_next_event() to find. */
-    if (fib->host_is_known && poll(&waiting, 1, 0) == 0)
+    if (fib->host_is_known)
         return 0;
     r = fib->backend->load(fib, &fresh);
     if (r < 0) {
@@ -400,12 +448,54 @@ static int refresh_host(struct fib *fib)
     return 0;
 }
 
+/* The route by which the kernel would reach the address directly, through that interface if one is given. */
+static bool connected_route(struct fib *fib, const struct address *address, uint32_t ifindex,
+                            struct fib_route *route)
+{
+    memset(route, 0, sizeof(*route));
+    if (fib->backend->lookup(fib, address, ifindex, route, NULL) < 0)
+        return false;
+    /* A kernel that cannot tell the matched route takes any address as on-link when an interface is given. */
+    return fib_route_is_connected(route) && !(route->cached && ifindex);
+}
+
+/*
+ * The connected networks that hold the address: the kernel is asked about this one address, since a list
+ * would be one of all routes. Its first answer may lead to a link that does not work; then the others are
+ * asked for.
+ */
+static int add_connected(struct fib *fib, const struct address *address)
+{
+    struct fib_route route;
+    bool found = connected_route(fib, address, 0, &route);
+    const struct fib_link *link = found ? fib_host_link(&fib->host, route.ifindex) : NULL;
+    size_t asked = 0;
+    int r = 0;
+
+    fib->host.connected_count = 0;
+    if (found)
+        r = fib_host_add_connected(&fib->host, &route);
+    if (link && link->usable)
+        return r;
+    for (size_t i = 0; i < fib->host.link_count && asked < LINKS_ASKED_MAX && r == 0; i++) {
+        link = &fib->host.links[i];
+        if (!link->usable || link->loopback || (address->scope && address->scope != link->ifindex))
+            continue;
+        asked++;
+        if (connected_route(fib, address, link->ifindex, &route))
+            r = fib_host_add_connected(&fib->host, &route);
+    }
+    return r;
+}
+
 int fib_egress(struct fib *fib, const struct address *address, uint32_t *ifindex, struct address *source)
 {
     int r = refresh_host(fib);
 
     *ifindex = 0;
     memset(source, 0, sizeof(*source));
+    if (r == 0 && !fib_host_owns(&fib->host, address))
+        r = add_connected(fib, address);
     if (r < 0)
         return r;
     r = fib_host_egress(&fib->host, address, ifindex, source);
@@ -437,39 +527,7 @@ bool fib_address_is_local(struct fib *fib, const struct address *address)
     if (refresh_host(fib) == 0 && fib_host_owns(&fib->host, address))
         return true;
     /* Whole networks can be local without being anybody's address. */
-    return fib_lookup(fib, address, 0, &way) == 0 && way.type == RTN_LOCAL;
-}
-
-static int read_rp_filter(const char *name)
-{
-    char path[64 + IF_NAMESIZE];
-    FILE *file;
-    int value;
-
-    snprintf(path, sizeof(path), "/proc/sys/net/ipv4/conf/%s/rp_filter", name);
-    file = fopen(path, "re");
-    if (!file)
-        return -errno;
-    if (fscanf(file, "%d", &value) != 1 || value < 0)
-        value = -EBADMSG;
-    fclose(file);
-    return value;
-}
-
-int fib_rp_filter(struct fib *fib, uint32_t ifindex)
-{
-    char name[IF_NAMESIZE];
-    int all = read_rp_filter("all");
-    int own;
-
-    fib_link_usable(fib, ifindex, name, NULL);
-    if (name[0] == '\0')
-        return fib_fail(fib, -ENODEV, "no interface %" PRIu32, ifindex);
-    own = read_rp_filter(name);
-    if (all < 0 || own < 0)
-        return fib_fail(fib, all < 0 ? all : own, "cannot read rp_filter of %s: %s", name,
-                        strerror(-(all < 0 ? all : own)));
-    return all > own ? all : own;
+    return fib->backend->lookup(fib, address, 0, &way, NULL) == 0 && way.type == RTN_LOCAL;
 }
 
 /* --- events ----------------------------------------------------------------------------------------------

@@ -34,6 +34,8 @@ struct fib_route {
     uint8_t tos;
     uint32_t nexthop_id; /* RTA_NH_ID: the route points at a nexthop object; 0: none */
     bool onlink;         /* RTNH_F_ONLINK */
+    bool redirected;     /* not of the FIB, but what the kernel made of it after an ICMP redirect */
+    bool cached;         /* not of the FIB, but what the kernel derived from it for one destination */
     bool link_down;      /* RTNH_F_LINKDOWN or RTNH_F_DEAD */
     bool multipath;      /* more than one next hop: gateway and ifindex are those of the first one */
 };
@@ -58,16 +60,41 @@ int fib_get(struct fib *fib, const struct address *service, struct fib_route *ro
 
 /*
  * Which way a packet to `destination` goes now (RTM_GETROUTE), through `ifindex` only when that is not 0.
- * gateway, ifindex, source and type are what the packet gets; destination, prefix_length, table, metric and
- * protocol are those of the route that the kernel matched. No way: -ENETUNREACH; -EHOSTUNREACH, -EINVAL or
- * -EACCES for a route that says unreachable, blackhole or prohibit.
+ * Policy rules and what the kernel learnt by ICMP redirects are part of the answer. gateway, ifindex, source
+ * and type are what the packet gets; destination, prefix_length, table, metric and protocol are those of the
+ * route that the kernel matched. No way: -ENETUNREACH; -EHOSTUNREACH, -EINVAL or -EACCES for a route that
+ * says unreachable, blackhole or prohibit.
  */
 int fib_lookup(struct fib *fib, const struct address *destination, uint32_t ifindex, struct fib_route *way);
+
+enum fib_way_kind {
+    FIB_WAY_TAKEN,  /* as `matched` says */
+    FIB_WAY_DETOUR, /* `matched` stands, but an ICMP redirect (RFC 792, RFC 4861 section 8) sends packets
+                       elsewhere */
+    FIB_WAY_NONE,   /* nowhere: no route, or a route or a rule that says blackhole, unreachable or prohibit */
+};
+
+/* What becomes of a packet. */
+struct fib_way {
+    enum fib_way_kind kind;
+    struct fib_route matched; /* TAKEN, DETOUR: the route in the FIB. NONE: what says no, or empty */
+    struct fib_route taken;   /* TAKEN, DETOUR: as fib_lookup() tells it */
+    int error;                /* NONE: the kernel's, -ENETUNREACH, -EINVAL (a blackhole), ... */
+};
+
+/* What becomes of a packet to `destination` now. Two round trips, whatever the size of the tables. 0 (NONE is
+ * an answer too), or a negative errno when the kernel did not say. */
+int fib_way(struct fib *fib, const struct address *destination, struct fib_way *way);
+
+/* "192.168.33.2/32 via ...", "redirected via 10.0.0.1 dev eth1", "no route", "blackhole", ... */
+const char *fib_way_text(const struct fib_way *way, char *buffer, size_t size_bytes);
 
 /*
  * Makes `service` go through gateway at ifindex without a moment in which there is no route: one RTM_NEWROUTE
  * with create + replace, our table, metric and protocol. A standing route that is the same already is left as
- * it is, silently.
+ * it is, silently, but for a detour: when an ICMP redirect sends packets elsewhere the route is renewed, with
+ * no moment without one, so that what the kernel learnt goes (on IPv4 with the whole namespace's path MTUs
+ * and redirects where another route shares them; that needs a writable /proc/sys).
  *
  * `standing` (or NULL) is the adopted route to take over, as fib_get() gave it; it may have another protocol
  * or metric. At our own key (table, prefix, metric) it is swapped for ours; elsewhere it is removed after
@@ -87,6 +114,11 @@ int fib_lookup(struct fib *fib, const struct address *destination, uint32_t ifin
 int fib_replace(struct fib *fib, const struct address *service, const struct address *gateway,
                 uint32_t ifindex, const struct fib_route *standing, struct fib_route *shadow);
 
+/* Does a route to the service of this protocol stand at this metric in our table? *route: the first such one.
+ * 0, -ENOENT or another negative errno. Costs a walk over all routes inside the kernel. */
+int fib_find(struct fib *fib, const struct address *service, uint8_t protocol, uint32_t metric,
+             struct fib_route *route);
+
 /* Removes our route to the service (all of our protocol in our table), and `adopted` too when not NULL.
  * -ESRCH: none. */
 int fib_remove(struct fib *fib, const struct address *service, const struct fib_route *adopted);
@@ -96,7 +128,8 @@ int fib_remove(struct fib *fib, const struct address *service, const struct fib_
  * *ifindex and *source (the host's own address there), -ENETUNREACH: not on-link anywhere, -EADDRINUSE: it is
  * an address of this host. Works by this host's addresses and scope-link routes, so that it still knows the
  * way while the link has no carrier or is down (IPv6 addresses go with an administrative down). The longest
- * prefix wins, then a usable link, then the lower metric. A default route is no connected network.
+ * prefix wins, then a usable link, then the lower metric. A default route is no connected network. The
+ * addresses are as they were when the last event was pulled; the routes are asked for now.
  */
 int fib_egress(struct fib *fib, const struct address *address, uint32_t *ifindex, struct address *source);
 
@@ -110,10 +143,16 @@ bool fib_address_is_local(struct fib *fib, const struct address *address);
  * strict, 2. */
 int fib_rp_filter(struct fib *fib, uint32_t ifindex);
 
+/* Does the interface take ICMP redirects of that family (accept_redirects, as the kernel applies it)? 1, 0,
+ * or a negative errno. */
+int fib_accepts_redirects(struct fib *fib, uint32_t ifindex, uint8_t family);
+
 enum fib_event_kind {
-    FIB_EVENT_LINK,      /* an interface came, went, or its state changed */
-    FIB_EVENT_ADDRESS,   /* an address of this host came or went */
-    FIB_EVENT_ROUTE,     /* a route to the watched service came, went or changed, or one that may shadow it */
+    FIB_EVENT_LINK,    /* an interface came, went, or its state changed */
+    FIB_EVENT_ADDRESS, /* an address of this host came or went */
+    FIB_EVENT_ROUTE,   /* a route to the watched service came, went or changed, or one that may shadow it */
+    FIB_EVENT_NETWORK, /* a connected network (address/prefix_length) came or went; not one around the service
+                        */
     FIB_EVENT_NEIGHBOUR, /* `address` at ifindex: reachable (usable true) or failed (false) */
     FIB_EVENT_RESYNC,    /* notifications were lost (ENOBUFS): everything may have changed */
 };
@@ -121,15 +160,19 @@ struct fib_event {
     enum fib_event_kind kind;
     uint32_t ifindex;
     struct address address;
-    bool usable; /* LINK: up with carrier; ADDRESS: added; NEIGHBOUR: not failed; ROUTE: added */
+    struct address
+        network; /* ADDRESS: the connected one (a peer's, or address); ROUTE, NETWORK: the destination */
+    uint8_t prefix_length; /* of network */
+    bool usable;           /* LINK: up with carrier; ADDRESS: added; NEIGHBOUR: not failed; else: added */
 };
 
 /* Only routes that cover this address make FIB_EVENT_ROUTE. */
 void fib_watch(struct fib *fib, const struct address *service);
 int fib_fd(const struct fib *fib); /* readable: pull events */
 /*
- * Pulls one event; false: none is waiting. Our own changes come back as events too. What fib_egress() and its
- * kin answer never depends on what was pulled; they are cheap when nothing is waiting, so pull first.
+ * Pulls one event; false: none is waiting, or much that concerns nobody was read (the descriptor stays
+ * readable then). Our own changes come back as events too. What was read of this host's links and addresses
+ * is read again after an event about them was pulled, and not before: pull all that is waiting, then ask.
  */
 bool fib_next_event(struct fib *fib, struct fib_event *event);
 

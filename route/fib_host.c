@@ -13,6 +13,8 @@
  */
 #include "route/fib_host.h"
 
+#include <linux/rtnetlink.h>
+
 void fib_host_clear(struct fib_host *host)
 {
     free(host->links);
@@ -196,4 +198,10 @@ int fib_host_egress(const struct fib_host *host, const struct address *address, 
     *ifindex = best.ifindex;
     *source = address_is_set(&best.source) ? best.source : choose_source(host, best.ifindex, address);
     return 0;
+}
+
+bool fib_route_is_connected(const struct fib_route *route)
+{
+    return route->type == RTN_UNICAST && !address_is_set(&route->gateway) && route->ifindex != 0 &&
+           route->prefix_length > 0 && !route->multipath;
 }

@@ -50,3 +50,6 @@ int fib_host_egress(const struct fib_host *host, const struct address *address, 
 
 /* True when the first `length` bits are equal and the families are. */
 bool fib_prefix_covers(const struct address *prefix, uint8_t length, const struct address *address);
+
+/* The connected networks of a host are unicast routes without a gateway; a default route is none. */
+bool fib_route_is_connected(const struct fib_route *route);

@@ -8,6 +8,7 @@
 #include <libmnl/libmnl.h>
 #include <linux/if.h>
 #include <linux/if_link.h>
+#include <linux/in_route.h>
 #include <linux/rtnetlink.h>
 
 /* Attributes by number, as far as the table reaches. false: a length does not add up. */
@@ -148,6 +149,10 @@ bool fib_message_route(const struct nlmsghdr *message, struct fib_route *route)
     route->protocol = header.rtm_protocol;
     route->type = header.rtm_type;
     route->tos = header.rtm_tos;
+    route->cached = header.rtm_flags & RTM_F_CLONED;
+    route->redirected = header.rtm_family == AF_INET
+                            ? route->cached && header.rtm_flags & RTCF_REDIRECTED
+                            : route->cached && header.rtm_protocol == RTPROT_REDIRECT;
     apply_flags(route, header.rtm_flags);
     if (!take_u32(table[RTA_TABLE], &route->table) || !take_u32(table[RTA_PRIORITY], &route->metric) ||
         !take_u32(table[RTA_NH_ID], &route->nexthop_id))
@@ -157,16 +162,6 @@ bool fib_message_route(const struct nlmsghdr *message, struct fib_route *route)
     if (address_is_link_local(&route->gateway))
         route->gateway.scope = route->ifindex;
     return true;
-}
-
-bool fib_message_is_cached(const struct nlmsghdr *message)
-{
-    struct rtmsg header;
-
-    if (mnl_nlmsg_get_payload_len(message) < sizeof(header))
-        return false;
-    memcpy(&header, mnl_nlmsg_get_payload(message), sizeof(header));
-    return header.rtm_flags & RTM_F_CLONED;
 }
 
 bool fib_message_link(const struct nlmsghdr *message, struct fib_link *link)
@@ -283,10 +278,4 @@ void fib_message_put_route(struct nlmsghdr *message, const struct fib_route *rou
     if (address_is_set(&route->source))
         mnl_attr_put(message, RTA_PREFSRC, address_size_bytes(&route->source), route->source.bytes);
     put_next_hop(message, route);
-}
-
-bool fib_route_is_connected(const struct fib_route *route)
-{
-    return route->type == RTN_UNICAST && !address_is_set(&route->gateway) && route->ifindex != 0 &&
-           route->prefix_length > 0 && !route->multipath;
 }

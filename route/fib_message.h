@@ -9,10 +9,8 @@
 #include "route/fib_host.h"
 #include <linux/netlink.h>
 
-/* RTM_NEWROUTE and RTM_DELROUTE; false for multicast routing. A cached one is no route of the FIB but what
- * the kernel derived from one (an answer to a lookup, an exception). */
+/* RTM_NEWROUTE and RTM_DELROUTE; false for multicast routing. */
 bool fib_message_route(const struct nlmsghdr *message, struct fib_route *route);
-bool fib_message_is_cached(const struct nlmsghdr *message);
 
 /* RTM_NEWLINK and RTM_DELLINK; false for messages about a bridge port. */
 bool fib_message_link(const struct nlmsghdr *message, struct fib_link *link);
@@ -29,6 +27,3 @@ bool fib_message_neighbour(const struct nlmsghdr *message, struct address *addre
  * NETLINK_REQUEST_BYTES are room enough. nlmsg_type is RTM_NEWROUTE or RTM_DELROUTE.
  */
 void fib_message_put_route(struct nlmsghdr *message, const struct fib_route *route);
-
-/* The connected networks of a host are unicast routes without a gateway; a default route is none. */
-bool fib_route_is_connected(const struct fib_route *route);

@@ -82,6 +82,19 @@ static void print_sessions(const cJSON *sessions)
     }
 }
 
+/* What packets to the service do when they do not take our route. */
+static void print_packets(const cJSON *status)
+{
+    const char *packets = text(status, "packets");
+
+    if (strcmp(packets, "nowhere") == 0)
+        printf("WARNING   packets to the service have no way: %s\n", text(status, "shadowed_by"));
+    else if (cJSON_IsString(get(status, "shadowed_by")))
+        printf("WARNING   a foreign route hides ours: %s\n", text(status, "shadowed_by"));
+    else if (cJSON_IsString(get(status, "redirected")))
+        printf("WARNING   our route stands, but packets are %s\n", text(status, "redirected"));
+}
+
 static void print_status(const cJSON *status)
 {
     const cJSON *file;
@@ -94,8 +107,7 @@ static void print_status(const cJSON *status)
         printf(" to %s", text(status, "pin"));
     printf("\ndecision  %s: %s\n", text(status, "decision"), text(status, "explanation"));
     print_failback(get(status, "failback"));
-    if (cJSON_IsString(get(status, "shadowed_by")))
-        printf("WARNING   a foreign route hides ours: %s\n", text(status, "shadowed_by"));
+    print_packets(status);
     cJSON_ArrayForEach(file, get(status, "not_kept"))
     {
         printf("WARNING   %s is not kept: %s\n", text(file, "file"), text(file, "reason"));
