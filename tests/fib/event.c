@@ -37,6 +37,10 @@ static const struct happening happenings[] = {
      "ip route replace 192.168.33.2 via 10.2.0.2", FIB_EVENT_ROUTE, "management", "192.168.33.2", true},
     {"covering route added", "true", "ip route add 192.168.32.0/19 via 10.1.0.2", FIB_EVENT_ROUTE, "data",
      "192.168.32.0", true},
+    {"connected network added", "true", "ip route add 10.66.0.0/16 dev data", FIB_EVENT_NETWORK, "data",
+     "10.66.0.0", true},
+    {"connected network removed", "ip route add 10.66.0.0/16 dev data", "ip route del 10.66.0.0/16",
+     FIB_EVENT_NETWORK, "data", "10.66.0.0", false},
     {"default route in another table", "true", "ip route add default via 10.2.0.2 table 99", FIB_EVENT_ROUTE,
      "management", "0.0.0.0", true},
     {"rule added", "true", "ip rule add to 192.168.33.2 table 99", FIB_EVENT_ROUTE, NULL, NULL, true},
@@ -134,6 +138,7 @@ Test(event, routes_elsewhere_are_none_of_our_business)
 {
     struct fib_settings settings = world_settings();
     struct address service = service_of(AF_INET);
+    struct fib_event event;
     struct world world;
 
     world_open(&world, &settings);
@@ -141,7 +146,7 @@ Test(event, routes_elsewhere_are_none_of_our_business)
     drain_events(world.fib, FIB_EVENT_ROUTE);
     netns_must(NETNS_HERE, "ip route add 203.0.113.0/24 via 10.1.0.2; ip route del 203.0.113.0/24;"
                            "ip -6 route add default via fd01::2; ip route add 192.168.33.3 via 10.1.0.2");
-    cr_expect_eq(drain_events(world.fib, FIB_EVENT_ROUTE), 0);
+    cr_expect_not(fib_next_event(world.fib, &event));
     world_close(&world);
 }
 
@@ -227,6 +232,32 @@ Test(event, an_unknown_backend_is_refused)
     cr_expect_eq(fib_open(&fib, &settings, message, sizeof(message)), -EINVAL);
     cr_expect_null(fib);
     cr_expect_str_eq(message, "no FIB backend \"carrier-pigeon\", expected \"netlink\"");
+}
+
+Test(event, redirects_are_accepted_as_the_kernel_combines_it)
+{
+    static const struct {
+        uint8_t family;
+        int forwards, all, own, want;
+    } rows[] = {
+        {AF_INET, 0, 0, 0, 0},  {AF_INET, 0, 1, 0, 1},  {AF_INET, 0, 0, 1, 1},
+        {AF_INET, 1, 1, 0, 0},  {AF_INET, 1, 0, 1, 0},  {AF_INET, 1, 1, 1, 1},
+        {AF_INET6, 0, 0, 1, 1}, {AF_INET6, 0, 1, 0, 0}, {AF_INET6, 1, 1, 1, 0},
+    };
+    struct fib_settings settings = world_settings();
+    struct world world;
+
+    world_open(&world, &settings);
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        netns_must(NETNS_HERE,
+                   "cd /proc/sys/net/ipv%d/conf; echo %d >data/forwarding; echo %d >all/accept_redirects;"
+                   "echo %d >data/accept_redirects",
+                   rows[i].family == AF_INET ? 4 : 6, rows[i].forwards, rows[i].all, rows[i].own);
+        cr_expect_eq(fib_accepts_redirects(world.fib, world.data, rows[i].family), rows[i].want, "row %zu",
+                     i);
+    }
+    cr_expect_eq(fib_accepts_redirects(world.fib, 4711, AF_INET), -ENODEV);
+    world_close(&world);
 }
 
 Test(event, rp_filter_is_the_larger_of_all_and_own)

@@ -17,6 +17,7 @@
 
 #define SWITCHES  10000
 #define ADOPTIONS 2000
+#define RENEWALS  500
 
 #define LIMIT(switches) ((switches) / 1000)
 
@@ -149,6 +150,44 @@ Test(gap, none_in_adoptions_ipv4)
 Test(gap, none_in_adoptions_ipv6)
 {
     check_adoptions(AF_INET6);
+}
+
+/* What ICMP redirects have done is undone, over and over. */
+static void check_renewals(uint8_t family, const char *router_text, const char *gateway_text)
+{
+    struct fib_settings settings = world_settings();
+    struct address service = service_of(family);
+    struct address gateway, router;
+    struct sender sender;
+    struct world world;
+    pthread_t thread;
+
+    world_open(&world, &settings);
+    netns_must(world.node, "for n in a b; do ip address add fe80::$n/64 dev data nodad; done");
+    gateway = address_of(gateway_text);
+    router = address_of(router_text);
+    cr_assert_eq(fib_replace(world.fib, &service, &router, world.data, NULL, NULL), 0);
+    start(&sender, &thread, &service);
+    for (unsigned i = 1; i <= RENEWALS; i++) {
+        world_redirect(&world, &service, &router, &gateway);
+        cr_assert_eq(fib_replace(world.fib, &service, &router, world.data, NULL, NULL), 0, "%s",
+                     fib_error(world.fib));
+    }
+    stop(&sender, thread);
+    cr_expect_gt(sender.sent, 0);
+    cr_expect_leq(sender.no_way, 1, "%lu of %lu sends found no way", sender.no_way, sender.sent);
+    cr_expect_eq(sender.other_error, 0, "%s", strerror(sender.other_error));
+    world_close(&world);
+}
+
+Test(gap, none_in_renewals_ipv4)
+{
+    check_renewals(AF_INET, "10.1.0.2", "10.1.0.3");
+}
+
+Test(gap, none_in_renewals_ipv6)
+{
+    check_renewals(AF_INET6, "fe80::a%data", "fe80::b%data");
 }
 
 Test(gap, the_control_remove_and_add_is_seen_to_fail)

@@ -5,12 +5,28 @@
 #include "route/netlink.h"
 
 #include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <netinet/icmp6.h>
+#include <netinet/ip.h>
+#include <netinet/ip_icmp.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 
 struct fib_settings world_settings(void)
 {
     return (struct fib_settings){
         .backend = "netlink", .table = RT_TABLE_MAIN, .metric = 0, .protocol = OUR_PROTOCOL};
+}
+
+static uint32_t index_there(int node)
+{
+    struct ifreq request = {.ifr_name = "data"};
+    int fd = netns_socket(node, AF_INET, SOCK_DGRAM, 0);
+    int r = ioctl(fd, SIOCGIFINDEX, &request);
+
+    close(fd);
+    cr_assert_eq(r, 0);
+    return (uint32_t)request.ifr_ifindex;
 }
 
 void world_open(struct world *world, const struct fib_settings *settings)
@@ -34,6 +50,7 @@ void world_open(struct world *world, const struct fib_settings *settings)
                             "ip address add 192.168.33.2/32 dev lo; ip address add fd99::1/128 dev lo nodad");
     world->data = if_nametoindex("data");
     world->management = if_nametoindex("management");
+    world->there = index_there(world->node);
     r = fib_open(&world->fib, settings, message, sizeof(message));
     cr_assert_eq(r, 0, "%s", message);
 }
@@ -114,6 +131,90 @@ int raw_change(uint16_t type, uint16_t flags, const struct fib_route *route)
     r = netlink_request(&netlink, header, NULL, NULL);
     netlink_close(&netlink);
     return r;
+}
+
+/* An ICMP redirect with the beginning of an echo reply that this host is said to have sent. */
+static size_t redirect_ipv4(uint8_t *packet, const struct address *host, const struct address *service,
+                            const struct address *gateway)
+{
+    struct {
+        struct icmphdr header;
+        struct iphdr sent;
+        struct icmphdr reply;
+    } message = {
+        .header = {.type = ICMP_REDIRECT, .code = ICMP_REDIR_HOST},
+        .sent = {.version = 4, .ihl = 5, .ttl = 64, .protocol = IPPROTO_ICMP, .tot_len = htons(28)},
+        .reply = {.type = ICMP_ECHOREPLY},
+    };
+    uint32_t sum = 0;
+    uint16_t words[sizeof(message) / 2];
+
+    memcpy(&message.header.un.gateway, gateway->bytes, 4);
+    memcpy(&message.sent.saddr, host->bytes, 4);
+    memcpy(&message.sent.daddr, service->bytes, 4);
+    memcpy(words, &message, sizeof(message));
+    for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+        sum += words[i];
+    sum = (sum & 0xffff) + (sum >> 16);
+    message.header.checksum = (uint16_t) ~(sum + (sum >> 16));
+    memcpy(packet, &message, sizeof(message));
+    return sizeof(message);
+}
+
+static size_t redirect_ipv6(uint8_t *packet, const struct address *service, const struct address *gateway)
+{
+    struct nd_redirect message = {.nd_rd_hdr = {.icmp6_type = ND_REDIRECT}};
+
+    memcpy(&message.nd_rd_target, gateway->bytes, 16);
+    memcpy(&message.nd_rd_dst, service->bytes, 16);
+    memcpy(packet, &message, sizeof(message));
+    return sizeof(message);
+}
+
+/* The host as the node sees it: by its address of the router's kind. */
+static struct address own_address(const struct world *world, const struct address *router)
+{
+    struct address source;
+    uint32_t ifindex;
+
+    cr_assert_eq(fib_egress(world->fib, router, &ifindex, &source), 0, "%s", fib_error(world->fib));
+    source.scope = 0;
+    return source;
+}
+
+void world_redirect(struct world *world, const struct address *service, const struct address *router,
+                    const struct address *gateway)
+{
+    bool six = service->family == AF_INET6;
+    struct address host = own_address(world, router);
+    struct address from = *router;
+    struct sockaddr_storage to, source;
+    socklen_t to_bytes, source_bytes;
+    uint8_t packet[128];
+    size_t size_bytes =
+        six ? redirect_ipv6(packet, service, gateway) : redirect_ipv4(packet, &host, service, gateway);
+    int fd = netns_socket(world->node, service->family, SOCK_RAW, six ? IPPROTO_ICMPV6 : IPPROTO_ICMP);
+    uint64_t deadline_ns = clock_now_ns(CLOCK_MONOTONIC) + 5 * NS_PER_S;
+    struct fib_way way = {0};
+    int hops = 255;
+
+    cr_assert_geq(fd, 0);
+    setsockopt(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, &hops, sizeof(hops));
+    if (six)
+        host.scope = from.scope = world->there;
+    to_bytes = address_to_sockaddr(&host, 0, &to);
+    source_bytes = address_to_sockaddr(&from, 0, &source);
+    cr_assert_eq(bind(fd, (struct sockaddr *)&source, source_bytes), 0, "%s: %s", ADDRESS_TEXT(&from),
+                 strerror(errno));
+    /* The kernel obeys once it has found out where that gateway is. */
+    while (way.kind != FIB_WAY_DETOUR && clock_now_ns(CLOCK_MONOTONIC) < deadline_ns) {
+        cr_assert_eq(sendto(fd, packet, size_bytes, 0, (struct sockaddr *)&to, to_bytes), (ssize_t)size_bytes,
+                     "%s", strerror(errno));
+        poll(NULL, 0, 1);
+        cr_assert_eq(fib_way(world->fib, service, &way), 0, "%s", fib_error(world->fib));
+    }
+    close(fd);
+    cr_assert_eq(way.kind, FIB_WAY_DETOUR, "no redirect to %s was heeded", ADDRESS_TEXT(gateway));
 }
 
 bool wait_for_event(struct fib *fib, enum fib_event_kind kind, struct fib_event *event)

@@ -22,6 +22,7 @@ struct world {
     int node; /* namespace */
     uint32_t data;
     uint32_t management;
+    uint32_t there; /* the node's end of data, in its namespace */
 };
 
 /* The defaults of a configuration. */
@@ -46,6 +47,12 @@ const char *expand_service(const char *text, const struct address *service, char
 
 /* One raw request, exactly as asked for: RTM_NEWROUTE or RTM_DELROUTE with these flags. 0 or -errno. */
 int raw_change(uint16_t type, uint16_t flags, const struct fib_route *route);
+
+/* The node tells this host by ICMP to send what is for the service to `gateway` instead (RFC 792; RFC 4861,
+ * section 4.5). It says so in the name of `router`, the next hop that the route has now. Waits until the
+ * kernel obeys. */
+void world_redirect(struct world *world, const struct address *service, const struct address *router,
+                    const struct address *gateway);
 
 /* Pulls events until one of that kind comes; false when none did within five seconds. */
 bool wait_for_event(struct fib *fib, enum fib_event_kind kind, struct fib_event *event);
