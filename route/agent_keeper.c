@@ -26,11 +26,12 @@
 
 #include <linux/rtnetlink.h>
 
-#define CHECK_NS           (1 * NS_PER_S)
-#define LIST_NS            (10 * NS_PER_S)
-#define REPAIR_INTERVAL_NS (100 * NS_PER_MS) /* between two that succeed: somebody else wants another route \
-                                              */
-#define RETRY_INTERVAL_NS (10 * NS_PER_MS)   /* after one that failed */
+#define CHECK_NS (1 * NS_PER_S)
+#define LIST_NS  (10 * NS_PER_S)
+#define REPAIR_INTERVAL_NS                                                                                \
+    (100 * NS_PER_MS)                      /* between two that succeed: somebody else wants another route \
+                                            */
+#define RETRY_INTERVAL_NS (10 * NS_PER_MS) /* after one that failed */
 #define TELL_AGAIN_NS     (60 * NS_PER_S)
 #define ROUTES_MAX        16
 
@@ -89,11 +90,10 @@ static bool is_kept(const struct agent *agent, const struct fib_route *route)
 {
     const struct address *service = &agent->config->service;
 
-    if (!leads_to_current(agent, route))
-        return false;
     if (route->cached)
-        return true;
-    return route->table == agent->config->route.table && address_equal(&route->destination, service) &&
+        return route->redirected || leads_to_current(agent, route);
+    return leads_to_current(agent, route) && route->table == agent->config->route.table &&
+           address_equal(&route->destination, service) &&
            route->prefix_length == address_size_bytes(service) * 8 &&
            (agent->keeper.adopted || is_ours(agent, route));
 }
@@ -354,6 +354,7 @@ static void look_beneath(struct agent *agent, struct fib_way *way)
     if (stands(agent, &found))
         return;
     if (agent->options->dry_run) {
+        note(agent, PACKETS_UNKNOWN, "");
         agent->current = SELECTOR_NO_PATH; /* a dry run only follows what others do */
         agent->keeper.list_is_known = false;
         agent_keeper_adopt(agent);

@@ -330,8 +330,9 @@ static int renew(struct fib *fib, const struct fib_route *wanted, struct fib_way
         r = fib_way(fib, &wanted->destination, way);
     if (r < 0 || way->kind != FIB_WAY_DETOUR)
         return r;
-    r = fib->backend->forget(fib, wanted->destination.family);
-    return r < 0 ? r : fib_way(fib, &wanted->destination, way);
+    if (fib->backend->forget(fib, wanted->destination.family) < 0)
+        return 0; /* ours stands, and the way says what is wrong with it */
+    return fib_way(fib, &wanted->destination, way);
 }
 
 /* Does a packet go that way now? */
@@ -340,7 +341,8 @@ static int check_way(struct fib *fib, const struct fib_route *wanted, struct fib
     struct fib_way way;
     int r = fib_way(fib, &wanted->destination, &way);
 
-    if (r == 0 && way.kind == FIB_WAY_DETOUR && same_key(&way.matched, wanted) && is_ours(fib, &way.matched))
+    if (r == 0 && way.kind == FIB_WAY_DETOUR &&
+        (way.matched.cached || (same_key(&way.matched, wanted) && is_ours(fib, &way.matched))))
         r = renew(fib, wanted, &way);
     if (r < 0)
         return r;
@@ -350,6 +352,9 @@ static int check_way(struct fib *fib, const struct fib_route *wanted, struct fib
     if (way.taken.ifindex == wanted->ifindex && address_equal(&way.taken.gateway, &wanted->gateway))
         return 0;
     *shadow = way.taken;
+    if (way.kind == FIB_WAY_DETOUR)
+        return fib_fail(fib, -ESTALE, "%s stands, but packets are %s", ROUTE_TEXT(wanted),
+                        fib_way_text(&way, (char[256]){0}, 256));
     return fib_fail(fib, -ESTALE, "%s is shadowed by %s", ROUTE_TEXT(wanted), ROUTE_TEXT(&way.taken));
 }
 

@@ -420,7 +420,7 @@ static bool netlink_backend_next_event(struct fib *fib, struct fib_event *event)
     struct netlink_state *state = fib->state;
     unsigned skipped = 0;
 
-    while (skipped < SKIPPED_MAX) {
+    for (;;) {
         const struct nlmsghdr *message = (const void *)(state->buffer.bytes + state->offset);
         size_t left = state->length - state->offset;
 
@@ -432,6 +432,9 @@ static bool netlink_backend_next_event(struct fib *fib, struct fib_event *event)
             skipped++;
             continue;
         }
+        /* What is left then is in the socket, which stays readable, and nothing in the buffer. */
+        if (skipped >= SKIPPED_MAX)
+            return false;
         switch (fill_buffer(fib)) {
         case 0:
             state->length = state->offset = 0;
@@ -446,7 +449,6 @@ static bool netlink_backend_next_event(struct fib *fib, struct fib_event *event)
             return true;
         }
     }
-    return false;
 }
 
 static int netlink_backend_fd(const struct fib *fib)
