@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What packets to the service really do: ICMP redirects, rules and blackholes, an emptied table, a very full one."""
+import os
 import sys
 import threading
 import time
@@ -217,7 +218,7 @@ def flushed(t):
         t.eventually(lambda: agent.get("packets") == "ours", f"{what}: all well", detail=agent.status)
 
 
-def full_table(t, routes=int(sys.argv[2]) if len(sys.argv) > 2 else 20000):
+def full_table(t, routes=int(os.environ.get("REROUTE_TEST_ROUTES", "20000"))):
     """Many routes, and an address and a network that come and go all the time: failover is no later for it."""
     world, monitor, agent, home = settled(t, timeout="100ms", count=5)
     host, device = world.host, world.host.interface("management")
