@@ -152,7 +152,7 @@ struct agent {
     struct health_settings health_settings;
     struct selector_decision decision;
 
-    uint32_t current;          /* index of the path in use; SELECTOR_NO_PATH: no route */
+    uint32_t current; /* index of the path in use; SELECTOR_NO_PATH: no route */
     uint64_t since_realtime_ns;
     enum { ORIGIN_NONE, ORIGIN_ADOPTED, ORIGIN_SWITCHED } origin;
     enum selector_reason switch_reason;
