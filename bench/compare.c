@@ -19,6 +19,7 @@
  * is fastest.
  */
 #include <sched.h>
+
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -30,6 +31,7 @@
 #include "probe/cpus.h"
 #include "probe/shuffle.h"
 #include "probe/statistics.h"
+#include "probe/text.h"
 
 #define MESSAGE_BYTES   512
 #define ROUNDS_MAX      100000
@@ -258,7 +260,7 @@ static int compare(struct compare_study *study, enum compare_output output)
     if (r >= 0)
         r = start_companions(study, peer);
     if (r < 0) {
-        fprintf(stderr, "%s: %s\n", study->program, message[0] ? message : strerror(-r));
+        text_error("%s: %s", study->program, message[0] ? message : strerror(-r));
         return EXIT_SYSTEM;
     }
     study_catch_signals();

@@ -8,6 +8,7 @@
 #include "bench/study.h"
 #include "bench/table.h"
 #include "probe/statistics.h"
+#include "probe/text.h"
 
 static double median(const uint64_t *sorted, size_t count)
 {
@@ -167,9 +168,9 @@ static void print_ways(const struct compare_study *study)
             continue;
         compare_version(way, &study->places, version, sizeof(version));
         compare_arguments(way, &study->places, argv);
-        printf("  %s %s:", way->tool, version);
+        printf("  %s %s:", way->tool, TEXT(version));
         for (size_t i = 0; argv[i]; i++)
-            printf(" %s", strrchr(argv[i], '/') && i < 2 ? strrchr(argv[i], '/') + 1 : argv[i]);
+            printf(" %s", TEXT(strrchr(argv[i], '/') && i < 2 ? strrchr(argv[i], '/') + 1 : argv[i]));
         puts("");
     }
 }

@@ -10,6 +10,7 @@
 
 #include "bench/bench.h"
 #include "bench/study.h"
+#include "probe/text.h"
 
 #define ROUNDS_MAX 10000
 
@@ -53,7 +54,7 @@ static int become(const char *program, const char *settings, const char *rounds,
     study_program("failover.py", "failover.py", script, sizeof(script));
     study_program("../reroute", REROUTE_BIN "/reroute", reroute, sizeof(reroute));
     execvp(argv[0], (char *const *)(uintptr_t)argv);
-    fprintf(stderr, "%s: cannot start python3: %s\n", program, strerror(errno));
+    text_error("%s: cannot start python3: %s", program, strerror(errno));
     return EXIT_SYSTEM;
 }
 
@@ -99,7 +100,7 @@ int bench_failover(int argc, char **argv)
     if (code)
         return code;
     if (geteuid() != 0) {
-        fprintf(stderr, "%s: needs root, for network namespaces\n", argv[0]);
+        text_error("%s: needs root, for network namespaces", argv[0]);
         return EXIT_SYSTEM;
     }
     return become(argv[0], list, rounds, which ? which : WAYS_TEXT,

@@ -17,6 +17,7 @@
 #include "bench/bench.h"
 #include "bench/study.h"
 #include "bench/table.h"
+#include "probe/text.h"
 #include "route/replay.h"
 #include "tools/replay_options.h"
 
@@ -127,7 +128,7 @@ static int run_journal(struct study *study, const char *path)
     int error = history_read(&history, path, message, sizeof(message));
 
     if (error) {
-        fprintf(stderr, "%s: %s\n", study->options.program, message);
+        text_error("%s: %s", study->options.program, message);
         return error;
     }
     error = new_row(study, path);
@@ -235,7 +236,7 @@ static int show(const struct study *study)
     if (!study->options.plot || !study->cells.histories ||
         hold_plot(study->options.plot, &study->cells, message, sizeof(message)) == 0)
         return 0;
-    fprintf(stderr, "%s: %s\n", study->options.program, message);
+    text_error("%s: %s", study->options.program, message);
     return EXIT_SYSTEM;
 }
 
@@ -321,7 +322,7 @@ static int run(struct study *study)
             return error == -EPROTO ? EXIT_USAGE : EXIT_SYSTEM;
     }
     if (error) {
-        fprintf(stderr, "%s: %s\n", o->program, strerror(-error));
+        text_error("%s: %s", o->program, strerror(-error));
         return EXIT_SYSTEM;
     }
     error = show(study);

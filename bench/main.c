@@ -5,10 +5,12 @@
  * A program of its own, because the agent on ten thousand hosts has no use for a simulated network in it.
  */
 #include <stdio.h>
+
 #include <string.h>
 
 #include "bench/bench.h"
 #include "bench/plot.h"
+#include "probe/text.h"
 
 static const struct command studies[] = {
     {"sweep", "how long a sweep takes and whom it wrongly calls unreachable, for all settings", bench_sweep},
@@ -38,7 +40,7 @@ int bench_check_output(const char *program, bool json, bool csv, const char *plo
     if (r == -EINVAL)
         return options_complain(program, "--plot %s", message);
     if (r < 0)
-        fprintf(stderr, "%s: %s\n", program, message);
+        text_error("%s: %s", program, message);
     return r < 0 ? EXIT_SYSTEM : 0;
 }
 
@@ -64,6 +66,7 @@ int main(int argc, char **argv)
             return code ? code : options_written(name);
         }
     }
-    fprintf(stderr, "reroute bench: '%s' is no study\nTry 'reroute bench --help'.\n", argv[1]);
+    text_error("reroute bench: '%s' is no study", argv[1]);
+    text_error("Try 'reroute bench --help'.");
     return EXIT_USAGE;
 }

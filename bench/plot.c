@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "bench/child.h"
+#include "probe/text.h"
 
 static const struct {
     const char *suffix, *terminal;
@@ -66,8 +67,10 @@ int plot_begin(struct plot *plot, const char *file, unsigned width, unsigned hei
 
 void plot_quote(FILE *script, const char *text)
 {
+    char clean[TEXT_SIZE]; /* no newline: it would end the string, and what follows would be commands */
+
     fputc('\'', script);
-    for (; *text; text++)
+    for (text = text_clean(text, clean, sizeof(clean)); *text; text++)
         fputs(*text == '\'' ? "''" : (char[]){*text, '\0'}, script);
     fputc('\'', script);
 }

@@ -34,5 +34,5 @@ int plot_begin(struct plot *plot, const char *file, unsigned width, unsigned hei
  * is then still there. */
 int plot_end(struct plot *plot, char *message, size_t size_bytes);
 
-/* Writes text as a gnuplot string in single quotes. */
+/* Writes text, from anywhere, as one gnuplot string in single quotes: nothing in it can end the string. */
 void plot_quote(FILE *script, const char *text);

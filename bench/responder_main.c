@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The responder as a program: reads its arguments, says "ready", answers until it is told to stop. */
 #include <getopt.h>
+
 #include <signal.h>
 #include <sys/signalfd.h>
 
 #include "bench/responder.h"
+#include "probe/text.h"
 #include "tools/command.h"
 
 #define MESSAGE_BYTES 1024
@@ -54,7 +56,8 @@ static void arguments_clear(struct arguments *arguments)
 
 static int usage(const char *option, const char *message)
 {
-    fprintf(stderr, "responder: %s%s\nTry 'responder --help'.\n", option, message);
+    text_error("responder: %s%s", option, message);
+    text_error("Try 'responder --help'.");
     return -EINVAL;
 }
 
@@ -63,9 +66,8 @@ static int take_address(struct arguments *arguments, const char *text)
     struct responder_prefix *prefix = &arguments->addresses[arguments->settings.address_count];
 
     if (responder_prefix_parse(prefix, text) < 0 || !strchr(text, '/')) {
-        fprintf(stderr,
-                "responder: --address '%s': expected an address with its length, such as 10.0.0.1/24\n",
-                text);
+        text_error("responder: --address '%s': expected an address with its length, such as 10.0.0.1/24",
+                   text);
         return -EINVAL;
     }
     arguments->settings.address_count++;
@@ -77,7 +79,7 @@ static int take_route(struct arguments *arguments, const char *text)
     struct responder_prefix *prefix = &arguments->routes[arguments->settings.route_count];
 
     if (responder_prefix_parse(prefix, text) < 0 || !responder_prefix_is_network(prefix)) {
-        fprintf(stderr, "responder: --route '%s': expected a network, such as 10.1.0.0/16\n", text);
+        text_error("responder: --route '%s': expected a network, such as 10.1.0.0/16", text);
         return -EINVAL;
     }
     arguments->settings.route_count++;
@@ -102,7 +104,7 @@ static int take_seed(struct arguments *arguments, const char *text)
     errno = 0;
     arguments->settings.seed = strtoull(text, &end, 0);
     if (text[0] < '0' || text[0] > '9' || *end || errno) {
-        fprintf(stderr, "responder: --seed '%s': expected a number\n", text);
+        text_error("responder: --seed '%s': expected a number", text);
         return -EINVAL;
     }
     return 0;
@@ -187,7 +189,7 @@ static int answer(const struct responder_settings *settings)
     int r = stop_fd < 0 ? stop_fd : responder_open(&responder, settings, message, sizeof(message));
 
     if (r < 0) {
-        fprintf(stderr, "responder: %s\n", message[0] ? message : strerror(-r));
+        text_error("responder: %s", message[0] ? message : strerror(-r));
         return EXIT_SYSTEM;
     }
     puts("ready");
@@ -195,7 +197,7 @@ static int answer(const struct responder_settings *settings)
     r = responder_run(responder, stop_fd);
     responder_write_json(responder, stdout);
     if (r < 0)
-        fprintf(stderr, "responder: %s\n", strerror(-r));
+        text_error("responder: %s", strerror(-r));
     return r < 0 || fflush(stdout) != 0 ? EXIT_SYSTEM : 0;
 }
 

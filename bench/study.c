@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <sys/utsname.h>
 
+#include "probe/text.h"
+
 #define PROGRESS_PERIOD_NS (200 * NS_PER_MS)
 
 static volatile sig_atomic_t interrupted_by;
@@ -47,6 +49,7 @@ static void print_left(double seconds)
 void study_progress(struct study_progress *progress, double done, double total, const char *format, ...)
 {
     uint64_t now_ns = clock_now_ns(CLOCK_MONOTONIC);
+    char what[TEXT_SIZE];
     va_list arguments;
 
     if (progress->began_ns == 0)
@@ -55,10 +58,10 @@ void study_progress(struct study_progress *progress, double done, double total, 
         return;
     progress->shown_ns = now_ns;
     progress->shown = true;
-    fprintf(stderr, "\r\033[K%3.0f %%, ", total > 0 ? 100 * done / total : 100);
     va_start(arguments, format);
-    vfprintf(stderr, format, arguments);
+    vsnprintf(what, sizeof(what), format, arguments);
     va_end(arguments);
+    fprintf(stderr, "\r\033[K%3.0f %%, %s", total > 0 ? 100 * done / total : 100, TEXT(what));
     if (done > 0)
         print_left((double)(now_ns - progress->began_ns) / 1e9 * (total - done) / done);
     fflush(stderr);
@@ -141,7 +144,7 @@ const char *study_host(char *buffer, size_t size_bytes)
 
 void study_print_json(cJSON *document)
 {
-    CLEANUP(free) char *text = cJSON_Print(document);
+    CLEANUP(free) char *text = text_json(cJSON_Print(document));
 
     puts(text ? text : "{}");
     cJSON_Delete(document);

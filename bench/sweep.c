@@ -18,6 +18,7 @@
 #include "probe/cpus.h"
 #include "probe/shuffle.h"
 #include "probe/statistics.h"
+#include "probe/text.h"
 #include "probe/transport.h"
 
 #define MESSAGE_BYTES 1024
@@ -112,7 +113,7 @@ static int run_all(struct study *study)
     if (r == -EINTR && study_interrupted())
         r = 0;
     if (r < 0)
-        fprintf(stderr, "%s: probing stopped: %s\n", study->program, message[0] ? message : strerror(-r));
+        text_error("%s: probing stopped: %s", study->program, message[0] ? message : strerror(-r));
     for (size_t c = 0; c < study->cell_count; c++) {
         statistics_sort(study->cells[c].wall_ns, study->cells[c].rounds);
         statistics_sort(study->cells[c].cpu_ns, study->cells[c].rounds);
@@ -226,7 +227,7 @@ static int sweep(struct study *study, bool json, bool csv, const char *plot)
     if (r == 0)
         r = make_cells(study);
     if (r < 0) {
-        fprintf(stderr, "%s: %s\n", study->program, message[0] ? message : strerror(-r));
+        text_error("%s: %s", study->program, message[0] ? message : strerror(-r));
         return EXIT_SYSTEM;
     }
     study_catch_signals();
@@ -236,7 +237,7 @@ static int sweep(struct study *study, bool json, bool csv, const char *plot)
     if (r < 0)
         return EXIT_SYSTEM;
     if (plot && sweep_plot(plot, &study->axes, &study->network, study->cells, message, sizeof(message)) < 0) {
-        fprintf(stderr, "%s: %s\n", study->program, message);
+        text_error("%s: %s", study->program, message);
         return EXIT_SYSTEM;
     }
     return study_interrupted() ? 128 + study_interrupted() : 0;

@@ -181,15 +181,17 @@ int sweep_plot(const char *file, const struct sweep_axes *axes, const struct swe
 {
     struct plot plot;
     int r = plot_begin(&plot, file, 3 * COLUMN_WIDTH, (unsigned)(ROW_HEIGHT * network->count + 40));
-    char host[160];
+    char host[160], title[200];
     struct picture picture = {plot.script, axes, network, cells};
 
     if (r < 0) {
         snprintf(message, size_bytes, "%s", strerror(-r));
         return r;
     }
-    fprintf(plot.script, "set multiplot layout %zu,3 title 'reroute bench sweep: %s' noenhanced\n",
-            network->count, study_host(host, sizeof(host)));
+    fprintf(plot.script, "set multiplot layout %zu,3 title ", network->count);
+    snprintf(title, sizeof(title), "reroute bench sweep: %s", study_host(host, sizeof(host)));
+    plot_quote(plot.script, title);
+    fprintf(plot.script, " noenhanced\n");
     for (size_t p = 0; p < network->count; p++) {
         draw_maps(&picture, p);
         draw_curves(&picture, p);

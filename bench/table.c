@@ -4,6 +4,8 @@
 
 #include <math.h>
 
+#include "probe/text.h"
+
 struct cell {
     char *text; /* owned; NULL: none */
     double number;
@@ -78,12 +80,12 @@ static const char *title_of(const struct table_column *column)
     return column->title ? column->title : column->name;
 }
 
-/* What a cell says; `none` where it says nothing. */
+/* What a cell says, as text for a terminal; `none` where it says nothing. */
 static const char *cell_text(const struct table_column *column, const struct cell *cell, const char *none,
                              char *buffer, size_t size_bytes)
 {
     if (cell->text)
-        return cell->text;
+        return text_clean(cell->text, buffer, size_bytes);
     if (column->decimals < 0 || isnan(cell->number))
         return none;
     snprintf(buffer, size_bytes, "%.*f", column->decimals, cell->number);
@@ -95,7 +97,7 @@ static const char *cell_text(const struct table_column *column, const struct cel
 static size_t width_of(const struct table *table, size_t column)
 {
     size_t width = strlen(title_of(&table->columns[column]));
-    char buffer[64];
+    char buffer[TEXT_SIZE];
 
     for (size_t row = 0; row < table_rows(table); row++) {
         const struct cell *cell = cell_at(table, row, column);
@@ -126,7 +128,7 @@ static void write_text(const struct table *table, FILE *out)
 
         for (size_t c = 0; c < table->column_count; c++) {
             const struct table_column *column = &table->columns[c];
-            char buffer[64];
+            char buffer[TEXT_SIZE];
             const char *text =
                 line == 0 ? title_of(column)
                           : cell_text(column, cell_at(table, line - 1, c), "-", buffer, sizeof(buffer));
@@ -160,7 +162,7 @@ static void write_csv(const struct table *table, FILE *out)
     for (size_t line = 0; line <= table_rows(table); line++) {
         for (size_t c = 0; c < table->column_count; c++) {
             const struct table_column *column = &table->columns[c];
-            char buffer[64];
+            char buffer[TEXT_SIZE];
 
             write_field(line == 0
                             ? column->name

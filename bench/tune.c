@@ -10,6 +10,7 @@
 
 #include "bench/bench.h"
 #include "bench/tune_study.h"
+#include "probe/text.h"
 
 #define MESSAGE_BYTES  512
 #define WINDOW_MOST_US UINT64_C(5000000)
@@ -111,7 +112,7 @@ static int read_config(struct tune_options *options, const char *file, const cha
     options->tune.window_most_us = WINDOW_MOST_US;
     if (file) {
         if (config_load(&options->config, file, message, sizeof(message)) < 0) {
-            fprintf(stderr, "%s: %s\n", program, message);
+            text_error("%s: %s", program, message);
             return EXIT_USAGE;
         }
         options->config_file = file;
@@ -160,9 +161,9 @@ static int analyse(struct tune_study *study, const char *program)
 
     study_progress_end(&progress);
     if (r == -ENODATA)
-        fprintf(stderr, "%s: no path answered: there is nothing to judge\n", program);
+        text_error("%s: no path answered: there is nothing to judge", program);
     else if (r < 0)
-        fprintf(stderr, "%s: %s\n", program, strerror(-r));
+        text_error("%s: %s", program, strerror(-r));
     return r < 0 ? EXIT_SYSTEM : 0;
 }
 
@@ -180,7 +181,7 @@ static int show(const struct tune_study *study, const char *program)
     if (!options->plot)
         return 0;
     if (tune_plot(study, options->plot, message, sizeof(message)) < 0) {
-        fprintf(stderr, "%s: %s\n", program, message);
+        text_error("%s: %s", program, message);
         return EXIT_SYSTEM;
     }
     return 0;

@@ -4,8 +4,10 @@
  * simulated network, in real time (a private namespace with the responder) or in virtual time.
  */
 #include "bench/simulation.h"
+
 #include "bench/stage.h"
 #include "bench/tune_study.h"
+#include "probe/text.h"
 #include "route/fib.h"
 #include "tools/command.h"
 
@@ -13,7 +15,7 @@
 
 static int fail(const char *program, const char *what, int error)
 {
-    fprintf(stderr, "%s: %s: %s\n", program, what, strerror(-error));
+    text_error("%s: %s: %s", program, what, strerror(-error));
     return EXIT_SYSTEM;
 }
 
@@ -35,7 +37,7 @@ static int read_files(struct tune_study *study, const char *program)
         }
         trace_clear(&more);
         if (r < 0) {
-            fprintf(stderr, "%s: %s\n", program, message);
+            text_error("%s: %s", program, message);
             return r == -EINVAL ? EXIT_USAGE : EXIT_SYSTEM;
         }
     }
@@ -71,13 +73,13 @@ static int paths_of_targets(struct paths *paths, const struct tune_options *opti
         int r = address_parse(&address, options->targets[i]);
 
         if (r < 0) {
-            fprintf(stderr, "%s: '%s': %s\n", program, options->targets[i],
-                    r == -ENODEV ? "no such interface" : "expected an address");
+            text_error("%s: '%s': %s", program, options->targets[i],
+                       r == -ENODEV ? "no such interface" : "expected an address");
             return EXIT_USAGE;
         }
         for (size_t k = 0; k < paths->trace->path_count; k++)
             if (address_equal(&paths->targets[k].address, &address)) {
-                fprintf(stderr, "%s: '%s': given twice\n", program, options->targets[i]);
+                text_error("%s: '%s': given twice", program, options->targets[i]);
                 return EXIT_USAGE;
             }
         r = add_path(paths, &address, 0, "");
@@ -101,8 +103,8 @@ static int add_configured(struct paths *paths, struct fib *fib, const char *acce
     snprintf(name, sizeof(name), "%.60s %s", access, tier);
     r = fib_egress(fib, address, &ifindex, &source);
     if (r < 0) {
-        fprintf(stderr, "%s: %s %s is left out: %s\n", program, name, ADDRESS_TEXT(address),
-                r == -EADDRINUSE ? "it is an address of this host" : "it is not on-link here");
+        text_error("%s: %s %s is left out: %s", program, name, ADDRESS_TEXT(address),
+                   r == -EADDRINUSE ? "it is an address of this host" : "it is not on-link here");
         return 0;
     }
     r = add_path(paths, address, ifindex, name);
@@ -122,7 +124,7 @@ static int paths_of_config(struct paths *paths, const struct tune_options *optio
     int code = 0;
 
     if (fib_open(&fib, &settings, message, sizeof(message)) < 0) {
-        fprintf(stderr, "%s: %s\n", program, message);
+        text_error("%s: %s", program, message);
         return EXIT_SYSTEM;
     }
     for (size_t i = 0; code == 0 && i < config->access_count; i++) {
@@ -135,8 +137,8 @@ static int paths_of_config(struct paths *paths, const struct tune_options *optio
             code = add_configured(paths, fib, access->name, "management", &access->management, program);
     }
     if (code == 0 && paths->trace->path_count == 0) {
-        fprintf(stderr, "%s: %s: no path that can be watched from here, expected one at least\n", program,
-                options->config_file);
+        text_error("%s: %s: no path that can be watched from here, expected one at least", program,
+                   options->config_file);
         return EXIT_SYSTEM;
     }
     return code;
@@ -230,7 +232,7 @@ static int open_real(struct tune_study *study, struct transport **transport, con
         transport_open(transport, &study->options->probe, study->trace.path_count, message, sizeof(message));
 
     if (r < 0)
-        fprintf(stderr, "%s: %s\n", program, message[0] ? message : strerror(-r));
+        text_error("%s: %s", program, message[0] ? message : strerror(-r));
     return r < 0 ? EXIT_SYSTEM : 0;
 }
 
@@ -256,7 +258,7 @@ static int open_responder(struct tune_study *study, const char *program)
     if (r == 0)
         r = responder_start(study->responder);
     if (r < 0)
-        fprintf(stderr, "%s: %s\n", program, message[0] ? message : strerror(-r));
+        text_error("%s: %s", program, message[0] ? message : strerror(-r));
     return r < 0 ? EXIT_SYSTEM : 0;
 }
 

@@ -9,6 +9,7 @@
 
 #include "bench/simulation.h"
 #include "bench/tune_study.h"
+#include "probe/text.h"
 #include "tools/command.h"
 
 #define EXPECTED          10
@@ -155,6 +156,6 @@ int tune_validate(struct tune_study *study, const char *program)
         return 0;
     }
     if (r < 0)
-        fprintf(stderr, "%s: validating: %s\n", program, message[0] ? message : strerror(-r));
+        text_error("%s: validating: %s", program, message[0] ? message : strerror(-r));
     return r < 0 ? EXIT_SYSTEM : 0;
 }

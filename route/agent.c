@@ -26,6 +26,7 @@
  */
 #include <signal.h>
 
+#include "probe/text.h"
 #include "route/agent_private.h"
 #include "route/notify.h"
 
@@ -202,9 +203,9 @@ static void note_changes(struct agent *agent)
             continue;
         access->noted = access->view.state;
         log_event(access->view.state == SESSION_DEAD ? LOG_LEVEL_WARN : LOG_LEVEL_INFO, "session",
-                  "access=%s state=%s uuid=%s restarts=%u", access->name,
-                  session_state_text(access->view.state), access->view.uuid[0] ? access->view.uuid : "-",
-                  access->view.restarts);
+                  "access=%s state=%s uuid=%s restarts=%u", LOG_VALUE(access->name),
+                  session_state_text(access->view.state),
+                  access->view.uuid[0] ? LOG_VALUE(access->view.uuid) : "-", access->view.restarts);
     }
 }
 
@@ -584,7 +585,7 @@ int agent_run(const struct agent_options *options)
     reserve_keep(&agent.reserve);
     error = start(&agent, message, sizeof(message));
     if (error) {
-        fprintf(stderr, "%sreroute agent: %s\n", log_priority(LOG_LEVEL_ERROR), message);
+        text_error("%sreroute agent: %s", log_priority(LOG_LEVEL_ERROR), message);
     } else {
         log_event(LOG_LEVEL_INFO, "start", "version=%s service=%s paths=%u transport=%s dry_run=%s",
                   options->version, ADDRESS_TEXT(&agent.config->service), agent.table.path_count,

@@ -40,7 +40,7 @@ int agent_pin(struct agent *agent, const char *target, bool hard, char *message,
         agent->pin_now = true;
         agent->save_wanted = true;
         journal_command(agent->journal, agent->now_ns, hard ? "pin --hard" : "pin", target);
-        log_event(LOG_LEVEL_INFO, "pin", "target=%s hard=%s", target, hard ? "true" : "false");
+        log_event(LOG_LEVEL_INFO, "pin", "target=%s hard=%s", LOG_VALUE(target), hard ? "true" : "false");
         agent_soon(agent);
         return 0;
     }
@@ -55,7 +55,7 @@ int agent_unpin(struct agent *agent, char *message, size_t size_bytes)
         return -ENOENT;
     }
     journal_command(agent->journal, agent->now_ns, "unpin", agent->pin);
-    log_event(LOG_LEVEL_INFO, "unpin", "target=%s", agent->pin);
+    log_event(LOG_LEVEL_INFO, "unpin", "target=%s", LOG_VALUE(agent->pin));
     agent->pin[0] = '\0';
     agent->pin_hard = false;
     agent->pin_now = false;
@@ -96,7 +96,7 @@ int agent_drain(struct agent *agent, const char *access, bool drain, char *messa
                 (--agent->drained_count - i) * sizeof(*agent->drained));
     }
     journal_command(agent->journal, agent->now_ns, drain ? "drain" : "undrain", access);
-    log_event(LOG_LEVEL_INFO, drain ? "drain" : "undrain", "access=%s", access);
+    log_event(LOG_LEVEL_INFO, drain ? "drain" : "undrain", "access=%s", LOG_VALUE(access));
     agent->save_wanted = true;
     agent_soon(agent);
     return 0;

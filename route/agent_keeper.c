@@ -470,7 +470,7 @@ bool agent_keeper_note(struct agent *agent, const struct fib_event *event)
 static void warn_interface(struct agent *agent, const struct agent_path *path)
 {
     char name[IF_NAMESIZE];
-    const char *interface = if_indextoname(path->ifindex, name) ? name : "?";
+    const char *interface = if_indextoname(path->ifindex, name) ? LOG_VALUE(name) : "?";
 
     if (fib_rp_filter(agent->fib, path->ifindex) == 1)
         log_event(LOG_LEVEL_WARN, "rp-filter-strict", "interface=%s hint=%s", interface,

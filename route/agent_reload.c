@@ -131,6 +131,6 @@ void agent_reload(struct agent *agent)
         return;
     }
     install_config(agent, TAKE(config), TAKE(stream), TAKE(provider), &table);
-    log_event(LOG_LEVEL_INFO, "reload", "config=%s accesses=%u paths=%u", agent->options->config_path,
-              agent->table.access_count, agent->table.path_count);
+    log_event(LOG_LEVEL_INFO, "reload", "config=%s accesses=%u paths=%u",
+              LOG_VALUE(agent->options->config_path), agent->table.access_count, agent->table.path_count);
 }

@@ -5,6 +5,7 @@
  */
 #include <cjson/cJSON.h>
 
+#include "probe/text.h"
 #include "route/agent_private.h"
 
 /* Until a first list has come: how soon to ask again. */
@@ -283,15 +284,15 @@ static void on_refresh(void *context, const struct session_answer *answer)
     agent->now_ns = probe_stream_now_ns(agent->stream);
     refresh->under_way = false;
     if (answer->error == 0) {
-        log_event(LOG_LEVEL_INFO, "refresh", "session=%s took_ms=%.1f", refresh->uuid,
+        log_event(LOG_LEVEL_INFO, "refresh", "session=%s took_ms=%.1f", LOG_VALUE(refresh->uuid),
                   (double)answer->took_ns / NS_PER_MS);
         refresh->wanted = false;
         refresh->failed = false;
         refresh->backoff_ns = 0;
     } else {
         if (!refresh->failed)
-            log_event(LOG_LEVEL_WARN, "refresh-failed", "session=%s next=retry error=%s", refresh->uuid,
-                      LOG_QUOTE(answer->message));
+            log_event(LOG_LEVEL_WARN, "refresh-failed", "session=%s next=retry error=%s",
+                      LOG_VALUE(refresh->uuid), LOG_QUOTE(answer->message));
         snprintf(refresh->message, sizeof(refresh->message), "%s", answer->message);
         refresh->failed = true;
         refresh->backoff_ns =
@@ -384,7 +385,7 @@ static void send_heartbeat(struct agent *agent)
     cJSON_AddStringToObject(root, "reason",
                             agent->origin == ORIGIN_ADOPTED ? "adopted"
                                                             : selector_reason_text(agent->switch_reason));
-    body = cJSON_PrintUnformatted(root);
+    body = text_json(cJSON_PrintUnformatted(root));
     cJSON_Delete(root);
     if (body)
         session_provider_heartbeat(agent->provider,

@@ -129,7 +129,8 @@ static int add_session(struct agent *agent, const struct config *config, struct 
     access.check_port = check_port_of(config, "");
     if (!is_in_table(&agent->table, &data, &secondary))
         log_event(LOG_LEVEL_WARN, "no-management-path",
-                  "access=%s hint=\"an access entry with this data address can name one\"", access.name);
+                  "access=%s hint=\"an access entry with this data address can name one\"",
+                  LOG_VALUE(access.name));
     return add_access(agent, config, table, &access);
 }
 
@@ -343,7 +344,8 @@ static void update_egress(struct agent *agent, uint32_t index)
     }
     path->source = source;
     if (path->link_usable && !usable)
-        log_event(LOG_LEVEL_WARN, "link-down", "path=%s interface=%s", ADDRESS_TEXT(&path->address), name);
+        log_event(LOG_LEVEL_WARN, "link-down", "path=%s interface=%s", ADDRESS_TEXT(&path->address),
+                  LOG_VALUE(name));
     if (error || !usable)
         health_link_lost(&path->health);
     path->link_usable = usable;

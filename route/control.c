@@ -22,6 +22,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include "probe/text.h"
 #include "route/agent_private.h"
 #include "route/server.h"
 
@@ -29,6 +30,7 @@
 #define PER_PEER_MAX    12
 #define BACKLOG         1024
 #define REOPEN_S        2
+#define LABEL_SIZE      (2 * TEXT_SIZE)
 
 struct control {
     struct agent *agent;
@@ -40,7 +42,7 @@ struct control {
 
 static int print_json(struct evbuffer *body, const char **type, int status, cJSON *json)
 {
-    CLEANUP(free) char *text = cJSON_PrintUnformatted(json);
+    CLEANUP(free) char *text = text_json(cJSON_PrintUnformatted(json));
 
     cJSON_Delete(json);
     *type = "application/json";
@@ -135,13 +137,21 @@ static void add_metric(struct evbuffer *out, const char *name, const char *type,
                         name, type, name, value);
 }
 
+/* What a label has between its quotes is escaped once more: a backslash is an escape there. */
+static const char *label(const char *text, char buffer[static LABEL_SIZE])
+{
+    return text_quote(TEXT(text), buffer, LABEL_SIZE);
+}
+
 static void add_path_metric(const struct agent *agent, struct evbuffer *out, const char *name,
                             const char *help, double (*value)(const struct agent *, uint32_t))
 {
+    char access[LABEL_SIZE];
+
     evbuffer_add_printf(out, "# HELP reroute_path_%s %s\n# TYPE reroute_path_%s gauge\n", name, help, name);
     for (uint32_t i = 0; i < agent->table.path_count; i++)
-        evbuffer_add_printf(out, "reroute_path_%s{access=\"%s\",tier=\"%s\",address=\"%s\"} %.9g\n", name,
-                            agent_path_access_name(agent, i),
+        evbuffer_add_printf(out, "reroute_path_%s{access=%s,tier=\"%s\",address=\"%s\"} %.9g\n", name,
+                            label(agent_path_access_name(agent, i), access),
                             selector_tier_text(agent->table.selector_paths[i].tier),
                             ADDRESS_TEXT(&agent->table.paths[i].address), value(agent, i));
 }

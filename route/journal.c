@@ -43,6 +43,7 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 
+#include "probe/text.h"
 #include "route/evidence.h"
 #include "route/journal_fields.h"
 #include "route/log.h"
@@ -332,7 +333,7 @@ static char *step_text(const struct journal *journal, const struct journal_step 
     add_paths(journal, line, step, why);
 
     add_decision(journal, line, step);
-    text = cJSON_PrintUnformatted(line);
+    text = text_json(cJSON_PrintUnformatted(line));
     cJSON_Delete(line);
     return text;
 }
@@ -468,7 +469,7 @@ static bool fail(struct journal *journal, uint64_t now_ns)
 
 static void write_note(struct journal *journal, uint64_t now_ns, cJSON *line)
 {
-    CLEANUP(free) char *text = cJSON_PrintUnformatted(line);
+    CLEANUP(free) char *text = text_json(cJSON_PrintUnformatted(line));
 
     cJSON_Delete(line);
     /* Before the snapshot that it would belong to it is nothing: that one tells what came of it. */

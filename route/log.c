@@ -22,6 +22,8 @@
 #include <stdarg.h>
 #include <sys/stat.h>
 
+#include "probe/text.h"
+
 #define FIELDS_SIZE 1600
 #define LINE_SIZE   1800 /* fields, time, level and event */
 _Static_assert(2 * LINE_SIZE + 1 <= PIPE_BUF, "the count of lost lines and a line go out in one write");
@@ -119,17 +121,16 @@ const char *log_time_text(uint64_t realtime_ns, char buffer[static LOG_TIME_SIZE
 
 const char *log_quote(const char *text, char buffer[static LOG_QUOTED_SIZE])
 {
-    size_t n = 0;
+    return text_quote(text, buffer, LOG_QUOTED_SIZE);
+}
 
-    buffer[n++] = '"';
-    for (; *text && n < LOG_QUOTED_SIZE - 3; text++) {
-        if (*text == '"' || *text == '\\')
-            buffer[n++] = '\\';
-        buffer[n++] = (unsigned char)*text < ' ' ? ' ' : *text;
-    }
-    buffer[n++] = '"';
-    buffer[n] = '\0';
-    return buffer;
+const char *log_value(const char *text, char buffer[static LOG_QUOTED_SIZE])
+{
+    size_t length = strcspn(text, " =\"\\");
+
+    if (length > 0 && length < LOG_QUOTED_SIZE && text_plain_bytes(text) == length && !text[length])
+        return strcpy(buffer, text);
+    return log_quote(text, buffer);
 }
 
 const char *log_priority(enum log_level level)
@@ -179,7 +180,7 @@ static void put(const char *lines, size_t length)
 
 void log_event(enum log_level level, const char *event, const char *format, ...)
 {
-    char fields[FIELDS_SIZE], lines[1 + 2 * LINE_SIZE];
+    char fields[FIELDS_SIZE], clean[FIELDS_SIZE], lines[1 + 2 * LINE_SIZE];
     size_t length = 0;
     va_list arguments;
 
@@ -194,6 +195,6 @@ void log_event(enum log_level level, const char *event, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(fields, sizeof(fields), format, arguments);
     va_end(arguments);
-    length += print_line(lines + length, level, event, fields);
+    length += print_line(lines + length, level, event, text_clean(fields, clean, sizeof(clean)));
     put(lines, length);
 }

@@ -30,7 +30,8 @@ uint64_t log_lines_lost(void);
 
 /*
  * Writes one line. `event` is a word; `format` gives the other fields as "key=%s other=%u". A field that may
- * hold blanks or quotes is written with %s of LOG_QUOTE(text). Never waits: while standard error takes
+ * hold blanks or quotes is written with %s of LOG_QUOTE(text), a word from outside (a name, a uuid) with
+ * LOG_VALUE(text). Never waits: while standard error takes
  * nothing, lines are lost, and "event=log-lines-lost count=N" says so before the next one that is written.
  */
 void log_event(enum log_level level, const char *event, const char *format, ...) PRINTF_LIKE(3, 4);
@@ -39,6 +40,10 @@ void log_event(enum log_level level, const char *event, const char *format, ...)
 /* text as a quoted logfmt value, shortened to fit; returns buffer. */
 const char *log_quote(const char *text, char buffer[static LOG_QUOTED_SIZE]);
 #define LOG_QUOTE(text) log_quote((text), (char[LOG_QUOTED_SIZE]){0})
+
+/* The same, but without quotes when it is one word of plain characters (probe/text.h). */
+const char *log_value(const char *text, char buffer[static LOG_QUOTED_SIZE]);
+#define LOG_VALUE(text) log_value((text), (char[LOG_QUOTED_SIZE]){0})
 
 #define LOG_TIME_SIZE 32
 /* CLOCK_REALTIME nanoseconds as "2026-01-31T12:00:00.123Z" (RFC 3339); returns buffer. */

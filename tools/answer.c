@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-#include "probe/base.h"
+#include "probe/text.h"
 
 static void print_document(bool ok, const char *message, cJSON *route)
 {
@@ -15,7 +15,7 @@ static void print_document(bool ok, const char *message, cJSON *route)
     cJSON_AddStringToObject(root, "message", message);
     if (route)
         cJSON_AddItemToObject(root, "route", route);
-    text = cJSON_Print(root);
+    text = text_json(cJSON_Print(root));
     cJSON_Delete(root);
     puts(text ? text : "{}");
 }
@@ -32,7 +32,7 @@ void answer_done(bool json, const char *message, cJSON *route)
 
 void answer_refused(const char *program, bool json, const char *message)
 {
-    fprintf(stderr, "%s: %s\n", program, message);
+    text_error("%s: %s", program, message);
     if (json)
         print_document(false, message, NULL);
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "probe/text.h"
 #include "tools/command.h"
 
 int command_bench(int argc, char **argv)
@@ -26,6 +27,6 @@ int command_bench(int argc, char **argv)
         execv(built, argv);
     }
     execv(installed, argv);
-    fprintf(stderr, "%s: cannot start %s: %s\n", argv[0], installed, strerror(errno));
+    text_error("%s: cannot start %s: %s", argv[0], installed, strerror(errno));
     return EXIT_SYSTEM;
 }

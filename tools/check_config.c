@@ -5,6 +5,7 @@
  */
 #include <cjson/cJSON.h>
 
+#include "probe/text.h"
 #include "route/config_keys.h"
 #include "route/selector.h"
 #include "tools/command.h"
@@ -114,17 +115,17 @@ static void print_summary(const char *path, const struct config *config)
     config_format_duration(config->route.hold_ns, hold, sizeof(hold));
     config_format_duration(session->poll_interval_ns, poll, sizeof(poll));
 
-    printf("%s: ok\n\n", path);
+    printf("%s: ok\n\n", TEXT(path));
     printf("service   %s\n", ADDRESS_TEXT(&config->service));
-    printf("host      %s, zone %s\n", config->host, own_zone(config));
+    printf("host      %s, zone %s\n", TEXT(config->host), TEXT(own_zone(config)));
     printf("window    %s = %s x %" PRIu32 ": a path is down when it was silent for that long\n", window,
            timeout, probe->select_count);
     printf("hold      %s: a better path is taken when it was healthy for that long\n", hold);
-    printf("sessions  provider %s", session->provider);
+    printf("sessions  provider %s", TEXT(session->provider));
     if (strcmp(session->provider, "rest") == 0)
         printf(", port %u%s, every %s", session->port, session->tls ? " with TLS" : "", poll);
     else if (strcmp(session->provider, "file") == 0)
-        printf(", %s", session->file);
+        printf(", %s", TEXT(session->file));
     printf("\nroute     table %" PRIu32 ", metric %" PRIu32
            ", protocol %u, connections are %s after a switch\n",
            config->route.table, config->route.metric, config->route.protocol,
@@ -198,7 +199,7 @@ static cJSON *config_json(const char *path, const struct config *config)
 static int print_json(const char *path, const struct config *config)
 {
     cJSON *root = config_json(path, config);
-    char *text = cJSON_Print(root);
+    char *text = text_json(cJSON_Print(root));
 
     cJSON_Delete(root);
     if (!text) {
@@ -240,7 +241,7 @@ int command_check_config(int argc, char **argv)
     if (!path)
         path = at < argc ? argv[at] : CONFIG_PATH_DEFAULT;
     if (config_load(&config, path, message, sizeof(message))) {
-        fprintf(stderr, "%s\n", message);
+        text_error("%s", message);
         return EXIT_USAGE;
     }
     if (json)

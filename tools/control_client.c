@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/control_client.h"
 
+#include "probe/text.h"
 #include "session/curl.h"
 
 #define SOCKET_DEFAULT   "/run/reroute/control.sock"
@@ -109,8 +110,8 @@ int control_client_ask(const char *socket_path, const char *path, const char *bo
         return status;
     }
     if (text)
-        *text = got.text;
+        *text = text_json(got.text);
     else
         free(got.text);
-    return 0;
+    return text && !*text ? -ENOMEM : 0;
 }

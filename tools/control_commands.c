@@ -2,6 +2,7 @@
 /*
  * `reroute pin|unpin|drain|undrain|failback`: one request to the running agent each.
  */
+#include "probe/text.h"
 #include "tools/answer.h"
 #include "tools/command.h"
 #include "tools/control_client.h"
@@ -27,7 +28,7 @@ static char *request_body(const struct control_command *command, const char *ope
         cJSON_AddStringToObject(request, command->operand, operand);
     if (own && !command->must)
         cJSON_AddTrueToObject(request, command->own.name);
-    body = cJSON_PrintUnformatted(request);
+    body = text_json(cJSON_PrintUnformatted(request));
     cJSON_Delete(request);
     return body;
 }
@@ -36,7 +37,7 @@ static int ask(const char *program, const struct control_command *command, const
                const char *operand, bool own, bool json)
 {
     CLEANUP(free) char *body = request_body(command, operand, own);
-    char message[512] = "out of memory", done[512];
+    char message[512] = "out of memory", done[TEXT_SIZE + 64];
     cJSON *answer = NULL;
     int error =
         body ? control_client_ask(socket_path, command->path, body, &answer, NULL, message, sizeof(message))
@@ -47,7 +48,7 @@ static int ask(const char *program, const struct control_command *command, const
         answer_refused(program, json, message);
         return error == -EREMOTEIO ? 1 : EXIT_SYSTEM;
     }
-    snprintf(done, sizeof(done), "%s%s%s", operand ? operand : "", operand ? " " : "", command->done);
+    snprintf(done, sizeof(done), "%s%s%s", operand ? TEXT(operand) : "", operand ? " " : "", command->done);
     answer_done(json, done, NULL);
     return 0;
 }

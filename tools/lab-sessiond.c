@@ -7,6 +7,7 @@
  * knows is in lab-cluster.c, what it answers in lab-api.c. Nothing is kept on disk: a restart is a new
  * session, as with the real one.
  */
+#include "probe/text.h"
 #include "tools/lab-api.h"
 #include "tools/lab-cluster.h"
 
@@ -180,7 +181,7 @@ static const char usage[] =
 
 static int bad_usage(const char *what, const char *value)
 {
-    fprintf(stderr, "lab-sessiond: %s: %s\n%s", what, value, usage);
+    fprintf(stderr, "lab-sessiond: %s: %s\n%s", what, TEXT(value), usage);
     return -EINVAL;
 }
 

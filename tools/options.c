@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "probe/text.h"
 #include "tools/command.h"
 
 #define ROWS_MAX   16
@@ -14,13 +15,14 @@
 
 int options_complain(const char *program, const char *format, ...)
 {
+    char message[TEXT_SIZE];
     va_list arguments;
 
-    fprintf(stderr, "%s: ", program);
     va_start(arguments, format);
-    vfprintf(stderr, format, arguments);
+    vsnprintf(message, sizeof(message), format, arguments);
     va_end(arguments);
-    fprintf(stderr, "\nTry '%s --help'.\n", program);
+    text_error("%s: %s", program, message);
+    text_error("Try '%s --help'.", program);
     return EXIT_USAGE;
 }
 
@@ -48,10 +50,11 @@ static void print_help(const struct command_line *line, const char *program)
 
 /* The table as getopt_long() wants it; how many rows there are. */
 static int prepare(const struct option_row *rows, struct option options[static ROWS_MAX + 2],
-                   char letters[static 2 * ROWS_MAX + 4])
+                   char letters[static 2 * ROWS_MAX + 5])
 {
     int count = 0;
 
+    *letters++ = ':'; /* a missing value is told apart */
     *letters++ = 'h';
     for (; rows[count].name && count < ROWS_MAX; count++) {
         const struct option_row *row = &rows[count];
@@ -81,20 +84,32 @@ static void take(const struct option_row *rows, int count, int option)
     }
 }
 
+/* What getopt_long() refused. */
+static void complain_option(char **argv, int option)
+{
+    if (option == ':')
+        options_complain(argv[0], "option '%s' needs a value", argv[optind - 1]);
+    else if (optopt > 0 && optopt < LONG_FIRST && optopt != 'h')
+        options_complain(argv[0], "unknown option '-%c'", optopt);
+    else
+        options_complain(argv[0], optopt ? "option '%s' takes no value" : "unknown or ambiguous option '%s'",
+                         argv[optind - 1]);
+}
+
 int options_parse(const struct command_line *line, int argc, char **argv)
 {
     struct option options[ROWS_MAX + 2] = {0};
-    char letters[2 * ROWS_MAX + 4];
+    char letters[2 * ROWS_MAX + 5];
     int count = prepare(line->rows, options, letters), option;
 
-    optind = 0; /* from a clean state */
+    optind = opterr = 0; /* from a clean state; what is wrong we say ourselves */
     while ((option = getopt_long(argc, argv, letters, options, NULL)) != -1) {
         if (option == 'h') {
             print_help(line, argv[0]);
             return 0;
         }
-        if (option == '?') {
-            fprintf(stderr, "Try '%s --help'.\n", argv[0]);
+        if (option == '?' || option == ':') {
+            complain_option(argv, option);
             return -EINVAL;
         }
         take(line->rows, count, option);

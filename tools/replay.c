@@ -3,6 +3,7 @@
  * `reroute replay`: what happened on a host, by its agent's journal, and what other settings would have done.
  */
 #include "route/replay.h"
+#include "probe/text.h"
 
 #include <cjson/cJSON.h>
 
@@ -67,9 +68,9 @@ static void print_moves(const struct study *study, const struct tally *tally)
         const struct tally_move *m = &tally->moves[i];
 
         printf("  %-24s  %-18s %-18s %-16s %-11s %s%s\n", time_text(study, m->at_ns, when),
-               path_text(study, m->from), path_text(study, m->to), access_text(study, m->to),
-               selector_tier_text(study->places[m->to].tier), selector_reason_text(m->reason),
-               m->needless ? ", needless" : "");
+               TEXT(path_text(study, m->from)), TEXT(path_text(study, m->to)),
+               TEXT(access_text(study, m->to)), selector_tier_text(study->places[m->to].tier),
+               selector_reason_text(m->reason), m->needless ? ", needless" : "");
     }
     if (!tally->move_count)
         printf("  no switch\n");
@@ -107,7 +108,7 @@ static void print_text(const struct study *study)
     const struct history *h = study->history;
     char from[LOG_TIME_SIZE], to[LOG_TIME_SIZE];
 
-    printf("journal   %s of host %s, service %s\n", study->path, h->host, h->service);
+    printf("journal   %s of host %s, service %s\n", TEXT(study->path), TEXT(h->host), TEXT(h->service));
     printf("covers    %s to %s, the agent ran for %.2f h of it, %u starts\n",
            time_text(study, begin_ns(study), from), time_text(study, study->end_ns, to),
            (double)study->cases[0].tally.watched_ns / NS_PER_S / 3600, h->starts);
@@ -187,7 +188,7 @@ static void print_json(const struct study *study)
     for (size_t i = 0; i < study->count; i++)
         cJSON_AddItemToArray(list, case_json(study, &study->cases[i]));
     {
-        CLEANUP(free) char *text = cJSON_Print(root);
+        CLEANUP(free) char *text = text_json(cJSON_Print(root));
 
         if (text)
             puts(text);
@@ -291,12 +292,12 @@ static int read_and_run(const char *program, struct study *study, struct replay_
     int error = history_read(&study->history, study->path, message, sizeof(message));
 
     if (error) {
-        fprintf(stderr, "%s: %s\n", program, message);
+        text_error("%s: %s", program, message);
         return error == -EPROTO ? EXIT_USAGE : EXIT_SYSTEM;
     }
     error = run(study, settings, holds_ns, hold_count);
     if (error)
-        fprintf(stderr, "%s: %s\n", program, strerror(-error));
+        text_error("%s: %s", program, strerror(-error));
     return error ? EXIT_SYSTEM : 0;
 }
 

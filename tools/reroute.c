@@ -80,6 +80,5 @@ int main(int argc, char **argv)
             return code ? code : options_written(name);
         }
     }
-    fprintf(stderr, "reroute: '%s' is no command\nTry 'reroute --help'.\n", argv[1]);
-    return EXIT_USAGE;
+    return options_complain("reroute", "'%s' is no command", argv[1]);
 }

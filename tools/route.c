@@ -7,6 +7,7 @@
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 
+#include "probe/text.h"
 #include "route/config.h"
 #include "route/fib.h"
 #include "route/lock.h"
@@ -119,7 +120,7 @@ static int go_to(struct by_hand *hand, const struct address *to)
     if (standing_route(hand, &standing) < 0)
         return complain(hand, EXIT_SYSTEM, "the route is gone again: somebody else removed it");
     snprintf(message, sizeof(message), "%s; %u connections reset",
-             fib_route_text(&standing, text, sizeof(text)), count);
+             TEXT(fib_route_text(&standing, text, sizeof(text))), count);
     answer_done(hand->json, message, route_json(&standing));
     return 0;
 }
@@ -137,7 +138,7 @@ static int clear(struct by_hand *hand, bool adopted)
     stands = standing_route(hand, &standing) == 0;
     if (stands)
         snprintf(message, sizeof(message), "%s\nstill there: %s%s", what,
-                 fib_route_text(&standing, text, sizeof(text)),
+                 TEXT(fib_route_text(&standing, text, sizeof(text))),
                  adopted ? "" : " (not ours; --adopted removes it)");
     answer_done(hand->json, stands && !hand->json ? message : what,
                 stands ? route_json(&standing) : cJSON_CreateNull());

@@ -5,6 +5,7 @@
 #include <cjson/cJSON.h>
 #include <event2/event.h>
 
+#include "probe/text.h"
 #include "route/config_session.h"
 #include "tools/command.h"
 #include "tools/options.h"
@@ -26,7 +27,7 @@ static void print_json(const struct session_answer *answer)
     cJSON_AddNumberToObject(root, "skipped", (double)answer->skipped);
     cJSON_AddItemToObject(root, "sessions", sessions ? sessions : cJSON_CreateArray());
     {
-        CLEANUP(free) char *text = cJSON_Print(root);
+        CLEANUP(free) char *text = text_json(cJSON_Print(root));
 
         if (text)
             puts(text);
@@ -47,7 +48,7 @@ static void print_table(const struct session_answer *answer)
         if (s->has_alive_sec)
             snprintf(alive, sizeof(alive), "%" PRIu64, s->alive_sec);
         printf("%-18s %-18s %-12s %-18s %9s  %s\n", ADDRESS_TEXT(&s->data), ADDRESS_TEXT(&s->secondary),
-               s->zone, ADDRESS_TEXT(&s->host_data), alive, s->uuid);
+               TEXT(s->zone), ADDRESS_TEXT(&s->host_data), alive, TEXT(s->uuid));
     }
 }
 
@@ -56,7 +57,7 @@ static void on_list(void *context, const struct session_answer *answer)
     struct query *query = context;
 
     if (answer->error < 0) {
-        fprintf(stderr, "reroute sessions: %s\n", answer->message);
+        text_error("reroute sessions: %s", answer->message);
         query->code = 1;
     } else if (query->json) {
         print_json(answer);
@@ -102,7 +103,7 @@ static int ask(const struct config *config, bool json)
                  error == -ENOTSUP ? "the configuration has no session provider" : strerror(-error));
     }
     if (error) {
-        fprintf(stderr, "reroute sessions: %s\n", message);
+        text_error("reroute sessions: %s", message);
         query.code = error == -EINVAL || error == -ENOTSUP ? EXIT_USAGE : EXIT_SYSTEM;
     } else {
         event_base_dispatch(query.base);
@@ -135,7 +136,7 @@ int command_sessions(int argc, char **argv)
     if (at <= 0)
         return at ? EXIT_USAGE : 0;
     if (config_load(&config, config_path, message, sizeof(message)) < 0) {
-        fprintf(stderr, "reroute sessions: %s\n", message);
+        text_error("reroute sessions: %s", message);
         return EXIT_USAGE;
     }
     return ask(config, json);

@@ -2,6 +2,7 @@
 /*
  * `reroute status`: the agent's status document, as it is or as a table for people.
  */
+#include "probe/text.h"
 #include "tools/command.h"
 #include "tools/control_client.h"
 #include "tools/options.h"
@@ -11,12 +12,15 @@ static const cJSON *get(const cJSON *object, const char *name)
     return cJSON_GetObjectItemCaseSensitive(object, name);
 }
 
-static const char *text(const cJSON *object, const char *name)
+/* As text for a terminal; "-" for what is no string. */
+static const char *text_in(const cJSON *object, const char *name, char buffer[static TEXT_SIZE])
 {
     const cJSON *item = get(object, name);
 
-    return cJSON_IsString(item) ? item->valuestring : "-";
+    return cJSON_IsString(item) ? text_clean(item->valuestring, buffer, TEXT_SIZE) : "-";
 }
+
+#define text(object, name) text_in((object), (name), (char[TEXT_SIZE]){0})
 
 static bool is_true(const cJSON *object, const char *name)
 {
@@ -127,7 +131,7 @@ static int show_once(const char *socket_path, bool json)
 
     if (control_client_ask(socket_path, "/v1/status", NULL, &status, &document, message, sizeof(message)) <
         0) {
-        fprintf(stderr, "reroute status: %s\n", message);
+        text_error("reroute status: %s", message);
         return EXIT_SYSTEM;
     }
     if (json)
@@ -166,7 +170,7 @@ int command_status(int argc, char **argv)
     if (code <= 0)
         return code ? EXIT_USAGE : 0;
     if (control_client_socket(socket_option, config_path, socket_path, message, sizeof(message)) < 0) {
-        fprintf(stderr, "reroute status: %s\n", message);
+        text_error("reroute status: %s", message);
         return EXIT_USAGE;
     }
     for (;;) {
