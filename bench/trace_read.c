@@ -105,6 +105,13 @@ static int take_first(struct reader *reader)
     return expect_end(reader);
 }
 
+static bool is_printable(const char *text)
+{
+    while (*text >= ' ' && *text <= '~')
+        text++;
+    return *text == '\0';
+}
+
 static int take_path(struct reader *reader)
 {
     char *address = strsep(&reader->at, " ");
@@ -115,9 +122,8 @@ static int take_path(struct reader *reader)
     if (!interface || !address[0] || strlen(address) >= ADDRESS_TEXT_SIZE || !interface[0] ||
         strlen(interface) >= IFNAMSIZ || strlen(name) >= TRACE_NAME_SIZE)
         return complain(reader, "expected 'path ADDRESS INTERFACE NAME'");
-    for (const char *c = name; *c; c++)
-        if (*c < ' ' || *c > '~')
-            return complain(reader, "a name of other than printable characters");
+    if (!is_printable(address) || !is_printable(interface) || !is_printable(name))
+        return complain(reader, "a path of other than printable characters");
     r = trace_add_path(reader->trace, address, strcmp(interface, "-") == 0 ? "" : interface, name);
     return r == -E2BIG ? complain(reader, "more than %d paths", TRACE_PATHS_MAX) : r;
 }

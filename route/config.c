@@ -17,9 +17,9 @@
 #include "route/config.h"
 
 #include <confuse.h>
-#include <ctype.h>
 #include <stdarg.h>
 
+#include "probe/text.h"
 #include "route/config_check.h"
 
 #define SECTION_KEYS_MAX 24
@@ -356,6 +356,7 @@ int config_load(struct config **out, const char *path, char *message, size_t siz
 {
     struct config_reader reader = {.path = path, .message = message, .message_bytes = size_bytes};
     CLEANUP(config_free) struct config *config = calloc(1, sizeof(*config));
+    CLEANUP(free) char *raw = NULL;
     int rc = config ? load(&reader, config) : -ENOMEM;
 
     config_text_clear(&reader.text);
@@ -365,10 +366,9 @@ int config_load(struct config **out, const char *path, char *message, size_t siz
     }
     if (!reader.failed)
         snprintf(message, size_bytes, "%s: %s", path, strerror(-rc));
-    for (char *at = message; *at; at++) { /* the path may hold anything */
-        if (iscntrl((unsigned char)*at))
-            *at = '?';
-    }
+    raw = strdup(message); /* the path may hold anything */
+    if (raw)
+        text_clean(raw, message, size_bytes);
     return rc;
 }
 

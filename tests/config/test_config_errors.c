@@ -321,7 +321,7 @@ Test(config_errors, files_that_cannot_be_read)
         const char *error;
     } files[] = {
         {"/nonexistent/reroute.conf", -ENOENT, "/nonexistent/reroute.conf: No such file or directory"},
-        {"/nonexistent/with\nnewline", -ENOENT, "/nonexistent/with?newline: No such file or directory"},
+        {"/nonexistent/with\nnewline", -ENOENT, "/nonexistent/with\\x0anewline: No such file or directory"},
         {"/", -EISDIR, "/: Is a directory"},
         {"/dev/zero", -EFBIG, "/dev/zero: File too large"},
     };
