@@ -141,7 +141,9 @@ static int run_journal(struct study *study, const char *path)
         error = replay_run(history, &settings, &tally);
         add_tally(cell, &tally);
     }
-    return error;
+    if (error)
+        text_error("%s: %s: %s", study->options.program, path, replay_error_text(error));
+    return error == -E2BIG ? -EPROTO : error;
 }
 
 /* --- output --- */

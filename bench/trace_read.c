@@ -7,7 +7,10 @@
 
 #include <stdarg.h>
 
-#define VERSION 1
+#include "probe/text.h"
+
+#define VERSION        1
+#define LINE_MAX_BYTES (1u << 20)
 
 struct reader {
     struct trace *trace;
@@ -240,10 +243,15 @@ static int take_lines(struct reader *reader, FILE *in, char **line, size_t *room
     bool data = false, ended = false;
     ssize_t length;
 
-    while ((length = getline(line, room, in)) > 0) {
+    for (;;) {
         int r;
 
         reader->line++;
+        length = text_read_line(in, line, room, LINE_MAX_BYTES);
+        if (length == -EFBIG)
+            return complain(reader, "a line of more than %u bytes", LINE_MAX_BYTES);
+        if (length <= 0)
+            break;
         reader->at = *line;
         if (ended)
             return complain(reader, "something behind the 'end'");
@@ -261,9 +269,8 @@ static int take_lines(struct reader *reader, FILE *in, char **line, size_t *room
         ended = data && r == 1;
         data = data || r == 1;
     }
-    if (ferror(in))
-        return -EIO;
-    reader->line++;
+    if (length < 0)
+        return (int)length;
     return ended ? 0
                  : complain(reader, "the trace was cut off, expected '%s'",
                             reader->line == 1 ? "reroute-trace 1"

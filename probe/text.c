@@ -174,6 +174,42 @@ const char *text_quote(const char *text, char *buffer, size_t size_bytes)
     return buffer;
 }
 
+/* Room for one more byte and the zero behind it. */
+static bool has_room(char **line, size_t *room, size_t length)
+{
+    size_t more = *room ? 2 * *room : 256;
+    char *bigger;
+
+    if (length + 1 < *room)
+        return true;
+    bigger = realloc(*line, more);
+    if (!bigger)
+        return false;
+    *line = bigger;
+    *room = more;
+    return true;
+}
+
+ssize_t text_read_line(FILE *in, char **line, size_t *room, size_t most_bytes)
+{
+    size_t length = 0;
+    int c = EOF;
+
+    errno = 0;
+    while (c != '\n' && (c = getc_unlocked(in)) != EOF) {
+        if (length == most_bytes)
+            return -EFBIG;
+        if (!has_room(line, room, length))
+            return -ENOMEM;
+        (*line)[length++] = (char)c;
+    }
+    if (c == EOF && ferror(in))
+        return errno ? -errno : -EIO; /* EISDIR, ... */
+    if (length > 0)
+        (*line)[length] = '\0';
+    return (ssize_t)length;
+}
+
 void text_error(const char *format, ...)
 {
     char line[ERROR_SIZE], clean[2 * ERROR_SIZE];

@@ -40,6 +40,13 @@ const char *text_quote(const char *text, char *buffer, size_t size_bytes);
 /* text for a terminal, for the length of one block (a printf argument). */
 #define TEXT(text) text_clean((text), (char[TEXT_SIZE]){0}, TEXT_SIZE)
 
+/*
+ * Reads a line into *line, which grows as getline()'s does and is the caller's to free; the newline stays, a
+ * zero byte too. Returns its length, 0 at the end, -EFBIG when it is longer than most_bytes, or what the
+ * system said.
+ */
+ssize_t text_read_line(FILE *in, char **line, size_t *room, size_t most_bytes);
+
 /* One line on standard error, as text for a terminal; the newline is ours. */
 void text_error(const char *format, ...) PRINTF_LIKE(1, 2);
 

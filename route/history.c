@@ -12,11 +12,27 @@
  *
  * Times of a boot are on that boot's clock. They are moved so that all boots of a journal are on one, with
  * the gap between two that the wall clock shows.
+ *
+ * A journal may be anybody's: a line, the names, the events and the time that it covers have bounds, far
+ * above what an agent writes into its two files (JOURNAL_MAX_BYTES each), and so has the work: a line costs a
+ * look at every path, a name one at every name before it. Beyond that it is refused, with its line.
  */
 #include "route/history.h"
 
+#include <stdarg.h>
+
+#include "probe/text.h"
 #include "route/journal.h"
 #include "route/journal_fields.h"
+
+#define LINE_MAX_BYTES JOURNAL_MAX_BYTES
+#define NAMES_MAX      4096 /* paths, and accesses */
+#define EVENTS_MAX     1000000
+#define LONGEST_NS     (UINT64_C(100) * 365 * 24 * 3600 * NS_PER_S)
+#define LOOKS_MAX      UINT64_C(300000000)
+/* What the settings of a host may be: as in its configuration, with a margin. */
+#define TIMEOUT_MAX_NS (3600 * NS_PER_S)
+#define HOLD_MAX_NS    (7 * 24 * 3600 * NS_PER_S)
 
 struct reader {
     struct history *history;
@@ -34,7 +50,24 @@ struct reader {
     char *message;
     size_t message_bytes;
     const char *name;
+    unsigned long line;
+    uint64_t looks; /* at paths and names, all together */
 };
+
+static int refuse(const struct reader *reader, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* Says where and why in one line; -EPROTO. */
+static int refuse(const struct reader *reader, const char *format, ...)
+{
+    int length = snprintf(reader->message, reader->message_bytes, "%s:%lu: ", reader->name, reader->line);
+    va_list arguments;
+
+    va_start(arguments, format);
+    if (length >= 0 && (size_t)length < reader->message_bytes)
+        vsnprintf(reader->message + length, reader->message_bytes - (size_t)length, format, arguments);
+    va_end(arguments);
+    return -EPROTO;
+}
 
 struct history *history_free(struct history *history)
 {
@@ -72,29 +105,58 @@ int history_add(struct history *history, const struct history_event *event)
     return 0;
 }
 
-/* By insertion: they are nearly in order, and what is not moves back by seconds. */
-void history_sort(struct history *history)
-{
-    for (size_t i = 1; i < history->event_count; i++) {
-        struct history_event event = history->events[i];
-        size_t at = i;
+/* Where an event stands: by its time, and of one time as it came. */
+struct place {
+    uint64_t at_ns;
+    size_t index;
+};
 
-        while (at > 0 && history->events[at - 1].at_ns > event.at_ns)
-            at--;
-        if (at == i)
-            continue;
-        memmove(&history->events[at + 1], &history->events[at], (i - at) * sizeof(event));
-        history->events[at] = event;
-    }
+static int compare_places(const void *a, const void *b)
+{
+    const struct place *x = a, *y = b;
+
+    if (x->at_ns != y->at_ns)
+        return x->at_ns < y->at_ns ? -1 : 1;
+    return x->index < y->index ? -1 : 1;
 }
 
+int history_sort(struct history *history)
+{
+    size_t count = history->event_count;
+    struct place *places = calloc(count + 1, sizeof(*places));
+    struct history_event *sorted = calloc(count + 1, sizeof(*sorted));
+    int error = places && sorted ? 0 : -ENOMEM;
+
+    for (size_t i = 0; !error && i < count; i++)
+        places[i] = (struct place){history->events[i].at_ns, i};
+    if (!error)
+        qsort(places, count, sizeof(*places), compare_places);
+    for (size_t i = 0; !error && i < count; i++)
+        sorted[i] = history->events[places[i].index];
+    free(places);
+    if (error) {
+        free(sorted);
+        return error;
+    }
+    free(history->events);
+    history->events = sorted;
+    return 0;
+}
+
+/* The last wall that begins before then, by halving: they are in order. */
 uint64_t history_realtime_ns(const struct history *history, uint64_t at_ns)
 {
-    size_t i = history->wall_count;
+    size_t low = 0, high = history->wall_count;
 
-    while (i > 1 && history->walls[i - 1].from_ns > at_ns)
-        i--;
-    return i ? at_ns + history->walls[i - 1].shift_ns : at_ns;
+    while (high - low > 1) {
+        size_t middle = low + (high - low) / 2;
+
+        if (history->walls[middle].from_ns > at_ns)
+            high = middle;
+        else
+            low = middle;
+    }
+    return high ? at_ns + history->walls[low].shift_ns : at_ns;
 }
 
 /* --- who is who ------------------------------------------------------------------------------------------
@@ -106,19 +168,28 @@ static bool is_name(const char *kept, const char *name, size_t size_bytes)
     return strncmp(kept, name, size_bytes - 1) == 0;
 }
 
+/* So many looks more. */
+static int look(struct reader *reader, uint64_t count)
+{
+    reader->looks += count;
+    return reader->looks <= LOOKS_MAX ? 0 : refuse(reader, "too many paths in too many lines for a journal");
+}
+
 static int access_of(struct reader *reader, const char *name, uint32_t *out)
 {
     struct history *h = reader->history;
 
     for (*out = 0; *out < h->access_count; ++*out)
         if (is_name(h->accesses[*out], name, sizeof(*h->accesses)))
-            return 0;
+            return look(reader, *out);
+    if (h->access_count == NAMES_MAX)
+        return refuse(reader, "more than %d accesses", NAMES_MAX);
     if (reserve(&h->accesses, h->access_count, sizeof(*h->accesses)) < 0 ||
         reserve(&reader->accesses, h->access_count, sizeof(*reader->accesses)) < 0)
         return -ENOMEM;
     reader->accesses[*out] = (struct evidence_access){.stable_at_ns = NEVER_NS};
     snprintf(h->accesses[h->access_count++], sizeof(*h->accesses), "%s", name);
-    return 0;
+    return look(reader, *out);
 }
 
 static int path_of(struct reader *reader, const char *name, uint32_t *out)
@@ -127,13 +198,15 @@ static int path_of(struct reader *reader, const char *name, uint32_t *out)
 
     for (*out = 0; *out < h->path_count; ++*out)
         if (is_name(h->paths[*out], name, sizeof(*h->paths)))
-            return 0;
+            return look(reader, *out);
+    if (h->path_count == NAMES_MAX)
+        return refuse(reader, "more than %d paths", NAMES_MAX);
     if (reserve(&h->paths, h->path_count, sizeof(*h->paths)) < 0 ||
         reserve(&reader->paths, h->path_count, sizeof(*reader->paths)) < 0)
         return -ENOMEM;
     reader->paths[*out] = (struct seen_path){.access = SELECTOR_NO_ACCESS};
     snprintf(h->paths[h->path_count++], sizeof(*h->paths), "%s", name);
-    return 0;
+    return look(reader, *out);
 }
 
 static const char *text_of(const cJSON *object, const char *name)
@@ -155,12 +228,19 @@ static int path_member(struct reader *reader, const cJSON *object, const char *n
 /* --- events ----------------------------------------------------------------------------------------------
  */
 
+static int add_event(struct reader *reader, const struct history_event *event)
+{
+    if (reader->history->event_count == EVENTS_MAX)
+        return refuse(reader, "more than %d events", EVENTS_MAX);
+    return history_add(reader->history, event);
+}
+
 static int add(struct reader *reader, enum history_kind kind, uint32_t index, struct history_event event)
 {
     event.kind = kind;
     event.index = index;
     event.at_ns = reader->at_ns;
-    return history_add(reader->history, &event);
+    return add_event(reader, &event);
 }
 
 /* Does a path serve, by its evidence; and since when is that so? */
@@ -181,11 +261,11 @@ static int note_serving(struct reader *reader, uint32_t index)
     if (path->known && serves == path->serves && well == path->well)
         return 0;
     if (path->known && !serves && e->state == HEALTH_DOWN && e->missing && e->first_missed_ns)
-        event.at_ns = min_u64(event.at_ns, e->first_missed_ns);
+        event.at_ns = min_u64(event.at_ns, max_u64(e->first_missed_ns, reader->history->events[0].at_ns));
     path->known = true;
     path->serves = serves;
     path->well = well;
-    return history_add(reader->history, &event);
+    return add_event(reader, &event);
 }
 
 static int read_accesses(struct reader *reader, const cJSON *line)
@@ -288,18 +368,47 @@ static int read_memory(struct reader *reader, const cJSON *line)
     return 0;
 }
 
-/* "2026-01-31T12:00:00.123Z" (RFC 3339); 0 for anything else. */
+/* The digits where the form has them, as a number. */
+static int digits(const char *text, int count)
+{
+    int number = 0;
+
+    for (int i = 0; i < count; i++)
+        number = 10 * number + (text[i] - '0');
+    return number;
+}
+
+/* "2026-01-31T12:00:00.123Z" (RFC 3339), of a year from 1970 to 2199; 0 for anything else. */
 static uint64_t realtime_of(const cJSON *line)
 {
-    struct tm tm = {0};
-    unsigned ms;
+    static const char form[] = "dddd-dd-ddTdd:dd:dd.dddZ";
+    const char *text = text_of(line, "time");
+    struct tm tm;
 
-    if (sscanf(text_of(line, "time"), "%d-%d-%dT%d:%d:%d.%3uZ", &tm.tm_year, &tm.tm_mon, &tm.tm_mday,
-               &tm.tm_hour, &tm.tm_min, &tm.tm_sec, &ms) != 7)
+    for (size_t i = 0; i < sizeof(form); i++)
+        if (form[i] == 'd' ? text[i] < '0' || text[i] > '9' : text[i] != form[i])
+            return 0;
+    tm = (struct tm){.tm_year = digits(text, 4) - 1900,
+                     .tm_mon = digits(text + 5, 2) - 1,
+                     .tm_mday = digits(text + 8, 2),
+                     .tm_hour = digits(text + 11, 2),
+                     .tm_min = digits(text + 14, 2),
+                     .tm_sec = digits(text + 17, 2)};
+    if (tm.tm_year < 70 || tm.tm_year >= 300)
         return 0;
-    tm.tm_year -= 1900;
-    tm.tm_mon -= 1;
-    return (uint64_t)timegm(&tm) * NS_PER_S + ms * NS_PER_MS;
+    return (uint64_t)timegm(&tm) * NS_PER_S + (uint64_t)digits(text + 20, 3) * NS_PER_MS;
+}
+
+/* Moves on to the time of a line. */
+static int take_time(struct reader *reader, const cJSON *line)
+{
+    uint64_t t_ns = fields_read_u64(line, "t_ns");
+
+    reader->at_ns = max_u64(reader->at_ns, t_ns + reader->shift_ns);
+    if (t_ns <= LONGEST_NS && reader->at_ns <= LONGEST_NS)
+        return 0;
+    return refuse(reader, "t_ns '%.24s', expected nanoseconds since the boot, of a hundred years at most",
+                  text_of(line, "t_ns"));
 }
 
 static int begin_snapshot(struct reader *reader, const cJSON *line)
@@ -320,14 +429,17 @@ static int begin_snapshot(struct reader *reader, const cJSON *line)
     reader->running = true;
     if (reader->begun && strcmp(reader->boot, text_of(line, "boot_id")) != 0)
         reader->shift_ns = reader->at_ns + sub_sat_u64(realtime_ns, reader->realtime_ns) - t_ns;
-    reader->at_ns = max_u64(reader->at_ns, t_ns + reader->shift_ns);
+    if (!error)
+        error = take_time(reader, line);
     snprintf(reader->boot, sizeof(reader->boot), "%s", text_of(line, "boot_id"));
     snprintf(h->host, sizeof(h->host), "%s", text_of(line, "host"));
     snprintf(h->service, sizeof(h->service), "%s", text_of(line, "service"));
     snprintf(h->version, sizeof(h->version), "%s", text_of(line, "version"));
     h->starts += start;
-    if (error || reserve(&h->walls, h->wall_count, sizeof(*h->walls)) < 0)
-        return -ENOMEM;
+    if (!error && reserve(&h->walls, h->wall_count, sizeof(*h->walls)) < 0)
+        error = -ENOMEM;
+    if (error)
+        return error;
     h->walls[h->wall_count++] =
         (struct history_wall){.from_ns = reader->at_ns, .shift_ns = realtime_ns - reader->at_ns};
     for (uint32_t i = 0; i < h->path_count; i++)
@@ -349,11 +461,28 @@ static int end_step(struct reader *reader, const cJSON *line)
         d->wait_full_size = strcmp(reason, selector_reason_text(KEEP_WAIT_FULL_SIZE)) == 0;
         error = path_member(reader, item, "to", &d->to);
     }
+    if (!error)
+        error = look(reader, reader->history->path_count);
     for (uint32_t i = 0; !error && i < reader->history->path_count; i++)
         error = note_serving(reader, i);
     if (!error)
         error = add(reader, HISTORY_DECIDE, 0, (struct history_event){.decide = *d});
     return error;
+}
+
+/* Settings by which the selector asks for its next decision: what they can be, or it asks for ever. */
+static int check_host(const struct reader *reader)
+{
+    const struct evidence_host *host = &reader->host;
+
+    if (host->select_timeout_ns < NS_PER_MS || host->select_timeout_ns > TIMEOUT_MAX_NS)
+        return refuse(reader, "select_timeout_ns '%" PRIu64 "', expected a millisecond to an hour",
+                      host->select_timeout_ns);
+    if (host->hold_ns > HOLD_MAX_NS || host->damping_max_ns > HOLD_MAX_NS)
+        return refuse(reader,
+                      "hold_ns '%" PRIu64 "' and damping_max_ns '%" PRIu64 "', expected a week at most",
+                      host->hold_ns, host->damping_max_ns);
+    return 0;
 }
 
 static int read_step(struct reader *reader, const cJSON *line, bool snapshot)
@@ -365,6 +494,9 @@ static int read_step(struct reader *reader, const cJSON *line, bool snapshot)
 
     if (host) {
         fields_read(host, fields_host, &reader->host, reader->shift_ns);
+        error = check_host(reader);
+    }
+    if (host && !error) {
         error = add(reader, HISTORY_HOST, 0, (struct history_event){.host = reader->host});
     }
     if (!error)
@@ -415,7 +547,9 @@ static int read_line(struct reader *reader, const cJSON *line)
     } else if (!reader->begun) {
         return 0;
     }
-    reader->at_ns = max_u64(reader->at_ns, fields_read_u64(line, "t_ns") + reader->shift_ns);
+    error = take_time(reader, line);
+    if (error)
+        return error;
     reader->realtime_ns = max_u64(reader->realtime_ns, realtime_of(line));
     if (snapshot || strcmp(kind, "step") == 0)
         return read_step(reader, line, snapshot);
@@ -445,7 +579,8 @@ static int read_file(struct reader *reader, const char *path)
     if (!file)
         return -errno;
     reader->name = path;
-    while (!error && (length = getline(&text, &room, file)) > 0) {
+    reader->line = 1;
+    for (; !error && (length = text_read_line(file, &text, &room, LINE_MAX_BYTES)) > 0; reader->line++) {
         cJSON *line = cJSON_ParseWithLength(text, (size_t)length);
 
         if (cJSON_IsObject(line))
@@ -454,8 +589,10 @@ static int read_file(struct reader *reader, const char *path)
             reader->history->damaged++;
         cJSON_Delete(line);
     }
-    if (!error && ferror(file))
-        error = errno ? -errno : -EIO; /* EISDIR, ... */
+    if (!error && length < 0)
+        error = length == -EFBIG ? refuse(reader, "a line of more than %" PRIu64 " bytes, not of a journal",
+                                          LINE_MAX_BYTES)
+                                 : (int)length;
     fclose(file);
     return error;
 }
@@ -482,9 +619,10 @@ int history_read(struct history **out, const char *path, char *message, size_t s
         snprintf(message, size_bytes, "%s: %s", path, strerror(-error));
     free(reader.paths);
     free(reader.accesses);
+    if (!error)
+        error = history_sort(history);
     if (error)
         return error;
-    history_sort(history);
     *out = TAKE(history);
     return 0;
 }

@@ -80,7 +80,8 @@ struct history {
 
 /*
  * Reads a journal; the older file of a rotated pair (PATH.1), if it is there, comes first. 0, or a negative
- * errno with one line in message: -EPROTO when it is no journal of a schema that is known.
+ * errno with one line in message: -EPROTO when it is no journal of a schema that is known, or one
+ * that no agent would write (FILE:LINE: what was expected); its size and the time that it covers are bounded.
  */
 int history_read(struct history **out, const char *path, char *message, size_t size_bytes);
 struct history *history_free(struct history *history);
@@ -89,7 +90,8 @@ DEFINE_CLEANUP(struct history *, history_free)
 /* CLOCK_REALTIME of a moment of the history. */
 uint64_t history_realtime_ns(const struct history *history, uint64_t at_ns);
 
-/* For who makes one up: appends (-ENOMEM), and puts the events in order (those of one time stay as they are).
+/* For who makes one up: appends (-ENOMEM), and puts the events in order (those of one time stay as they are;
+ * -ENOMEM).
  */
 int history_add(struct history *history, const struct history_event *event);
-void history_sort(struct history *history);
+int history_sort(struct history *history);

@@ -21,8 +21,10 @@
  */
 #include "route/replay.h"
 
-#define ROUNDS  8         /* moves of one moment, lest an error of ours runs for ever */
-#define STEP_NS NS_PER_MS /* from one decision that nothing led to to the next, at least; likewise */
+#define ROUNDS    8         /* moves of one moment, lest an error of ours runs for ever */
+#define STEP_NS   NS_PER_MS /* from one decision that nothing led to to the next, at least; likewise */
+#define PROOFS    16 /* waits for the next replies without news: who has not answered by then does not */
+#define LOOKS_MAX UINT64_C(300000000) /* at paths and accesses, in all decisions */
 
 struct player {
     const struct history *history;
@@ -45,6 +47,8 @@ struct player {
     bool begun, running;
     uint64_t now_ns;
     uint64_t again_ns;
+    uint64_t looks;
+    unsigned proofs; /* waited for since the last event */
     /* the host's */
     uint32_t host_current;
     struct history_decision host_decision;
@@ -192,11 +196,11 @@ static void plan(struct player *p)
 
     p->again_ns = d->again_ns;
     /* Nobody is proven: the next replies would prove it. */
-    if (d->reason == KEEP_WAIT_PROOF)
-        p->again_ns = min_u64(p->again_ns, p->now_ns + p->host.select_timeout_ns);
+    if (d->reason == KEEP_WAIT_PROOF && p->proofs++ < PROOFS)
+        p->again_ns = min_u64(p->again_ns, add_sat_u64(p->now_ns, p->host.select_timeout_ns));
     if (d->want_full_size != SELECTOR_NO_PATH && p->asked != d->want_full_size) {
         p->asked = d->want_full_size;
-        p->asked_at_ns = p->now_ns + p->host.select_timeout_ns + REPLAY_SLACK_NS;
+        p->asked_at_ns = add_sat_u64(p->now_ns, p->host.select_timeout_ns + REPLAY_SLACK_NS);
     }
     if (p->asked != SELECTOR_NO_PATH)
         p->again_ns = min_u64(p->again_ns, p->asked_at_ns);
@@ -217,6 +221,9 @@ static int decide(struct player *p, bool recorded)
         struct selector_input input = input_of(p);
         const struct selector_decision *d = &p->decision;
 
+        p->looks += p->history->path_count + p->history->access_count + 1;
+        if (p->looks > LOOKS_MAX)
+            return -E2BIG;
         apply_evidence(p, &input, recorded);
         selector_decide(&p->selector, &input, &p->decision);
         p->pending = d->switch_now && p->host_decision.switch_now && d->to == p->host_decision.to &&
@@ -375,12 +382,20 @@ int replay_run(const struct history *history, const struct replay_settings *sett
             continue;
         }
         p.now_ns = event->at_ns;
+        p.proofs = 0;
         error = take_event(&p, event);
         i++;
     }
     tally_end(tally, p.now_ns);
     player_close(&p);
     return error;
+}
+
+const char *replay_error_text(int error)
+{
+    return error == -E2BIG
+               ? "its evidence asks for more decisions than a journal can hold, expected an agent's"
+               : strerror(-error);
 }
 
 long replay_first_difference(const struct tally *a, const struct tally *b)

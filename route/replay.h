@@ -17,8 +17,12 @@ struct replay_settings {
     bool without_sessions;   /* what the cluster said does not count */
 };
 
-/* Fills *tally (all zero before; tally_clear() afterwards). -ENOMEM. */
+/* Fills *tally (all zero before; tally_clear() afterwards). -ENOMEM, -E2BIG: it asks for more decisions
+ * than an agent makes in a journal's time, and could go on for hours. */
 int replay_run(const struct history *history, const struct replay_settings *settings, struct tally *tally);
+
+/* Why it failed, in words. */
+const char *replay_error_text(int error);
 
 /*
  * A real agent carries out a decision, and writes it down, a moment after its time had come. Two switches

@@ -297,8 +297,8 @@ static int read_and_run(const char *program, struct study *study, struct replay_
     }
     error = run(study, settings, holds_ns, hold_count);
     if (error)
-        text_error("%s: %s", program, strerror(-error));
-    return error ? EXIT_SYSTEM : 0;
+        text_error("%s: %s: %s", program, study->path, replay_error_text(error));
+    return error == -E2BIG ? EXIT_USAGE : error ? EXIT_SYSTEM : 0;
 }
 
 int command_replay(int argc, char **argv)
