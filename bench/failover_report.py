@@ -244,9 +244,11 @@ def draw(results, file):
         return f"gnuplot: {done.stderr.decode(errors='replace').strip()[:200]}"
     beside = f"{file}.{os.getpid()}"
     try:
-        with open(beside, "wb") as f:
+        with open(beside, "xb") as f:  # nothing that is there already, and through no link
             f.write(done.stdout)
         os.replace(beside, file)
+    except FileExistsError as why:
+        return str(why)
     except OSError as why:
         with contextlib.suppress(OSError):
             os.unlink(beside)

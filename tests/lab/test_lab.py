@@ -5,12 +5,47 @@ interrupted or killed at any point."""
 import json
 import os
 import signal
+import subprocess
 import sys
 
 from lab import Lab, Tap, need_namespaces, wait_for
 
 need_namespaces()
 tap = Tap()
+
+
+def only_its_own():
+    """What `down` removes has been made by a lab. In a /run of its own: the machine's is not put at risk."""
+    program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools", "lab")
+    script = f"""set -e
+mount -t tmpfs tmpfs /run
+mkdir -p /run/netns /run/elsewhere/below /run/rr-foreign/below /run/rr-empty /run/rr-made/below /run/rr-false
+mkdir -p /run/systemd/below
+touch /run/systemd/ready /run/elsewhere/made-by-tools-lab /run/rr-made/made-by-tools-lab
+ln -s /run/elsewhere /run/rr-link
+ln -s /run/elsewhere/made-by-tools-lab /run/rr-false/made-by-tools-lab
+ln -s /run/elsewhere /run/rr-made/below/link
+for name in systemd ../run/systemd rr-../systemd '' rr- 'rr-a b' "rr-x
+rr-made" rr-foreign rr-link rr-false rr-nothing rr-empty rr-made; do
+    code=0
+    LAB_NAME=$name {program} down </dev/null >/run/said 2>&1 || code=$?
+    echo "$(printf %q "$name") $code $(wc -l </run/said)"
+done
+cd /run
+find systemd elsewhere rr-* | sort | tr '\\n' ' '
+"""
+    done = subprocess.run(["unshare", "-m", "--propagation", "private", "bash", "-c", script], capture_output=True, text=True)
+    *said, left = done.stdout.splitlines() or [""]
+    done_with = dict(line.rsplit(" ", 2)[:2] for line in said)
+    lines = {line.rsplit(" ", 1)[1] for line in said if line.split()[-2] != "0"}
+    refused = [name for name, code in done_with.items() if code != "0"]
+    tap.ok(refused == ["systemd", "../run/systemd", "rr-../systemd", "rr-", "rr-a\\ b", "$'rr-x\\nrr-made'", "rr-foreign",
+                       "rr-link", "rr-false"] and lines == {"1"}, "a name or directory of others is refused in one line",
+           done.stdout + done.stderr)
+    tap.ok(left.split() == ["elsewhere", "elsewhere/below", "elsewhere/made-by-tools-lab", "rr-false",
+                            "rr-false/made-by-tools-lab", "rr-foreign", "rr-foreign/below", "rr-link", "systemd",
+                            "systemd/below", "systemd/ready"], "and stays; what a lab made is gone, its links not followed",
+           left + done.stderr)
 
 
 def commands():
@@ -155,6 +190,7 @@ def side_by_side():
             tap.ok(other.pings("host", "10.10.85.15"), "down ends its own lab and not one whose name begins alike")
 
 
+only_its_own()
 commands()
 interrupted()
 killed()

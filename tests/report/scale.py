@@ -132,13 +132,12 @@ def less_than_64_bytes_a_target():
              'print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)'
     for count, form in ((600000, '--json'), (300000, '--json-lines'), (300000, '--openmetrics')):
         last = ipaddress.ip_address('11.1.0.0') + count - 1
-        with open('/tmp/output', 'w', encoding='ascii') as out:
+        with tempfile.TemporaryFile('w+', encoding='ascii') as out:
             done = subprocess.run(
                 ['python3', '-c', script, COMMAND, 'report', form, *QUIET, '--select-count', '2', f'11.1.0.0-{last}'],
                 stdout=out, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT, check=True, timeout=DEADLINE_S)
-        with open('/tmp/output', encoding='ascii') as out:
+            out.seek(0)
             text = out.read()
-        os.unlink('/tmp/output')
         same(done.stderr, '')
         check(re.search(f'"unreachable":{count}|"unreachable"}} {count}', text), text[-1000:])
         size = 1024 * int(text.rsplit('\n', 2)[1])
