@@ -16,6 +16,8 @@ import uuid
 from world import inside
 
 GARBAGE = bytes(range(256)) * 16
+# What acts on a terminal: escape sequences, C1 controls, a mark that turns the direction; and a field for the log.
+OUTSIDE = "a\x1b[2J\u009b31m\u202e level=error event=forged"
 
 
 class Session:
@@ -194,7 +196,7 @@ class Service:
             self._listen(node)
 
     def behave(self, mode, *nodes):
-        """normal, slow, hang, html, 502, garbage, half, empty, huge, error: these nodes (default: all) from now on."""
+        """normal, slow, hang, html, 502, garbage, half, empty, huge, error, outside: these nodes (default: all) from now on."""
         for node in nodes or self.world.nodes:
             self.modes[node] = mode
 
@@ -234,6 +236,9 @@ class Service:
             self._send(handler, 200, json.dumps({"ec": "EOK", "error": {}, "data": []}))
         elif mode == "error":
             self._send(handler, 200, json.dumps({"ec": "ENOTLEADER", "error": {"msg": "no leader"}, "data": {}}))
+        elif mode == "outside":  # the words of its error are for a terminal, and no UTF-8
+            self._send(handler, 200, b'{"ec": "E\x9b", "error": {"msg": "' + OUTSIDE.encode("unicode_escape").replace(
+                b"\\x", b"\\u00") + b'\xc0\xaf\xff"}, "data": {}}')
         elif mode == "huge":
             handler.send_response(200)
             handler.send_header("Content-Type", "application/json")

@@ -3,6 +3,7 @@
 nothing grows. And what the cluster is told: refreshes, heartbeats, the token; what a service check adds."""
 import json
 import os
+import re
 import socket
 import sys
 import threading
@@ -10,7 +11,7 @@ import time
 
 from harness import SANITIZED, main, stays
 from world import inside
-from service import Session
+from service import OUTSIDE, Session
 
 
 def misbehaving(t):
@@ -239,5 +240,32 @@ def service_check(t):
     t.eventually(agent.on(home.address("data")), "home when it serves")
 
 
+def outside_text(t):
+    """What the cluster says is nothing but text: in the log, on a terminal and in documents."""
+    world, service, monitor = t.cluster(settings=dict(nodes=2, zones=(OUTSIDE, "east")))
+    agent = t.agent(world)
+    bad = re.compile("[\0-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e]")
+
+    def clean(what, text):
+        t.ok(text and not bad.search(text) and "event=forged\n" not in text, f"{what}: clean", ascii(text))
+
+    t.eventually(agent.settled(world.node(1).address("data")), "at home")
+    said = "[2J\\xc2\\x9b31m\\xe2\\x80\\xae"
+    for mode in ("normal", "outside"):
+        service.behave(mode)
+        t.eventually(lambda: bool(agent.get("sessions")["error"]) == (mode == "outside"), mode, detail=agent.status)
+        clean(f"{mode}: status", agent.command("status")[1])
+        document = agent.command("status", "--json")[1]
+        json.loads(document)
+        clean(f"{mode}: status --json", document.replace("\t", " "))
+        _, out, error = agent.command("sessions")
+        clean(f"{mode}: sessions", out + error)
+        t.ok(said in out + error, f"{mode}: and what was said is to be seen", out + error)
+        clean(f"{mode}: sessions --json", "".join(agent.command("sessions", "--json")[1:]).replace("\t", " "))
+    t.ok("[2J\\xc2\\x9b31m" in agent.command("status")[1], "in the status too", agent.command("status")[1])
+    clean("log", agent.log())
+    t.ok(not re.search(r"^[^\"]* level=error event=forged", agent.log(), re.M), "no field of the log is theirs", agent.log())
+
+
 sys.exit(main([one_sided, misbehaving, failover_without_service, slow_refresh, telling, cut_off, odd_entries,
-               service_check], parallel=4))
+               service_check, outside_text], parallel=4))
