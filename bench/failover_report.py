@@ -235,17 +235,22 @@ def picture(results, terminal):
 
 
 def draw(results, file):
-    """Returns what went wrong, or None. The file is there as a whole or not at all."""
+    """Returns what went wrong, or None. The file is there as a whole or not at all; a link is followed."""
     if not results:
         return None
     done = subprocess.run(["gnuplot", "-d", "-"], input=picture(results, TERMINALS[file[-4:]]).encode(),
                           capture_output=True)
     if done.returncode != 0 or not done.stdout:
         return f"gnuplot: {done.stderr.decode(errors='replace').strip()[:200]}"
+    file = os.path.realpath(file)
     beside = f"{file}.{os.getpid()}"
     try:
         with open(beside, "xb") as f:  # nothing that is there already, and through no link
             f.write(done.stdout)
+            if os.path.exists(file):
+                old = os.stat(file)
+                os.fchown(f.fileno(), old.st_uid, old.st_gid)
+                os.fchmod(f.fileno(), old.st_mode & 0o777)
         os.replace(beside, file)
     except FileExistsError as why:
         return str(why)

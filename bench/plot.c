@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Pictures, see plot.h. gnuplot reads the script from its standard input and writes the picture to its
- * standard output, both files in memory (child.h); only a whole picture becomes a file, by renaming.
+ * standard output, both files in memory (child.h); only a whole picture becomes a file (tools/output_file.h).
  */
 #include "bench/plot.h"
 
-#include <libgen.h>
-#include <limits.h>
 #include <sys/stat.h>
 
 #include "bench/child.h"
 #include "probe/text.h"
+#include "tools/output_file.h"
 
 static const struct {
     const char *suffix, *terminal;
@@ -34,7 +33,9 @@ static const char *terminal_for(const char *file)
 
 int plot_check(const char *file, char *message, size_t size_bytes)
 {
-    char folder[PATH_MAX];
+    struct output_file output;
+    struct stat status;
+    char why[256] = "expected a file, or a place for one";
     int error;
 
     if (!terminal_for(file)) {
@@ -46,11 +47,15 @@ int plot_check(const char *file, char *message, size_t size_bytes)
                  file);
         return -ENOENT;
     }
-    snprintf(folder, sizeof(folder), "%s", file);
-    if (access(dirname(folder), W_OK | X_OK) == 0)
-        return 0;
-    error = -errno;
-    snprintf(message, size_bytes, "cannot write '%s': %s", file, strerror(-error));
+    /* A picture is drawn at the end, and nobody waits so long at a FIFO. */
+    if (stat(file, &status) == 0 && !S_ISREG(status.st_mode))
+        error = -EINVAL;
+    else
+        error = output_file_open(&output, file, why, sizeof(why));
+    if (error)
+        snprintf(message, size_bytes, "'%s': %s", file, why);
+    else
+        output_file_discard(&output);
     return error;
 }
 
@@ -87,26 +92,21 @@ static int write_all(int fd, const char *bytes, size_t size_bytes)
     return 0;
 }
 
-/* By way of a file beside it. */
-static int replace_file(const char *file, const char *bytes, size_t size_bytes)
+static int replace_file(const char *file, const char *bytes, size_t size_bytes, char *why, size_t why_bytes)
 {
-    char beside[PATH_MAX];
-    mode_t mask = umask(0);
-    int fd, r;
+    struct output_file output;
+    int r = output_file_open(&output, file, why, why_bytes);
 
-    umask(mask);
-    snprintf(beside, sizeof(beside), "%s.XXXXXX", file);
-    fd = mkstemp(beside);
-    if (fd < 0)
-        return -errno;
-    r = write_all(fd, bytes, size_bytes);
-    if (r == 0 && fchmod(fd, 0666 & ~mask) < 0)
-        r = -errno;
-    close(fd);
-    if (r == 0 && rename(beside, file) < 0)
-        r = -errno;
     if (r < 0)
-        unlink(beside);
+        return r;
+    r = output_file_begin(&output);
+    if (r == 0)
+        r = write_all(output.fd, bytes, size_bytes);
+    if (r == 0)
+        r = output_file_commit(&output);
+    output_file_discard(&output);
+    if (r < 0)
+        snprintf(why, why_bytes, "cannot write there: %s", strerror(-r));
     return r;
 }
 
@@ -124,9 +124,9 @@ int plot_end(struct plot *plot, char *message, size_t size_bytes)
     } else if (r < 0) {
         snprintf(message, size_bytes, "cannot draw '%s': gnuplot: %s", plot->file, strerror(-r));
     } else {
-        r = replace_file(plot->file, child.out, child.out_bytes);
+        r = replace_file(plot->file, child.out, child.out_bytes, line, sizeof(line));
         if (r < 0)
-            snprintf(message, size_bytes, "cannot write '%s': %s", plot->file, strerror(-r));
+            snprintf(message, size_bytes, "'%s': %s", plot->file, line);
     }
     child_clear(&child);
     free(plot->text);

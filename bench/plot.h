@@ -22,8 +22,8 @@ struct plot {
 };
 
 /*
- * Can this file be drawn? 0; -EINVAL: its name ends neither in .svg nor in .png; -ENOENT: gnuplot is not
- * installed; or why its folder cannot be written to. One line in message.
+ * Can this file be drawn? 0; -EINVAL: its name ends neither in .svg nor in .png, or it is no file; -ENOENT:
+ * gnuplot is not installed; or why it cannot be written. One line in message.
  */
 int plot_check(const char *file, char *message, size_t size_bytes);
 

@@ -32,7 +32,7 @@
 #include <stdarg.h>
 
 #include "tools/command.h"
-#include "tools/report_file.h"
+#include "tools/output_file.h"
 #include "tools/report_json.h"
 #include "tools/report_names.h"
 #include "tools/report_options.h"
@@ -62,6 +62,7 @@ struct run {
     uint64_t began_ns;
     struct report_writer writer;
     uint64_t write_at_ns; /* when the lines in the writer have waited enough; NEVER_NS: there are none */
+    struct output_file output;
     const char *program;
 };
 
@@ -346,12 +347,26 @@ static int read_source(struct run *run, const struct report_source *source, char
     return -EINVAL;
 }
 
+static int open_output(struct run *run)
+{
+    char why[MESSAGE_BYTES];
+    int error = 0;
+
+    if (run->options.output)
+        error = output_file_open(&run->output, run->options.output, why, sizeof(why));
+    if (error)
+        complain(run, "--output '%s': %s", run->options.output, why);
+    return error;
+}
+
 /* What is excluded has to be known before the first target, wherever it was said. */
 static int read_targets(struct run *run)
 {
     char message[MESSAGE_BYTES] = "";
-    int error = run->options.output ? report_file_check(run->options.output, message, sizeof(message)) : 0;
+    int error = open_output(run);
 
+    if (error)
+        return error;
     run->targets.family = run->options.family;
     if (run->options.settings.interface[0])
         run->targets.scope = if_nametoindex(run->options.settings.interface);
@@ -407,12 +422,11 @@ static int verdict(const struct run *run)
 static int write_report(struct run *run)
 {
     struct report_writer *writer = &run->writer;
-    struct report_file file = {.fd = -1};
     int error = 0;
 
     if (run->options.output) {
-        error = report_file_open(&file, run->options.output);
-        writer->fd = file.fd;
+        error = output_file_begin(&run->output);
+        writer->fd = run->output.fd;
     }
     /* Of what was watched the state has been told. */
     if (run->watch.rounds > 0 && run->options.format == REPORT_TABLE)
@@ -422,8 +436,7 @@ static int write_report(struct run *run)
     if (!error)
         error = report_writer_flush(writer);
     if (!error && run->options.output)
-        error = report_file_commit(&file);
-    report_file_discard(&file);
+        error = output_file_commit(&run->output);
     return error;
 }
 
@@ -479,7 +492,8 @@ static int help(const struct run *run)
 int command_report(int argc, char **argv)
 {
     char message[MESSAGE_BYTES] = "";
-    struct run run = {.program = argv[0], .view = {.options = &run.options, .targets = &run.targets}};
+    struct run run = {
+        .program = argv[0], .view = {.options = &run.options, .targets = &run.targets}, .output = {.fd = -1}};
     int error = report_options_parse(&run.options, argc, argv, message, sizeof(message));
     int code;
 
@@ -493,6 +507,7 @@ int command_report(int argc, char **argv)
         error = read_targets(&run);
         code = error ? exit_code_of(error) : probe_and_write(&run);
     }
+    output_file_discard(&run.output);
     report_names_free(run.names);
     if (run.view.probing)
         run.view.probing->kind->close(run.view.probing);

@@ -70,7 +70,9 @@ static const char help_text[] =
     "summary\n"
     "      --csv                   one line a target, with a header\n"
     "      --openmetrics           metrics, for Prometheus and node_exporter's textfile collector\n"
-    "      --output FILE           write it to FILE, which appears as a whole when it is complete\n"
+    "      --output FILE           write it to FILE, which appears as a whole when it is complete ('-': "
+    "standard "
+    "output)\n"
     "  -q, --quiet                 the summary only\n"
     "      --watch[=TIME]          repeat it every TIME (default 1) and print what changes, until Ctrl-C; "
     "for "
@@ -459,7 +461,7 @@ static int take_option(const struct parser *parser, int key, char **argv)
         options->watch_ns = NS_PER_S;
         return optarg ? take_duration(parser, "watch", &options->watch_ns) : 0;
     case OPTION_OUTPUT:
-        options->output = optarg;
+        options->output = strcmp(optarg, "-") == 0 ? NULL : optarg;
         return 0;
     case ':':
         return bad(parser, "option '%s' needs a value", argv[optind - 1]);

@@ -17,7 +17,7 @@ import subprocess
 import time
 
 from stage import (COMMAND, DEADLINE_S, ENVIRONMENT, FAST, RESULT_KEYS, KEYS, check, check_document, command, main,
-                   run, same, start, test, wait_until, icmp_count)
+                   run, same, start, test, wait_until, write, icmp_count)
 
 
 # --- a line for each target --------------------------------------------------------------------------------
@@ -276,18 +276,23 @@ def current_umask():
 @test
 def output_that_cannot_be():
     os.makedirs('/tmp/out', exist_ok=True)
+    os.symlink('loop', '/tmp/loop')
+    before = icmp_count('InEchos')
     write_only = [
         # path, exit code, what is said, before anything is sent
         ('/tmp/out/none/a', 4, "--output '/tmp/out/none/a': cannot write there: No such file or directory"),
         ('/tmp/out', 3, "--output '/tmp/out': expected a file"),
         ('', 3, "--output '': expected a file"),
-        ('/dev/null', 3, "--output '/dev/null': expected a file"),
+        ('/tmp/loop', 4, "--output '/tmp/loop': cannot write there: Too many levels of symbolic links"),
+        ('/dev/fd/77', 4, "--output '/dev/fd/77': cannot write there: No such file or directory"),
+        ('/dev/fd/0', 4, "--output '/dev/fd/0': cannot write there: Bad file descriptor"),
         ('/proc/self/a', 4, "cannot write"),
     ]
     for path, code, text in write_only:
         got, out, error = run('10.0.0.1', '--output', path)
         same((got, out, error.count('\n')), (code, '', 1), path)
         check(text in error, error)
+    same(icmp_count('InEchos'), before, 'something was sent')
     command('mount -t tmpfs -o size=8k tmpfs /tmp/out')
     try:
         path = '/tmp/out/full'
@@ -301,6 +306,68 @@ def output_that_cannot_be():
         same(files(), ['full'])
     finally:
         command('umount /tmp/out')
+
+
+def content(path):
+    """How many results there are in a file of --csv."""
+    with open(path, encoding='ascii') as file:
+        lines = file.read().splitlines()
+    same(lines[0].split(',')[0], 'target', path)
+    return len(lines) - 1
+
+
+@test
+def output_follows_links():
+    os.makedirs('/tmp/links/below')
+    os.symlink('below/real', '/tmp/links/relative')
+    os.symlink('/tmp/links/relative', '/tmp/links/chain')
+    same(run('10.0.0.1', '--csv', '--output', '/tmp/links/chain'), (0, '', ''), 'it leads nowhere yet')
+    same(content('/tmp/links/below/real'), 1)
+    os.link('/tmp/links/below/real', '/tmp/links/hard')
+    same(run('10.0.0.1', '10.0.0.2', '--csv', '--output', '/tmp/links/chain'), (0, '', ''))
+    same((content('/tmp/links/below/real'), content('/tmp/links/hard')), (2, 1), 'other names keep the old one')
+    check(os.path.islink('/tmp/links/chain') and os.path.islink('/tmp/links/relative'), 'a link was replaced')
+    same(sorted(os.listdir('/tmp/links/below')), ['real'])
+
+
+@test
+def output_keeps_who_owns_a_file():
+    path = '/tmp/owned'
+    write(path, 'old')
+    owner = (12, 34) if os.stat('/proc/1').st_uid == 0 else (0, 0)  # a user namespace has one user only
+    os.chown(path, *owner)
+    os.chmod(path, 0o604)
+    same(run('10.0.0.1', '--csv', '--output', path), (0, '', ''))
+    got = os.stat(path)
+    same((got.st_uid, got.st_gid, stat.S_IMODE(got.st_mode), content(path)), (*owner, 0o604, 1))
+
+
+@test
+def output_to_what_cannot_be_replaced():
+    command('mknod /tmp/fifo p')
+    os.symlink('/proc/self/fd/1', '/tmp/stdout')
+    os.symlink('/dev/null', '/tmp/null')
+    write('/tmp/mounted', 'a long text that has to go\n' * 100)
+    command('mount --bind /tmp/mounted /tmp/mounted')
+    for path in ('-', '/tmp/stdout', '/dev/fd/1'):
+        code, out, error = run('10.0.0.1', '--csv', '--output', path)
+        same((code, error, out.count('\n')), (0, '', 2), path)
+    same(run('10.0.0.1', '--csv', '--output', '/tmp/null'), (0, '', ''))
+    with subprocess.Popen(['cat', '/tmp/fifo'], stdout=subprocess.PIPE, text=True) as reader:
+        same(run('10.0.0.1', '--csv', '--output', '/tmp/fifo'), (0, '', ''))
+        same(reader.communicate(timeout=DEADLINE_S)[0].count('\n'), 2)
+    same(run('10.0.0.1', '--csv', '--output', '/tmp/mounted'), (0, '', ''))
+    command('umount /tmp/mounted')
+    same(content('/tmp/mounted'), 1)
+    # What stands before and behind it in the same file stays.
+    subprocess.run(f'{{ echo first; {COMMAND} report -q --output /tmp/stdout 10.0.0.1; echo last; }} >/tmp/around',
+                   shell=True, check=True)
+    with open('/tmp/around', encoding='ascii') as file:
+        lines = file.read().splitlines()
+    same((lines[0], lines[1].split(';')[0], lines[-1]), ('first', '1 target: 1 reachable, 0 unreachable', 'last'))
+    same([os.readlink(f'/tmp/{name}') for name in ('stdout', 'null')], ['/proc/self/fd/1', '/dev/null'])
+    check(stat.S_ISFIFO(os.stat('/tmp/fifo').st_mode), 'the FIFO was replaced')
+    check(not os.path.exists('-') and os.path.islink('/dev/stdout'), 'a file was made')
 
 
 main()
