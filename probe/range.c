@@ -78,6 +78,18 @@ static int parse_piece(struct address *out, const char *text, size_t length)
     return address_parse(out, piece);
 }
 
+/* A netmask, "255.255.255.0": how long the prefix is; -1: it is none. */
+static int mask_bits(const char *text)
+{
+    struct in_addr mask;
+    uint32_t bits;
+
+    if (inet_pton(AF_INET, text, &mask) != 1)
+        return -1;
+    bits = ntohl(mask.s_addr);
+    return bits & (~bits >> 1) ? -1 : __builtin_popcount(bits);
+}
+
 /* The rest of a prefix behind its '/'. */
 static int parse_prefix(struct probe_range *out, const char *bits_text, char *message, size_t size_bytes)
 {
@@ -87,7 +99,12 @@ static int parse_prefix(struct probe_range *out, const char *bits_text, char *me
     for (size_t i = 0; i < digits && bits <= width; i++)
         bits = bits * 10 + (unsigned)(bits_text[i] - '0');
     if (digits == 0 || digits > 3 || bits_text[digits] || bits > width) {
-        snprintf(message, size_bytes, "expected a prefix length from 0 to %u after the '/'", width);
+        int length =
+            snprintf(message, size_bytes, "expected a prefix length from 0 to %u after the '/'", width);
+
+        if (width == 32 && mask_bits(bits_text) >= 0)
+            snprintf(message + length, size_bytes - (size_t)length, ", and %s is /%d", bits_text,
+                     mask_bits(bits_text));
         return -EINVAL;
     }
     out->last = out->first;
@@ -120,8 +137,24 @@ static int parse_range(struct probe_range *out, const char *text)
 static const char zone_message[] = "only a link-local address has a zone (the part behind '%'); an interface "
                                    "for others is said by --interface";
 
+/* "::ffff:10.1.0.1": no packet has such an address (RFC 4291, section 2.5.5.2; RFC 4942, section 2.2). */
+static bool is_mapped(const struct address *a)
+{
+    static const uint8_t prefix[12] = {[10] = 0xff, [11] = 0xff};
+
+    return a->family == AF_INET6 && memcmp(a->bytes, prefix, sizeof(prefix)) == 0;
+}
+
 static int check_range(const struct probe_range *range, char *message, size_t size_bytes)
 {
+    if (is_mapped(&range->first) && is_mapped(&range->last)) {
+        struct address a = {.family = AF_INET};
+
+        memcpy(a.bytes, range->first.bytes + 12, 4);
+        snprintf(message, size_bytes, "it is an IPv4 address written as an IPv6 one: expected IPv4, as in %s",
+                 ADDRESS_TEXT(&a));
+        return -EINVAL;
+    }
     if (range->first.family != range->last.family || range->first.scope != range->last.scope) {
         snprintf(message, size_bytes, "both ends of a range are of one family and interface");
         return -EINVAL;

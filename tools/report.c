@@ -27,16 +27,17 @@
  *
  * Deliberately not done: reverse lookups, several addresses of one name, looking up a name again.
  */
-#include <ctype.h>
 #include <signal.h>
 #include <stdarg.h>
 
+#include "probe/text.h"
 #include "tools/command.h"
 #include "tools/output_file.h"
 #include "tools/report_json.h"
 #include "tools/report_names.h"
 #include "tools/report_options.h"
 #include "tools/report_output.h"
+#include "tools/report_target_text.h"
 #include "tools/report_targets.h"
 #include "tools/report_watch.h"
 
@@ -75,10 +76,7 @@ PRINTF_LIKE(2, 3) static void complain(const struct run *run, const char *format
     va_start(arguments, format);
     vsnprintf(message, sizeof(message), format, arguments);
     va_end(arguments);
-    for (char *p = message; *p; p++)
-        if (!isprint((unsigned char)*p))
-            *p = '?';
-    fprintf(stderr, "%s: %s\n", run->program, message);
+    text_error("%s: %s", run->program, message);
 }
 
 /* A wrong argument, or a system that did not let us? */
@@ -147,6 +145,8 @@ static int take_names(struct run *run)
     while (!error && report_names_next(run->names, &answer)) {
         struct report_text *text = &run->targets.texts[answer.target];
 
+        if (!answer.error && report_no_host(&answer.address))
+            answer.error = REPORT_NAME_NO_HOST;
         text->name_error = answer.error;
         if (answer.error) {
             settle(run, text->index, REPORT_NOT_FOUND);
@@ -336,7 +336,7 @@ static int read_source(struct run *run, const struct report_source *source, char
 
     switch (source->kind) {
     case REPORT_TARGET:
-        return report_targets_add(targets, source->text, message, MESSAGE_BYTES);
+        return report_targets_take(targets, source->text, message, MESSAGE_BYTES);
     case REPORT_FILE:
         return report_targets_read(targets, source->text, message, MESSAGE_BYTES);
     case REPORT_EXCLUDE:
@@ -357,6 +357,46 @@ static int open_output(struct run *run)
     if (error)
         complain(run, "--output '%s': %s", run->options.output, why);
     return error;
+}
+
+/* The last file that they were looked for in: without one there is a target. */
+static const char *name_of_targets(const struct run *run)
+{
+    const char *name = "";
+
+    for (size_t i = 0; i < run->options.source_count; i++)
+        if (run->options.sources[i].kind == REPORT_FILE)
+            name = run->options.sources[i].text;
+    return strcmp(name, "-") == 0 ? "standard input" : name;
+}
+
+/* What was given as a target and is none. */
+static void tell_bad(const struct run *run)
+{
+    const struct report_bad *bad = &run->targets.bad;
+
+    for (size_t i = 0; i < REPORT_BAD_LINES; i++)
+        if (bad->lines[i])
+            complain(run, "%s", bad->lines[i]);
+    if (bad->count > REPORT_BAD_LINES)
+        complain(run, "%" PRIu64 " more are no targets", bad->count - REPORT_BAD_LINES);
+}
+
+/* One that is none costs itself only; when there is nothing else, or with --strict, the whole report. */
+static int check_targets(struct run *run)
+{
+    const struct report_targets *targets = &run->targets;
+
+    tell_bad(run);
+    if (targets->good == 0 && targets->bad.count == 0)
+        complain(run, "%s: there is no target in it", name_of_targets(run));
+    if (targets->good == 0 || (run->options.strict && targets->bad.count > 0))
+        return -EINVAL;
+    if (targets->list.count > 0)
+        return 0;
+    complain(run, "%sno target is left: all are excluded or in other shards",
+             run->options.strict ? "" : "warning: ");
+    return run->options.strict ? -EINVAL : 0;
 }
 
 /* What is excluded has to be known before the first target, wherever it was said. */
@@ -380,13 +420,11 @@ static int read_targets(struct run *run)
                 error = read_source(run, source, message);
         }
     }
-    run->count = run->targets.list.count;
-    if (!error && run->count == 0) {
-        snprintf(message, sizeof(message), "no target is left: all are excluded or in other shards");
-        error = -EINVAL;
-    }
     if (error)
         complain(run, "%s", message);
+    else
+        error = check_targets(run);
+    run->count = run->targets.list.count;
     return error;
 }
 
@@ -413,7 +451,7 @@ static int verdict(const struct run *run)
 {
     if (interrupted_by)
         return 128 + interrupted_by;
-    if (run->view.totals[REPORT_NOT_FOUND] > 0)
+    if (run->view.totals[REPORT_NOT_FOUND] > 0 || run->targets.bad.count > 0)
         return EXIT_NAME_NOT_FOUND;
     return run->view.failed > 0 ? EXIT_SOME : 0;
 }
@@ -456,6 +494,7 @@ static int probe_and_write(struct run *run)
         return exit_code_of(error);
     catch_signal(SIGINT);
     catch_signal(SIGTERM);
+    catch_signal(SIGHUP);
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of write() */
     report_writer_init(&run->writer, STDOUT_FILENO);
     run->write_at_ns = NEVER_NS;

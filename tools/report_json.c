@@ -56,9 +56,10 @@ static void write_totals(struct report_writer *writer, const struct report_view 
     report_writef(writer,
                   "\"targets\":%" PRIu32 ",\"reachable\":%" PRIu32 ",\"unreachable\":%" PRIu32
                   ",\"not_found\":%" PRIu32 ",\"excluded\":%" PRIu32 ",\"unfinished\":%" PRIu32
-                  ",\"elapsed_ms\":",
+                  ",\"invalid\":%" PRIu64 ",\"elapsed_ms\":",
                   report_target_count(view), totals[REPORT_REACHABLE], totals[REPORT_UNREACHABLE],
-                  totals[REPORT_NOT_FOUND], totals[REPORT_EXCLUDED], totals[REPORT_UNFINISHED]);
+                  totals[REPORT_NOT_FOUND], totals[REPORT_EXCLUDED], totals[REPORT_UNFINISHED],
+                  view->targets->bad.count);
     report_write_ms(writer, view->elapsed_ns);
     report_write_text(writer, ",");
     report_json_text(writer, "transport", about.transport);

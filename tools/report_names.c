@@ -168,5 +168,9 @@ struct report_names *report_names_free(struct report_names *names)
 
 const char *report_name_error_text(int error)
 {
+    if (error == REPORT_NAME_LATE)
+        return "the name service did not answer in time";
+    if (error == REPORT_NAME_NO_HOST)
+        return "its address is no host's (unspecified, multicast or broadcast)";
     return error > 0 ? strerror(error) : gai_strerror(error);
 }

@@ -33,5 +33,11 @@ uint32_t report_names_pending(const struct report_names *names);
 struct report_names *report_names_free(struct report_names *names);
 DEFINE_CLEANUP(struct report_names *, report_names_free)
 
+/* Errors that neither errno nor getaddrinfo() has. */
+enum report_name_error {
+    REPORT_NAME_LATE = 1 << 16, /* the name service did not answer in time */
+    REPORT_NAME_NO_HOST,        /* its address is no host's */
+};
+
 /* Text for an error of an answer, valid until the next call. */
 const char *report_name_error_text(int error);

@@ -26,6 +26,8 @@ static const char help_text[] =
     "      --exclude LIST          leave out these addresses, prefixes and ranges (separated by commas)\n"
     "      --exclude-file FILE     the same from a file\n"
     "      --shard M/N             take only part M of N: every N-th target from the M-th on\n"
+    "      --strict                end before anything is sent when one of the targets is none, or none is "
+    "left\n"
     "      --order random|given    in which order they are asked (default random); results are always in "
     "the\n"
     "                              order given\n"
@@ -70,9 +72,8 @@ static const char help_text[] =
     "summary\n"
     "      --csv                   one line a target, with a header\n"
     "      --openmetrics           metrics, for Prometheus and node_exporter's textfile collector\n"
-    "      --output FILE           write it to FILE, which appears as a whole when it is complete ('-': "
-    "standard "
-    "output)\n"
+    "      --output FILE           write it to FILE, which appears as a whole when it is complete; '-': standard\n"
+    "                              output\n"
     "  -q, --quiet                 the summary only\n"
     "      --watch[=TIME]          repeat it every TIME (default 1) and print what changes, until Ctrl-C; "
     "for "
@@ -80,9 +81,9 @@ static const char help_text[] =
     "                              table and --json-lines\n"
     "  -h, --help                  this text\n"
     "\n"
-    "Exit code: 0 all are reachable, 1 some are not, 2 a name was not found, 3 bad arguments, 4 system "
-    "error;\n"
-    "130 when interrupted (what is known by then is printed).\n";
+    "Exit code: 0 all are reachable, 1 some are not, 2 a name was not found, or what was given is "
+    "no\n"
+    "target, 3 bad arguments, 4 system error; 130 when interrupted (what is known by then is printed).\n";
 
 enum option_key {
     OPTION_SELECT_TIMEOUT = 256,
@@ -94,11 +95,11 @@ enum option_key {
     OPTION_PERIOD,
     OPTION_MTU,
     OPTION_PATH_MTU,
-    OPTION_RETRY_DOUBTFUL,
     OPTION_NO_RETRY_DOUBTFUL,
     OPTION_EXCLUDE,
     OPTION_EXCLUDE_FILE,
     OPTION_SHARD,
+    OPTION_STRICT,
     OPTION_ORDER,
     OPTION_SIZE,
     OPTION_DONT_FRAGMENT,
@@ -129,11 +130,11 @@ static const struct option long_options[] = {
     {"period", required_argument, NULL, OPTION_PERIOD},
     {"mtu", required_argument, NULL, OPTION_MTU},
     {"path-mtu", no_argument, NULL, OPTION_PATH_MTU},
-    {"retry-doubtful", no_argument, NULL, OPTION_RETRY_DOUBTFUL},
     {"no-retry-doubtful", no_argument, NULL, OPTION_NO_RETRY_DOUBTFUL},
     {"exclude", required_argument, NULL, OPTION_EXCLUDE},
     {"exclude-file", required_argument, NULL, OPTION_EXCLUDE_FILE},
     {"shard", required_argument, NULL, OPTION_SHARD},
+    {"strict", no_argument, NULL, OPTION_STRICT},
     {"order", required_argument, NULL, OPTION_ORDER},
     {"size", required_argument, NULL, OPTION_SIZE},
     {"dont-fragment", no_argument, NULL, OPTION_DONT_FRAGMENT},
@@ -380,9 +381,8 @@ static int take_probe_option(const struct parser *parser, int key)
     case OPTION_MTU:
     case OPTION_PATH_MTU:
         return take_kind(parser, key);
-    case OPTION_RETRY_DOUBTFUL:
     case OPTION_NO_RETRY_DOUBTFUL:
-        settings->retry_doubtful = key == OPTION_RETRY_DOUBTFUL;
+        settings->retry_doubtful = false;
         return 0;
     case OPTION_SIZE:
         error = take_number(parser, "size", PROBE_PAYLOAD_MIN_BYTES, PROBE_PAYLOAD_MAX_BYTES, &number);
@@ -437,6 +437,9 @@ static int take_option(const struct parser *parser, int key, char **argv)
         return take_source_of_targets(options, REPORT_EXCLUDE_FILE);
     case OPTION_SHARD:
         return take_shard(parser);
+    case OPTION_STRICT:
+        options->strict = true;
+        return 0;
     case OPTION_ORDER:
         return take_order(parser);
     case '4':

@@ -26,6 +26,7 @@ struct report_options {
     uint64_t watch_ns;  /* from the start of one round to that of the next; 0: one round */
     const char *output; /* the file that gets the report; NULL: standard output */
     bool quiet;
+    bool strict; /* a target that is none ends it */
     bool help;
     uint32_t workers;                /* threads that probe; 0: as many as pay */
     struct probe_rounds_plan rounds; /* count 0: a sweep */

@@ -147,6 +147,8 @@ static int write_table(struct report_writer *writer, const struct report_view *v
         report_writef(writer, ", %" PRIu32 " excluded", view->totals[REPORT_EXCLUDED]);
     if (view->totals[REPORT_UNFINISHED] > 0)
         report_writef(writer, ", %" PRIu32 " not known when interrupted", view->totals[REPORT_UNFINISHED]);
+    if (view->targets->bad.count > 0)
+        report_writef(writer, ", %" PRIu64 " left out because they are no targets", view->targets->bad.count);
     report_write_text(writer, "; took ");
     report_write_ms(writer, view->elapsed_ns);
     report_writef(writer, " ms (%s", about.transport);

@@ -1,57 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/report_targets.h"
 
+#include "tools/report_target_text.h"
 #include "tools/report_words.h"
 
-#include <ctype.h>
+#include <stdarg.h>
 
-#define NAME_MAX_BYTES  253 /* RFC 1035, section 2.3.4, as text without the last dot */
-#define LABEL_MAX_BYTES 63
-#define WHY_BYTES       256
-
-/* What may be somebody's binary file goes to a terminal: shortened, and without control characters. */
-static const char *printable(const char *text, char out[static 64])
-{
-    size_t i = 0;
-
-    for (; text[i] && i < 60; i++)
-        out[i] = text[i];
-    out[i] = '\0';
-    for (char *p = out; *p; p++)
-        if (!isprint((unsigned char)*p))
-            *p = '?';
-    if (text[i])
-        memcpy(out + 57, "...", 4);
-    return out;
-}
-
-/* Letters, digits, '-' and '_' in labels of 1 to 63 (RFC 1123, section 2.1), a letter in the last one. */
-static bool is_name(const char *text)
-{
-    size_t length = strlen(text), label = 0;
-    bool has_letter = false;
-
-    if (length > 1 && text[length - 1] == '.')
-        length--;
-    if (length == 0 || length > NAME_MAX_BYTES)
-        return false;
-    for (size_t i = 0; i < length; i++) {
-        if (text[i] == '.') {
-            if (label == 0)
-                return false;
-            label = 0;
-            has_letter = false;
-            continue;
-        }
-        if (!isalnum((unsigned char)text[i]) && text[i] != '_' && (text[i] != '-' || label == 0))
-            return false;
-        if (isalpha((unsigned char)text[i]))
-            has_letter = true;
-        if (++label > LABEL_MAX_BYTES)
-            return false;
-    }
-    return label > 0 && has_letter;
-}
+#define WHY_BYTES  256
+#define LINE_BYTES 512
 
 static int keep_text(struct report_targets *targets, const char *text, uint32_t index, bool name)
 {
@@ -98,57 +54,88 @@ static int add_range(struct report_targets *targets, const char *text, const str
 int report_targets_add(struct report_targets *targets, const char *text, char *message, size_t size_bytes)
 {
     struct probe_range range;
-    char shown[64], why[WHY_BYTES];
-    int error = probe_range_parse_on(&range, text, targets->scope, why, sizeof(why));
+    char why[WHY_BYTES] = "";
+    int error = report_target_parse(&range, text, targets->family, targets->scope, why, sizeof(why));
 
-    if (error == -ENOENT && !is_name(text)) {
-        snprintf(message, size_bytes, "'%s' is neither an address nor a name", printable(text, shown));
-        return -EINVAL;
+    if (error == 0 || error == -ENOENT) {
+        error = error ? add_name(targets, text) : add_range(targets, text, &range);
+        if (error == -E2BIG)
+            snprintf(why, sizeof(why),
+                     ": too many: at most %" PRIu32 " addresses (an IPv4 /8, an IPv6 /104) at once, and 2^32 "
+                     "targets in all",
+                     PROBE_TARGETS_RANGE_MAX);
     }
-    if (error && error != -ENOENT) {
-        snprintf(message, size_bytes, "'%s': %s", printable(text, shown), why);
-        return error;
-    }
-    if (!error && targets->family != AF_UNSPEC && range.first.family != targets->family) {
-        snprintf(message, size_bytes, "'%s': expected %s, as -%c says", printable(text, shown),
-                 targets->family == AF_INET ? "IPv4" : "IPv6", targets->family == AF_INET ? '4' : '6');
-        return -EINVAL;
-    }
-    error = error ? add_name(targets, text) : add_range(targets, text, &range);
-    if (error == -E2BIG)
-        snprintf(message, size_bytes,
-                 "'%s': too many: at most %" PRIu32 " addresses (an IPv4 /8, an IPv6 /104) at once, and 2^32 "
-                 "targets in all",
-                 printable(text, shown), PROBE_TARGETS_RANGE_MAX);
-    else if (error)
+    if (error == -ENOMEM)
         snprintf(message, size_bytes, "out of memory after %" PRIu32 " targets", targets->list.count);
+    else if (error)
+        snprintf(message, size_bytes, "'%s'%s", SHOWN(text), why);
+    targets->good += !error;
     return error;
 }
 
-static int add_word(void *context, const char *word, char *message, size_t size_bytes)
+PRINTF_LIKE(2, 3) static void note_bad(struct report_bad *bad, const char *format, ...)
 {
-    return report_targets_add(context, word, message, size_bytes);
+    char line[LINE_BYTES];
+    va_list arguments;
+
+    if (bad->count < REPORT_BAD_LINES) {
+        va_start(arguments, format);
+        vsnprintf(line, sizeof(line), format, arguments);
+        va_end(arguments);
+        bad->lines[bad->count] = strdup(line); /* NULL: one line less for people */
+    }
+    bad->count++;
+}
+
+static bool is_bad(int error)
+{
+    return error == -EINVAL || error == -ENODEV || error == -E2BIG;
+}
+
+int report_targets_take(struct report_targets *targets, const char *text, char *message, size_t size_bytes)
+{
+    int error = report_targets_add(targets, text, message, size_bytes);
+
+    if (!is_bad(error))
+        return error;
+    note_bad(&targets->bad, "%s", message);
+    return 0;
+}
+
+static int take_word(void *context, const struct report_word *word, char *message, size_t size_bytes)
+{
+    struct report_targets *targets = context;
+    int error = report_targets_add(targets, word->text, message, size_bytes);
+
+    if (!is_bad(error))
+        return error;
+    note_bad(&targets->bad, "%s:%u: %s", word->file, word->line, message);
+    return 0;
 }
 
 int report_targets_read(struct report_targets *targets, const char *path, char *message, size_t size_bytes)
 {
-    return report_words_read(path, add_word, targets, message, size_bytes);
+    return report_words_read(path, take_word, targets, message, size_bytes);
 }
 
-static int exclude_word(void *context, const char *word, char *message, size_t size_bytes)
+static int exclude(struct report_targets *targets, const char *text, char *message, size_t size_bytes)
 {
-    struct report_targets *targets = context;
     struct probe_range range;
-    char shown[64], why[WHY_BYTES] = "expected an address, a prefix or a range";
-    int error = probe_range_parse_on(&range, word, targets->scope, why, sizeof(why));
+    char why[WHY_BYTES] = "expected an address, a prefix or a range";
+    int error = probe_range_parse_on(&range, text, targets->scope, why, sizeof(why));
 
     if (!error)
         error = probe_range_set_add(&targets->excluded, &range);
     if (error == -ENOMEM)
         snprintf(message, size_bytes, "out of memory");
     else if (error)
-        snprintf(message, size_bytes, "'%s': %s", printable(word, shown), why);
+        snprintf(message, size_bytes, "'%s': %s", SHOWN(text), why);
     return error == -ENOENT ? -EINVAL : error;
+}
+
+static int exclude_word(void *context, const struct report_word *word, char *message, size_t size_bytes)
+{
+    return exclude(context, word->text, message, size_bytes);
 }
 
 int report_targets_exclude(struct report_targets *targets, const char *list, char *message, size_t size_bytes)
@@ -156,11 +143,11 @@ int report_targets_exclude(struct report_targets *targets, const char *list, cha
     char word[2 * ADDRESS_TEXT_SIZE];
     int error = 0;
 
-    for (const char *p = list; !error; p++) {
+    for (const char *p = list; *list && !error; p++) {
         size_t length = strcspn(p, ",");
 
         snprintf(word, sizeof(word), "%.*s", (int)min_u64(length, sizeof(word)), p);
-        error = exclude_word(targets, word, message, size_bytes);
+        error = exclude(targets, word, message, size_bytes);
         p += length;
         if (*p == '\0')
             break;
@@ -200,6 +187,8 @@ void report_targets_clear(struct report_targets *targets)
     for (uint32_t i = 0; i < targets->text_count; i++)
         free(targets->texts[i].text);
     free(targets->texts);
+    for (size_t i = 0; i < REPORT_BAD_LINES; i++)
+        free(targets->bad.lines[i]);
     probe_targets_clear(&targets->list);
     probe_range_set_clear(&targets->excluded);
     *targets = (struct report_targets){0};

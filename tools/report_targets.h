@@ -19,6 +19,13 @@ struct report_text {
     int name_error; /* not found: an EAI_ value of getaddrinfo(), or a positive errno; 0: found, or not yet */
 };
 
+/* What was given as a target and is none; the first ones are kept as lines for people. */
+#define REPORT_BAD_LINES 20
+struct report_bad {
+    uint64_t count;
+    char *lines[REPORT_BAD_LINES];
+};
+
 /* All zero is empty. Set family, list.shard and list.shards first, exclude, then add. */
 struct report_targets {
     struct probe_targets list;
@@ -27,11 +34,14 @@ struct report_targets {
     struct probe_range_set excluded;
     struct report_text *texts;
     uint32_t text_count, text_room;
+    uint64_t good; /* how many were added, of all shards, excluded or not */
+    struct report_bad bad;
 };
 
 /*
- * Excludes addresses, prefixes and ranges, separated by commas, or those of a file. Errors as for adding;
- * names are none of these.
+ * Excludes addresses, prefixes and ranges, separated by commas, or those of a file; an empty list or file
+ * excludes nothing. Errors as for adding; names are none of these. Nothing is left out of it: who excludes
+ * must not find it probed.
  */
 int report_targets_exclude(struct report_targets *targets, const char *list, char *message,
                            size_t size_bytes);
@@ -44,10 +54,12 @@ int report_targets_exclude_file(struct report_targets *targets, const char *path
  */
 int report_targets_add(struct report_targets *targets, const char *text, char *message, size_t size_bytes);
 
+/* The same, but what is no target is noted in `bad`, and no error. */
+int report_targets_take(struct report_targets *targets, const char *text, char *message, size_t size_bytes);
+
 /*
- * Adds the targets of a file: separated by white space, `#` starts a comment; `-` is standard input. Returns
- * 0 or a negative errno with one line in message ("FILE:LINE: what is wrong"); -EINVAL also for a file
- * without any target.
+ * Takes the targets of a file: separated by white space, `#` starts a comment; `-` is standard input. Returns
+ * 0, also for a file without any target, or a negative errno with one line in message.
  */
 int report_targets_read(struct report_targets *targets, const char *path, char *message, size_t size_bytes);
 

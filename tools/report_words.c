@@ -15,7 +15,6 @@ struct reader {
     size_t size_bytes;
     unsigned line;
     bool in_comment;
-    uint64_t words;
     size_t length; /* of the word that has begun */
     char word[WORD_BYTES];
 };
@@ -34,8 +33,8 @@ static int end_word(struct reader *reader)
         return 0;
     reader->word[reader->length] = '\0';
     reader->length = 0;
-    reader->words++;
-    error = reader->function(reader->context, reader->word, why, sizeof(why));
+    error = reader->function(reader->context, &(struct report_word){reader->word, reader->name, reader->line},
+                             why, sizeof(why));
     if (error)
         snprintf(reader->message, reader->size_bytes, "%s:%u: %s", reader->name, reader->line, why);
     return error;
@@ -109,20 +108,15 @@ int report_words_read(const char *path, report_word_function *function, void *co
         .line = 1,
     };
     __attribute__((cleanup(close_fd_cleanup))) int opened = -1;
-    int error;
 
     if (!standard) {
         opened = open(path, O_RDONLY | O_CLOEXEC);
         if (opened < 0) {
-            error = -errno;
+            int error = -errno;
+
             snprintf(message, size_bytes, "%s: cannot read it: %s", path, strerror(-error));
             return error;
         }
     }
-    error = read_pieces(&reader, standard ? STDIN_FILENO : opened);
-    if (!error && reader.words == 0) {
-        snprintf(message, size_bytes, "%s: there is no target in it", reader.name);
-        error = -EINVAL;
-    }
-    return error;
+    return read_pieces(&reader, standard ? STDIN_FILENO : opened);
 }

@@ -7,12 +7,19 @@
 
 #include "probe/base.h"
 
+struct report_word {
+    const char *text;
+    const char *file; /* its path, or "standard input" */
+    unsigned line;
+};
+
 /* Gets one word; a negative errno with a line in message ends the reading. */
-typedef int report_word_function(void *context, const char *word, char *message, size_t size_bytes);
+typedef int report_word_function(void *context, const struct report_word *word, char *message,
+                                 size_t size_bytes);
 
 /*
- * Hands every word over. Returns 0 or a negative errno with one line in message: "FILE:LINE: what is wrong"
- * or "FILE: why it cannot be read"; -EINVAL for a file without a word.
+ * Hands every word over; there may be none. Returns 0 or a negative errno with one line in message:
+ * "FILE:LINE: what is wrong" or "FILE: why it cannot be read"; -EINVAL for what is no text.
  */
 int report_words_read(const char *path, report_word_function *function, void *context, char *message,
                       size_t size_bytes);

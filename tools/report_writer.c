@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/report_writer.h"
 
+#include "probe/text.h"
+
 #include <poll.h>
 #include <stdarg.h>
 
@@ -95,53 +97,71 @@ void report_write_seconds(struct report_writer *writer, uint64_t time_ns)
     report_write_bytes(writer, decimals, sizeof(decimals));
 }
 
+typedef size_t escape_function(const char *text, char out[static TEXT_ESCAPE_SIZE]);
+
+/*
+ * Writes text up to the first of these ASCII characters, what is not plain (probe/text.h) escaped. Returns
+ * where it stopped: there, or at the end.
+ */
+static const char *write_until(struct report_writer *writer, const char *text, const char *stops,
+                               escape_function *escape)
+{
+    while (*text && !strchr(stops, *text)) {
+        char escaped[TEXT_ESCAPE_SIZE];
+        size_t bytes = 0;
+
+        while (text[bytes] >= ' ' && text[bytes] < 0x7f && !strchr(stops, text[bytes]))
+            bytes++;
+        if (bytes == 0 && text_plain_bytes(text) > 0)
+            for (bytes = 1; ((unsigned char)text[bytes] & 0xc0) == 0x80; bytes++) {
+                /* the rest of a character */
+            }
+        report_write_bytes(writer, text, bytes);
+        if (bytes == 0) {
+            bytes = escape(text, escaped);
+            report_write_text(writer, escaped);
+        }
+        text += bytes;
+    }
+    return text;
+}
+
 void report_write_json_string(struct report_writer *writer, const char *text)
 {
     report_write_bytes(writer, "\"", 1);
-    for (const char *run = text;;) {
-        size_t plain = 0;
-        unsigned char c;
-
-        while (run[plain] >= ' ' && run[plain] < 0x7f && run[plain] != '"' && run[plain] != '\\')
-            plain++;
-        report_write_bytes(writer, run, plain);
-        c = (unsigned char)run[plain];
-        if (c == '\0')
-            break;
-        if (c == '"' || c == '\\')
-            report_writef(writer, "\\%c", c);
-        else
-            report_writef(writer, "\\u%04x", c > 0x7f ? 0xfffdu : c);
-        run += plain + 1;
+    while (*(text = write_until(writer, text, "\"\\", text_escape_json))) {
+        report_write_bytes(writer, "\\", 1);
+        report_write_bytes(writer, text++, 1);
     }
     report_write_bytes(writer, "\"", 1);
 }
 
 void report_write_csv_field(struct report_writer *writer, const char *text)
 {
-    if (text[strcspn(text, "\",\r\n")] == '\0') {
-        report_write_text(writer, text);
-        return;
+    const char *quote = text[strcspn(text, "\",")] ? "\"" : "";
+
+    report_write_text(writer, quote);
+    while (*(text = write_until(writer, text, "\"", text_escape))) {
+        report_write_text(writer, "\"\"");
+        text++;
     }
-    report_write_bytes(writer, "\"", 1);
-    for (; *text; text++) {
-        if (*text == '"')
-            report_write_bytes(writer, "\"", 1);
-        report_write_bytes(writer, text, 1);
-    }
-    report_write_bytes(writer, "\"", 1);
+    report_write_text(writer, quote);
+}
+
+/* A backslash of an escape is one of the text here. */
+static size_t escape_in_label(const char *text, char out[static TEXT_ESCAPE_SIZE])
+{
+    char escaped[TEXT_ESCAPE_SIZE];
+
+    text_escape(text, escaped);
+    snprintf(out, TEXT_ESCAPE_SIZE, "\\%.4s", escaped);
+    return 1;
 }
 
 void report_write_label_value(struct report_writer *writer, const char *text)
 {
-    for (; *text; text++) {
-        if (*text == '\n')
-            report_write_text(writer, "\\n");
-        else if (*text == '"' || *text == '\\')
-            report_writef(writer, "\\%c", *text);
-        else if ((unsigned char)*text > 0x7f)
-            report_write_text(writer, "\xef\xbf\xbd");
-        else
-            report_write_bytes(writer, text, 1);
+    while (*(text = write_until(writer, text, "\"\\", escape_in_label))) {
+        report_write_bytes(writer, "\\", 1);
+        report_write_bytes(writer, text++, 1);
     }
 }

@@ -30,11 +30,10 @@ void report_write_ms(struct report_writer *writer, uint64_t time_ns);
 /* Nanoseconds as seconds with nine decimals: 1234567 -> "0.001234567". */
 void report_write_seconds(struct report_writer *writer, uint64_t time_ns);
 /*
- * A JSON string with its quotes (RFC 8259, section 7). Bytes beyond ASCII, which only the name of an
- * interface can bring in here, in whatever encoding, become U+FFFD, so that the document is always valid.
+ * A JSON string with its quotes (RFC 8259, section 7); a CSV field, quoted only when it has to be (RFC 4180,
+ * section 2); what is between the quotes of an OpenMetrics label value. All are valid UTF-8, and what is not
+ * plain is written as probe/text.h says.
  */
 void report_write_json_string(struct report_writer *writer, const char *text);
-/* A CSV field, quoted only when it has to be (RFC 4180, section 2). */
 void report_write_csv_field(struct report_writer *writer, const char *text);
-/* What is between the quotes of an OpenMetrics label value; bytes beyond ASCII as in JSON. */
 void report_write_label_value(struct report_writer *writer, const char *text);

@@ -225,7 +225,6 @@ Test(report, targets)
         int error;
     } rows[] = {
         {"10.0.0.1", 0},
-        {"255.255.255.255", 0},
         {"::1", 0},
         {"fd00::1", 0},
         {"fe80::1%lo", 0},
@@ -244,6 +243,22 @@ Test(report, targets)
         {"10.0.0.0/7", -E2BIG},
         {"10.0.0.2-10.0.0.1", -EINVAL},
         {"10.0.0.1-254", -EINVAL}, /* nor a name */
+        {"0x0a010001", -EINVAL},   /* nor a name, whatever inet_aton() says */
+        {"host.0x1f", -EINVAL},
+        {"0x.example", 0},
+        {"0xg", 0},
+        {"::ffff:10.1.0.1", -EINVAL},
+        {"::ffff:0:0/96", -EINVAL},
+        {"::/97", -EINVAL},
+        {"0.0.0.0", -EINVAL},
+        {"::", -EINVAL},
+        {"255.255.255.255", -EINVAL},
+        {"224.0.0.1", -EINVAL},
+        {"223.255.255.250-224.0.0.3", -EINVAL},
+        {"239.255.255.255", -EINVAL},
+        {"240.0.0.1", 0},
+        {"223.255.255.255", 0},
+        {"ff02::1%lo", -EINVAL},
         {"10.0.0.1:80", -EINVAL},
         {"fd00:::1", -EINVAL},
         {"fe80::1%none0", -ENODEV},
@@ -338,13 +353,32 @@ Test(report, files_that_are_wrong)
         {TEXT("10.0.0.1\n\n10.0.0.2 10.0.0.300\n"), ":3: '10.0.0.300' is neither an address nor a name"},
         {TEXT("# 1\n#\n10.0.0.1 # b\nno/good"), ":4: 'no/good' is neither an address nor a name"},
         {TEXT("10.0.0.1#x\n!"), ":2: '!' is neither"},
-        {TEXT("10.0.0.1\n\x1b[31m\n"), ":2: '?[31m' is neither"},
+        {TEXT("10.0.0.1\n\x1b[31m\n"), ":2: '\\x1b[31m' is neither"},
+        {TEXT("b\xc3\xbc"
+              "cher"),
+         ":1: 'b\xc3\xbc"
+         "cher': a name beyond ASCII"},
+        {TEXT("b\xfc"
+              "cher"),
+         ":1: 'b\\xfc"
+         "cher' is neither"},
+        {TEXT("0x0a010001"), ":1: '0x0a010001': an IPv4 address has four decimal numbers"},
+        {TEXT("010.0.0.1"), ":1: '010.0.0.1': an IPv4 address has four decimal numbers"},
+        {TEXT("10.1"), ":1: '10.1': an IPv4 address has four decimal numbers"},
+        {TEXT("10.1.0.1-10"),
+         ":1: '10.1.0.1-10': a range has an address at both ends, such as 10.1.0.1-10.1.0.10"},
+        {TEXT("10.1.0.0/255.255.240.0"),
+         ":1: '10.1.0.0/255.255.240.0': expected a prefix length from 0 to 32 after "
+         "the '/', and 255.255.240.0 is /20"},
+        {TEXT("10.1.0.0/0.0.0.255"),
+         ":1: '10.1.0.0/0.0.0.255': expected a prefix length from 0 to 32 after the '/'"},
+        {TEXT("::ffff:10.1.0.1"),
+         ":1: '::ffff:10.1.0.1': it is an IPv4 address written as an IPv6 one: expected IPv4, "
+         "as in 10.1.0.1"},
+        {TEXT("224.0.0.5"), ":1: '224.0.0.5': 224.0.0.5 is a multicast address, no host's"},
         {TEXT("10.0.0.0/40"), ":1: '10.0.0.0/40': expected a prefix length from 0 to 32"},
         {TEXT("10.0.0.0/7"), ":1: '10.0.0.0/7': too many: at most 16777216 addresses"},
         {TEXT("fe80::1%none0"), ":1: 'fe80::1%none0': there is no such interface"},
-        {TEXT(""), ": there is no target in it"},
-        {TEXT("\n# nothing\n"), ": there is no target in it"},
-        {TEXT("10.0.0.1\0\n"), ": not a text file"},
         {TEXT("/1234567890123456789012345678901234567890123456789012345678901234567890"),
          ":1: '/12345678901234567890123456789012345678901234567890123456...' is neither"},
     };
@@ -352,15 +386,37 @@ Test(report, files_that_are_wrong)
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         struct report_targets targets = {0};
         char message[256] = "";
-        const char *after;
         int error = read_text(&targets, rows[i].text, rows[i].size, message, sizeof(message));
+        const char *line = targets.bad.lines[0] ? targets.bad.lines[0] : "", *after;
 
-        cr_expect(error == -EINVAL || error == -ENODEV || error == -E2BIG, "row %zu: %d", i, error);
-        after = message + strcspn(message, ":");
-        cr_expect_eq(strncmp(after, rows[i].message, strlen(rows[i].message)), 0, "row %zu: '%s'", i,
-                     message);
+        cr_expect_eq(error, 0, "row %zu: %d", i, error);
+        cr_expect_eq(targets.bad.count, 1);
+        after = line + strcspn(line, ":");
+        cr_expect_eq(strncmp(after, rows[i].message, strlen(rows[i].message)), 0, "row %zu: '%s'", i, line);
         report_targets_clear(&targets);
     }
+}
+
+/* What is no target costs itself only: the first twenty are told, all are counted. */
+Test(report, files_with_bad_lines)
+{
+    struct report_targets targets = {.list = {.shard = 0, .shards = 2}};
+    char text[4096] = "", message[256];
+    size_t size = 0;
+
+    for (int i = 0; i < 25; i++)
+        size += (size_t)snprintf(text + size, sizeof(text) - size, "10.0.0.%d !%d\n", i, i);
+    cr_assert_eq(read_text(&targets, text, size, message, sizeof(message)), 0);
+    cr_expect_eq(targets.list.count, 13);
+    cr_expect_eq(targets.good, 25);
+    cr_expect_eq(targets.bad.count, 25);
+    cr_expect(targets.bad.lines[19] && strstr(targets.bad.lines[19], ":20: '!19' is neither"));
+    report_targets_clear(&targets);
+    cr_expect_eq(read_text(&targets, "\n# nothing\n", 11, message, sizeof(message)), 0);
+    cr_expect_eq(targets.good + targets.bad.count, 0);
+    cr_expect_eq(read_text(&targets, "10.0.0.1\0\n", 10, message, sizeof(message)), -EINVAL);
+    cr_expect(strstr(message, ": not a text file"), "%s", message);
+    report_targets_clear(&targets);
 }
 
 /* A file is read in pieces: words across their seams are whole, and one of any length is an error. */
@@ -384,13 +440,15 @@ Test(report, long_files)
     }
     report_targets_clear(&targets);
     memset(word, 'a', sizeof(word));
-    cr_expect_eq(read_text(&targets, word, sizeof(word), message, sizeof(message)), -EINVAL);
+    cr_expect_eq(read_text(&targets, word, sizeof(word), message, sizeof(message)), 0);
+    cr_expect_eq(targets.bad.count, 1);
     report_targets_clear(&targets);
 }
 
 /* Excluded ones take no place; what an address looked like when it was given is kept where it matters. */
 Test(report, excludes_and_texts)
 {
+    static const char *const lists[] = {"host", "10.0.0.1,", "10.0.0.1,10.0.0.0/99"};
     struct report_targets targets = {0};
     char message[256] = "";
 
@@ -408,11 +466,11 @@ Test(report, excludes_and_texts)
     cr_expect_eq(targets.texts[2].index, 10);
     cr_expect_eq(targets.texts[3].index, 11);
     cr_expect(targets.texts[3].is_name && !targets.texts[2].is_name);
-    for (size_t i = 0; i < 3; i++) {
-        static const char *const lists[] = {"host", "10.0.0.1,", "10.0.0.1,10.0.0.0/99"};
-
+    for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
         cr_expect_eq(report_targets_exclude(&targets, lists[i], message, 256), -EINVAL);
-    }
+    cr_expect_eq(report_targets_exclude(&targets, "", message, 256), 0, "an empty list excludes nothing");
+    cr_expect_eq(report_targets_exclude(&targets, "224.0.0.0/4,::/0,0.0.0.0/0", message, 256), 0);
+    cr_expect_eq(report_targets_exclude(&targets, lists[2], message, 256), -EINVAL);
     cr_expect_eq(strncmp(message, "'10.0.0.0/99': expected a prefix length", 39), 0, "%s", message);
     report_targets_clear(&targets);
 }
@@ -459,9 +517,18 @@ Test(report, quoting)
         {"a\\b", "\"a\\\\b\"", "a\\b", "a\\\\b"},
         {"host unreachable, says 10.0.0.1", "\"host unreachable, says 10.0.0.1\"",
          "\"host unreachable, says 10.0.0.1\"", "host unreachable, says 10.0.0.1"},
-        {"a\nb\rc", "\"a\\u000ab\\u000dc\"", "\"a\nb\rc\"", "a\\nb\rc"},
-        {"\x01\x1f\x7f", "\"\\u0001\\u001f\\u007f\"", "\x01\x1f\x7f", "\x01\x1f\x7f"},
-        {"\xff", "\"\\ufffd\"", "\xff", "\xef\xbf\xbd"},
+        {"a\nb\rc", "\"a\\u000ab\\u000dc\"", "a\\x0ab\\x0dc", "a\\\\x0ab\\\\x0dc"},
+        {"\x01\x7f", "\"\\u0001\\u007f\"", "\\x01\\x7f", "\\\\x01\\\\x7f"},
+        {"\xff", "\"\\ufffd\"", "\\xff", "\\\\xff"},
+        {"b\xc3\xbc"
+         "cher,",
+         "\"b\xc3\xbc"
+         "cher,\"",
+         "\"b\xc3\xbc"
+         "cher,\"",
+         "b\xc3\xbc"
+         "cher,"},
+        {"\xe2\x80\xae\"", "\"\\u202e\\\"\"", "\"\\xe2\\x80\\xae\"\"\"", "\\\\xe2\\\\x80\\\\xae\\\""},
         {"\"", "\"\\\"\"", "\"\"\"\"", "\\\""},
     };
     static struct report_writer writer;

@@ -255,7 +255,7 @@ def no_thread_without_a_name():
 
 @test
 def interrupt_prints_what_is_known():
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         for arguments in ([], ['--json']):
             before = icmp_count('InEchoReps')
             with start('10.0.0.1', '10.9.0.9', '--select-timeout', '60', *arguments) as process:
@@ -309,13 +309,17 @@ BAD_INPUTS = [
     (['10.0.0.0/7'], '', 3, "'10.0.0.0/7': too many: at most 16777216 addresses"),
     (['10.0.0.9-10.0.0.1'], '', 3, "'10.0.0.9-10.0.0.1': the range ends before it begins"),
     (['10.0.0.1', '--exclude', 'host'], '', 3, "'host': expected an address, a prefix or a range"),
-    (['10.0.0.1', '--exclude', '10.0.0.0/24'], '', 3, 'no target is left'),
+    (['10.0.0.1', '--strict', '--exclude', '10.0.0.0/24'], '', 3, 'no target is left'),
+    (['10.0.0.1', '--strict', '--shard', '2/2'], '', 3, 'no target is left'),
+    (['::ffff:10.0.0.1'], '', 3, "'::ffff:10.0.0.1': it is an IPv4 address written as an IPv6 one"),
+    (['b\u00fccher.example'], '', 3, "'b\u00fccher.example': a name beyond ASCII"),
     (['fe80::1%none0'], '', 3, "'fe80::1%none0': there is no such interface on this host"),
     (['fe80::1'], '', 3, "'fe80::1': it is link-local: say through which interface, as in fe80::1%NAME"),
     (['-f', '/nonexistent/list'], '', 4, '/nonexistent/list: cannot read it: No such file or directory'),
     (['-f', '/tmp'], '', 4, '/tmp: cannot read it: Is a directory'),
     (['-f', '/dev/null'], '', 3, '/dev/null: there is no target in it'),
-    (['-f', '-'], '10.0.0.1\n# ok\n10.0.0.2 10.0.0.x/\n', 3, "standard input:3: '10.0.0.x/' is neither"),
+    (['--strict', '-f', '-'], '10.0.0.1\n# ok\n10.0.0.2 10.0.0.x/\n', 3, "standard input:3: '10.0.0.x/' is neither"),
+    (['10.0.0.1', '--exclude-file', '-'], '10.0.0.2\n10.0.0.x', 3, "standard input:2: '10.0.0.x': expected"),
     (['-f', '-'], '', 3, 'standard input: there is no target in it'),
     (['10.0.0.1', '--size', '70000'], '', 3, "--size '70000': expected a number from 24 to 65507"),
     (['10.0.0.1', '--size', '1'], '', 3, "--size '1': expected a number from 24 to 65507"),
@@ -327,12 +331,52 @@ BAD_INPUTS = [
     (['10.0.0.1', '--transport', 'udp'], '', 3, "--transport 'udp': expected auto, epoll, io_uring or poll"),
     (['10.0.0.1', '--nonsense'], '', 3, "'--nonsense'"),
     (['10.0.0.1', '-6'], '', 3, "'10.0.0.1': expected IPv6, as -6 says"),
-    (['-4', '-f', '-'], '10.0.0.0/30\nfd00::/126', 3, "standard input:2: 'fd00::/126': expected IPv4, as -4 says"),
-    (['10.0.0.1', '--size', '\x1b[31m\n9'], '', 3, "--size '?[31m?9': expected a number"),
-    (['10.0.0.1', '--\x07bell'], '', 3, "'--?bell'"),
-    (['-f', '/tmp/\x1b[2J'], '', 4, '/tmp/?[2J: cannot read it'),
+    (['-4', '--strict', '-f', '-'], '10.0.0.0/30\nfd00::/126', 3, "standard input:2: 'fd00::/126': expected IPv4, as -4 says"),
+    (['10.0.0.1', '--size', '\x1b[31m\n9'], '', 3, "--size '\\x1b[31m\\x0a9': expected a number"),
+    (['10.0.0.1', '--\x07bell'], '', 3, "'--\\x07bell'"),
+    (['-f', '/tmp/\x1b[2J'], '', 4, '/tmp/\\x1b[2J: cannot read it'),
     (['10.0.0.1', '--json-lines', '--output', '/tmp/a'], '', 3, '--output is for what is written at the end'),
 ]
+
+
+@test
+def bad_targets_cost_themselves_only():
+    text = '10.0.0.1\n' + ''.join(f'10.0.{i}.x/\n10.0.1.{i} # good\n' for i in range(30)) + 'fe80::1%none0 0.0.0.0\n'
+    code, out, error = run('--json', '-4', 'fd00:1::1', '-f', '-', stdin=text)
+    report = json.loads(out)
+    check_document(report)
+    same((code, report['targets'], report['reachable'], report['invalid']), (2, 31, 31, 33))
+    lines = error.splitlines()
+    same(len(lines), 21, error)
+    check("'fd00:1::1': expected IPv4, as -4 says" in lines[0], error)
+    check("standard input:38: '10.0.18.x/' is neither" in lines[19], error)
+    same(lines[20], 'reroute report: 13 more are no targets')
+    code, out, _ = run('10.0.0.1', '10.0.0.x/', '-q')
+    same((code, out.split(';')[0]), (2, '1 target: 1 reachable, 0 unreachable, 1 left out because they are no targets'))
+
+
+@test
+def nothing_to_exclude_and_nothing_to_ask():
+    same(document('10.0.0.1', '--exclude-file', '/dev/null', '--exclude', '')['reachable'], 1)
+    same(document('10.0.0.1', '-f', '/dev/null')['reachable'], 1, 'one list of two is empty')
+    for arguments in (['10.0.0.1', '--shard', '2/2'], ['10.0.0.0/30', '--exclude', '10.0.0.0/24']):
+        code, out, error = run('--json', *arguments)
+        report = json.loads(out)
+        check_document(report)
+        same((code, report['targets'], report['results']), (0, 0, []), arguments)
+        check('warning: no target is left' in error and error.count('\n') == 1, error)
+
+
+@test
+def names_of_no_host():
+    write('/etc/hosts', HOSTS + '0.0.0.0 blocked.example\n224.0.0.9 group.example\n')
+    try:
+        report = document('blocked.example', '10.0.0.1', 'group.example', code=2)
+    finally:
+        write('/etc/hosts', HOSTS)
+    same([r['outcome'] for r in report['results']], ['not-found', 'reachable', 'not-found'])
+    check("no host's" in report['results'][0]['reason'], report)
+    same(report['counters']['sent'], 1)
 
 
 @test
