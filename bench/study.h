@@ -10,9 +10,9 @@
 #include "probe/base.h"
 
 /*
- * From now on SIGINT and SIGTERM only set a mark, and end a system call that waits; a second one ends the
- * process. study_interrupted() is the signal, 0: there was none. A study that was interrupted prints what it
- * has and exits with 128 + the signal.
+ * From now on SIGINT, SIGTERM and SIGHUP only set a mark, and end a system call that waits; a second one ends
+ * the process. study_interrupted() is the signal, 0: there was none. A study that was interrupted prints what
+ * it has and exits with 128 + the signal.
  */
 void study_catch_signals(void);
 int study_interrupted(void);
