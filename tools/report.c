@@ -57,6 +57,7 @@ struct run {
     struct report_targets targets; /* its list is that of what probes, once that is there */
     struct report_view view;       /* of these and of what is known by now */
     struct report_names *names;    /* NULL: there are none */
+    uint64_t names_until_ns;       /* when nobody is expected to answer for them any more */
     struct report_watch watch;
     uint32_t count;
     uint32_t left; /* to become known in this round */
@@ -136,15 +137,21 @@ static void take_results(struct run *run)
     }
 }
 
-/* An answer that comes after this wakes the next step. */
+/* An answer that comes after this wakes the next step. Each puts off the end of waiting for the others. */
 static int take_names(struct run *run)
 {
+    uint64_t now_ns = clock_now_ns(CLOCK_MONOTONIC);
     struct report_name_answer answer;
     int error = 0;
+
+    if (now_ns >= run->names_until_ns)
+        report_names_give_up(run->names);
 
     while (!error && report_names_next(run->names, &answer)) {
         struct report_text *text = &run->targets.texts[answer.target];
 
+        if (report_name_is_answer(&answer))
+            run->names_until_ns = now_ns + run->options.name_timeout_ns;
         if (!answer.error && report_no_host(&answer.address))
             answer.error = REPORT_NAME_NO_HOST;
         text->name_error = answer.error;
@@ -160,6 +167,12 @@ static int take_names(struct run *run)
     return error;
 }
 
+/* Are there some without an answer? */
+static bool has_names(const struct run *run)
+{
+    return run->names && report_names_pending(run->names) > 0;
+}
+
 static void show_progress(const struct run *run)
 {
     const struct report_kind *kind = run->view.probing->kind;
@@ -171,7 +184,10 @@ static void show_progress(const struct run *run)
         snprintf(text, sizeof(text), "%" PRIu32 " of %" PRIu32 " targets known, %" PRIu32 " reachable",
                  run->count - run->view.totals[REPORT_UNFINISHED], run->count,
                  run->view.totals[REPORT_REACHABLE]);
-    fprintf(stderr, "\r%s ", text);
+    fprintf(stderr, "\r%s", text);
+    if (has_names(run))
+        fprintf(stderr, ", %" PRIu32 " names to be found", report_names_pending(run->names));
+    fputs("\033[K ", stderr);
 }
 
 /* Lines share a write() with those that follow soon, so that thousands at once do not take one each. */
@@ -195,11 +211,16 @@ static void write_lines(struct run *run)
 /* One step and everything that it brought. */
 static int step(struct run *run, uint64_t until_ns)
 {
-    int error = run->view.probing->kind->step(run->view.probing, min_u64(until_ns, run->write_at_ns));
+    int error;
+
+    until_ns = min_u64(until_ns, run->write_at_ns);
+    if (has_names(run))
+        until_ns = min_u64(until_ns, run->names_until_ns);
+    error = run->view.probing->kind->step(run->view.probing, until_ns);
 
     if (!error)
         take_results(run);
-    if (!error && run->names)
+    if (!error && has_names(run))
         error = take_names(run);
     write_lines(run);
     return error;
@@ -274,6 +295,7 @@ static int begin(struct run *run)
 
     run->left = run->view.totals[REPORT_UNFINISHED] = run->count;
     run->began_ns = clock_now_ns(CLOCK_MONOTONIC);
+    run->names_until_ns = run->began_ns + run->options.name_timeout_ns;
     if (run->options.watch_ns)
         error = report_watch_init(&run->watch, run->count);
     for (uint32_t i = 0; i < targets->text_count && !error; i++) {

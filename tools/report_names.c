@@ -8,6 +8,7 @@
 
 struct lookup {
     char *text;
+    bool is_answered; /* shared, as is the answer */
     struct report_name_answer answer;
 };
 
@@ -70,19 +71,32 @@ static void destroy(struct report_names *names)
     free(names);
 }
 
-static void look_up(struct lookup *lookup, int family)
+static int look_up(const char *text, int family, struct address *address)
 {
     const struct addrinfo hints = {.ai_family = family, .ai_socktype = SOCK_RAW};
     struct addrinfo *found = NULL;
-    int error = getaddrinfo(lookup->text, NULL, &hints, &found);
+    int error = getaddrinfo(text, NULL, &hints, &found);
 
     if (error == EAI_SYSTEM)
         error = errno ? errno : EIO;
-    lookup->answer.error = error;
     if (error == 0) {
-        lookup->answer.address = address_from_sockaddr(found->ai_addr);
+        *address = address_from_sockaddr(found->ai_addr);
         freeaddrinfo(found);
     }
+    return error;
+}
+
+/* The first answer counts. Under the lock. */
+static void take_answer(struct report_names *names, uint32_t index, int error, const struct address *address)
+{
+    struct lookup *lookup = &names->list[index];
+
+    if (lookup->is_answered)
+        return;
+    lookup->is_answered = true;
+    lookup->answer.error = error;
+    lookup->answer.address = *address;
+    names->answered[names->answered_count++] = index;
 }
 
 static void *run(void *argument)
@@ -93,11 +107,13 @@ static void *run(void *argument)
     pthread_mutex_lock(&names->lock);
     while (names->next < names->count && names->event_fd >= 0) {
         uint32_t index = names->next++;
+        struct address address = {0};
+        int error;
 
         pthread_mutex_unlock(&names->lock);
-        look_up(&names->list[index], names->family);
+        error = look_up(names->list[index].text, names->family, &address);
         pthread_mutex_lock(&names->lock);
-        names->answered[names->answered_count++] = index;
+        take_answer(names, index, error, &address);
         if (names->event_fd >= 0 && write(names->event_fd, &(uint64_t){1}, sizeof(uint64_t)) < 0)
             continue; /* the counter is full: the owner is awake anyway */
     }
@@ -144,6 +160,20 @@ bool report_names_next(struct report_names *names, struct report_name_answer *an
         *answer = names->list[names->answered[names->pulled++]].answer;
     pthread_mutex_unlock(&names->lock);
     return waiting;
+}
+
+void report_names_give_up(struct report_names *names)
+{
+    pthread_mutex_lock(&names->lock);
+    names->next = names->count;
+    for (uint32_t i = 0; i < names->count; i++)
+        take_answer(names, i, REPORT_NAME_LATE, &(struct address){0});
+    pthread_mutex_unlock(&names->lock);
+}
+
+bool report_name_is_answer(const struct report_name_answer *answer)
+{
+    return answer->error == 0 || answer->error == EAI_NONAME || answer->error == EAI_NODATA;
 }
 
 uint32_t report_names_pending(const struct report_names *names)

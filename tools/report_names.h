@@ -27,6 +27,10 @@ int report_names_add(struct report_names *names, uint32_t target, const char *te
 int report_names_start(struct report_names *names);
 /* Pulls one answer. False: none is waiting. Does not read the eventfd. */
 bool report_names_next(struct report_names *names, struct report_name_answer *answer);
+/* All that have no answer yet are answered with REPORT_NAME_LATE; what hangs goes on hanging by itself. */
+void report_names_give_up(struct report_names *names);
+/* Did somebody who knows answer: there is an address, or no such name? */
+bool report_name_is_answer(const struct report_name_answer *answer);
 /* How many answers have not been pulled. */
 uint32_t report_names_pending(const struct report_names *names);
 

@@ -8,6 +8,7 @@
 #include <stdarg.h>
 
 #define DURATION_MAX_NS (3600 * NS_PER_S)
+#define NAME_TIMEOUT_NS (10 * NS_PER_S)
 #define COUNT_MAX       1000000
 #define WORKERS_MAX     256
 #define SHARDS_MAX      65536
@@ -23,6 +24,8 @@ static const char help_text[] =
     "  -f, --file FILE             read targets from FILE ('-': standard input): separated by white space,\n"
     "                              '#' starts a comment; may be given several times\n"
     "  -4, -6                      take only the IPv4 or the IPv6 addresses of names\n"
+    "      --name-timeout TIME     give up names when the name service has not answered for so long (default "
+    "10)\n"
     "      --exclude LIST          leave out these addresses, prefixes and ranges (separated by commas)\n"
     "      --exclude-file FILE     the same from a file\n"
     "      --shard M/N             take only part M of N: every N-th target from the M-th on\n"
@@ -72,7 +75,8 @@ static const char help_text[] =
     "summary\n"
     "      --csv                   one line a target, with a header\n"
     "      --openmetrics           metrics, for Prometheus and node_exporter's textfile collector\n"
-    "      --output FILE           write it to FILE, which appears as a whole when it is complete; '-': standard\n"
+    "      --output FILE           write it to FILE, which appears as a whole when it is complete; '-': "
+    "standard\n"
     "                              output\n"
     "  -q, --quiet                 the summary only\n"
     "      --watch[=TIME]          repeat it every TIME (default 1) and print what changes, until Ctrl-C; "
@@ -100,6 +104,7 @@ enum option_key {
     OPTION_EXCLUDE_FILE,
     OPTION_SHARD,
     OPTION_STRICT,
+    OPTION_NAME_TIMEOUT,
     OPTION_ORDER,
     OPTION_SIZE,
     OPTION_DONT_FRAGMENT,
@@ -134,6 +139,7 @@ static const struct option long_options[] = {
     {"exclude", required_argument, NULL, OPTION_EXCLUDE},
     {"exclude-file", required_argument, NULL, OPTION_EXCLUDE_FILE},
     {"shard", required_argument, NULL, OPTION_SHARD},
+    {"name-timeout", required_argument, NULL, OPTION_NAME_TIMEOUT},
     {"strict", no_argument, NULL, OPTION_STRICT},
     {"order", required_argument, NULL, OPTION_ORDER},
     {"size", required_argument, NULL, OPTION_SIZE},
@@ -437,6 +443,8 @@ static int take_option(const struct parser *parser, int key, char **argv)
         return take_source_of_targets(options, REPORT_EXCLUDE_FILE);
     case OPTION_SHARD:
         return take_shard(parser);
+    case OPTION_NAME_TIMEOUT:
+        return take_duration(parser, "name-timeout", &options->name_timeout_ns);
     case OPTION_STRICT:
         options->strict = true;
         return 0;
@@ -537,7 +545,8 @@ int report_options_parse(struct report_options *options, int argc, char **argv, 
     const struct parser parser = {options, message, size_bytes};
     int key;
 
-    *options = (struct report_options){.settings = probe_settings_default()};
+    *options =
+        (struct report_options){.settings = probe_settings_default(), .name_timeout_ns = NAME_TIMEOUT_NS};
     options->sources = calloc((size_t)argc + 1, sizeof(*options->sources));
     if (!options->sources)
         return -ENOMEM;

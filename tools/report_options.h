@@ -35,6 +35,7 @@ struct report_options {
     bool has_size;                   /* settings.payload_bytes was asked for */
     bool in_order;                   /* ask the targets in the order given; otherwise in random order */
     uint32_t shard, shards;          /* every shards-th target, from number `shard` on; 0 of 0: all */
+    uint64_t name_timeout_ns;        /* how long nobody may answer for names that are looked up */
     int family; /* of names: AF_INET, AF_INET6, or AF_UNSPEC: what the name service puts first */
     struct report_source *sources;
     size_t source_count;

@@ -242,6 +242,20 @@ def dead_name_server_ends_as_not_found():
 
 
 @test
+def dead_name_server_is_given_up():
+    """However many names there are: 60 of them took four times the three seconds of a lookup."""
+    write('/etc/nsswitch.conf', 'hosts: files dns\n')
+    names = [f'hangs{i}.example' for i in range(60)]
+    try:
+        report = document('10.0.0.1', 'here.example', *names, '--name-timeout', '1.5', code=2)
+    finally:
+        write('/etc/nsswitch.conf', 'hosts: files\n')
+    same([r['outcome'] for r in report['results']], ['reachable', 'reachable'] + ['not-found'] * 60)
+    same({r['reason'] for r in report['results'][2:]}, {'the name service did not answer in time'})
+    check(1500 <= report['elapsed_ms'] < 2900, report['elapsed_ms'])
+
+
+@test
 def no_thread_without_a_name():
     before = icmp_count('OutEchos')
     with start('10.9.0.9', '--select-timeout', '30') as process:
