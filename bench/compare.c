@@ -29,6 +29,7 @@
 #include "bench/stage.h"
 #include "bench/study.h"
 #include "probe/cpus.h"
+#include "probe/quantity.h"
 #include "probe/shuffle.h"
 #include "probe/statistics.h"
 #include "probe/text.h"
@@ -231,7 +232,7 @@ static int take_list(void *context, const char *item)
     struct compare_study *study = context;
     uint64_t addresses;
 
-    if (study->list_count == COMPARE_LISTS_MAX || study_number(&addresses, item, 1, COMPARE_MOST) < 0 ||
+    if (study->list_count == COMPARE_LISTS_MAX || quantity_number(item, 1, COMPARE_MOST, &addresses) < 0 ||
         study->dead >= addresses)
         return -EINVAL;
     return compare_list_make(&study->lists[study->list_count++], (uint32_t)addresses, (uint32_t)study->dead);
@@ -292,12 +293,12 @@ struct words {
 static int take_words(struct compare_study *study, const struct words *words)
 {
     study->threads = (uint64_t)probe_cpus_usable() * THREADS_PER_CPU;
-    if (study_number(&study->rounds, words->rounds, 1, ROUNDS_MAX) < 0)
+    if (quantity_number(words->rounds, 1, ROUNDS_MAX, &study->rounds) < 0)
         return options_complain(study->program, "--rounds '%s': expected a number from 1 to %d",
                                 words->rounds, ROUNDS_MAX);
-    if (study_number(&study->dead, words->dead, 0, COMPARE_MOST) < 0)
+    if (quantity_number(words->dead, 0, COMPARE_MOST, &study->dead) < 0)
         return options_complain(study->program, "--dead '%s': expected a number", words->dead);
-    if (words->threads && study_number(&study->threads, words->threads, 1, THREADS_MAX) < 0)
+    if (words->threads && quantity_number(words->threads, 1, THREADS_MAX, &study->threads) < 0)
         return options_complain(study->program, "--threads '%s': expected a number from 1 to %d",
                                 words->threads, THREADS_MAX);
     if (study->tools && study_list(study->tools, take_tool, NULL) < 0)

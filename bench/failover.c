@@ -10,6 +10,7 @@
 
 #include "bench/bench.h"
 #include "bench/study.h"
+#include "probe/quantity.h"
 #include "probe/text.h"
 
 #define ROUNDS_MAX 10000
@@ -92,7 +93,7 @@ int bench_failover(int argc, char **argv)
         return at ? EXIT_USAGE : 0;
     if (study_list(settings, take_setting, list) < 0)
         return options_complain(argv[0], "--settings '%s': expected something like 0.1x10,0.02x3", settings);
-    if (study_number(&number, rounds, 1, ROUNDS_MAX) < 0)
+    if (quantity_number(rounds, 1, ROUNDS_MAX, &number) < 0)
         return options_complain(argv[0], "--rounds '%s': expected a number from 1 to %d", rounds, ROUNDS_MAX);
     if (which && study_list(which, take_way, NULL) < 0)
         return options_complain(argv[0], "--ways '%s': expected some of %s", which, WAYS_TEXT);

@@ -17,6 +17,7 @@
 #include "bench/bench.h"
 #include "bench/study.h"
 #include "bench/table.h"
+#include "probe/quantity.h"
 #include "probe/text.h"
 #include "route/replay.h"
 #include "tools/replay_options.h"
@@ -303,9 +304,9 @@ static int read_options(struct options *o, const struct arguments *a)
                                 ARRAY_SIZE(o->journals));
     for (size_t i = 0; !a->history && !a->journal && i < hold_kind_count; i++)
         o->kinds[o->kind_count++] = &hold_kinds[i];
-    if (study_number(&o->runs, a->runs, 1, 100000) < 0)
+    if (quantity_number(a->runs, 1, 100000, &o->runs) < 0)
         return options_complain(o->program, "--runs '%s': expected a number from 1 to 100000", a->runs);
-    if (study_number(&o->seed, a->seed, 0, UINT32_MAX) < 0)
+    if (quantity_number(a->seed, 0, UINT32_MAX, &o->seed) < 0)
         return options_complain(o->program, "--seed '%s': expected a number", a->seed);
     return bench_check_output(o->program, o->json, o->csv, o->plot);
 }

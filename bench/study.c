@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <sys/utsname.h>
 
+#include "probe/quantity.h"
 #include "probe/text.h"
 
 #define PROGRESS_PERIOD_NS (200 * NS_PER_MS)
@@ -98,31 +99,15 @@ int study_list(const char *list, int (*take)(void *context, const char *item), v
     return r;
 }
 
-int study_number(uint64_t *out, const char *text, uint64_t least, uint64_t most)
-{
-    char *end;
-
-    errno = 0;
-    *out = strtoull(text, &end, 10);
-    if (text[0] < '0' || text[0] > '9' || *end || errno || *out < least || *out > most)
-        return -EINVAL;
-    return 0;
-}
-
 int study_setting(struct study_setting *out, const char *text)
 {
-    size_t digits = strspn(text, "0123456789."), unit = strcspn(text + digits, "x");
-    double scale = unit == 0 || strncmp(text + digits, "sx", 2) == 0 ? 1 : 1e-3;
-    const char *count_text = text + digits + unit;
-    char *end;
-    double seconds = strtod(text, &end) * scale;
+    const char *cut = strrchr(text, 'x');
+    CLEANUP(free) char *time = cut ? strndup(text, (size_t)(cut - text)) : NULL;
     uint64_t count;
 
-    if (end != text + digits || *count_text != 'x' || (scale < 1 && strncmp(text + digits, "msx", 3) != 0))
+    if (!time || quantity_time_argument(time, NS_PER_MS, 3600 * NS_PER_S, &out->select_timeout_ns) < 0 ||
+        quantity_number(cut + 1, 1, 1000000, &count) < 0)
         return -EINVAL;
-    if (!(seconds >= 0.001 && seconds <= 3600) || study_number(&count, count_text + 1, 1, 1000000) < 0)
-        return -EINVAL;
-    out->select_timeout_ns = (uint64_t)llround(seconds * 1e9);
     out->select_count = (uint32_t)count;
     return 0;
 }

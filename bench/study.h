@@ -37,9 +37,6 @@ void study_progress_end(struct study_progress *progress);
  */
 int study_list(const char *list, int (*take)(void *context, const char *item), void *context);
 
-/* A whole number from least to most. 0 or -EINVAL. */
-int study_number(uint64_t *out, const char *text, uint64_t least, uint64_t most);
-
 /* Where this ran, in one line for people: the kernel and how many CPUs there are. Returns buffer. */
 const char *study_host(char *buffer, size_t size_bytes);
 
@@ -53,7 +50,7 @@ void study_print_json(cJSON *document);
 const char *study_program(const char *built, const char *installed, char *buffer, size_t size_bytes);
 
 /*
- * "0.1x10" or "100msx10": select-timeout (1 ms to an hour; in seconds where no unit, s or ms, is given) and
+ * "0.1x10" or "100msx10": select-timeout (1 ms to an hour, as quantity_time_argument() reads it) and
  * select-count (1 to 1,000,000). 0 or -EINVAL.
  */
 struct study_setting {

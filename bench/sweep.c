@@ -16,6 +16,7 @@
 #include "bench/bench.h"
 #include "bench/sweep.h"
 #include "probe/cpus.h"
+#include "probe/quantity.h"
 #include "probe/shuffle.h"
 #include "probe/statistics.h"
 #include "probe/text.h"
@@ -251,7 +252,7 @@ static int take_addresses(void *context, const char *item)
     uint64_t number;
 
     if (axes->address_count == ARRAY_SIZE(axes->addresses) ||
-        study_number(&number, item, 1, SWEEP_ADDRESSES_MAX) < 0)
+        quantity_number(item, 1, SWEEP_ADDRESSES_MAX, &number) < 0)
         return -EINVAL;
     axes->addresses[axes->address_count++] = (uint32_t)number;
     return 0;
@@ -271,7 +272,7 @@ static int take_workers(void *context, const char *item)
     struct sweep_axes *axes = context;
     uint64_t number;
 
-    if (axes->worker_count == ARRAY_SIZE(axes->workers) || study_number(&number, item, 1, WORKERS_MAX) < 0)
+    if (axes->worker_count == ARRAY_SIZE(axes->workers) || quantity_number(item, 1, WORKERS_MAX, &number) < 0)
         return -EINVAL;
     axes->workers[axes->worker_count++] = (uint32_t)number;
     return 0;
@@ -339,7 +340,7 @@ static int take_words(struct study *study, const struct words *words)
     if (study_list(words->transports, take_transport, &study->axes) < 0)
         return options_complain(program, "--transport '%s': expected some of auto, io_uring, epoll, poll",
                                 words->transports);
-    if (study_number(&study->rounds, words->rounds, 1, ROUNDS_MAX) < 0)
+    if (quantity_number(words->rounds, 1, ROUNDS_MAX, &study->rounds) < 0)
         return options_complain(program, "--rounds '%s': expected a number from 1 to %d", words->rounds,
                                 ROUNDS_MAX);
     if (sweep_network_parse(&study->network, words->profiles, message, sizeof(message)) < 0)

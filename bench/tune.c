@@ -10,6 +10,7 @@
 
 #include "bench/bench.h"
 #include "bench/tune_study.h"
+#include "probe/quantity.h"
 #include "probe/text.h"
 
 #define MESSAGE_BYTES  512
@@ -25,10 +26,12 @@ struct arguments {
 static int read_duration(uint64_t *out_ns, const char *option, const char *text, uint64_t least_ns,
                          uint64_t most_ns, const char *program)
 {
-    if (config_parse_duration(text, out_ns) == 0 && *out_ns >= least_ns && *out_ns <= most_ns)
+    char least[QUANTITY_TEXT_SIZE], most[QUANTITY_TEXT_SIZE];
+
+    if (quantity_time_argument(text, least_ns, most_ns, out_ns) == 0)
         return 0;
-    return options_complain(program, "--%s '%s': expected a time with its unit, %gms to %gs", option, text,
-                            (double)least_ns / 1e6, (double)most_ns / 1e9);
+    return options_complain(program, "--%s '%s': expected a time from %s to %s", option, text,
+                            quantity_time_text(least_ns, least), quantity_time_text(most_ns, most));
 }
 
 static int read_times(struct tune_options *options, const struct arguments *arguments, const char *program)
@@ -59,7 +62,7 @@ static int read_numbers(struct tune_options *options, const struct arguments *ar
         !isfinite(options->tune.most_per_year))
         return options_complain(program, "--max-false-per-year '%s': expected a number above 0",
                                 arguments->most);
-    if (study_number(&options->seed, arguments->seed, 0, UINT32_MAX) < 0)
+    if (quantity_number(arguments->seed, 0, UINT32_MAX, &options->seed) < 0)
         return options_complain(program, "--seed '%s': expected a number", arguments->seed);
     return 0;
 }

@@ -6,6 +6,7 @@
 #include <ctype.h>
 #include <stdarg.h>
 
+#include "probe/quantity.h"
 #include "route/config_keys.h"
 
 static int PRINTF_LIKE(3, 4) fail(char *why, size_t why_bytes, const char *format, ...)
@@ -18,74 +19,11 @@ static int PRINTF_LIKE(3, 4) fail(char *why, size_t why_bytes, const char *forma
     return -EINVAL;
 }
 
-/*
- * The digits at the start of text: decimal, no sign, no leading zero ("010" is 8 to some and 10 to others).
- * *end is what follows. -EINVAL: no digits; -EDOM: a leading zero; -ERANGE: more than 64 bits.
- */
-static int parse_digits(const char *text, uint64_t *out, const char **end)
-{
-    uint64_t value = 0;
-
-    *end = text;
-    if (!isdigit((unsigned char)*text))
-        return -EINVAL;
-    if (text[0] == '0' && isdigit((unsigned char)text[1]))
-        return -EDOM;
-    for (; isdigit((unsigned char)**end); ++*end) {
-        if (__builtin_mul_overflow(value, UINT64_C(10), &value) ||
-            __builtin_add_overflow(value, (uint64_t)(**end - '0'), &value))
-            return -ERANGE;
-    }
-    *out = value;
-    return 0;
-}
-
-struct unit {
-    const char *name;
-    uint64_t scale;
-};
-
-static const struct unit duration_units[] = {
-    {"us", NS_PER_US}, {"ms", NS_PER_MS}, {"s", NS_PER_S}, {"m", 60 * NS_PER_S}, {"h", 3600 * NS_PER_S}, {0},
-};
-static const struct unit size_units[] = {{"B", 1}, {"KiB", 1024}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {0}};
-
-/* "1.5s": digits, perhaps a fraction, a unit. What is smaller than 1 of the result is an error. */
-static int parse_with_unit(const char *text, const struct unit *units, uint64_t *out)
-{
-    uint64_t whole = 0, fraction = 0, scale = 1;
-    const char *end = NULL;
-    int rc = parse_digits(text, &whole, &end);
-
-    if (rc)
-        return rc;
-    if (*end == '.') {
-        const char *digits = ++end;
-
-        for (; isdigit((unsigned char)*end) && end - digits < 9; end++, scale *= 10)
-            fraction = 10 * fraction + (uint64_t)(*end - '0');
-        if (end == digits)
-            return -EINVAL;
-    }
-    for (; units->name; units++) {
-        if (strcmp(end, units->name) == 0)
-            break;
-    }
-    if (!units->name)
-        return -EINVAL;
-    if (fraction * units->scale / units->scale != fraction || fraction * units->scale % scale)
-        return -EINVAL;
-    if (__builtin_mul_overflow(whole, units->scale, &whole) ||
-        __builtin_add_overflow(whole, fraction * units->scale / scale, out))
-        return -ERANGE;
-    return 0;
-}
-
 int config_parse_duration(const char *text, uint64_t *out_ns)
 {
     uint64_t ns = 0;
 
-    if (parse_with_unit(text, duration_units, &ns))
+    if (quantity_time(text, &ns))
         return -EINVAL;
     *out_ns = ns;
     return 0;
@@ -95,32 +33,17 @@ int config_parse_size(const char *text, size_t *out_bytes)
 {
     uint64_t bytes = 0;
 
-    if (parse_with_unit(text, size_units, &bytes) || bytes > SIZE_MAX)
+    if (quantity_size(text, &bytes) || bytes > SIZE_MAX)
         return -EINVAL;
     *out_bytes = (size_t)bytes;
     return 0;
 }
 
-static void format_with_unit(uint64_t value, const struct unit *units, const char *last, char *buffer,
-                             size_t size_bytes)
-{
-    const struct unit *best = NULL;
-
-    for (; units->name; units++) {
-        if (!best || (value && value % units->scale == 0))
-            best = units;
-        if (strcmp(units->name, last) == 0)
-            break;
-    }
-    snprintf(buffer, size_bytes, "%" PRIu64 "%s", value / best->scale, best->name);
-}
-
 void config_format_duration(uint64_t ns, char *buffer, size_t size_bytes)
 {
-    if (ns)
-        format_with_unit(ns, duration_units, "s", buffer, size_bytes);
-    else
-        snprintf(buffer, size_bytes, "0s");
+    char text[QUANTITY_TEXT_SIZE];
+
+    snprintf(buffer, size_bytes, "%s", quantity_time_text(ns, text));
 }
 
 /* Members are of 1, 2, 4 or 8 bytes. */
@@ -176,7 +99,7 @@ static int parse_number(const struct config_key *key, const char *text, void *me
     const char *end = NULL;
     uint64_t value = 0;
     char expected[96];
-    int rc = parse_digits(text, &value, &end);
+    int rc = quantity_digits(text, &value, &end);
 
     snprintf(expected, sizeof(expected), "a number from %" PRIu64 " to %" PRIu64, key->min, key->max);
     return store_in_range(key, !rc && *end ? -EINVAL : rc, value, member, expected, why, why_bytes);
@@ -193,7 +116,7 @@ static int parse_percent(const struct config_key *key, const char *text, void *m
     const char *end = NULL;
     uint64_t value = 0;
     char expected[96];
-    int rc = parse_digits(text, &value, &end);
+    int rc = quantity_digits(text, &value, &end);
 
     snprintf(expected, sizeof(expected), "a share such as \"30%%\", from %" PRIu64 "%% to %" PRIu64 "%%",
              key->min, key->max);
@@ -215,7 +138,7 @@ static int parse_duration(const struct config_key *key, const char *text, void *
                           size_t why_bytes)
 {
     uint64_t value = 0;
-    int rc = parse_with_unit(text, duration_units, &value);
+    int rc = quantity_time(text, &value);
     char low[32], high[32], expected[128];
 
     config_format_duration(key->min, low, sizeof(low));
@@ -226,18 +149,20 @@ static int parse_duration(const struct config_key *key, const char *text, void *
 
 static void format_size(const struct config_key *key, const void *member, char *buffer, size_t size_bytes)
 {
-    format_with_unit(fetch(key, member), size_units, "GiB", buffer, size_bytes);
+    char text[QUANTITY_TEXT_SIZE];
+
+    snprintf(buffer, size_bytes, "%s", quantity_size_text(fetch(key, member), text));
 }
 
 static int parse_size(const struct config_key *key, const char *text, void *member, char *why,
                       size_t why_bytes)
 {
     uint64_t value = 0;
-    int rc = parse_with_unit(text, size_units, &value);
-    char low[32], high[32], expected[128];
+    int rc = quantity_size(text, &value);
+    char low[QUANTITY_TEXT_SIZE], high[QUANTITY_TEXT_SIZE], expected[128];
 
-    format_with_unit(key->min, size_units, "GiB", low, sizeof(low));
-    format_with_unit(key->max, size_units, "GiB", high, sizeof(high));
+    quantity_size_text(key->min, low);
+    quantity_size_text(key->max, high);
     snprintf(expected, sizeof(expected), "a size with a unit (B, KiB, MiB, GiB) from %s to %s", low, high);
     return store_in_range(key, rc, value, member, expected, why, why_bytes);
 }
@@ -388,7 +313,7 @@ static bool port_ok(const char *text)
     const char *end = NULL;
     uint64_t port = 0;
 
-    return !parse_digits(text, &port, &end) && !*end && port >= 1 && port <= UINT16_MAX;
+    return !quantity_digits(text, &port, &end) && !*end && port >= 1 && port <= UINT16_MAX;
 }
 
 static int parse_check(const struct config_key *key, const char *text, void *member, char *why,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/replay_options.h"
 
+#include "probe/quantity.h"
 #include "probe/statistics.h"
-#include "route/config.h"
 #include "route/selector.h"
 
 #define HOLD_MAX_NS (3600 * NS_PER_S)
@@ -14,8 +14,7 @@ int replay_parse_holds(const char *text, uint64_t holds_ns[static REPLAY_HOLDS_M
     size_t count = 0, kept = 0;
 
     while (copy && (item = strsep(&rest, ","))) {
-        if (count == REPLAY_HOLDS_MAX || config_parse_duration(item, &holds_ns[count]) < 0 ||
-            holds_ns[count] > HOLD_MAX_NS)
+        if (count == REPLAY_HOLDS_MAX || quantity_time_argument(item, 0, HOLD_MAX_NS, &holds_ns[count]) < 0)
             return -EINVAL;
         count++;
     }
@@ -33,7 +32,7 @@ int replay_parse_damping(const char *text, uint64_t *out_ns)
     else if (strcmp(text, "off") == 0)
         *out_ns = 0;
     else
-        return config_parse_duration(text, out_ns);
+        return quantity_time_argument(text, 0, HOLD_MAX_NS, out_ns) < 0 ? -EINVAL : 0;
     return 0;
 }
 

@@ -2,12 +2,12 @@
 #include "tools/report_options.h"
 
 #include "probe/path_mtu.h"
+#include "probe/quantity.h"
 
-#include <ctype.h>
 #include <getopt.h>
 #include <stdarg.h>
 
-#define DURATION_MAX_NS (3600 * NS_PER_S)
+#define TIME_MAX_NS     (3600 * NS_PER_S)
 #define NAME_TIMEOUT_NS (10 * NS_PER_S)
 #define COUNT_MAX       1000000
 #define WORKERS_MAX     256
@@ -46,7 +46,7 @@ static const char help_text[] =
     "taken)\n"
     "      --no-retry-doubtful     do not ask again who may be unreachable because this host dropped "
     "replies\n"
-    "  TIME is in seconds, or has a unit: 0.1, 100ms, 500us, 2m.\n"
+    "  TIME is in seconds, or has a unit: 0.1, 100ms, 500us, 2m, 1h.\n"
     "\n"
     "What is asked: is it reachable? Or\n"
     "      --count N               how good is the way there: N requests to each, loss, round-trip times, "
@@ -163,56 +163,6 @@ static const struct option long_options[] = {
     {NULL, 0, NULL, 0},
 };
 
-int report_parse_duration(const char *text, uint64_t *out_ns)
-{
-    static const struct {
-        const char *name;
-        uint64_t ns;
-    } units[] = {{"", NS_PER_S}, {"us", NS_PER_US}, {"ms", NS_PER_MS}, {"s", NS_PER_S}, {"m", 60 * NS_PER_S}};
-    const char *whole_text = text, *fraction_text, *unit;
-    uint64_t whole = 0, fraction_ns = 0, unit_ns = 0;
-    size_t digits;
-
-    for (; isdigit((unsigned char)*text); text++) {
-        whole = whole * 10 + (uint64_t)(*text - '0');
-        if (whole > DURATION_MAX_NS)
-            return -ERANGE;
-    }
-    digits = (size_t)(text - whole_text);
-    fraction_text = *text == '.' ? ++text : text;
-    if (fraction_text != whole_text + digits)
-        text += strspn(text, "0123456789");
-    digits += (size_t)(text - fraction_text);
-    unit = text;
-    for (size_t i = 0; i < ARRAY_SIZE(units); i++)
-        if (strcmp(unit, units[i].name) == 0)
-            unit_ns = units[i].ns;
-    if (digits == 0 || unit_ns == 0)
-        return -EINVAL;
-    if (whole > DURATION_MAX_NS / unit_ns)
-        return -ERANGE;
-    for (uint64_t weight = unit_ns; isdigit((unsigned char)*fraction_text) && weight > 0; fraction_text++) {
-        weight /= 10;
-        fraction_ns += weight * (uint64_t)(*fraction_text - '0');
-    }
-    *out_ns = whole * unit_ns + fraction_ns;
-    return *out_ns > DURATION_MAX_NS ? -ERANGE : 0;
-}
-
-int report_parse_number(const char *text, uint64_t min, uint64_t max, uint64_t *out)
-{
-    bool hex = text[0] == '0' && (text[1] == 'x' || text[1] == 'X');
-    const char *digits = hex ? text + 2 : text;
-
-    if (*digits == '\0' || digits[strspn(digits, hex ? "0123456789abcdefABCDEF" : "0123456789")] != '\0')
-        return -EINVAL;
-    errno = 0;
-    *out = strtoull(digits, NULL, hex ? 16 : 10);
-    if (errno == ERANGE || *out < min || *out > max)
-        return -ERANGE;
-    return 0;
-}
-
 /* Where the message of a bad option goes. */
 struct parser {
     struct report_options *options;
@@ -232,8 +182,8 @@ PRINTF_LIKE(2, 3) static int bad(const struct parser *parser, const char *format
 
 static int take_duration(const struct parser *parser, const char *option, uint64_t *out_ns)
 {
-    if (report_parse_duration(optarg, out_ns) < 0 || *out_ns < NS_PER_MS)
-        return bad(parser, "--%s '%s': expected a time from 1ms to 1 hour, such as 0.5 (seconds) or 100ms",
+    if (quantity_time_argument(optarg, NS_PER_MS, TIME_MAX_NS, out_ns) < 0)
+        return bad(parser, "--%s '%s': expected a time from 1ms to 1h, such as 0.5 (seconds) or 100ms",
                    option, optarg);
     return 0;
 }
@@ -241,7 +191,7 @@ static int take_duration(const struct parser *parser, const char *option, uint64
 static int take_number(const struct parser *parser, const char *option, uint64_t min, uint64_t max,
                        uint64_t *out)
 {
-    if (report_parse_number(optarg, min, max, out) < 0)
+    if (quantity_number(optarg, min, max, out) < 0)
         return bad(parser, "--%s '%s': expected a number from %" PRIu64 " to %" PRIu64, option, optarg, min,
                    max);
     return 0;
@@ -310,8 +260,8 @@ static int take_shard(const struct parser *parser)
 
     if (slash)
         snprintf(first, sizeof(first), "%.*s", (int)(slash - optarg), optarg);
-    if (!slash || report_parse_number(slash + 1, 1, SHARDS_MAX, &shards) < 0 ||
-        report_parse_number(first, 1, shards, &shard) < 0)
+    if (!slash || quantity_number(slash + 1, 1, SHARDS_MAX, &shards) < 0 ||
+        quantity_number(first, 1, shards, &shard) < 0)
         return bad(parser, "--shard '%s': expected M/N, such as 2/5, with N up to %d and M from 1 to N",
                    optarg, SHARDS_MAX);
     parser->options->shard = (uint32_t)shard - 1;
@@ -434,6 +384,9 @@ static int take_option(const struct parser *parser, int key, char **argv)
 
     switch (key) {
     case 1: /* not an option: optstring starts with '-' */
+        if (optind > 1 && strcmp(argv[optind - 2], "--watch") == 0 &&
+            quantity_time_argument(optarg, 0, NEVER_NS, &(uint64_t){0}) == 0)
+            return bad(parser, "--watch takes its time behind '=', as in --watch=%s", optarg);
         return take_source_of_targets(options, REPORT_TARGET);
     case 'f':
         return take_source_of_targets(options, REPORT_FILE);

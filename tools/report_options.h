@@ -51,12 +51,3 @@ void report_options_clear(struct report_options *options);
 
 /* Writes what `reroute report --help` prints to standard output. Returns 0 or a negative errno. */
 int report_options_help(void);
-
-/*
- * "1", "0.25", ".5" (seconds), "100ms", "50us", "2m" -> nanoseconds; what is finer than a nanosecond is cut
- * off. -EINVAL, or -ERANGE for more than an hour.
- */
-int report_parse_duration(const char *text, uint64_t *out_ns);
-
-/* A whole number, decimal or 0x..., from min to max. -EINVAL, -ERANGE. */
-int report_parse_number(const char *text, uint64_t min, uint64_t max, uint64_t *out);

@@ -119,7 +119,7 @@ if shutil.which("gnuplot"):
 else:
     tap.skipped("a picture", "no gnuplot")
 
-for arguments, what in ((["--hold", "60"], "'60'"), (["--hold", ""], "''"), (["--hold", "2h"], "'2h'"),
+for arguments, what in ((["--hold", "60x"], "'60x'"), (["--hold", ""], "''"), (["--hold", "2h"], "'2h'"),
                         (["--damping", "maybe"], "'maybe'"), (["--history", "flood"], "'flood'"),
                         (["--runs", "0"], "'0'"), (["--journal", ","], "--journal"), (["--plot", "x.gif"], "x.gif"),
                         (["--json", "--csv"], "exclude"), (["x"], "'x'")):

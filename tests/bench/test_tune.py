@@ -70,7 +70,7 @@ def arguments_are_checked():
             (['--target', '10.0.0.300'], "'10.0.0.300': expected an address"),
             (['--target', '10.0.0.1', '10.0.0.1'], "'10.0.0.1': given twice"),
             (['--profile', 'nowhere'], 'no such name or word'),
-            (['--target', '10.0.0.1', '--duration', '10'], "--duration '10': expected a time with its unit"),
+            (['--target', '10.0.0.1', '--duration', '0.5'], "--duration '0.5': expected a time from 1s to 259200s"),
             (['--target', '10.0.0.1', '--interval', '5s'], "--interval '5s': expected a time"),
             (['--target', '10.0.0.1', '--interval', '1s'], "--interval '1s': expected a time"),
             (['--target', '10.0.0.1', '--interval', '200ms'], 'a request every 200ms cannot show what'),

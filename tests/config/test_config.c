@@ -328,13 +328,20 @@ Test(config, durations_are_written_in_the_largest_exact_unit_up_to_seconds)
         const char *text;
     } rows[] = {{0, "0s"},
                 {NS_PER_US, "1us"},
+                {900, "0.9us"},
+                {1, "0.001us"},
+                {NS_PER_MS + 250, "1000.25us"},
                 {100 * NS_PER_MS, "100ms"},
                 {1500 * NS_PER_MS, "1500ms"},
                 {180 * NS_PER_S, "180s"}};
     char text[32];
 
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        uint64_t back_ns = 0;
+
         config_format_duration(rows[i].ns, text, sizeof(text));
         cr_expect_str_eq(text, rows[i].text);
+        cr_expect_eq(config_parse_duration(text, &back_ns), 0, "%s", text);
+        cr_expect_eq(back_ns, rows[i].ns, "%s", text);
     }
 }

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 
+#include "probe/quantity.h"
 #include "probe/statistics.h"
 #include "tools/report_options.h"
 #include "tools/report_output.h"
@@ -49,12 +50,22 @@ Test(report, durations)
         {"1,5", -EINVAL, 0},
         {"1.2.3", -EINVAL, 0},
         {"inf", -EINVAL, 0},
-        {"1h", -EINVAL, 0},
+        {"1h", 0, 3600 * NS_PER_S},
+        {"1.0001h", -ERANGE, 0},
+        {"0.25h", 0, 900 * NS_PER_S},
+        {"90s", 0, 90 * NS_PER_S},
+        {"007", 0, 7 * NS_PER_S},
+        {"0.9us", 0, 900},
+        {"0.3333333333333333", 0, 333333333},
+        {"0.000000000001h", 0, 3},
+        {"18446744073709551615h", -ERANGE, 0},
+        {"1d", -EINVAL, 0},
+        {"1H", -EINVAL, 0},
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         uint64_t ns = 0;
-        int error = report_parse_duration(rows[i].text, &ns);
+        int error = quantity_time_argument(rows[i].text, 0, 3600 * NS_PER_S, &ns);
 
         cr_expect_eq(error, rows[i].error, "'%s': %d", rows[i].text, error);
         if (!error)
@@ -69,16 +80,17 @@ Test(report, numbers)
         int error;
         uint64_t number;
     } rows[] = {
-        {"1", 0, 1},        {"255", 0, 255},     {"0xff", 0, 255},
+        {"1", 0, 1},          {"255", 0, 255},     {"0xff", 0, 255},
         {"010", 0, 10}, /* not octal */
-        {"0", -ERANGE, 0},  {"256", -ERANGE, 0}, {"18446744073709551617", -ERANGE, 0},
-        {"", -EINVAL, 0},   {"-1", -EINVAL, 0},  {" 1", -EINVAL, 0},
-        {"1x", -EINVAL, 0}, {"0x", -EINVAL, 0},  {"0x-1", -EINVAL, 0},
+        {"0", -ERANGE, 0},    {"256", -ERANGE, 0}, {"18446744073709551617", -ERANGE, 0},
+        {"", -EINVAL, 0},     {"-1", -EINVAL, 0},  {" 1", -EINVAL, 0},
+        {"1.0", -EINVAL, 0},  {"1x", -EINVAL, 0},  {"0x", -EINVAL, 0},
+        {"0x-1", -EINVAL, 0},
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         uint64_t number = 0;
-        int error = report_parse_number(rows[i].text, 1, 255, &number);
+        int error = quantity_number(rows[i].text, 1, 255, &number);
 
         cr_expect_eq(error, rows[i].error, "'%s': %d", rows[i].text, error);
         if (!error)
@@ -169,6 +181,8 @@ Test(report, options_that_are_wrong)
         {{"a", "-f", NULL}, "option '-f' needs a value"},
         {{"a", "--select-timeout", "0", NULL}, "--select-timeout '0': expected a time"},
         {{"a", "--select-timeout", "0.5ms", NULL}, "--select-timeout '0.5ms': expected a time"},
+        {{"a", "--watch", "5", NULL}, "--watch takes its time behind '=', as in --watch=5"},
+        {{"--watch", "1s", "a", NULL}, "--watch takes its time behind '=', as in --watch=1s"},
         {{"a", "--ping-timeout", "soon", NULL}, "--ping-timeout 'soon': expected a time"},
         {{"a", "--select-count", "0", NULL}, "--select-count '0': expected a number from 1 to"},
         {{"a", "--select-count", "-3", NULL}, "--select-count '-3': expected a number"},
