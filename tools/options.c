@@ -5,12 +5,13 @@
 #include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "probe/text.h"
 #include "tools/command.h"
 
-#define ROWS_MAX   16
+#define ROWS_MAX   32
 #define LONG_FIRST 256 /* getopt_long() answers this plus the row: no letter is that large */
 
 int options_complain(const char *program, const char *format, ...)
@@ -56,9 +57,11 @@ static int prepare(const struct option_row *rows, struct option options[static R
 
     *letters++ = ':'; /* a missing value is told apart */
     *letters++ = 'h';
-    for (; rows[count].name && count < ROWS_MAX; count++) {
+    for (; rows[count].name; count++) {
         const struct option_row *row = &rows[count];
 
+        if (count == ROWS_MAX)
+            abort(); /* a table of ours that is too long: at the first start, not at an option of its end */
         options[count] = (struct option){row->name, row->argument ? required_argument : no_argument, NULL,
                                          LONG_FIRST + count};
         if (row->letter)
