@@ -95,6 +95,9 @@ static int read_source(struct tune_options *options, const struct arguments *arg
                                          "request, needs --virtual");
     if (arguments->trace && arguments->save)
         return options_complain(program, "--save and --trace exclude each other");
+    /* Standard output has the answer. */
+    if (arguments->save && strcmp(arguments->save, "-") == 0)
+        return options_complain(program, "--save '-': expected a file");
     return 0;
 }
 

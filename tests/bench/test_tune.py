@@ -71,6 +71,7 @@ def arguments_are_checked():
             (['--target', '10.0.0.1', '10.0.0.1'], "'10.0.0.1': given twice"),
             (['--profile', 'nowhere'], 'no such name or word'),
             (['--target', '10.0.0.1', '--duration', '0.5'], "--duration '0.5': expected a time from 1s to 259200s"),
+            (['--target', '10.0.0.1', '--save', '-'], "--save '-': expected a file"),
             (['--target', '10.0.0.1', '--interval', '5s'], "--interval '5s': expected a time"),
             (['--target', '10.0.0.1', '--interval', '1s'], "--interval '1s': expected a time"),
             (['--target', '10.0.0.1', '--interval', '200ms'], 'a request every 200ms cannot show what'),
