@@ -115,6 +115,14 @@ static int parse_prefix(struct probe_range *out, const char *bits_text, char *me
     return 0;
 }
 
+/* "::ffff:10.1.0.1": no packet has such an address (RFC 4291, section 2.5.5.2; RFC 4942, section 2.2). */
+static bool is_mapped(const struct address *a)
+{
+    static const uint8_t prefix[12] = {[10] = 0xff, [11] = 0xff};
+
+    return a->family == AF_INET6 && memcmp(a->bytes, prefix, sizeof(prefix)) == 0;
+}
+
 /*
  * A range is cut at the '-' that has an address on both sides: the name of an interface may have one as well.
  * The interface may be said at either end.
@@ -136,14 +144,6 @@ static int parse_range(struct probe_range *out, const char *text)
 
 static const char zone_message[] = "only a link-local address has a zone (the part behind '%'); an interface "
                                    "for others is said by --interface";
-
-/* "::ffff:10.1.0.1": no packet has such an address (RFC 4291, section 2.5.5.2; RFC 4942, section 2.2). */
-static bool is_mapped(const struct address *a)
-{
-    static const uint8_t prefix[12] = {[10] = 0xff, [11] = 0xff};
-
-    return a->family == AF_INET6 && memcmp(a->bytes, prefix, sizeof(prefix)) == 0;
-}
 
 static int check_range(const struct probe_range *range, char *message, size_t size_bytes)
 {

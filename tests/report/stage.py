@@ -27,8 +27,7 @@ import tap
 from tap import check, same, test
 
 DEADLINE_S = 60
-KEYS = {'schema', 'targets', 'reachable', 'unreachable', 'not_found', 'excluded', 'unfinished', 'invalid',
-        'elapsed_ms',
+KEYS = {'schema', 'targets', 'reachable', 'unreachable', 'not_found', 'excluded', 'unfinished', 'elapsed_ms', 'invalid',
         'transport', 'workers', 'doubtful', 'counters', 'results'}
 COUNTERS = {'sent', 'replies', 'late', 'duplicates', 'truncated', 'corrupt', 'foreign', 'icmp_errors', 'send_failures',
             'send_retries', 'receive_drops', 'tx_stamps'}
