@@ -2,10 +2,11 @@
 /*
  * The responder's TUN device.
  *
- * Its queue is long (QUEUE_PACKETS), since a prober sends a burst faster than it can be answered, and a
- * request dropped here would look like loss on the network; what was dropped all the same is counted by the
- * kernel. Its MTU is the largest there is, so that the host never fragments: how big a packet may be is the
- * profile's decision. All by netlink; without persistence, so that the device ends with its last descriptor.
+ * Its queue is as long as the kernel allows (QUEUE_PACKETS at most; kernels before 6.18 were seen to stop at
+ * 32767), since a prober sends a burst faster than it can be answered, and a request dropped here would look
+ * like loss on the network; what was dropped all the same is counted by the kernel. Its MTU is the largest
+ * there is, so that the host never fragments: how big a packet may be is the profile's decision. All by
+ * netlink; without persistence, so that the device ends with its last descriptor.
  */
 #include "bench/responder_device.h"
 
@@ -18,8 +19,9 @@
 #include <stdarg.h>
 #include <sys/ioctl.h>
 
-#define QUEUE_PACKETS 262144
-#define MTU_BYTES     65535
+#define QUEUE_PACKETS     262143 /* one less than a power of two, and so are all its halves */
+#define QUEUE_PACKETS_MIN 1023
+#define MTU_BYTES         65535
 /* How long the kernel may take to make an address usable: it does within a millisecond when it is idle. */
 #define LOCAL_DEADLINE_NS (5 * NS_PER_S)
 
@@ -68,19 +70,31 @@ static int open_tun(struct responder_device *device, const char *name, const str
     return device->index ? 0 : fail(to, -ENODEV, "the device %s has gone", name);
 }
 
-static int bring_up(struct responder_device *device, const struct complaint *to)
+/* The request that brings the device up, with a queue of this length. */
+static int request_up(struct responder_device *device, uint32_t packets)
 {
     union netlink_request request = {0};
     struct nlmsghdr *header = mnl_nlmsg_put_header(&request);
     struct ifinfomsg *link = mnl_nlmsg_put_extra_header(header, sizeof(*link));
-    int r;
 
     header->nlmsg_type = RTM_NEWLINK;
     link->ifi_index = device->index;
     link->ifi_flags = link->ifi_change = IFF_UP;
-    mnl_attr_put_u32(header, IFLA_TXQLEN, QUEUE_PACKETS);
+    mnl_attr_put_u32(header, IFLA_TXQLEN, packets);
     mnl_attr_put_u32(header, IFLA_MTU, MTU_BYTES);
-    r = netlink_request(&device->netlink, header, NULL, NULL);
+    return netlink_request(&device->netlink, header, NULL, NULL);
+}
+
+/* How long a queue may be depends on the kernel and on its memory: what it refuses is asked for by half. */
+static int bring_up(struct responder_device *device, const struct complaint *to)
+{
+    uint32_t packets = QUEUE_PACKETS;
+    int r = request_up(device, packets);
+
+    while ((r == -ERANGE || r == -EINVAL || r == -ENOMEM) && packets > QUEUE_PACKETS_MIN) {
+        packets /= 2;
+        r = request_up(device, packets);
+    }
     return r ? fail(to, r, "cannot bring the device up: %s", reason(device, r)) : 0;
 }
 
