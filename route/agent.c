@@ -16,6 +16,7 @@
  *   agent_journal.c  what it knew and decided, for `reroute replay`
  *   agent_command.c  pin, drain, failback
  *   agent_status.c   the status document
+ *   agent_manager.c  what the service manager is told
  *   agent_kept.c     what cannot be kept in the state directory
  *   control.c        the control socket and the metrics; server.c: what their clients may cost
  *   lock.c           one agent for a service
@@ -300,7 +301,7 @@ static void schedule(struct agent *agent)
 
     at_ns = min_u64(at_ns, agent_switch_deadline_ns(agent));
     at_ns = min_u64(at_ns, agent_session_deadline_ns(agent));
-    at_ns = min_u64(at_ns, agent->watchdog_ns);
+    at_ns = min_u64(at_ns, agent_manager_deadline_ns(agent));
     if (saves_by_time(agent))
         at_ns = min_u64(at_ns, agent->save_ns);
     if (agent->step_wanted)
@@ -325,10 +326,7 @@ void agent_step(struct agent *agent)
     agent_session_step(agent);
     if (agent->save_wanted || (saves_by_time(agent) && agent->now_ns >= agent->save_ns))
         agent_save(agent);
-    if (agent->now_ns >= agent->watchdog_ns) {
-        notify_manager("WATCHDOG=1");
-        agent->watchdog_ns = agent->now_ns + agent->watchdog_interval_ns;
-    }
+    agent_manager_step(agent);
     schedule(agent);
 }
 
@@ -367,13 +365,7 @@ static void on_fib(evutil_socket_t fd, short what, void *context)
 
 static void on_hangup(evutil_socket_t signal, short what, void *context)
 {
-    char text[64];
-
-    snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
-             clock_now_ns(CLOCK_MONOTONIC) / NS_PER_US);
-    notify_manager(text);
-    agent_reload(context);
-    notify_manager("READY=1");
+    agent_manager_reload(context);
     agent_step(context);
 }
 
@@ -527,8 +519,7 @@ static int start(struct agent *agent, char *message, size_t size_bytes)
     error = agent_journal_open(agent);
     if (error)
         return error;
-    agent->watchdog_interval_ns = notify_watchdog_interval_ns();
-    agent->watchdog_ns = agent->watchdog_interval_ns == NEVER_NS ? NEVER_NS : 0;
+    agent_manager_start(agent);
     load_remembered(agent);
     error = session_liveness_new(&agent->liveness, &liveness);
     if (!error)
@@ -591,7 +582,6 @@ int agent_run(const struct agent_options *options)
                   options->version, ADDRESS_TEXT(&agent.config->service), agent.table.path_count,
                   probe_stream_transport(agent.stream), options->dry_run ? "true" : "false");
         agent_soon(&agent);
-        notify_manager("READY=1");
         event_base_dispatch(agent.base);
         notify_manager("STOPPING=1");
         agent_save(&agent);

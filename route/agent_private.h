@@ -128,6 +128,15 @@ struct agent_keeper {
     struct address detour; /* and where to */
 };
 
+/* What the service manager has been told. */
+struct agent_manager {
+    bool ready;
+    bool stood;           /* the route has led to a next hop that answered, at some time */
+    uint64_t ready_by_ns; /* the wait for it ends */
+    char status[320];
+    uint64_t watchdog_interval_ns, watchdog_ns;
+};
+
 struct agent {
     const struct agent_options *options;
     struct config *config;
@@ -176,7 +185,7 @@ struct agent {
     bool poll_failed;
     uint64_t heartbeat_ns;
     bool heartbeat_failed;
-    uint64_t watchdog_interval_ns, watchdog_ns;
+    struct agent_manager manager;
     uint64_t save_ns;
     bool save_wanted;
     struct session_list remembered; /* the last list of before this start: addresses only, never liveness */
@@ -242,13 +251,20 @@ void agent_note_kept(struct agent *agent, enum agent_kept what, int error);
 const char *agent_kept_name(enum agent_kept what);
 bool agent_all_kept(const struct agent *agent);
 
+/* agent_manager.c */
+void agent_manager_start(struct agent *agent);
+void agent_manager_step(struct agent *agent); /* tells what is new, in time for the watchdog */
+uint64_t agent_manager_deadline_ns(const struct agent *agent);
+void agent_manager_reload(struct agent *agent); /* agent_reload(), announced */
+
 /* agent_journal.c */
 int agent_journal_open(struct agent *agent);
 void agent_journal_step(struct agent *agent, const struct selector_input *input); /* after each decision */
 
 /* agent_status.c */
 struct cJSON;
-struct cJSON *agent_status(struct agent *agent); /* reroute.status/1; owned by the caller */
+struct cJSON *agent_status(struct agent *agent);          /* reroute.status/1; owned by the caller */
+const char *agent_reason_text(const struct agent *agent); /* why the route is as it is, a word */
 /* Why a path is not eligible, in words, by the evidence of the last step; "" for an eligible one. May use
  * buffer. */
 const char *agent_path_why(struct agent *agent, uint32_t path, char *buffer, size_t size_bytes);

@@ -196,7 +196,7 @@ static const char *mode_text(const struct agent *agent)
     return agent->pin_hard ? "pinned-hard" : "pinned";
 }
 
-static const char *reason_text(const struct agent *agent)
+const char *agent_reason_text(const struct agent *agent)
 {
     switch (agent->origin) {
     case ORIGIN_ADOPTED:
@@ -222,7 +222,7 @@ static void add_next_hop(struct agent *agent, cJSON *root)
                           there && s->access != SELECTOR_NO_ACCESS &&
                               agent->table.selector_accesses[s->access].locality == LOCALITY_LOCAL);
     add_text(root, "since", there ? log_time_text(agent->since_realtime_ns, when) : NULL);
-    add_text(root, "reason", reason_text(agent));
+    add_text(root, "reason", agent_reason_text(agent));
 }
 
 cJSON *agent_status(struct agent *agent)

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The start of a host: when the service manager is told that the agent is ready, and what a first route does to the
+connections that were there before it."""
+import os
+import re
+import signal
+import socket
+import sys
+import time
+
+from harness import main
+
+WAIT_S = 45  # READY_WAIT_NS
+
+
+class Manager:
+    """The service manager's end of $NOTIFY_SOCKET: what it was told, and when."""
+
+    def __init__(self, t):
+        self.path = os.path.join(t.directory, "notify")
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(self.path)
+        self.socket.setblocking(False)
+        self.messages = []  # (lines, route to the service when it was read)
+        t.stack.callback(self.socket.close)
+
+    def agent(self, t, world, **settings):
+        agent = t.agent(world, start=False, **settings)
+        agent.environment = {"NOTIFY_SOCKET": self.path, "WATCHDOG_USEC": "400000"}
+        return agent.start()
+
+    def hear(self, monitor):
+        while True:
+            try:
+                text = self.socket.recv(4096).decode()
+            except BlockingIOError:
+                return self
+            self.messages.append((text.split("\n"), monitor.gateway()))
+
+    def ready(self):
+        """The routes that stood when READY=1 was read, one for each time that it came."""
+        return [route for lines, route in self.messages if "READY=1" in lines]
+
+    def statuses(self):
+        return [line[len("STATUS="):] for lines, _ in self.messages for line in lines if line.startswith("STATUS=")]
+
+    def status(self):
+        return self.statuses()[-1] if self.statuses() else ""
+
+    def watchdogs(self):
+        return sum("WATCHDOG=1" in lines for lines, _ in self.messages)
+
+
+def ready_with_the_route(t):
+    """Nothing answers at first: it works and waits. A node comes: the route, then READY=1. Then each change is told."""
+    world, service, monitor = t.cluster(settings=dict(nodes=2))
+    one, two = world.nodes
+    world.power(one, False)
+    world.power(two, False)
+    manager = Manager(t)
+    agent = manager.agent(t, world)
+    t.eventually(lambda: agent.get("decision") == "nothing-eligible", "works, and says that nothing answers",
+                 detail=agent.status)
+    t.eventually(lambda: "nothing-eligible" in manager.hear(monitor).status(), "so does STATUS=",
+                 detail=manager.statuses)
+    t.ok(world.service in manager.status() and f"waits up to {WAIT_S} s" in manager.status(), "and for what it waits",
+         manager.messages)
+    agent.signal(signal.SIGHUP)
+    t.eventually(lambda: agent.events("reload"), "a reload meanwhile")
+    before = manager.hear(monitor).watchdogs()
+    t.eventually(lambda: manager.hear(monitor).watchdogs() >= before + 3, "WATCHDOG=1 comes all the time")
+    t.ok(manager.ready() == [], "and still not ready", manager.messages)
+    world.power(two, True)
+    t.eventually(lambda: manager.hear(monitor).ready(), "READY=1 when a node is there", detail=lambda: manager.messages)
+    home = two.address("data")
+    t.ok(manager.ready() in ([home], [two.address("management")]), "after the route", manager.messages)
+    t.eventually(lambda: manager.hear(monitor).status() ==
+                 f"{world.service} via {home} ({two.name}, data), reason {agent.get('reason')}",
+                 "STATUS= has next hop, access and reason", detail=lambda: (manager.statuses(), agent.status()))
+    world.power(one, True)
+    world.power(two, False)
+    t.eventually(lambda: re.fullmatch(rf"{world.service} via \S+ \({one.name}, \w+\), reason (path|link)-down",
+                                      manager.hear(monitor).status()), "and follows a failover",
+                 detail=lambda: (manager.statuses(), agent.status()))
+    t.ok(len(manager.ready()) == 1, "READY=1 came once", manager.messages)
+
+
+def ready_with_a_found_route(t):
+    """A standing route is enough when its next hop answers; one that leads to a dead node is not."""
+    world, service, monitor = t.cluster(settings=dict(nodes=3))
+    one, two, _ = world.nodes
+    world.host.ip("route", "add", world.service, "via", two.address("data"))
+    manager = Manager(t)
+    agent = manager.agent(t, world, hold="60s")
+    t.eventually(lambda: manager.hear(monitor).ready(), "READY=1")
+    t.ok(manager.ready() == [two.address("data")] and agent.events("switch") == [], "with the route that was found",
+         manager.messages)
+    t.eventually(lambda: manager.hear(monitor).status().endswith(f"({two.name}, data), reason adopted"),
+                 "STATUS= names it", detail=manager.statuses)
+    agent.kill()
+    world.power(two, False)
+    manager.messages.clear()
+    agent.start()
+    t.eventually(lambda: manager.hear(monitor).ready(), "READY=1 again, when that node is dead",
+                 detail=lambda: manager.messages)
+    t.ok(manager.ready() == [one.address("data")], "once it has been left", manager.messages)
+
+
+def ready_in_vain(t):
+    """Nothing ever answers: the host boots all the same, and STATUS= says why there is no route."""
+    world, service, monitor = t.cluster(settings=dict(nodes=2))
+    for node in world.nodes:
+        world.power(node, False)
+    manager = Manager(t)
+    began = time.monotonic()
+    agent = manager.agent(t, world)
+    t.eventually(lambda: manager.hear(monitor).ready(), "READY=1", seconds=WAIT_S + 15, detail=manager.statuses)
+    took = time.monotonic() - began
+    t.ok(WAIT_S - 1 < took < WAIT_S + 5, f"after {WAIT_S} s", took)
+    t.ok(manager.status() == f"no route to {world.service}, reason nothing-eligible: no path is eligible: the route "
+         f"stays as it is; waited {WAIT_S} s in vain for a next hop that answers", "with the reason",
+         manager.messages)
+    world.power(world.node(1), True)
+    t.eventually(lambda: f"via {world.node(1).address('data')} " in manager.hear(monitor).status(),
+                 "a route that comes later is told", detail=manager.statuses)
+    t.ok("vain" not in manager.status() and len(manager.ready()) == 1, "and READY=1 not again", manager.messages)
+
+
+def ready_in_a_dry_run(t):
+    """It sets no route: nobody waits for one."""
+    world, service, monitor = t.cluster(settings=dict(nodes=2))
+    manager = Manager(t)
+    agent = manager.agent(t, world, arguments=["--dry-run"])
+    t.eventually(lambda: manager.hear(monitor).ready(), "READY=1", seconds=5, detail=agent.log)
+    t.ok(manager.ready() == [None], "without a route", manager.messages)
+
+
+sys.exit(main([ready_in_vain, ready_with_the_route, ready_with_a_found_route, ready_in_a_dry_run], parallel=5))
