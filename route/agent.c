@@ -16,6 +16,7 @@
  *   agent_journal.c  what it knew and decided, for `reroute replay`
  *   agent_command.c  pin, drain, failback
  *   agent_status.c   the status document
+ *   agent_connections.c  the TCP connections after a switch
  *   agent_manager.c  what the service manager is told
  *   agent_kept.c     what cannot be kept in the state directory
  *   control.c        the control socket and the metrics; server.c: what their clients may cost
@@ -301,6 +302,7 @@ static void schedule(struct agent *agent)
 
     at_ns = min_u64(at_ns, agent_switch_deadline_ns(agent));
     at_ns = min_u64(at_ns, agent_session_deadline_ns(agent));
+    at_ns = min_u64(at_ns, agent_connections_deadline_ns(agent));
     at_ns = min_u64(at_ns, agent_manager_deadline_ns(agent));
     if (saves_by_time(agent))
         at_ns = min_u64(at_ns, agent->save_ns);
@@ -322,6 +324,7 @@ void agent_step(struct agent *agent)
     note_changes(agent);
     decide(agent);
     agent_apply(agent);
+    agent_connections_step(agent);
     agent_table_intervals(agent);
     agent_session_step(agent);
     if (agent->save_wanted || (saves_by_time(agent) && agent->now_ns >= agent->save_ns))

@@ -128,6 +128,12 @@ struct agent_keeper {
     struct address detour; /* and where to */
 };
 
+/* The TCP connections to the service after a move of the route. */
+struct agent_connections {
+    uint64_t look_ns, looks_end_ns; /* next look for those that stand still; 0: none */
+    bool unsupported;               /* the kernel cannot destroy them, and the log says so */
+};
+
 /* What the service manager has been told. */
 struct agent_manager {
     bool ready;
@@ -167,7 +173,7 @@ struct agent {
     enum selector_reason switch_reason;
     struct agent_keeper keeper;
     uint64_t switches;
-    bool reset_unsupported;
+    struct agent_connections connections;
 
     struct agent_refresh refresh;
     struct agent_planned planned;
@@ -250,6 +256,12 @@ uint64_t agent_session_deadline_ns(const struct agent *agent);
 void agent_note_kept(struct agent *agent, enum agent_kept what, int error);
 const char *agent_kept_name(enum agent_kept what);
 bool agent_all_kept(const struct agent *agent);
+
+/* agent_connections.c */
+void agent_connections_moved(struct agent *agent,
+                             bool first); /* the route moved, or stands for the first time */
+void agent_connections_step(struct agent *agent);
+uint64_t agent_connections_deadline_ns(const struct agent *agent);
 
 /* agent_manager.c */
 void agent_manager_start(struct agent *agent);

@@ -18,26 +18,6 @@
 /* --- the switch itself ------------------------------------------------------------------------------------
  */
 
-static void reset_connections(struct agent *agent)
-{
-    unsigned count = 0;
-    int error;
-
-    if (!agent->config->route.reset_connections)
-        return;
-    reserve_release(&agent->reserve); /* it opens a socket */
-    error = fib_reset_connections(agent->fib, &agent->config->service, &count);
-    reserve_keep(&agent->reserve);
-    if (error == 0 && count)
-        log_event(LOG_LEVEL_INFO, "connections-reset", "count=%u", count);
-    if (error < 0 && !agent->reset_unsupported) {
-        agent->reset_unsupported = true;
-        log_event(LOG_LEVEL_WARN, "connections-reset",
-                  "error=%s hint=\"TCP clients wait out their retransmission timer after a switch\"",
-                  LOG_QUOTE(strerror(-error)));
-    }
-}
-
 static const char *previous_text(const struct agent *agent, char buffer[static ADDRESS_TEXT_SIZE])
 {
     if (agent->current == SELECTOR_NO_PATH)
@@ -70,6 +50,7 @@ static void switch_to(struct agent *agent, uint32_t to, enum selector_reason rea
     struct agent_path *path = &agent->table.paths[to];
     uint64_t begun_ns = clock_now_ns(CLOCK_MONOTONIC);
     char silent[24] = "0.0";
+    bool first = agent->current == SELECTOR_NO_PATH;
     char from[ADDRESS_TEXT_SIZE];
     int error;
 
@@ -84,7 +65,7 @@ static void switch_to(struct agent *agent, uint32_t to, enum selector_reason rea
         agent_soon(agent);
         return;
     }
-    if (agent->current != SELECTOR_NO_PATH)
+    if (!first)
         silent_text(agent, agent->current, silent);
     log_event(LOG_LEVEL_INFO, "switch",
               "from=%s to=%s access=%s tier=%s reason=%s silent_ms=%s replace_us=%.0f why=%s",
@@ -103,7 +84,7 @@ static void switch_to(struct agent *agent, uint32_t to, enum selector_reason rea
     if (agent_is_pinned(agent, to))
         agent->pin_now = false;
     agent_keeper_moved(agent);
-    reset_connections(agent);
+    agent_connections_moved(agent, first);
     agent->refresh.wanted = true;
     agent->refresh.retry_ns = 0;
     agent->refresh.backoff_ns = 0;

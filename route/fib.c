@@ -429,7 +429,14 @@ int fib_reset_connections(struct fib *fib, const struct address *service, unsign
     if (!count)
         count = &ignored;
     *count = 0;
-    return fib->dry_run ? 0 : fib->backend->reset_connections(fib, service, count);
+    return fib->dry_run ? 0 : fib->backend->reset_connections(fib, service, NULL, count);
+}
+
+int fib_reset_stalled(struct fib *fib, const struct address *service, const struct address *source,
+                      unsigned *count)
+{
+    *count = 0;
+    return fib->dry_run ? 0 : fib->backend->reset_connections(fib, service, source, count);
 }
 
 /* --- the host --------------------------------------------------------------------------------------------

@@ -183,3 +183,10 @@ bool fib_next_event(struct fib *fib, struct fib_event *event);
  * -EOPNOTSUPP: the kernel cannot (no CONFIG_INET_DIAG_DESTROY); -EPERM.
  */
 int fib_reset_connections(struct fib *fib, const struct address *service, unsigned *count);
+
+/*
+ * The same for those that stand still: established or ending, from another address than `source`, which the
+ * route to the service gives to new ones, and with a segment that was sent again twice without an answer.
+ */
+int fib_reset_stalled(struct fib *fib, const struct address *service, const struct address *source,
+                      unsigned *count);

@@ -52,8 +52,9 @@ struct fib_backend {
     int (*fd)(const struct fib *fib);
     bool (*next_event)(struct fib *fib, struct fib_event *event);
 
-    /* As fib_reset_connections(). */
-    int (*reset_connections)(struct fib *fib, const struct address *service, unsigned *count);
+    /* As fib_reset_connections(), source NULL, and fib_reset_stalled(). */
+    int (*reset_connections)(struct fib *fib, const struct address *service, const struct address *source,
+                             unsigned *count);
 };
 
 extern const struct fib_backend fib_backend_netlink;

@@ -22,24 +22,40 @@
 
 #define ALL_STATES ((1u << (TCP_CLOSING + 1)) - 1)
 #define LEFT_ALONE ((1u << TCP_LISTEN) | (1u << TCP_TIME_WAIT))
+#define NOT_OPEN   ((1u << TCP_SYN_SENT) | (1u << TCP_SYN_RECV))
 #define DUMP_TRIES 8
+
+/* struct inet_diag_msg: idiag_timer of a segment that is sent again, and how often that shows a standstill.
+ */
+#define TIMER_RETRANSMIT 1
+#define STALLED_RETRIES  2
 
 struct found_sockets {
     struct address peer;
+    const struct address *source; /* NULL: all; else those that stand still, from another address */
     struct inet_diag_req_v2 *items;
     size_t count;
 };
 
-/* Is this the peer, as it is or mapped into IPv6 (RFC 4291, section 2.5.5.2)? */
-static bool is_peer(const struct address *peer, uint8_t family, const uint32_t destination[4])
+/* Is this the address, as it is or mapped into IPv6 (RFC 4291, section 2.5.5.2)? */
+static bool is_address(const struct address *address, uint8_t family, const uint32_t words[4])
 {
     static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-    const uint8_t *bytes = (const uint8_t *)destination;
+    const uint8_t *bytes = (const uint8_t *)words;
 
-    if (family == peer->family)
-        return memcmp(bytes, peer->bytes, address_size_bytes(peer)) == 0;
-    return family == AF_INET6 && peer->family == AF_INET && memcmp(bytes, mapped, sizeof(mapped)) == 0 &&
-           memcmp(bytes + sizeof(mapped), peer->bytes, 4) == 0;
+    if (family == address->family)
+        return memcmp(bytes, address->bytes, address_size_bytes(address)) == 0;
+    return family == AF_INET6 && address->family == AF_INET && memcmp(bytes, mapped, sizeof(mapped)) == 0 &&
+           memcmp(bytes + sizeof(mapped), address->bytes, 4) == 0;
+}
+
+static bool is_wanted(const struct found_sockets *found, const struct inet_diag_msg *socket)
+{
+    if (!is_address(&found->peer, socket->idiag_family, socket->id.idiag_dst))
+        return false;
+    return !found->source ||
+           (!is_address(found->source, socket->idiag_family, socket->id.idiag_src) &&
+            socket->idiag_timer == TIMER_RETRANSMIT && socket->idiag_retrans >= STALLED_RETRIES);
 }
 
 static int collect_socket(void *context, const struct nlmsghdr *message)
@@ -51,7 +67,7 @@ static int collect_socket(void *context, const struct nlmsghdr *message)
     if (message->nlmsg_type != SOCK_DIAG_BY_FAMILY || mnl_nlmsg_get_payload_len(message) < sizeof(socket))
         return 0;
     memcpy(&socket, mnl_nlmsg_get_payload(message), sizeof(socket));
-    if (!is_peer(&found->peer, socket.idiag_family, socket.id.idiag_dst))
+    if (!is_wanted(found, &socket))
         return 0;
     more = reallocarray(found->items, found->count + 1, sizeof(*more));
     if (!more)
@@ -103,7 +119,7 @@ static int list_sockets(struct netlink *netlink, uint8_t family, struct found_so
         header->nlmsg_flags = NLM_F_DUMP;
         body->sdiag_family = family;
         body->sdiag_protocol = IPPROTO_TCP;
-        body->idiag_states = ALL_STATES & ~LEFT_ALONE;
+        body->idiag_states = ALL_STATES & ~LEFT_ALONE & ~(found->source ? NOT_OPEN : 0u);
         put_filter(header, &found->peer);
         found->count = before;
         r = netlink_request(netlink, header, collect_socket, found);
@@ -139,9 +155,10 @@ static int destroy_all(struct netlink *netlink, struct found_sockets *found, uns
     return r;
 }
 
-int fib_diag_destroy(const struct address *peer, unsigned *count, char *message, size_t size_bytes)
+int fib_diag_destroy(const struct address *peer, const struct address *source, unsigned *count, char *message,
+                     size_t size_bytes)
 {
-    struct found_sockets found = {.peer = *peer};
+    struct found_sockets found = {.peer = *peer, .source = source};
     struct netlink netlink;
     int r;
 

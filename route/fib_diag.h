@@ -6,5 +6,9 @@
 
 #include "probe/base.h"
 
-/* On failure one line in message. *count is right even then: what was destroyed before. */
-int fib_diag_destroy(const struct address *peer, unsigned *count, char *message, size_t size_bytes);
+/*
+ * source NULL: all connections to peer; else those of fib_reset_stalled(). On failure one line in message.
+ * *count is right even then: what was destroyed before.
+ */
+int fib_diag_destroy(const struct address *peer, const struct address *source, unsigned *count, char *message,
+                     size_t size_bytes);

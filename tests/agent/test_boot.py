@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The start of a host: when the service manager is told that the agent is ready, and what a first route does to the
 connections that were there before it."""
+import errno
 import os
 import re
 import signal
@@ -8,7 +9,8 @@ import socket
 import sys
 import time
 
-from harness import main
+from harness import main, stays
+from world import Echo, inside
 
 WAIT_S = 45  # READY_WAIT_NS
 
@@ -135,4 +137,73 @@ def ready_in_a_dry_run(t):
     t.ok(manager.ready() == [None], "without a route", manager.messages)
 
 
-sys.exit(main([ready_in_vain, ready_with_the_route, ready_with_a_found_route, ready_in_a_dry_run], parallel=5))
+class Client:
+    """One TCP connection of the host to the service, with the way it took: the source address it began with."""
+
+    def __init__(self, t, world):
+        self.socket = inside(world.host.namespace, socket.create_connection, (world.service, Echo.PORT), 10)
+        self.source = self.socket.getsockname()[0]
+        t.stack.callback(self.socket.close)
+
+    def echoes(self, seconds=5):
+        """"yes", or what became of it."""
+        try:
+            self.socket.settimeout(seconds)
+            self.socket.sendall(b"x")
+            return "yes" if self.socket.recv(1) == b"x" else "closed"
+        except TimeoutError:
+            return "no answer"
+        except OSError as error:
+            return errno.errorcode[error.errno]
+
+
+def connected_before(t, by):
+    """The host's only way to the service is a default route by a node's management address; connected over it."""
+    world, service, monitor = t.cluster(settings=dict(nodes=2))
+    world.host.ip("route", "add", "default", "via", world.node(by).address("management"))
+    client = Client(t, world)
+    t.ok(client.source == world.host.address("management") and client.echoes() == "yes", "connected before")
+    return world, client
+
+
+def first_route_leaves_what_goes_on(t):
+    """The connection is with the node that the first route leads to: it only takes another way to it."""
+    world, client = connected_before(t, 1)
+    agent = t.agent(world)
+    t.eventually(agent.on(world.node(1).address("data")), "the first route", detail=agent.status)
+    t.ok(client.echoes() == "yes", "it goes on at once")
+    t.ok(stays(lambda: client.echoes() == "yes", 4), "and later")
+    t.ok(agent.events("connections-reset") == [], "nothing was reset", agent.log())
+    t.ok(Client(t, world).source == world.host.address("data"), "a new one has the address of the new way")
+
+
+def first_route_to_another_node(t):
+    """The connection is with another node than the first route leads to: this one refuses it, its owner knows."""
+    world, client = connected_before(t, 2)
+    agent = t.agent(world)
+    t.eventually(agent.on(world.node(1).address("data")), "the first route", detail=agent.status)
+    t.ok(client.echoes() == "ECONNRESET", "refused by the other node, not aborted here")
+    t.ok(agent.events("connections-reset") == [], "nothing was reset", agent.log())
+
+
+def first_route_where_answers_get_lost(t):
+    """What comes from the old source address is not answered: it stands still, and is reset when that is seen."""
+    world, client = connected_before(t, 1)
+    idle = Client(t, world)
+    world.node(1).run("nft", "-f", "-", text="table inet lose {\n chain in {\n type filter hook input priority 0\n"
+                      f"iifname {world.node(1).interface('data')} ip saddr {world.host.address('management')} drop\n"
+                      "}\n}\n")
+    agent = t.agent(world)
+    t.eventually(agent.on(world.node(1).address("data")), "the first route", detail=agent.status)
+    new = Client(t, world)
+    began = time.monotonic()
+    t.ok(client.echoes(15) == "ECONNABORTED", "reset")
+    t.ok(time.monotonic() - began < 8, "in a few seconds", time.monotonic() - began)
+    t.ok(new.echoes() == "yes", "a new one goes on")
+    t.ok(idle.echoes(15) == "ECONNABORTED", "one that said nothing until now is reset when it speaks")
+    t.eventually(lambda: [e["count"] for e in agent.events("connections-reset")] == ["1", "1"], "no other")
+
+
+sys.exit(main([ready_in_vain, ready_with_the_route, ready_with_a_found_route, ready_in_a_dry_run,
+               first_route_leaves_what_goes_on, first_route_to_another_node, first_route_where_answers_get_lost],
+              parallel=5))
