@@ -90,7 +90,7 @@ def ready_with_the_route(t):
 def ready_with_a_found_route(t):
     """A standing route is enough when its next hop answers; one that leads to a dead node is not."""
     world, service, monitor = t.cluster(settings=dict(nodes=3))
-    one, two, _ = world.nodes
+    two = world.node(2)
     world.host.ip("route", "add", world.service, "via", two.address("data"))
     manager = Manager(t)
     agent = manager.agent(t, world, hold="60s")
@@ -105,7 +105,8 @@ def ready_with_a_found_route(t):
     agent.start()
     t.eventually(lambda: manager.hear(monitor).ready(), "READY=1 again, when that node is dead",
                  detail=lambda: manager.messages)
-    t.ok(manager.ready() == [one.address("data")], "once it has been left", manager.messages)
+    t.ok(len(manager.ready()) == 1 and manager.ready()[0] not in (None, two.address("data")), "once it has been left",
+         manager.messages)
 
 
 def ready_in_vain(t):
@@ -169,7 +170,7 @@ def connected_before(t, by):
 def first_route_leaves_what_goes_on(t):
     """The connection is with the node that the first route leads to: it only takes another way to it."""
     world, client = connected_before(t, 1)
-    agent = t.agent(world)
+    agent = t.agent(world, wait="10s")  # patience with the first list: without it either node may be taken
     t.eventually(agent.on(world.node(1).address("data")), "the first route", detail=agent.status)
     t.ok(client.echoes() == "yes", "it goes on at once")
     t.ok(stays(lambda: client.echoes() == "yes", 4), "and later")
@@ -180,7 +181,7 @@ def first_route_leaves_what_goes_on(t):
 def first_route_to_another_node(t):
     """The connection is with another node than the first route leads to: this one refuses it, its owner knows."""
     world, client = connected_before(t, 2)
-    agent = t.agent(world)
+    agent = t.agent(world, wait="10s")  # patience with the first list: without it either node may be taken
     t.eventually(agent.on(world.node(1).address("data")), "the first route", detail=agent.status)
     t.ok(client.echoes() == "ECONNRESET", "refused by the other node, not aborted here")
     t.ok(agent.events("connections-reset") == [], "nothing was reset", agent.log())
@@ -193,7 +194,7 @@ def first_route_where_answers_get_lost(t):
     world.node(1).run("nft", "-f", "-", text="table inet lose {\n chain in {\n type filter hook input priority 0\n"
                       f"iifname {world.node(1).interface('data')} ip saddr {world.host.address('management')} drop\n"
                       "}\n}\n")
-    agent = t.agent(world)
+    agent = t.agent(world, wait="10s")  # patience with the first list: without it either node may be taken
     t.eventually(agent.on(world.node(1).address("data")), "the first route", detail=agent.status)
     new = Client(t, world)
     began = time.monotonic()
