@@ -108,12 +108,15 @@ static inline void close_fd_cleanup(int *fd)
 
 /* --- addresses -------------------------------------------------------------------------------------------
  * One IPv4 or IPv6 address, with the scope (an interface index) that a link-local IPv6 address needs. All
- * zero is "no address"; unused bytes are always zero, so two addresses are equal when their members are.
+ * zero is "no address"; unused bytes are always zero.
  */
 struct address {
     uint8_t family; /* AF_INET, AF_INET6, or 0: none */
     uint8_t bytes[16];
     uint32_t scope;
+    /* The interface as somebody wrote it, where that is kept: it lasts, scope is its index of now (0: it does
+     * not exist). Empty: there is only the index. See probe/scope.h. */
+    char zone[IF_NAMESIZE];
 };
 
 #define ADDRESS_TEXT_SIZE (INET6_ADDRSTRLEN + 1 + IF_NAMESIZE)
@@ -128,10 +131,14 @@ static inline size_t address_size_bytes(const struct address *a)
     return a->family == AF_INET ? 4 : a->family == AF_INET6 ? 16 : 0;
 }
 
+/* Interfaces are the same when they were written alike, or when their indices are. */
 static inline bool address_equal(const struct address *a, const struct address *b)
 {
-    return a->family == b->family && a->scope == b->scope &&
-           memcmp(a->bytes, b->bytes, sizeof(a->bytes)) == 0;
+    if (a->family != b->family || memcmp(a->bytes, b->bytes, sizeof(a->bytes)) != 0)
+        return false;
+    if (a->zone[0] && strcmp(a->zone, b->zone) == 0)
+        return true;
+    return a->scope == b->scope && (a->scope || (!a->zone[0] && !b->zone[0]));
 }
 
 static inline bool address_is_link_local(const struct address *a)
@@ -216,11 +223,13 @@ static inline const char *address_format(const struct address *a, char buffer[st
         memcpy(buffer, "-", 2);
         return buffer;
     }
-    if (a->scope) {
+    if (a->zone[0] || a->scope) {
         size_t length = strlen(buffer);
         char name[IF_NAMESIZE];
 
-        if (if_indextoname(a->scope, name))
+        if (a->zone[0])
+            snprintf(buffer + length, ADDRESS_TEXT_SIZE - length, "%%%s", a->zone);
+        else if (if_indextoname(a->scope, name))
             snprintf(buffer + length, ADDRESS_TEXT_SIZE - length, "%%%s", name);
         else
             snprintf(buffer + length, ADDRESS_TEXT_SIZE - length, "%%%" PRIu32, a->scope);

@@ -51,6 +51,30 @@ const char *scope_format_address(const struct address *a, const struct scope *sc
     return buffer;
 }
 
+int scope_parse_lasting(struct address *out, const char *text)
+{
+    struct scope scope;
+    int r = scope_parse_address(out, &scope, text);
+
+    memcpy(out->zone, scope.name, sizeof(out->zone));
+    return r;
+}
+
+void scope_name_address(struct address *a)
+{
+    if (!a->zone[0] && a->scope && address_has_zone(a) && !if_indextoname(a->scope, a->zone))
+        memset(a->zone, 0, sizeof(a->zone));
+}
+
+bool scope_refresh_address(struct address *a)
+{
+    uint32_t before = a->scope;
+
+    if (a->zone[0])
+        a->scope = address_zone_index(a->zone);
+    return a->scope != before;
+}
+
 int scopes_add(struct scopes *scopes, uint32_t index)
 {
     struct scope *larger;

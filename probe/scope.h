@@ -32,6 +32,15 @@ int scope_parse_address(struct address *out, struct scope *scope, const char *te
 const char *scope_format_address(const struct address *a, const struct scope *scope,
                                  char buffer[static ADDRESS_TEXT_SIZE]);
 
+/* The same with the name inside the address, which is then equal to itself whatever becomes of the interface.
+ */
+int scope_parse_lasting(struct address *out, const char *text);
+/* Gives an address that has only an index its interface's name of now, if it can have one. */
+void scope_name_address(struct address *a);
+/* Looks the index of such an address up again; 0 while there is no such interface. True: it is another one.
+ */
+bool scope_refresh_address(struct address *a);
+
 /*
  * The zones of a list of addresses, each once: an address keeps an index, this says what it was called when
  * the address was added. All zero is empty.

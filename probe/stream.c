@@ -388,6 +388,8 @@ void probe_stream_set_ifindex(struct probe_stream *stream, uint32_t id, uint32_t
     if (!target || target->wanted.ifindex == ifindex)
         return;
     target->wanted.ifindex = ifindex;
+    if (address_is_link_local(&target->wanted.address))
+        target->wanted.address.scope = ifindex;
     for (size_t i = 0; i < STREAM_HISTORY; i++)
         target->history[i].state = REQUEST_NONE;
     target->oldest = target->next_attempt;

@@ -68,7 +68,8 @@ int probe_stream_add(struct probe_stream *stream, const struct probe_stream_targ
 void probe_stream_remove(struct probe_stream *stream, uint32_t id);
 /* The next request is due interval_ns after the last one, at once if that has passed. */
 void probe_stream_set_interval(struct probe_stream *stream, uint32_t id, uint64_t interval_ns);
-/* Another egress interface; outstanding requests are forgotten, the next one goes out at once. */
+/* Another egress interface, to which a link-local address goes along; outstanding requests are forgotten, the
+ * next one goes out at once. */
 void probe_stream_set_ifindex(struct probe_stream *stream, uint32_t id, uint32_t ifindex);
 /*
  * One extra request at the next dispatch, outside the schedule, with its own payload size and don't-fragment

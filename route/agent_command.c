@@ -3,6 +3,7 @@
  * What a person may tell the agent: pin, drain, failback. All of it is kept over a restart, except the end of
  * a countdown.
  */
+#include "probe/scope.h"
 #include "route/agent_private.h"
 
 /* Does `target`, an access' name or a path's address, mean this path? */
@@ -14,7 +15,8 @@ static bool is_meant(const struct agent *agent, uint32_t path, const char *targe
         return false;
     if (strcmp(agent_path_access_name(agent, path), target) == 0)
         return true;
-    return address_parse(&address, target) == 0 && address_equal(&address, &agent->table.paths[path].address);
+    return scope_parse_lasting(&address, target) == 0 &&
+           address_equal(&address, &agent->table.paths[path].address);
 }
 
 bool agent_is_pinned(const struct agent *agent, uint32_t path)

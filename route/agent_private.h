@@ -48,7 +48,8 @@ struct agent_path {
     struct agent *agent;
     struct address address;
     /* how it is entered from here */
-    int egress_error; /* 0, -ENETUNREACH (not on-link), -EADDRINUSE (an address of this host) */
+    int egress_error; /* 0, -ENETUNREACH (not on-link), -EADDRINUSE (an address of this host), -ENODEV (its
+                         interface does not exist) */
     uint32_t ifindex;
     struct address source;
     uint32_t mtu_bytes;
@@ -220,6 +221,8 @@ int agent_table_build(struct agent *agent, const struct config *config, struct a
 void agent_table_clear(struct agent *agent, struct agent_table *table);
 void agent_table_install(struct agent *agent, struct agent_table *table); /* takes what *table holds */
 void agent_table_egress(struct agent *agent);                             /* how each path is entered now */
+/* Why a path with an egress_error cannot be entered, in words. May use buffer. */
+const char *agent_egress_text(const struct agent_path *path, char *buffer, size_t size_bytes);
 void agent_table_evidence(struct agent *agent); /* writes what is known into the selector's arrays */
 uint32_t agent_table_find(const struct agent_table *table, const struct address *address);
 int agent_table_add_foreign(struct agent *agent, const struct address *next_hop,

@@ -32,10 +32,8 @@ const char *agent_path_why(struct agent *agent, uint32_t index, char *buffer, si
 
     agent_fill_input(agent, &input);
     level = selector_path_level(&input, index, &reason);
-    if (path->egress_error == -EADDRINUSE)
-        return "it is an address of this host";
     if (path->egress_error)
-        return "not on-link: no connected network of this host holds it";
+        return agent_egress_text(path, buffer, size_bytes);
     if (agent->now_ns < path->refused_until_ns)
         return "the kernel refused a route through it";
     if (!path->link_usable)

@@ -7,6 +7,7 @@
  * over to the new table, so that a reload disturbs nothing. The path in use is kept even when it is not
  * configured any more: it becomes a foreign one.
  */
+#include "probe/scope.h"
 #include "route/agent_private.h"
 
 /* A full-size probe that was lost is tried again after this. */
@@ -269,6 +270,7 @@ int agent_table_add_foreign(struct agent *agent, const struct address *next_hop,
     if (error < 0)
         return error;
     table->paths[table->path_count - 1].ifindex = ifindex;
+    scope_name_address(&table->paths[table->path_count - 1].address);
     journal_renew(agent->journal, "paths");
     agent->current = table->path_count - 1;
     return 0;
@@ -315,6 +317,39 @@ static void watch_path(struct agent *agent, uint32_t index)
     watch_service(agent, index);
 }
 
+const char *agent_egress_text(const struct agent_path *path, char *buffer, size_t size_bytes)
+{
+    switch (path->egress_error) {
+    case -EADDRINUSE:
+        return "it is an address of this host";
+    case -ENODEV:
+        snprintf(buffer, size_bytes, "interface %s does not exist", path->address.zone);
+        return buffer;
+    default:
+        return "not on-link: no connected network of this host holds it";
+    }
+}
+
+static void note_egress(const struct agent_path *path)
+{
+    char text[64];
+
+    if (path->egress_error)
+        log_event(LOG_LEVEL_WARN, "path-not-on-link", "path=%s reason=%s", ADDRESS_TEXT(&path->address),
+                  path->egress_error == -EADDRINUSE ? "own-address"
+                  : path->egress_error == -ENODEV   ? LOG_QUOTE(agent_egress_text(path, text, sizeof(text)))
+                                                    : "no-connected-network");
+}
+
+static int find_egress(struct agent *agent, struct agent_path *path, uint32_t *ifindex,
+                       struct address *source)
+{
+    scope_refresh_address(&path->address);
+    if (path->address.zone[0] && !path->address.scope)
+        return -ENODEV;
+    return fib_egress(agent->fib, &path->address, ifindex, source);
+}
+
 static void update_egress(struct agent *agent, uint32_t index)
 {
     struct agent_path *path = &agent->table.paths[index];
@@ -325,21 +360,19 @@ static void update_egress(struct agent *agent, uint32_t index)
     bool usable = false;
     int error;
 
-    error = fib_egress(agent->fib, &path->address, &ifindex, &source);
+    error = find_egress(agent, path, &ifindex, &source);
     if (error < 0 && configured)
         ifindex = 0;
     if (!configured && path->ifindex) { /* an adopted route says itself through which interface it goes */
-        ifindex = path->ifindex;
+        ifindex = path->address.scope ? path->address.scope : path->ifindex;
         error = 0;
     }
     if (ifindex)
         usable = fib_link_usable(agent->fib, ifindex, name, &path->mtu_bytes);
     if (error != path->egress_error || ifindex != path->ifindex || (!path->streamed && !error)) {
-        if (error)
-            log_event(LOG_LEVEL_WARN, "path-not-on-link", "path=%s reason=%s", ADDRESS_TEXT(&path->address),
-                      error == -EADDRINUSE ? "own-address" : "no-connected-network");
         path->egress_error = error;
         path->ifindex = ifindex;
+        note_egress(path);
         watch_path(agent, index);
     }
     path->source = source;
@@ -351,8 +384,17 @@ static void update_egress(struct agent *agent, uint32_t index)
     path->link_usable = usable;
 }
 
+/* Interfaces may have come or gone: what is only asked, or only compared. */
+static void refresh_scopes(struct agent *agent)
+{
+    scope_refresh_address(&agent->config->service);
+    for (size_t i = 0; i < agent->config->bootstrap_count; i++)
+        scope_refresh_address(&agent->config->bootstrap[i]);
+}
+
 void agent_table_egress(struct agent *agent)
 {
+    refresh_scopes(agent);
     for (uint32_t i = 0; i < agent->table.access_count; i++)
         agent->table.accesses[i].host_is_judged = false;
     for (uint32_t i = 0; i < agent->table.path_count; i++)

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 
 #include "probe/quantity.h"
+#include "probe/scope.h"
 #include "route/config_keys.h"
 
 static int PRINTF_LIKE(3, 4) fail(char *why, size_t why_bytes, const char *format, ...)
@@ -221,21 +222,28 @@ static const char *address_flaw(const struct address *a, bool loopback_ok)
         return "is a loopback address";
     if (!v4 && IN6_IS_ADDR_V4MAPPED(&in6))
         return "is an IPv4 address in IPv6 form";
-    if (address_is_link_local(a) && !a->scope)
+    if (address_is_link_local(a) && !a->zone[0])
         return "is link-local without its interface";
     return NULL;
+}
+
+/* What the kernel takes as the name of an interface. Whether there is one is asked when it is used. */
+static bool zone_ok(const char *zone)
+{
+    return strcmp(zone, ".") != 0 && strcmp(zone, "..") != 0 && !strpbrk(zone, "/: \t\n\v\f\r");
 }
 
 static int parse_any_address(const struct config_key *key, const char *text, void *member, char *why,
                              size_t why_bytes)
 {
     struct address address;
-    int rc = address_parse(&address, text);
+    int rc = scope_parse_lasting(&address, text);
     const char *flaw = NULL;
 
-    if (rc == -ENODEV)
-        return fail(why, why_bytes,
-                    "names an interface that is not there, expected an address such as fe80::1%%eth0");
+    if (rc == -EDOM || (!rc && !zone_ok(address.zone)))
+        return fail(why, why_bytes, "%s, expected an address such as fd00::1 or fe80::1%%eth0",
+                    rc ? "names an interface, which only a link-local address has"
+                       : "names what cannot be an interface");
     if (rc)
         return fail(why, why_bytes, "is no address, expected one such as 10.0.0.1 or fd00::1");
     flaw = address_flaw(&address, key->type->list);
@@ -378,7 +386,7 @@ static int parse_endpoint(const struct config_key *key, const char *text, void *
         bool brackets = text[0] == '[' && colon[-1] == ']' && colon - text > 2;
 
         memcpy(host, text + brackets, (size_t)(colon - text) - 2 * brackets);
-        ok = !address_parse(&address, host) && brackets == (address.family == AF_INET6);
+        ok = !scope_parse_lasting(&address, host) && brackets == (address.family == AF_INET6);
     }
     if (*text && !ok)
         return fail(why, why_bytes, "expected \"ADDRESS:PORT\" such as \"127.0.0.1:9100\" or \"[::1]:9100\"");

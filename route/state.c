@@ -6,6 +6,8 @@
 #include "route/log.h"
 #include "route/own_file.h"
 
+#include "probe/scope.h"
+
 #define FILE_MAX_BYTES (4 << 20)
 #define SCHEMA         "reroute.state/1"
 
@@ -68,7 +70,7 @@ static void load_paths(struct state *state, const cJSON *root, uint64_t max_age_
         const cJSON *address = cJSON_GetObjectItemCaseSensitive(item, "address");
         struct state_path *p = state->paths ? &state->paths[state->path_count] : NULL;
 
-        if (!p || !cJSON_IsString(address) || address_parse(&p->address, address->valuestring) < 0)
+        if (!p || !cJSON_IsString(address) || scope_parse_lasting(&p->address, address->valuestring) < 0)
             continue;
         p->up_since_ns = number_of(cJSON_GetObjectItemCaseSensitive(item, "up_since_ns"));
         if (p->up_since_ns && p->up_since_ns <= now_ns)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `reroute check-config`: is this file good, and what would the agent make of it? Reads the file and nothing
- * else; the host is not looked at.
+ * `reroute check-config`: is this file good, and what would the agent make of it? Of the
+ * host only one thing is looked at, whether the interfaces that the file names exist; that is no error.
  */
 #include <cjson/cJSON.h>
 
@@ -139,6 +139,28 @@ static void print_summary(const char *path, const struct config *config)
         printf("No access is local for certain: the session list says at run time which one is.\n");
 }
 
+/* The agent waits for an interface; a name that is mistyped never comes. */
+static void warn_of_interface(const char *path, const struct address *address)
+{
+    if (address->zone[0] && !address->scope)
+        fprintf(stderr, "%s: warning: %s: interface %s does not exist now, the agent will wait for it\n",
+                path, ADDRESS_TEXT(address), address->zone);
+}
+
+static void warn_of_interfaces(const char *path, const struct config *config)
+{
+    warn_of_interface(path, &config->service);
+    for (size_t i = 0; i < config->access_count; i++) {
+        warn_of_interface(path, &config->accesses[i].data);
+        warn_of_interface(path, &config->accesses[i].secondary);
+        warn_of_interface(path, &config->accesses[i].management);
+    }
+    for (size_t i = 0; i < config->bootstrap_count; i++)
+        warn_of_interface(path, &config->bootstrap[i]);
+    for (size_t i = 0; i < config->session.client_address_count; i++)
+        warn_of_interface(path, &config->session.client_addresses[i]);
+}
+
 /* --- for programs -------------------------------------------------------------------------------------- */
 
 static cJSON *list_json(const void *member)
@@ -244,6 +266,7 @@ int command_check_config(int argc, char **argv)
         text_error("%s", message);
         return EXIT_USAGE;
     }
+    warn_of_interfaces(path, config);
     if (json)
         return print_json(path, config);
     if (!quiet)

@@ -197,6 +197,10 @@ Test(config, good)
         "service = 10.9.9.9 access a { data = 10.0.0.1 } probe { select-timeout = 1s select-count = 1 }",
         "service = fd00::1 access a { data = fd00::2 }",
         "service = fd00::1 access a { data = 'fe80::1%lo' }",
+        "service = fd00::1 access a { data = 'fe80::1%none0' management = 'fe80::1%none1' }",
+        "service = 'fe80::7%none0' bootstrap = {'fe80::1%none0'} session { client-addresses = "
+        "{'fe80::2%none0'} }",
+        "service = 10.9.9.9 access a { data = 10.0.0.1 } metrics-listen = '[fe80::1%none0]:9100'",
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {

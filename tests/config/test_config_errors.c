@@ -125,8 +125,12 @@ static const struct {
     {GOOD "access b { data = fe80::1 }", ":2: data = \"fe80::1\": is link-local without its interface, "
                                          "expected a node's own one such as 10.0.0.1, "
                                          "fd00::1 or fe80::1%eth0"},
-    {GOOD "access b { data = fe80::1%nosuch0 }", ":2: data = \"fe80::1%nosuch0\": names an interface that is "
-                                                 "not there, expected an address such as fe80::1%eth0"},
+    {GOOD "access b { data = fd00::1%nosuch0 }",
+     ":2: data = \"fd00::1%nosuch0\": names an interface, which only a link-local address has, expected an "
+     "address such as fd00::1 or fe80::1%eth0"},
+    {GOOD "access b { data = 'fe80::1%a/b' }",
+     ":2: data = \"fe80::1%a/b\": names what cannot be an interface, "
+     "expected an address such as fd00::1 or fe80::1%eth0"},
     {GOOD "access b { data = fd00::1 }",
      ":2: data fd00::1 and service 10.9.9.9 are of different families, expected an IPv4 address"},
     {"service = fd00::9 access b {\n data = 10.0.0.1 }",

@@ -71,6 +71,32 @@ Test(scope, a_name_is_looked_up_again)
     cr_expect_not(scope_refresh(&none));
 }
 
+/* What is written is what counts, whether the interface exists, under which index, or not. */
+Test(scope, an_address_with_a_lasting_name)
+{
+    struct address lo, one, none, other, plain = {0};
+    char text[ADDRESS_TEXT_SIZE];
+
+    cr_assert_eq(scope_parse_lasting(&lo, "fe80::1%lo"), 0);
+    cr_assert_eq(scope_parse_lasting(&one, "fe80::1%1"), 0);
+    cr_assert_eq(scope_parse_lasting(&none, "fe80::1%none0"), 0);
+    cr_assert_eq(scope_parse_lasting(&other, "fe80::1%none1"), 0);
+    cr_assert_eq(address_parse(&plain, "fe80::1%lo"), 0);
+    cr_expect(address_equal(&lo, &one) && address_equal(&lo, &plain), "one interface now");
+    cr_expect_not(address_equal(&none, &other), "two that do not exist are two");
+    cr_expect_str_eq(address_format(&none, text), "fe80::1%none0");
+    cr_expect_not(scope_refresh_address(&lo), "nothing has changed");
+    lo.scope = 77;
+    cr_expect_str_eq(address_format(&lo, text), "fe80::1%lo", "never an old index");
+    cr_expect(scope_refresh_address(&lo));
+    cr_expect_eq(lo.scope, LOOPBACK);
+    none.scope = 77;
+    cr_expect(scope_refresh_address(&none));
+    cr_expect_eq(none.scope, 0, "gone");
+    scope_name_address(&plain);
+    cr_expect_str_eq(plain.zone, "lo");
+}
+
 Test(scope, a_list_knows_names)
 {
     struct scopes scopes = {0};
