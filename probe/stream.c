@@ -4,8 +4,12 @@
  *
  * A target keeps its last STREAM_HISTORY requests. A request waits there until its fate is known and stays
  * for a while longer, so that a late reply and a duplicate can be told apart; replies to requests that have
- * left the history are counted as late and not reported. There are at most some hundred targets, so whatever
- * asks "which?" looks at all of them.
+ * left the history are counted as late and not reported.
+ *
+ * Of a thousand targets only a few have something to do in one dispatch. What tells which stands apart from
+ * the histories, close together, so that looking through all of it costs next to nothing. And a request that
+ * is not urgent goes with others: a target whose interval is much longer than select-timeout may be asked a
+ * sixteenth of it too early, when something is sent anyway; its beat stays.
  *
  * Order. Within one target, the deadlines that passed before a reply arrived are judged before that reply is
  * reported: everything older has been read by then. Observations of one dispatch are sorted by time.
@@ -18,9 +22,11 @@
 
 #define STREAM_HISTORY PROBE_STREAM_HISTORY
 #define QUEUE_MIN      64
-/* There are some hundred at most; a few requests at a time would not pay for io_uring and its locked memory.
- */
+/* A few requests at a time would not pay for io_uring and its locked memory. */
 #define STREAM_TARGETS 100
+/* An interval of so many select-timeouts is not urgent; by which part of it a request may be early. */
+#define STREAM_PATIENT 8
+#define STREAM_EARLY   16
 /* How often to look at a socket that the outer loop cannot watch. */
 #define BLIND_NS (10 * NS_PER_MS)
 
@@ -45,11 +51,18 @@ struct stream_request {
 struct stream_target {
     uint32_t id;
     struct probe_stream_target wanted;
-    uint64_t due_ns;       /* of the next request */
     uint64_t moved_ns;     /* how far deadlines were moved since the last reply */
     uint32_t next_attempt; /* also how many requests were made */
     uint32_t oldest;       /* no request before this attempt is waiting */
     struct stream_request history[STREAM_HISTORY];
+};
+
+struct stream_slot {
+    uint32_t id; /* they are in this order */
+    uint64_t interval_ns;
+    uint64_t due_ns;   /* of the next request */
+    uint64_t judge_ns; /* the first deadline of those waiting; NEVER_NS: none is */
+    struct stream_target *target;
 };
 
 struct extra_request {
@@ -59,7 +72,7 @@ struct extra_request {
 
 struct probe_stream {
     struct engine engine;
-    struct stream_target **targets;
+    struct stream_slot *slots;
     size_t count;
     uint32_t next_id;
     struct extra_request *extras; /* to be sent at the next dispatch */
@@ -87,12 +100,37 @@ static struct stream_request *request_find(struct stream_target *target, uint32_
     return request->attempt == attempt && request->state != REQUEST_NONE ? request : NULL;
 }
 
+static struct stream_slot *slot_find(const struct probe_stream *stream, uint32_t id)
+{
+    size_t low = 0;
+
+    for (size_t high = stream->count; high - low > 1;) {
+        size_t middle = low + (high - low) / 2;
+
+        if (stream->slots[middle].id <= id)
+            low = middle;
+        else
+            high = middle;
+    }
+    return low < stream->count && stream->slots[low].id == id ? &stream->slots[low] : NULL;
+}
+
 static struct stream_target *target_find(const struct probe_stream *stream, uint32_t id)
 {
-    for (size_t i = 0; i < stream->count; i++)
-        if (stream->targets[i]->id == id)
-            return stream->targets[i];
-    return NULL;
+    const struct stream_slot *slot = slot_find(stream, id);
+
+    return slot ? slot->target : NULL;
+}
+
+/* After any change of what is waiting. */
+static void look_ahead(struct stream_slot *slot)
+{
+    struct stream_target *target = slot->target;
+
+    slot->judge_ns = NEVER_NS;
+    for (uint32_t attempt = target->oldest; attempt != target->next_attempt; attempt++)
+        if (request_slot(target, attempt)->state == REQUEST_WAITING)
+            slot->judge_ns = min_u64(slot->judge_ns, request_slot(target, attempt)->deadline_ns);
 }
 
 static struct probe_observation *queue_at(struct probe_stream *stream, size_t i)
@@ -186,7 +224,7 @@ static bool stream_find(void *owner, const struct address *to, uint16_t sequence
     struct probe_stream *stream = owner;
 
     for (size_t i = 0; i < stream->count; i++) {
-        struct stream_target *target = stream->targets[i];
+        struct stream_target *target = stream->slots[i].target;
 
         if (target->wanted.address.family != to->family ||
             memcmp(target->wanted.address.bytes, to->bytes, sizeof(to->bytes)) != 0)
@@ -236,11 +274,10 @@ static void take_reply(struct probe_stream *stream, struct stream_target *target
     target->moved_ns = 0;
 }
 
-static void stream_event(void *owner, const struct engine_event *event)
+static void take_event(struct probe_stream *stream, struct stream_target *target,
+                       const struct engine_event *event)
 {
-    struct probe_stream *stream = owner;
-    struct stream_target *target = target_find(stream, event->index);
-    struct stream_request *request = target ? request_find(target, event->attempt) : NULL;
+    struct stream_request *request = request_find(target, event->attempt);
 
     if (!request)
         return;
@@ -258,6 +295,16 @@ static void stream_event(void *owner, const struct engine_event *event)
     request->error = event->error;
     if (event->sealed)
         miss(stream, target, request, event->at_ns);
+}
+
+static void stream_event(void *owner, const struct engine_event *event)
+{
+    struct stream_slot *slot = slot_find(owner, event->index);
+
+    if (!slot)
+        return;
+    take_event(owner, slot->target, event);
+    look_ahead(slot);
 }
 
 static const struct engine_owner stream_owner = {
@@ -306,8 +353,8 @@ struct probe_stream *probe_stream_free(struct probe_stream *stream)
     if (!stream)
         return NULL;
     for (size_t i = 0; i < stream->count; i++)
-        free(stream->targets[i]);
-    free(stream->targets);
+        free(stream->slots[i].target);
+    free(stream->slots);
     free(stream->extras);
     free(stream->queue);
     engine_destroy(&stream->engine);
@@ -317,16 +364,16 @@ struct probe_stream *probe_stream_free(struct probe_stream *stream)
 
 int probe_stream_add(struct probe_stream *stream, const struct probe_stream_target *wanted, uint32_t *id)
 {
-    struct stream_target **targets;
+    struct stream_slot *slots;
     struct stream_target *target;
     int r = engine_open_family(&stream->engine, wanted->address.family);
 
     if (r < 0)
         return r;
-    targets = realloc(stream->targets, (stream->count + 1) * sizeof(struct stream_target *));
-    if (!targets)
+    slots = realloc(stream->slots, (stream->count + 1) * sizeof(*slots));
+    if (!slots)
         return -ENOMEM;
-    stream->targets = targets;
+    stream->slots = slots;
     target = calloc(1, sizeof(*target));
     if (!target)
         return -ENOMEM;
@@ -339,8 +386,11 @@ int probe_stream_add(struct probe_stream *stream, const struct probe_stream_targ
     }
     target->id = stream->next_id++;
     target->wanted = *wanted;
-    target->due_ns = engine_now_ns(&stream->engine);
-    targets[stream->count++] = target;
+    slots[stream->count++] = (struct stream_slot){.id = target->id,
+                                                  .interval_ns = wanted->interval_ns,
+                                                  .due_ns = engine_now_ns(&stream->engine),
+                                                  .judge_ns = NEVER_NS,
+                                                  .target = target};
     *id = target->id;
     return 0;
 }
@@ -350,10 +400,10 @@ void probe_stream_remove(struct probe_stream *stream, uint32_t id)
     size_t kept = 0;
 
     for (size_t i = 0; i < stream->count; i++) {
-        if (stream->targets[i]->id == id)
-            free(stream->targets[i]);
+        if (stream->slots[i].id == id)
+            free(stream->slots[i].target);
         else
-            stream->targets[kept++] = stream->targets[i];
+            stream->slots[kept++] = stream->slots[i];
     }
     stream->count = kept;
 
@@ -372,18 +422,19 @@ void probe_stream_remove(struct probe_stream *stream, uint32_t id)
 
 void probe_stream_set_interval(struct probe_stream *stream, uint32_t id, uint64_t interval_ns)
 {
-    struct stream_target *target = target_find(stream, id);
+    struct stream_slot *slot = slot_find(stream, id);
 
-    if (!target || target->wanted.interval_ns == interval_ns)
+    if (!slot || slot->interval_ns == interval_ns)
         return;
-    if (target->next_attempt)
-        target->due_ns = target->due_ns - target->wanted.interval_ns + interval_ns;
-    target->wanted.interval_ns = interval_ns;
+    if (slot->target->next_attempt)
+        slot->due_ns = slot->due_ns - slot->interval_ns + interval_ns;
+    slot->interval_ns = interval_ns;
 }
 
 void probe_stream_set_ifindex(struct probe_stream *stream, uint32_t id, uint32_t ifindex)
 {
-    struct stream_target *target = target_find(stream, id);
+    struct stream_slot *slot = slot_find(stream, id);
+    struct stream_target *target = slot ? slot->target : NULL;
 
     if (!target || target->wanted.ifindex == ifindex)
         return;
@@ -393,7 +444,8 @@ void probe_stream_set_ifindex(struct probe_stream *stream, uint32_t id, uint32_t
     for (size_t i = 0; i < STREAM_HISTORY; i++)
         target->history[i].state = REQUEST_NONE;
     target->oldest = target->next_attempt;
-    target->due_ns = engine_now_ns(&stream->engine);
+    slot->due_ns = engine_now_ns(&stream->engine);
+    slot->judge_ns = NEVER_NS;
 }
 
 int probe_stream_request(struct probe_stream *stream, uint32_t id, uint32_t payload_bytes)
@@ -435,12 +487,8 @@ uint64_t probe_stream_deadline_ns(const struct probe_stream *stream)
     bool complete;
 
     for (size_t i = 0; i < stream->count; i++) {
-        struct stream_target *target = stream->targets[i];
-
-        send_ns = min_u64(send_ns, target->due_ns);
-        for (uint32_t attempt = target->oldest; attempt != target->next_attempt; attempt++)
-            if (request_slot(target, attempt)->state == REQUEST_WAITING)
-                judge_ns = min_u64(judge_ns, request_slot(target, attempt)->deadline_ns);
+        send_ns = min_u64(send_ns, stream->slots[i].due_ns);
+        judge_ns = min_u64(judge_ns, stream->slots[i].judge_ns);
     }
     if (send_ns != NEVER_NS)
         send_ns = max_u64(send_ns, stream->blocked_until_ns);
@@ -459,7 +507,7 @@ static void forgive_stall(struct probe_stream *stream, uint64_t now_ns)
     if (stall_ns <= stream->engine.settings.select_timeout_ns / 4)
         return;
     for (size_t i = 0; i < stream->count; i++) {
-        struct stream_target *target = stream->targets[i];
+        struct stream_target *target = stream->slots[i].target;
         uint64_t move_ns = min_u64(stall_ns, sub_sat_u64(2 * stream->window_ns, target->moved_ns));
         bool any = false;
 
@@ -473,13 +521,15 @@ static void forgive_stall(struct probe_stream *stream, uint64_t now_ns)
         }
         if (any)
             target->moved_ns += move_ns;
+        look_ahead(&stream->slots[i]);
     }
 }
 
 /* Enters a request that has left, or was refused for good. */
-static void request_made(struct probe_stream *stream, struct stream_target *target,
+static void request_made(struct probe_stream *stream, struct stream_slot *slot,
                          const struct engine_request *made, bool extra, const struct engine_sending *sending)
 {
+    struct stream_target *target = slot->target;
     struct stream_request *request = request_slot(target, made->attempt);
 
     /* Only moved deadlines let a request wait so long that its place is needed. */
@@ -501,6 +551,7 @@ static void request_made(struct probe_stream *stream, struct stream_target *targ
         request->outcome = engine_send_outcome(made, &request->error);
         miss(stream, target, request, sending->left_ns);
     }
+    look_ahead(slot);
 }
 
 static void request_prepare(const struct stream_target *target, uint32_t payload_bytes, bool dont_fragment,
@@ -522,24 +573,41 @@ static void block(struct probe_stream *stream, uint64_t now_ns)
     stream->blocked_until_ns = now_ns + ENGINE_RETRY_NS;
 }
 
+/* The requests to be sent now: those that are due, and with them what need not wait for its own turn. */
+static bool is_due(const struct probe_stream *stream, const struct stream_slot *slot, uint64_t now_ns)
+{
+    if (slot->due_ns <= now_ns)
+        return true;
+    return slot->interval_ns >= STREAM_PATIENT * stream->engine.settings.select_timeout_ns &&
+           slot->due_ns - now_ns <= slot->interval_ns / STREAM_EARLY;
+}
+
+static bool any_due(const struct probe_stream *stream, uint64_t now_ns)
+{
+    for (size_t i = 0; i < stream->count; i++)
+        if (stream->slots[i].due_ns <= now_ns)
+            return true;
+    return false;
+}
+
 /* Sends the requests that are due, a batch at a time. */
 static void send_due(struct probe_stream *stream, uint64_t now_ns)
 {
     const struct probe_settings *settings = &stream->engine.settings;
-    size_t i = 0;
+    size_t i = any_due(stream, now_ns) ? 0 : stream->count;
 
     while (i < stream->count) {
         struct engine_request requests[ENGINE_BATCH];
-        struct stream_target *targets[ENGINE_BATCH];
+        struct stream_slot *slots[ENGINE_BATCH];
         unsigned count = 0;
         unsigned done;
         struct engine_sending sending;
 
         for (; i < stream->count && count < ENGINE_BATCH; i++) {
-            if (stream->targets[i]->due_ns > now_ns)
+            if (!is_due(stream, &stream->slots[i], now_ns))
                 continue;
-            targets[count] = stream->targets[i];
-            request_prepare(targets[count], settings->payload_bytes, settings->dont_fragment,
+            slots[count] = &stream->slots[i];
+            request_prepare(slots[count]->target, settings->payload_bytes, settings->dont_fragment,
                             &requests[count]);
             count++;
         }
@@ -547,11 +615,11 @@ static void send_due(struct probe_stream *stream, uint64_t now_ns)
             return;
         done = engine_send(&stream->engine, requests, count, &sending);
         for (unsigned k = 0; k < done; k++) {
-            request_made(stream, targets[k], &requests[k], false, &sending);
+            request_made(stream, slots[k], &requests[k], false, &sending);
             /* On the beat, but what was missed is not made up for. */
-            targets[k]->due_ns += targets[k]->wanted.interval_ns;
-            if (targets[k]->due_ns <= sending.left_ns)
-                targets[k]->due_ns = sending.left_ns + targets[k]->wanted.interval_ns;
+            slots[k]->due_ns += slots[k]->interval_ns;
+            if (slots[k]->due_ns <= sending.left_ns)
+                slots[k]->due_ns = sending.left_ns + slots[k]->interval_ns;
         }
         if (done < count) {
             block(stream, now_ns);
@@ -565,16 +633,16 @@ static void send_extras(struct probe_stream *stream, uint64_t now_ns)
     size_t sent = 0;
 
     for (; sent < stream->extra_count; sent++) {
-        struct stream_target *target = target_find(stream, stream->extras[sent].id);
+        struct stream_slot *slot = slot_find(stream, stream->extras[sent].id);
         struct engine_request request;
         struct engine_sending sending;
 
-        request_prepare(target, stream->extras[sent].payload_bytes, true, &request);
+        request_prepare(slot->target, stream->extras[sent].payload_bytes, true, &request);
         if (engine_send(&stream->engine, &request, 1, &sending) == 0) {
             block(stream, now_ns);
             break;
         }
-        request_made(stream, target, &request, true, &sending);
+        request_made(stream, slot, &request, true, &sending);
     }
     stream->extra_count -= sent;
     if (sent && stream->extra_count)
@@ -591,8 +659,12 @@ int probe_stream_dispatch(struct probe_stream *stream)
     r = engine_receive(&stream->engine, now_ns);
     if (r < 0)
         return r;
-    for (size_t i = 0; i < stream->count; i++)
-        judge_target(stream, stream->targets[i], now_ns);
+    for (size_t i = 0; i < stream->count; i++) {
+        if (stream->slots[i].judge_ns >= now_ns)
+            continue;
+        judge_target(stream, stream->slots[i].target, now_ns);
+        look_ahead(&stream->slots[i]);
+    }
     if (now_ns >= stream->blocked_until_ns) {
         send_due(stream, now_ns);
         send_extras(stream, now_ns);

@@ -36,6 +36,7 @@
 #define SAVE_RETRY_NS    (30 * NS_PER_S)
 #define STATE_AGE_NS     (30 * NS_PER_S)
 #define EVENTS_PER_STEP  256
+#define RELOAD_APART_NS  (500 * NS_PER_MS)
 
 void agent_soon(struct agent *agent)
 {
@@ -127,14 +128,6 @@ static void load_state(struct agent *agent)
 /* --- the step ---------------------------------------------------------------------------------------------
  */
 
-static uint32_t path_of_stream(const struct agent *agent, uint32_t stream_id)
-{
-    for (uint32_t i = 0; i < agent->table.path_count; i++)
-        if (agent->table.paths[i].streamed && agent->table.paths[i].stream_id == stream_id)
-            return i;
-    return SELECTOR_NO_PATH;
-}
-
 /* An extra request: of full size, the last one before a planned switch, or one that asks for proof of life.
  */
 static void take_extra(struct agent *agent, uint32_t path, const struct probe_observation *observation)
@@ -157,7 +150,7 @@ static void take_observations(struct agent *agent)
         log_event(LOG_LEVEL_ERROR, "probe", "error=%s", LOG_QUOTE(strerror(-error)));
     agent->probe_error = error;
     while (probe_stream_next(agent->stream, &observation)) {
-        uint32_t path = path_of_stream(agent, observation.id);
+        uint32_t path = agent_table_of_stream(&agent->table, observation.id);
 
         if (path == SELECTOR_NO_PATH)
             continue;
@@ -201,9 +194,9 @@ static void note_changes(struct agent *agent)
     for (uint32_t i = 0; i < agent->table.access_count; i++) {
         struct agent_access *access = &agent->table.accesses[i];
 
-        if (access->noted == access->view.state)
+        if (access->memory.noted == access->view.state)
             continue;
-        access->noted = access->view.state;
+        access->memory.noted = access->view.state;
         log_event(access->view.state == SESSION_DEAD ? LOG_LEVEL_WARN : LOG_LEVEL_INFO, "session",
                   "access=%s state=%s uuid=%s restarts=%u", LOG_VALUE(access->name),
                   session_state_text(access->view.state),
@@ -306,6 +299,8 @@ static void schedule(struct agent *agent)
     at_ns = min_u64(at_ns, agent_manager_deadline_ns(agent));
     if (saves_by_time(agent))
         at_ns = min_u64(at_ns, agent->save_ns);
+    if (agent->reload_wanted)
+        at_ns = min_u64(at_ns, agent->reload_ns);
     if (agent->step_wanted)
         at_ns = 0;
     wait_us = (sub_sat_u64(at_ns, probe_stream_now_ns(agent->stream)) + NS_PER_US - 1) / NS_PER_US;
@@ -331,11 +326,6 @@ void agent_step(struct agent *agent)
         agent_save(agent);
     agent_manager_step(agent);
     schedule(agent);
-}
-
-static void on_due(evutil_socket_t fd, short what, void *context)
-{
-    agent_step(context);
 }
 
 /* The kernel says so again every few seconds, for as long as the path is probed. */
@@ -366,10 +356,24 @@ static void on_fib(evutil_socket_t fd, short what, void *context)
 
 /* --- signals --- */
 
+static void reload_when_due(struct agent *agent)
+{
+    uint64_t now_ns = probe_stream_now_ns(agent->stream);
+
+    if (!agent->reload_wanted || now_ns < agent->reload_ns)
+        return;
+    agent->reload_wanted = false;
+    agent->reload_ns = now_ns + RELOAD_APART_NS;
+    agent_manager_reload(agent);
+}
+
 static void on_hangup(evutil_socket_t signal, short what, void *context)
 {
-    agent_manager_reload(context);
-    agent_step(context);
+    struct agent *agent = context;
+
+    agent->reload_wanted = true;
+    reload_when_due(agent);
+    agent_step(agent);
 }
 
 static void on_terminate(evutil_socket_t signal, short what, void *context)
@@ -379,6 +383,12 @@ static void on_terminate(evutil_socket_t signal, short what, void *context)
     log_event(LOG_LEVEL_INFO, "stop", "signal=%s route=%s", signal == SIGINT ? "INT" : "TERM",
               agent->current == SELECTOR_NO_PATH ? "none" : "stays");
     event_base_loopbreak(agent->base);
+}
+
+static void on_due(evutil_socket_t fd, short what, void *context)
+{
+    reload_when_due(context);
+    agent_step(context);
 }
 
 /* --- start ------------------------------------------------------------------------------------------------

@@ -27,6 +27,12 @@ enum { AGENT_PRIORITY_CLIENTS = 2, AGENT_PRIORITIES = 3 };
 struct control;
 struct agent;
 
+/* What the agent remembers of an access, beside what the selector does: survives a new table. */
+struct agent_access_memory {
+    struct address local_by;  /* the address of this host by which its list named it as local; empty: none */
+    enum session_state noted; /* what the log has been told */
+};
+
 /* An access as configured, or as the session list tells of it. */
 struct agent_access {
     char name[CONFIG_NAME_SIZE];
@@ -40,10 +46,10 @@ struct agent_access {
     bool is_local;
     bool host_is_judged; /* is_local was found for judged_host */
     struct address judged_host;
-    struct address local_by;  /* the address of this host by which its list named it as local; empty: none */
-    enum session_state noted; /* what the log has been told */
+    struct agent_access_memory memory;
 };
 
+/* All of it is about this address: a new table takes it over whole. */
 struct agent_path {
     struct agent *agent;
     struct address address;
@@ -59,7 +65,10 @@ struct agent_path {
     struct health health;
     bool streamed;
     uint32_t stream_id;
+    uint64_t interval_ns; /* at which it is asked */
+    uint64_t again_ns;    /* when its link came up */
     struct service_check *check;
+    uint16_t check_port; /* of check; 0: there is none */
     enum selector_full_size full_size;
     uint32_t asked_bytes;     /* payload of the extra probe under way; 0: none */
     uint64_t full_size_at_ns; /* when its answer came */
@@ -74,6 +83,8 @@ struct agent_table {
     struct agent_path *paths;
     struct selector_path *selector_paths;
     uint32_t path_count;
+    uint32_t *by_stream; /* the path of a stream's id, at id & stream_mask: a guess, to be verified */
+    uint32_t stream_mask;
 };
 
 /* Telling the cluster where this host enters. */
@@ -159,8 +170,10 @@ struct agent {
     struct reserve reserve;
     int kept_error[KEPT_COUNT]; /* 0: that file is kept */
     bool step_wanted;
-    int probe_error; /* the last one, not to be logged again and again */
-    uint64_t now_ns; /* read once per step */
+    bool reload_wanted; /* by SIGHUP */
+    uint64_t reload_ns; /* not before: many signals within a moment are one reload */
+    int probe_error;    /* the last one, not to be logged again and again */
+    uint64_t now_ns;    /* read once per step */
     uint64_t started_ns;
 
     struct agent_table table;
@@ -225,9 +238,10 @@ void agent_table_egress(struct agent *agent);                             /* how
 const char *agent_egress_text(const struct agent_path *path, char *buffer, size_t size_bytes);
 void agent_table_evidence(struct agent *agent); /* writes what is known into the selector's arrays */
 uint32_t agent_table_find(const struct agent_table *table, const struct address *address);
+uint32_t agent_table_of_stream(const struct agent_table *table, uint32_t stream_id);
 int agent_table_add_foreign(struct agent *agent, const struct address *next_hop,
-                            uint32_t ifindex); /* and uses it */
-void agent_table_intervals(struct agent *agent);
+                            uint32_t ifindex);   /* and uses it */
+void agent_table_intervals(struct agent *agent); /* how often each path is asked from now on */
 /* Do accesses also come from session lists? With bootstrap, or when none is configured (provider "file"). */
 bool agent_lists_make_accesses(const struct config *config);
 bool agent_table_knows_new_sessions(struct agent *agent);

@@ -3,7 +3,8 @@
  * From a configuration to what runs by it, at the start and at each reload.
  *
  * A reload opens everything the new configuration needs before it gives anything up; what cannot be opened
- * leaves the old one in force. The route is not touched by it.
+ * leaves the old one in force. The route is not touched by it, and what it does not change goes on: requests
+ * that are under way, counted misses, service checks.
  */
 #include "route/agent_private.h"
 
@@ -75,31 +76,71 @@ static const char *needs_restart(const struct config *old, const struct config *
     return NULL;
 }
 
-/* Takes over what has been opened for the new configuration; nothing can fail from here on but memory. */
-static void install_config(struct agent *agent, struct config *config, struct probe_stream *stream,
-                           struct session_provider *provider, struct agent_table *table)
+/* Does the new configuration probe as the old one does? Then the stream goes on, with what is under way. */
+static bool probes_alike(const struct config_probe *a, const struct config_probe *b)
 {
-    struct session_liveness_settings liveness = agent_liveness_settings(config);
-    struct probe_stream *old_stream = agent->stream;
-    struct config *old_config = agent->config;
+    return a->select_timeout_ns == b->select_timeout_ns && a->select_count == b->select_count &&
+           a->payload_bytes == b->payload_bytes && a->tos == b->tos && a->mark == b->mark &&
+           strcmp(a->transport, b->transport) == 0;
+}
 
+/* Likewise for the cluster; the files of a token and of certificates are read again by every reload. */
+static bool asks_alike(const struct config_session *a, const struct config_session *b)
+{
+    struct config_session x = *a, y = *b;
+
+    if (a->token_file[0] || a->ca_file[0] || a->client_address_count != b->client_address_count)
+        return false;
+    for (size_t i = 0; i < a->client_address_count; i++)
+        if (!address_equal(&a->client_addresses[i], &b->client_addresses[i]))
+            return false;
+    x.client_addresses = y.client_addresses = NULL;
+    return memcmp(&x, &y, sizeof(x)) ==
+           0; /* padding may differ: then what is alike is opened anew, no harm */
+}
+
+/* The ids of the paths belong to the old stream. */
+static void install_stream(struct agent *agent, struct probe_stream *stream)
+{
     for (uint32_t i = 0; i < agent->table.path_count; i++)
-        agent->table.paths[i].streamed = false; /* their ids belong to the old stream */
+        agent->table.paths[i].streamed = false;
+    agent->planned = (struct agent_planned){0}; /* its probe is under way in the old one */
+    probe_stream_free(agent->stream);
+    agent->stream = stream;
+    agent_watch_stream(agent);
+}
+
+/* What the old one has under way is not answered any more. */
+static void install_provider(struct agent *agent, struct session_provider *provider)
+{
     session_provider_free(agent->provider);
     agent->provider = provider;
-    agent->stream = stream;
-    agent->config = config;
-    agent->health_settings = agent_health_settings(config);
-    session_liveness_configure(agent->liveness, &liveness);
+    agent->planned = (struct agent_planned){0};
     agent->poll_under_way = false;
     agent->refresh.under_way = false;
     agent->refresh.wanted = true;
     agent->refresh.retry_ns = 0;
     agent->poll_ns = 0;
+}
+
+/* Takes over what has been opened for the new configuration; nothing can fail from here on but memory. */
+static void install_config(struct agent *agent, struct config *config, struct probe_stream *stream,
+                           struct session_provider *provider, struct agent_table *table)
+{
+    struct session_liveness_settings liveness = agent_liveness_settings(config);
+    struct config *old_config = agent->config;
+
+    for (uint32_t i = 0; i < agent->table.path_count && config->probe.rise != old_config->probe.rise; i++)
+        agent->table.paths[i].check_port = 0; /* its check counts by the old one: another is made */
+    agent->config = config;
+    if (stream)
+        install_stream(agent, stream);
+    if (provider)
+        install_provider(agent, provider);
+    agent->health_settings = agent_health_settings(config);
+    session_liveness_configure(agent->liveness, &liveness);
     journal_renew(agent->journal, "reload");
     agent_table_install(agent, table);
-    agent_watch_stream(agent);
-    probe_stream_free(old_stream);
     config_free(old_config);
 }
 
@@ -120,9 +161,9 @@ void agent_reload(struct agent *agent)
         snprintf(message, sizeof(message), "%s cannot change while the agent runs: restart it", fixed);
         error = -EBUSY;
     }
-    if (!error)
+    if (!error && !probes_alike(&agent->config->probe, &config->probe))
         error = agent_stream_open(config, &stream, message, sizeof(message));
-    if (!error)
+    if (!error && !asks_alike(&agent->config->session, &config->session))
         error = config_session_provider(&provider, agent->base, config, message, sizeof(message));
     if (!error)
         error = agent_table_build(agent, config, &table);

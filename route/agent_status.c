@@ -116,7 +116,7 @@ static cJSON *access_status(struct agent *agent, uint32_t index)
         cJSON_AddNullToObject(item, "alive_s");
     cJSON_AddNumberToObject(item, "restarts", access->view.restarts);
     cJSON_AddBoolToObject(item, "drained", s->drained);
-    cJSON_AddNumberToObject(item, "failures", s->failures);
+    cJSON_AddNumberToObject(item, "failures", s->memory.failures);
     return item;
 }
 

@@ -9,6 +9,7 @@
  */
 #include "probe/scope.h"
 #include "route/agent_private.h"
+#include "route/patience.h"
 
 /* A full-size probe that was lost is tried again after this. */
 #define FULL_SIZE_AGAIN_NS (10 * NS_PER_S)
@@ -18,6 +19,23 @@ uint32_t agent_table_find(const struct agent_table *table, const struct address 
     for (uint32_t i = 0; i < table->path_count; i++)
         if (address_equal(&table->paths[i].address, address))
             return i;
+    return SELECTOR_NO_PATH;
+}
+
+uint32_t agent_table_of_stream(const struct agent_table *table, uint32_t stream_id)
+{
+    uint32_t *guess = table->by_stream ? &table->by_stream[stream_id & table->stream_mask] : NULL;
+
+    if (guess && *guess < table->path_count && table->paths[*guess].streamed &&
+        table->paths[*guess].stream_id == stream_id)
+        return *guess;
+    for (uint32_t i = 0; i < table->path_count; i++) {
+        if (!table->paths[i].streamed || table->paths[i].stream_id != stream_id)
+            continue;
+        if (guess)
+            *guess = i;
+        return i;
+    }
     return SELECTOR_NO_PATH;
 }
 
@@ -149,6 +167,18 @@ static int add_sessions(struct agent *agent, const struct config *config, struct
     return error;
 }
 
+/* Ids are given one after the other: with twice the room few share a place. */
+static int make_guesses(struct agent_table *table)
+{
+    uint32_t size = 64;
+
+    while (size < 2 * table->path_count)
+        size *= 2;
+    table->by_stream = calloc(size, sizeof(*table->by_stream));
+    table->stream_mask = size - 1;
+    return table->by_stream ? 0 : -ENOMEM;
+}
+
 int agent_table_build(struct agent *agent, const struct config *config, struct agent_table *table)
 {
     int error = 0;
@@ -170,6 +200,8 @@ int agent_table_build(struct agent *agent, const struct config *config, struct a
     }
     if (!error && agent_lists_make_accesses(config))
         error = add_sessions(agent, config, table);
+    if (!error)
+        error = make_guesses(table);
     if (error)
         agent_table_clear(agent, table);
     return error;
@@ -199,36 +231,67 @@ void agent_table_clear(struct agent *agent, struct agent_table *table)
     free(table->selector_accesses);
     free(table->paths);
     free(table->selector_paths);
+    free(table->by_stream);
     *table = (struct agent_table){0};
 }
 
-static void inherit(struct agent_table *table, const struct agent_table *old)
+/* The path's whole memory changes hands: its place in the stream and its service check too. */
+static void inherit_path(struct agent_path *path, struct agent_path *old)
 {
+    struct address address = path->address;
+
+    *path = *old;
+    path->address = address;
+    old->streamed = false;
+    old->check = NULL;
+}
+
+/* An access is the same when an address of it is, else when it has its name still. */
+static uint32_t find_access(const struct agent_table *table, uint32_t access, const struct agent_table *old)
+{
+    const struct agent_access *a = &table->accesses[access];
+    const struct address *const addresses[] = {&a->data, &a->secondary, &a->management};
+
+    for (size_t i = 0; i < ARRAY_SIZE(addresses); i++) {
+        uint32_t path = address_is_set(addresses[i]) ? agent_table_find(old, addresses[i]) : SELECTOR_NO_PATH;
+
+        if (path != SELECTOR_NO_PATH && old->selector_paths[path].access != SELECTOR_NO_ACCESS)
+            return old->selector_paths[path].access;
+    }
+    for (uint32_t i = 0; i < old->access_count; i++)
+        if (strcmp(old->accesses[i].name, a->name) == 0)
+            return i;
+    return SELECTOR_NO_ACCESS;
+}
+
+static void inherit(struct agent_table *table, struct agent_table *old)
+{
+    for (uint32_t i = 0; i < table->access_count; i++) {
+        uint32_t before = find_access(table, i, old);
+
+        if (before == SELECTOR_NO_ACCESS)
+            continue;
+        table->accesses[i].memory = old->accesses[before].memory;
+        table->selector_accesses[i].memory = old->selector_accesses[before].memory;
+    }
     for (uint32_t i = 0; i < table->path_count; i++) {
         uint32_t before = agent_table_find(old, &table->paths[i].address);
 
         if (before == SELECTOR_NO_PATH)
             continue;
-        table->paths[i].health = old->paths[before].health;
-        table->paths[i].noted = old->paths[before].noted;
-        table->paths[i].egress_error = old->paths[before].egress_error;
-        table->paths[i].refused_until_ns = old->paths[before].refused_until_ns;
-        table->paths[i].full_size = old->paths[before].full_size;
-        table->paths[i].full_size_at_ns = old->paths[before].full_size_at_ns;
-        table->selector_paths[i].blocked_ns = old->selector_paths[before].blocked_ns;
+        inherit_path(&table->paths[i], &old->paths[before]);
+        table->selector_paths[i].memory = old->selector_paths[before].memory;
     }
-    for (uint32_t i = 0; i < table->access_count; i++) {
-        for (uint32_t j = 0; j < old->access_count; j++) {
-            const struct selector_access *was = &old->selector_accesses[j];
+}
 
-            if (table->selector_accesses[i].weight != was->weight)
-                continue;
-            table->accesses[i].noted = old->accesses[j].noted;
-            table->accesses[i].local_by = old->accesses[j].local_by;
-            table->selector_accesses[i].was_healthy = was->was_healthy;
-            table->selector_accesses[i].failures = was->failures;
-            table->selector_accesses[i].healthy_since_ns = was->healthy_since_ns;
-        }
+/* A planned switch goes on when its path is still there. */
+static void inherit_planned(struct agent *agent, const struct agent_table *old)
+{
+    if (agent->planned.stage != PLANNED_NONE)
+        agent->planned.to = agent_table_find(&agent->table, &old->paths[agent->planned.to].address);
+    if (agent->planned.to == SELECTOR_NO_PATH) {
+        agent->refresh.wanted = agent->refresh.wanted || agent->planned.told;
+        agent->planned = (struct agent_planned){0};
     }
 }
 
@@ -246,15 +309,13 @@ void agent_table_install(struct agent *agent, struct agent_table *table)
     agent->table = *table;
     *table = (struct agent_table){0};
     journal_renew(agent->journal, "paths");
-    agent->planned = (struct agent_planned){0};
+    inherit_planned(agent, &old);
     agent->decision = (struct selector_decision){
         .to = SELECTOR_NO_PATH, .candidate = SELECTOR_NO_PATH, .want_full_size = SELECTOR_NO_PATH};
     if (address_is_set(&in_use)) {
         agent->current = agent_table_find(&agent->table, &in_use);
         if (agent->current == SELECTOR_NO_PATH && agent_table_add_foreign(agent, &in_use, ifindex) == 0) {
-            uint32_t before = agent_table_find(&old, &in_use);
-
-            agent->table.paths[agent->current].health = old.paths[before].health;
+            inherit_path(&agent->table.paths[agent->current], &old.paths[agent_table_find(&old, &in_use)]);
             log_event(LOG_LEVEL_WARN, "next-hop-not-configured", "next_hop=%s", ADDRESS_TEXT(&in_use));
         }
     }
@@ -279,19 +340,26 @@ int agent_table_add_foreign(struct agent *agent, const struct address *next_hop,
 /* --- how the paths are entered ----------------------------------------------------------------------------
  */
 
+static uint16_t check_port_wanted(const struct agent *agent, uint32_t index)
+{
+    uint32_t access = agent->table.selector_paths[index].access;
+
+    return access == SELECTOR_NO_ACCESS ? 0 : agent->table.accesses[access].check_port;
+}
+
 static void watch_service(struct agent *agent, uint32_t index)
 {
     struct agent_path *path = &agent->table.paths[index];
-    uint32_t access = agent->table.selector_paths[index].access;
     struct service_check_settings settings = {.address = path->address,
                                               .ifindex = path->ifindex,
                                               .interval_ns = NS_PER_S,
                                               .rise = agent->config->probe.rise};
 
     path->check = service_check_free(path->check);
-    if (access == SELECTOR_NO_ACCESS || !agent->table.accesses[access].check_port || path->egress_error)
+    path->check_port = check_port_wanted(agent, index);
+    if (!path->check_port || path->egress_error)
         return;
-    settings.port = agent->table.accesses[access].check_port;
+    settings.port = path->check_port;
     if (service_check_new(&path->check, agent->base, &settings, (void (*)(void *))agent_soon, agent) < 0)
         log_event(LOG_LEVEL_ERROR, "service-check", "path=%s error=\"cannot start\"",
                   ADDRESS_TEXT(&path->address));
@@ -313,6 +381,7 @@ static void watch_path(struct agent *agent, uint32_t index)
         probe_stream_set_ifindex(agent->stream, path->stream_id, path->ifindex);
     } else {
         path->streamed = probe_stream_add(agent->stream, &target, &path->stream_id) == 0;
+        path->interval_ns = target.interval_ns;
     }
     watch_service(agent, index);
 }
@@ -374,6 +443,8 @@ static void update_egress(struct agent *agent, uint32_t index)
         path->ifindex = ifindex;
         note_egress(path);
         watch_path(agent, index);
+    } else if (path->check_port != check_port_wanted(agent, index)) {
+        watch_service(agent, index);
     }
     path->source = source;
     if (path->link_usable && !usable)
@@ -381,6 +452,8 @@ static void update_egress(struct agent *agent, uint32_t index)
                   LOG_VALUE(name));
     if (error || !usable)
         health_link_lost(&path->health);
+    if (usable && !path->link_usable)
+        path->again_ns = agent->now_ns;
     path->link_usable = usable;
 }
 
@@ -420,8 +493,8 @@ static void judge_locality(struct agent *agent, struct agent_access *access)
     if (access->host_is_judged && address_equal(host, &access->judged_host))
         return;
     if (address_is_set(host) && fib_address_is_local(agent->fib, host))
-        access->local_by = *host;
-    access->is_local = address_is_set(host) && address_equal(host, &access->local_by);
+        access->memory.local_by = *host;
+    access->is_local = address_is_set(host) && address_equal(host, &access->memory.local_by);
     access->judged_host = *host;
     access->host_is_judged = true;
 }
@@ -500,15 +573,47 @@ void agent_table_evidence(struct agent *agent)
     }
 }
 
+/* Never patient with a path of this host's own access: it is what the route comes home to. */
+static uint64_t candidate_interval_ns(const struct agent *agent, uint32_t index)
+{
+    const struct agent_path *path = &agent->table.paths[index];
+    uint64_t usual_ns = agent->config->probe.candidate_interval_ns;
+    uint32_t access = agent->table.selector_paths[index].access;
+
+    if (path->health.state == HEALTH_UP || !path->health.first_missed_ns || access == SELECTOR_NO_ACCESS ||
+        agent->table.accesses[access].is_local)
+        return usual_ns;
+    return patience_interval_ns(
+        usual_ns, sub_sat_u64(agent->now_ns, max_u64(path->health.first_missed_ns, path->again_ns)),
+        siphash24(path->address.bytes, sizeof(path->address.bytes), (const uint64_t[2]){0, 0}));
+}
+
+/* With one way left at most, all others are asked as often as ever. */
+static bool has_choice(struct agent *agent)
+{
+    struct selector_input input;
+    uint32_t eligible = 0;
+
+    agent_fill_input(agent, &input);
+    for (uint32_t i = 0; i < input.path_count && eligible < 2; i++)
+        eligible += selector_path_level(&input, i, NULL) <= LEVEL_DEGRADED;
+    return eligible >= 2;
+}
+
 void agent_table_intervals(struct agent *agent)
 {
     const struct config_probe *probe = &agent->config->probe;
+    bool choice = has_choice(agent);
 
     for (uint32_t i = 0; i < agent->table.path_count; i++) {
-        bool often = i == agent->current || agent->decision.doubt;
+        struct agent_path *path = &agent->table.paths[i];
+        uint64_t interval_ns = i == agent->current || agent->decision.doubt ? probe->select_timeout_ns
+                               : choice                                     ? candidate_interval_ns(agent, i)
+                                                                            : probe->candidate_interval_ns;
 
-        if (agent->table.paths[i].streamed)
-            probe_stream_set_interval(agent->stream, agent->table.paths[i].stream_id,
-                                      often ? probe->select_timeout_ns : probe->candidate_interval_ns);
+        if (!path->streamed || interval_ns == path->interval_ns)
+            continue;
+        path->interval_ns = interval_ns;
+        probe_stream_set_interval(agent->stream, path->stream_id, interval_ns);
     }
 }

@@ -59,14 +59,14 @@ const struct field fields_host[] = {
 };
 
 const struct field fields_memory_path[] = {
-    {"blocked_ns", FIELD_TIME, offsetof(struct selector_path, blocked_ns)},
+    {"blocked_ns", FIELD_TIME, offsetof(struct selector_path, memory.blocked_ns)},
     {0},
 };
 
 const struct field fields_memory_access[] = {
-    {"was_healthy", FIELD_BOOL, offsetof(struct selector_access, was_healthy)},
-    {"failures", FIELD_COUNT, offsetof(struct selector_access, failures)},
-    {"healthy_since_ns", FIELD_TIME, offsetof(struct selector_access, healthy_since_ns)},
+    {"was_healthy", FIELD_BOOL, offsetof(struct selector_access, memory.was_healthy)},
+    {"failures", FIELD_COUNT, offsetof(struct selector_access, memory.failures)},
+    {"healthy_since_ns", FIELD_TIME, offsetof(struct selector_access, memory.healthy_since_ns)},
     {0},
 };
 

@@ -258,26 +258,20 @@ static void take_memory(struct player *p)
     const struct history *h = p->history;
 
     for (uint32_t i = 0; i < h->memory_path_count; i++)
-        p->selector_paths[i].blocked_ns = h->memory.paths[i].blocked_ns;
-    for (uint32_t i = 0; i < h->memory_access_count; i++) {
-        p->selector_accesses[i].was_healthy = h->memory.accesses[i].was_healthy;
-        p->selector_accesses[i].failures = h->memory.accesses[i].failures;
-        p->selector_accesses[i].healthy_since_ns = h->memory.accesses[i].healthy_since_ns;
-    }
+        p->selector_paths[i].memory = h->memory.paths[i].memory;
+    for (uint32_t i = 0; i < h->memory_access_count; i++)
+        p->selector_accesses[i].memory = h->memory.accesses[i].memory;
 }
 
 static void forget(struct player *p)
 {
     p->selector = (struct selector){0};
     for (uint32_t i = 0; i < p->history->path_count; i++) {
-        p->selector_paths[i].blocked_ns = 0;
+        p->selector_paths[i].memory = (struct selector_path_memory){0};
         p->assumed_full_size[i] = false;
     }
-    for (uint32_t i = 0; i < p->history->access_count; i++) {
-        p->selector_accesses[i].was_healthy = false;
-        p->selector_accesses[i].failures = 0;
-        p->selector_accesses[i].healthy_since_ns = 0;
-    }
+    for (uint32_t i = 0; i < p->history->access_count; i++)
+        p->selector_accesses[i].memory = (struct selector_access_memory){0};
 }
 
 /*

@@ -122,7 +122,7 @@ uint64_t selector_hold_ns(const struct selector_input *input, uint32_t path)
 
     if (!access || access->locality != LOCALITY_LOCAL)
         return hold_ns;
-    for (unsigned i = 1; i < access->failures && hold_ns < most_ns; i++)
+    for (unsigned i = 1; i < access->memory.failures && hold_ns < most_ns; i++)
         hold_ns *= 2;
     return min_u64(hold_ns, most_ns);
 }
@@ -164,7 +164,7 @@ static void watch_access(const struct selector_input *input, uint32_t index)
     if (access->locality != LOCALITY_LOCAL)
         return;
     if (access->drained) { /* maintenance: what happens now is no failure */
-        access->was_healthy = false;
+        access->memory.was_healthy = false;
         return;
     }
     for (uint32_t i = 0; i < input->path_count; i++) {
@@ -178,17 +178,17 @@ static void watch_access(const struct selector_input *input, uint32_t index)
     }
     if (!known)
         return;
-    if (access->was_healthy && input->now_ns - access->healthy_since_ns >= HEALTHY_AGAIN_NS)
-        access->failures = 0;
+    if (access->memory.was_healthy && input->now_ns - access->memory.healthy_since_ns >= HEALTHY_AGAIN_NS)
+        access->memory.failures = 0;
     if (best <= LEVEL_DEGRADED) {
-        if (!access->was_healthy)
-            access->healthy_since_ns = input->now_ns;
-        access->was_healthy = true;
-    } else if (access->was_healthy) {
-        access->was_healthy = false;
+        if (!access->memory.was_healthy)
+            access->memory.healthy_since_ns = input->now_ns;
+        access->memory.was_healthy = true;
+    } else if (access->memory.was_healthy) {
+        access->memory.was_healthy = false;
         /* When the whole storage network is gone with it, it is the host's cable. */
         if (other_storage_works(input, index, best == LEVEL_NEVER ? silent_since_ns(input, index) : 0))
-            access->failures++;
+            access->memory.failures++;
     }
 }
 
@@ -224,9 +224,9 @@ static void remember(struct selector *selector, const struct selector_input *inp
         struct selector_path *p = &input->paths[i];
 
         if (is_blocked(input, i))
-            p->blocked_ns = NEVER_NS;
-        else if (p->blocked_ns == NEVER_NS)
-            p->blocked_ns = input->now_ns;
+            p->memory.blocked_ns = NEVER_NS;
+        else if (p->memory.blocked_ns == NEVER_NS)
+            p->memory.blocked_ns = input->now_ns;
     }
     for (uint32_t i = 0; i < input->access_count; i++)
         watch_access(input, i);
@@ -407,17 +407,17 @@ static uint64_t hold_over_ns(const struct selector_input *input, uint32_t path)
 {
     const struct selector_path *p = &input->paths[path];
     const struct selector_access *access = access_of(input, path);
-    uint64_t since_ns = max_u64(p->health->up_since_ns, p->blocked_ns);
+    uint64_t since_ns = max_u64(p->health->up_since_ns, p->memory.blocked_ns);
     uint64_t hold_ns = selector_hold_ns(input, path), damped_ns;
 
     /* A restart of the access is no break of its path; the longer hold begins with the session then. */
     if (hold_ns > input->hold_ns && !input->sessions_waived && access->stable_at_ns != NEVER_NS)
         since_ns = max_u64(since_ns, sub_sat_u64(access->stable_at_ns, input->hold_ns));
     damped_ns = add_sat_u64(since_ns, hold_ns);
-    if (!access->was_healthy)
+    if (!access->memory.was_healthy)
         return damped_ns;
     return min_u64(damped_ns, max_u64(add_sat_u64(since_ns, input->hold_ns),
-                                      add_sat_u64(access->healthy_since_ns, HEALTHY_AGAIN_NS)));
+                                      add_sat_u64(access->memory.healthy_since_ns, HEALTHY_AGAIN_NS)));
 }
 
 /* When time alone stands in the way of this candidate no more; NEVER_NS: not known. */
@@ -522,7 +522,7 @@ static void improve(const struct selector_input *input, struct selector_decision
         return;
     }
     if (input->failback_now && access_of(input, ready)->locality == LOCALITY_LOCAL)
-        input->accesses[input->paths[ready].access].failures = 0;
+        input->accesses[input->paths[ready].access].memory.failures = 0;
     go(decision, ready, homecoming_reason(input, ready), true);
 }
 

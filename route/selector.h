@@ -68,6 +68,16 @@ const char *selector_reason_sentence(enum selector_reason reason);
 #define SELECTOR_NO_ACCESS UINT32_MAX
 #define SELECTOR_NO_PATH   UINT32_MAX
 
+/* What the selector remembers of an access, of a path: written by it only, zero at first, copied whole. */
+struct selector_access_memory {
+    bool was_healthy;
+    unsigned failures; /* of a local access, since it was last healthy for an hour */
+    uint64_t healthy_since_ns;
+};
+struct selector_path_memory {
+    uint64_t blocked_ns; /* until when something beside its health spoke against it; NEVER_NS: still does */
+};
+
 struct selector_access {
     /* evidence, written by the caller before each decision */
     enum selector_locality locality;
@@ -76,10 +86,7 @@ struct selector_access {
     bool drained;
     uint64_t stable_at_ns; /* when its session will be stable; NEVER_NS: not known */
     uint64_t weight;       /* selector_weight(): orders equals */
-    /* memory, written by the selector only; zero at first */
-    bool was_healthy;
-    unsigned failures; /* of a local access, since it was last healthy for an hour */
-    uint64_t healthy_since_ns;
+    struct selector_access_memory memory;
 };
 
 struct selector_path {
@@ -94,8 +101,7 @@ struct selector_path {
     bool service_bad;  /* its service check failed */
     bool service_good; /* its service check succeeded last, or there is none */
     enum selector_full_size full_size;
-    /* memory, written by the selector only; zero at first */
-    uint64_t blocked_ns; /* until when something beside its health spoke against it; NEVER_NS: still does */
+    struct selector_path_memory memory;
 };
 
 struct selector_input {

@@ -8,9 +8,10 @@ import re
 import signal
 import socket
 import sys
+import threading
 import time
 
-from harness import main, stays, wait_for
+from harness import SANITIZED, log_time, main, stays, wait_for
 from world import end_of_life
 
 
@@ -225,6 +226,36 @@ def reload(t):
     t.ok(stays(lambda: monitor.gateway() == hops, 1) and agent.status(), "a storm of SIGHUPs", agent.log())
 
 
+def reload_storm(t):
+    """A reload every 50 ms: a failure is found as if there were none, and many signals are few reloads."""
+    world, service, monitor, agent, home = settled(t, timeout="100ms", count=5)
+    over = threading.Event()
+
+    def storm():
+        while not over.wait(0.05):
+            agent.signal(signal.SIGHUP)
+
+    thread = threading.Thread(target=storm)
+    thread.start()
+    try:
+        t.eventually(lambda: len(agent.events("reload")) >= 2, "reloads", detail=agent.log)
+        puts = len(service.seen("PUT"))
+        world.cut(world.node(1), "data")
+        t.eventually(lambda: agent.get("next_hop") not in (None, home), "the failover", detail=agent.status)
+        silent = float(agent.events("switch")[-1]["silent_ms"])
+        t.ok(silent < 100 * 6 + 20 + (600 if SANITIZED else 250), "in time", f"{silent} ms")
+        t.eventually(lambda: len(service.seen("PUT")) > puts and agent.get("refresh")["done"], "the cluster is told",
+                     detail=agent.status)
+        world.plug(world.node(1), "data")
+        t.eventually(agent.on(home), "the way home too", detail=agent.status)
+    finally:
+        over.set()
+        thread.join()
+    seconds = log_time(agent.events("reload")[-1]) - log_time(agent.events("reload")[0])
+    t.ok(len(agent.events("reload")) <= 2 * seconds + 2, "two a second at most", (seconds, len(agent.events("reload"))))
+    t.ok(not agent.events("reload-refused"), "none refused")
+
+
 def ending(t):
     """SIGTERM and SIGINT leave the route; a second agent is refused; what another agent holds is left alone."""
     world, service, monitor, agent, home = settled(t)
@@ -315,6 +346,6 @@ def dry_run(t):
     t.ok(not os.path.exists(agent.socket_path) and not os.path.exists(agent.state_directory), "wrote nothing")
 
 
-sys.exit(main([random_loss, lossy_candidate, stopped, starved, degraded, reload, without_sessions, stalled_log,
+sys.exit(main([random_loss, lossy_candidate, stopped, starved, degraded, reload, reload_storm, without_sessions, stalled_log,
                ending, notify, dry_run], parallel=3,
               each_seconds=100 + float(os.environ.get("LOSS_SECONDS", "0"))))

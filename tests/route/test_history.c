@@ -453,8 +453,8 @@ Test(history, names_that_are_too_long, .init = begin, .fini = end)
     history = read_text(text.bytes);
     cr_expect_eq(history->access_count, 1, "%" PRIu32, history->access_count);
     cr_expect_eq(history->path_count, 1, "%" PRIu32, history->path_count);
-    cr_expect(history->memory.accesses[0].was_healthy);
-    cr_expect_eq(history->memory.paths[0].blocked_ns, 1);
+    cr_expect(history->memory.accesses[0].memory.was_healthy);
+    cr_expect_eq(history->memory.paths[0].memory.blocked_ns, 1);
 }
 
 /* A journal whose older part is gone: what the selector remembered is in its first snapshot. */
