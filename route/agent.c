@@ -533,6 +533,7 @@ static int start(struct agent *agent, char *message, size_t size_bytes)
     if (error)
         return error;
     agent_manager_start(agent);
+    host_identity_read(&agent->identity);
     load_remembered(agent);
     error = session_liveness_new(&agent->liveness, &liveness);
     if (!error)
@@ -591,9 +592,12 @@ int agent_run(const struct agent_options *options)
     if (error) {
         text_error("%sreroute agent: %s", log_priority(LOG_LEVEL_ERROR), message);
     } else {
-        log_event(LOG_LEVEL_INFO, "start", "version=%s service=%s paths=%u transport=%s dry_run=%s",
-                  options->version, ADDRESS_TEXT(&agent.config->service), agent.table.path_count,
-                  probe_stream_transport(agent.stream), options->dry_run ? "true" : "false");
+        log_event(LOG_LEVEL_INFO, "start",
+                  "version=%s service=%s paths=%u transport=%s spread_by=%s dry_run=%s", options->version,
+                  ADDRESS_TEXT(&agent.config->service), agent.table.path_count,
+                  probe_stream_transport(agent.stream),
+                  LOG_QUOTE(host_identity_text(&agent.identity, message, sizeof(message))),
+                  options->dry_run ? "true" : "false");
         agent_soon(&agent);
         event_base_dispatch(agent.base);
         notify_manager("STOPPING=1");

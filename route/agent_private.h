@@ -11,6 +11,7 @@
 #include "route/config.h"
 #include "route/config_session.h"
 #include "route/fib.h"
+#include "route/host_identity.h"
 #include "route/journal.h"
 #include "route/lock.h"
 #include "route/log.h"
@@ -176,6 +177,7 @@ struct agent {
     uint64_t now_ns;    /* read once per step */
     uint64_t started_ns;
 
+    struct host_identity identity;
     struct agent_table table;
     struct selector selector;
     struct health_settings health_settings;

@@ -92,7 +92,8 @@ static int add_access(struct agent *agent, const struct config *config, struct a
         grow(&table->selector_accesses, index, sizeof(*table->selector_accesses)) < 0)
         return -ENOMEM;
     table->accesses[index] = *access;
-    table->selector_accesses[index].weight = selector_weight(config->host, key);
+    table->selector_accesses[index].weight =
+        selector_weight(host_identity_key(&agent->identity, config->host), key);
     table->access_count++;
     error = add_path(agent, table, index, TIER_DATA, &access->data);
     if (!error)

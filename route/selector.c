@@ -14,7 +14,7 @@
  *   3 failover, with proof of life: leave(), is_proven(), pick()
  *   4 failback after hold: improve(), obstacle(), plan_ahead()
  *   5 equal rank never moves: is_candidate(); equals by rendezvous hashing: is_better()
- *   6 nothing eligible: leave(), worst_acceptable()
+ *   6 nothing eligible: leave(), worst_acceptable(); everything degraded: settle()
  *   7 damping: watch_access(), selector_hold_ns()
  *   8 pin and drain: selector_rank(), decide_pin_hard(), leave() with planned
  *   9 stall guard: not here, but in probe/stream.c, before anything becomes evidence
@@ -26,14 +26,14 @@
 
 #define RESTARTS_ARE_FAILURE 3
 #define HEALTHY_AGAIN_NS     (3600 * NS_PER_S)
+/* Two degraded paths are alike when one loses at most so much more than the other. */
+#define ALIKE_PPM 100000
 /* How long before the end of hold the full-size probe is asked for. */
 #define FULL_SIZE_AHEAD_NS (1 * NS_PER_S)
 
-uint64_t selector_weight(const char *host, const struct address *access)
+uint64_t selector_weight(uint64_t host, const struct address *access)
 {
-    uint64_t key[2] = {siphash24(host, strlen(host), (const uint64_t[2]){0, 0}), 0};
-
-    return siphash24(access->bytes, sizeof(access->bytes), key);
+    return siphash24(access->bytes, sizeof(access->bytes), (const uint64_t[2]){host, 0});
 }
 
 static const struct selector_access *access_of(const struct selector_input *input, uint32_t path)
@@ -355,6 +355,42 @@ static enum selector_level worst_acceptable(enum selector_level current)
     return LEVEL_CLEAN;
 }
 
+/* Is this path to be preferred to the current one though both are degraded? */
+static bool is_alike(const struct selector_input *input, uint32_t path)
+{
+    const struct selector_path *p = &input->paths[path];
+    const struct selector_access *access = access_of(input, path);
+
+    return access && selector_rank(input, path) < selector_rank(input, input->current) &&
+           level_of(input, path) == LEVEL_DEGRADED && is_proven(input, path) && p->service_good &&
+           (input->sessions_waived || access->session == SESSION_STABLE) &&
+           health_loss_ppm(p->health) <= health_loss_ppm(input->paths[input->current].health) + ALIKE_PPM;
+}
+
+/*
+ * Nothing is clean, since a network or a limit on echoes loses a part of everything: the last path that was
+ * clean need not be a good one. After a hold rank counts again among what is degraded alike.
+ */
+static void settle(const struct selector *selector, const struct selector_input *input,
+                   struct selector_decision *decision)
+{
+    uint64_t settled_ns = add_sat_u64(selector->doubt_since_ns, input->hold_ns);
+    uint32_t best = SELECTOR_NO_PATH;
+
+    keep(decision, KEEP_DEGRADED);
+    if (input->paths[input->current].access == SELECTOR_NO_ACCESS)
+        return;
+    for (uint32_t i = 0; i < input->path_count; i++)
+        if (is_alike(input, i) && (best == SELECTOR_NO_PATH || is_preferred(input, i, best)))
+            best = i;
+    if (best == SELECTOR_NO_PATH)
+        return;
+    if (input->now_ns < settled_ns)
+        decision->again_ns = settled_ns;
+    else
+        go(decision, best, SWITCH_DEGRADED, false);
+}
+
 static void leave(const struct selector *selector, const struct selector_input *input,
                   enum selector_level level, enum selector_reason reason, struct selector_decision *decision)
 {
@@ -364,7 +400,10 @@ static void leave(const struct selector *selector, const struct selector_input *
 
     decision->doubt = true;
     if (hoped == SELECTOR_NO_PATH) {
-        keep(decision, level == LEVEL_DEGRADED ? KEEP_DEGRADED : KEEP_NOTHING_ELIGIBLE);
+        if (level == LEVEL_DEGRADED)
+            settle(selector, input, decision);
+        else
+            keep(decision, KEEP_NOTHING_ELIGIBLE);
         return;
     }
     if (living == SELECTOR_NO_PATH) {

@@ -171,6 +171,7 @@ uint64_t selector_hold_ns(const struct selector_input *input, uint32_t path);
 
 /*
  * Rendezvous hashing (Thaler and Ravishankar, "Using name-based mappings to increase hit rates", 1998): the
- * access with the highest weight for a host is its choice among equals.
+ * access with the highest weight for a host is its choice among equals. host: a number that other hosts have
+ * not, see host_identity.h.
  */
-uint64_t selector_weight(const char *host, const struct address *access);
+uint64_t selector_weight(uint64_t host, const struct address *access);
