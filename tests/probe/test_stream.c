@@ -466,6 +466,33 @@ Test(stream, the_interval_can_change)
     probe_stream_free(world.stream);
 }
 
+/* What is not urgent is sent along with something else; what is urgent never too early. Both keep their beat.
+ */
+Test(stream, what_is_not_urgent_goes_with_others)
+{
+    static struct world world;
+    uint32_t first, second, urgent;
+    size_t together = 0, of_first = 0, of_urgent = 0;
+    uint64_t last_ns = 0;
+
+    open_world(&world, alive);
+    first = add(&world, "10.0.0.1", NS_PER_S, 0);
+    run_for(&world, 30 * NS_PER_MS);
+    second = add(&world, "10.0.0.2", NS_PER_S, 0);
+    run_for(&world, 60 * NS_PER_MS);
+    urgent = add(&world, "10.0.0.3", TIMEOUT_NS, 0);
+    run_for(&world, 10 * NS_PER_S);
+    for (size_t i = 0; i < world.seen_count; i++) {
+        if (world.seen[i].id == first && ++of_first)
+            last_ns = world.seen[i].sent_ns;
+        together += world.seen[i].id == second && world.seen[i].sent_ns == last_ns;
+        of_urgent += world.seen[i].id == urgent;
+    }
+    cr_expect_eq(of_first, 11);
+    cr_expect_eq(together, 10, "%zu", together);
+    cr_expect_eq(of_urgent, 100, "%zu", of_urgent);
+}
+
 Test(stream, another_interface_starts_anew)
 {
     static struct world world = {.dead = true};

@@ -335,6 +335,21 @@ static bool is_acceptable(const struct world *w, uint32_t i)
     return is_eligible(w, current) ? is_clean(w, i) : is_eligible(w, i);
 }
 
+/* Nothing has been clean for a hold: a better-ranked path that loses about as much. */
+static bool is_settling(const struct world *w, uint32_t i)
+{
+    uint32_t current = w->input.current;
+    const struct selector_access *access = access_at(w, i);
+
+    if (!is_eligible(w, current) || !is_eligible(w, i) || is_clean(w, i) || !access ||
+        w->memory.paths[current].access == SELECTOR_NO_ACCESS)
+        return false;
+    return rank(w, i) < rank(w, current) && w->input.now_ns >= w->trouble_since_ns + w->input.hold_ns &&
+           w->memory.paths[i].service_good &&
+           (w->input.sessions_waived || access->session == SESSION_STABLE) &&
+           health_loss_ppm(&w->health[i]) <= health_loss_ppm(&w->health[current]) + 100000;
+}
+
 /* Is a strictly better than b to fail over to? */
 static bool is_better(const struct world *w, uint32_t a, uint32_t b)
 {
@@ -365,7 +380,8 @@ static void keep_books(struct world *w)
         (is_clean(w, w->input.current) && w->health[w->input.current].misses == 0))
         w->trouble_since_ns = 0;
     else if (!w->trouble_since_ns)
-        w->trouble_since_ns = w->input.now_ns;
+        w->trouble_since_ns = w->health[w->input.current].misses ? w->health[w->input.current].first_missed_ns
+                                                                 : w->input.now_ns;
 }
 
 /* --- the properties --- */
@@ -418,14 +434,26 @@ static void check_cold_start(struct world *w, const struct selector_decision *d)
     }
 }
 
+static bool any_clean(const struct world *w)
+{
+    for (uint32_t i = 0; i < w->input.path_count; i++)
+        if (i != w->input.current && w->memory.paths[i].access != SELECTOR_NO_ACCESS && is_clean(w, i))
+            return true;
+    return false;
+}
+
 static void check_leaving(struct world *w, const struct selector_decision *d)
 {
     MUST(d->doubt, "not eligible: all paths are probed");
     if (d->switch_now) {
-        MUST(is_acceptable(w, d->to), "failover: to what is better than the current path");
+        MUST(is_acceptable(w, d->to) || is_settling(w, d->to),
+             "failover: to what is better than the current path");
         MUST(has_proved(w, d->to), "failover: to what has proved that it works");
     }
     for (uint32_t i = 0; i < w->input.path_count; i++) {
+        if (is_settling(w, i) && has_proved(w, i))
+            MUST(d->switch_now ? !is_settling(w, d->to) || rank(w, i) >= rank(w, d->to) : any_clean(w),
+                 "failover: among what is degraded alike to the best-ranked");
         if (!is_acceptable(w, i) || !has_proved(w, i))
             continue;
         MUST(d->switch_now || w->input.now_ns < w->trouble_since_ns + w->input.select_timeout_ns,

@@ -16,7 +16,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 FOLDERS = ("probe", "session", "route", "tools", "bench", "tests")
 # What a folder offers to route/. Anything else of its headers is its own.
 PUBLIC = {
-    "probe": {"base.h", "probe.h", "stream.h", "sweep.h", "text.h", "quantity.h"},
+    "probe": {"base.h", "probe.h", "quantity.h", "scope.h", "stream.h", "sweep.h", "text.h"},
     "session": {"session.h", "liveness.h", "provider.h", "service_check.h"},
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.M)
