@@ -54,6 +54,7 @@ struct world {
     bool was_steady[PATHS], was_blocked[PATHS];
     uint64_t steady_since_ns[PATHS], down_seen_ns[PATHS];
     uint64_t trouble_since_ns; /* of the current path; 0: none */
+    uint64_t unwell_since_ns;  /* since when whatever was in use has not been clean and answering; 0: it is */
     uint64_t digest;           /* of all decisions */
     const char *broken;        /* the property that did not hold */
     bool trace;
@@ -344,7 +345,7 @@ static bool is_settling(const struct world *w, uint32_t i)
     if (!is_eligible(w, current) || !is_eligible(w, i) || is_clean(w, i) || !access ||
         w->memory.paths[current].access == SELECTOR_NO_ACCESS)
         return false;
-    return rank(w, i) < rank(w, current) && w->input.now_ns >= w->trouble_since_ns + w->input.hold_ns &&
+    return rank(w, i) < rank(w, current) && w->input.now_ns >= w->unwell_since_ns + w->input.hold_ns &&
            w->memory.paths[i].service_good &&
            (w->input.sessions_waived || access->session == SESSION_STABLE) &&
            health_loss_ppm(&w->health[i]) <= health_loss_ppm(&w->health[current]) + 100000;
@@ -378,10 +379,12 @@ static void keep_books(struct world *w)
     }
     if (w->input.current == SELECTOR_NO_PATH ||
         (is_clean(w, w->input.current) && w->health[w->input.current].misses == 0))
-        w->trouble_since_ns = 0;
+        w->trouble_since_ns = w->unwell_since_ns = 0;
     else if (!w->trouble_since_ns)
-        w->trouble_since_ns = w->health[w->input.current].misses ? w->health[w->input.current].first_missed_ns
-                                                                 : w->input.now_ns;
+        w->trouble_since_ns = w->input.now_ns;
+    if (w->trouble_since_ns && !w->unwell_since_ns)
+        w->unwell_since_ns = w->health[w->input.current].misses ? w->health[w->input.current].first_missed_ns
+                                                                : w->input.now_ns;
 }
 
 /* --- the properties --- */
