@@ -7,38 +7,43 @@
  * whole (is it news?) and then read access by access (what does it say of this one?).
  *
  * Is it news? Every session carries its own clock, alive_sec, and all values of a list were taken at one
- * moment. We keep the largest value seen of each session, and when that was. Those sessions of the list that
- * we have seen latest are its witnesses:
+ * moment; pulse.c has what a value means after the ones before it. Those sessions of the list that we have
+ * seen latest are its witnesses:
  *   - no entries                             EMPTY: a leader is being elected; says nothing
- *   - a witness has a larger value           FRESH
+ *   - a witness has moved on                 FRESH
  *   - witnesses, but none has                STALE: a list seen before, a follower that lags (its values are
  *                                            smaller), two polls within one second, answers that overtook
- *                                            each other; says nothing
+ *                                            each other, a clock that stepped; says nothing
  *   - no session that we know                FRESH: the first list, or all have begun anew at once (a power
  *                                            failure)
  *   - no values at all (old releases)        FRESH: nothing to tell it by
  * A session that was replaced or died is known all the same, so that an old list does not become news by
  * naming the dead; but its value is old, so others that were seen since are better witnesses. That the
  * access that answered has moved on itself counts only when there is no other witness: its own value may
- * still move while the rest of its list is frozen. There is one exception to STALE: all sessions began anew
- * and kept their uuids. Then all values are small, and so they are in a frozen list; the difference is that
- * these move. So the second such list counts.
+ * still move while the rest of its list is frozen.
  *
  * What does it say? An entry of a fresh list proves that its access is alive, with one exception: the access
- * that answered proves nothing about itself while another one could be asked, neither by being in its list
- * nor by being missing. Who is missing from two fresh lists in a row is dead (one may have been taken in the
- * middle of something); who is missing from one is as before, and `missing` tells the owner to ask again.
+ * that answered proves nothing about itself while another one could be asked. Who is missing from two fresh
+ * lists in a row is dead (one may have been taken in the middle of something); who is missing from one is as
+ * before, and `missing` tells the owner to ask again. The same holds for expected accesses that no list has
+ * ever named: they are not better than those that lists do name.
+ *
+ * A quorum. All accesses answer for the same cluster, so two lists are enough when they agree, and are not
+ * when they contradict each other: when they deny each other's giver (each access names only itself, a
+ * cluster in pieces), or when an access comes and goes by whom one asks. Nobody is a witness for himself. A
+ * contradiction is like silence: it moves nothing, and time alive does not become stability meanwhile;
+ * testimony.c has who is believed then, and how many lists it takes.
  *
  * Lives. A life begins at first sight, with a uuid not seen before, with a birth (now - alive_sec) that
  * moved later by more than 15 s, or with the return of the dead. Each but the first is a restart. A new
  * uuid and a return do not begin before the last moment at which we know better (the old uuid was still
  * listed, the access was missing), whatever alive_sec says. For the rest alive_sec is whole seconds and
  * lags behind, so the earliest birth heard of a life is the best one; if that takes back the move which
- * made a restart (the first answer after a silence was an old list) there was none. Clocks that run
- * differently move a birth by 15 s in days; such a restart has its birth as its time and so counts for
- * nothing. Without alive_sec a life is born when we see it. A uuid that was replaced and shows up again is
- * taken (the cluster decides which one counts) but begins no life: two sessions of one address that are
- * listed in turn are not an endless row of restarts.
+ * made a restart there was none. Clocks that run differently move a birth by 15 s in days; such a restart has
+ * its birth as its time and so counts for nothing. A clock that stepped is no restart, and makes nobody older
+ * than he was known to be. Without alive_sec a life is born when we see it. A uuid that was replaced and
+ * shows up again is taken (the cluster decides which one counts) but begins no life: two sessions of one
+ * address that are listed in turn are not an endless row of restarts.
  *
  * Duplicates: of several entries with one address the smaller alive_sec is the new session; if that does not
  * decide it, the one we have not seen before.
@@ -49,27 +54,26 @@
  * it; a life without alive_sec gets the silence added to its birth.
  *
  * An access is known by its data address, or by its secondary one where one of the two lists no data address.
- * At most ACCESSES_MAX are kept; when that is reached the dead are forgotten first and newcomers are left out
- * if that does not help (a service that makes up addresses must not eat our memory).
- *
- * No clock, no I/O, no thread; the owner is the agent's loop.
+ * At most ACCESSES_MAX are kept; when that is reached the dead that nobody expects are forgotten first and
+ * newcomers are left out if that does not help (a service that makes up addresses must not eat our memory).
  */
 #include "session/liveness.h"
 
-#define RESTART_SLACK_NS (15 * NS_PER_S)
+#include "session/pulse.h"
+#include "session/testimony.h"
+
+#define RESTART_SLACK_NS PULSE_SLACK_NS
 #define RESTARTS_OVER_NS (300 * NS_PER_S)
-#define MISSING_DEAD     2
+#define VOUCH_LISTS      6 /* a good word for a witness counts for so many times fresh_for_ns */
 #define LIVES_MAX        8
 #define ACCESSES_MAX     2048
 
 /* One session of an access, as far back as we remember. */
 struct life {
     char uuid[SESSION_UUID_SIZE];
-    uint64_t newest_sec;  /* largest alive_sec seen */
-    uint64_t seen_ns;     /* when it was last in a fresh list */
-    bool doubted;         /* a stale list had it, with a birth that had moved later */
-    uint64_t doubted_sec; /* the largest value in such lists */
-    uint64_t restart_ns;  /* its birth, if that was a restart; NEVER_NS: it was not */
+    struct pulse pulse;
+    uint64_t seen_ns;    /* when it was last in a fresh list */
+    uint64_t restart_ns; /* its birth, if that was a restart; NEVER_NS: it was not */
 };
 
 struct access {
@@ -79,9 +83,12 @@ struct access {
     unsigned life_count;
     int64_t earliest_ns; /* the birth is not before this, whatever alive_sec says */
     int64_t born_ns;     /* may be before the clock began */
+    int64_t settled_ns;  /* when lists contradicted each other about it, before it was stable */
     uint64_t heard_ns;   /* last fresh list that had it */
-    uint64_t missed_ns;  /* last fresh list that did not have it */
-    unsigned missing;
+    uint64_t first_ns;
+    bool expected; /* it is missed though no list ever had it */
+    bool listed;   /* some list has had it */
+    struct testimony testimony;
     const struct session *entry; /* its entry in the list at hand */
 };
 
@@ -91,29 +98,6 @@ struct session_liveness {
     size_t count;
     uint64_t fresh_ns;
 };
-
-const char *session_state_text(enum session_state state)
-{
-    static const char *const text[] = {
-        [SESSION_UNKNOWN] = "unknown",
-        [SESSION_ALIVE] = "alive",
-        [SESSION_STABLE] = "stable",
-        [SESSION_DEAD] = "dead",
-    };
-
-    return text[state];
-}
-
-const char *session_verdict_text(enum session_verdict verdict)
-{
-    static const char *const text[] = {
-        [SESSION_LIST_FRESH] = "fresh",
-        [SESSION_LIST_STALE] = "stale: no alive_sec has moved on",
-        [SESSION_LIST_EMPTY] = "empty",
-    };
-
-    return text[verdict];
-}
 
 int session_liveness_new(struct session_liveness **out, const struct session_liveness_settings *settings)
 {
@@ -181,14 +165,9 @@ static struct life *life_find(struct access *access, const char *uuid)
     return NULL;
 }
 
-static uint64_t alive_ns(const struct session *entry)
-{
-    return min_u64(entry->alive_sec, UINT32_MAX) * NS_PER_S;
-}
-
 static int64_t birth_ns(const struct session *entry, uint64_t now_ns)
 {
-    return (int64_t)now_ns - (int64_t)alive_ns(entry);
+    return pulse_birth_ns(entry->alive_sec, now_ns);
 }
 
 static bool birth_moved(const struct access *access, const struct session *entry, uint64_t now_ns)
@@ -198,42 +177,25 @@ static bool birth_moved(const struct access *access, const struct session *entry
 
 /* --- is it news? --------------------------------------------------------------------------------------- */
 
-/*
- * A life that may have begun anew under the same uuid while nothing else vouches for the list: since the last
- * fresh list it cannot have lived longer than that, and a second list must show that it moves.
- */
-static bool doubt_moved_on(const struct session_liveness *liveness, const struct access *access,
-                           struct life *life, const struct session *entry, uint64_t now_ns)
-{
-    bool moved = life->doubted && entry->alive_sec > life->doubted_sec;
-
-    if (!birth_moved(access, entry, now_ns) ||
-        alive_ns(entry) > sub_sat_u64(now_ns, liveness->fresh_ns) + RESTART_SLACK_NS)
-        return false;
-    life->doubted_sec = life->doubted ? max_u64(life->doubted_sec, entry->alive_sec) : entry->alive_sec;
-    life->doubted = true;
-    return moved;
-}
-
 /* Of the known sessions in a list: when was the one last seen that was seen latest, and has it moved on? */
-struct witness {
+struct latest {
     bool known;
     bool moved;
     uint64_t seen_ns;
 };
 
-static void witness_add(struct witness *witness, uint64_t seen_ns, bool moved)
+static void latest_add(struct latest *latest, uint64_t seen_ns, bool moved)
 {
-    if (!witness->known || seen_ns > witness->seen_ns)
-        *witness = (struct witness){.known = true, .moved = moved, .seen_ns = seen_ns};
-    else if (seen_ns == witness->seen_ns)
-        witness->moved |= moved;
+    if (!latest->known || seen_ns > latest->seen_ns)
+        *latest = (struct latest){.known = true, .moved = moved, .seen_ns = seen_ns};
+    else if (seen_ns == latest->seen_ns)
+        latest->moved |= moved;
 }
 
 static enum session_verdict list_weigh(struct session_liveness *liveness, const struct session_list *list,
                                        const struct address *origin, bool others_up, uint64_t now_ns)
 {
-    struct witness others = {0}, self = {0};
+    struct latest others = {0}, self = {0};
 
     if (list->count == 0)
         return SESSION_LIST_EMPTY;
@@ -242,12 +204,15 @@ static enum session_verdict list_weigh(struct session_liveness *liveness, const 
         struct access *access = access_find(liveness, &entry->data, &entry->secondary);
         struct life *life = access ? life_find(access, entry->uuid) : NULL;
 
+        enum pulse_word word;
         bool moved;
 
-        if (!life || !entry->has_alive_sec)
+        if (!life || !entry->has_alive_sec || !life->pulse.heard)
             continue;
-        moved = entry->alive_sec > life->newest_sec || doubt_moved_on(liveness, access, life, entry, now_ns);
-        witness_add(others_up && moved && entry_is_of(entry, origin) ? &self : &others, life->seen_ns, moved);
+        pulse_note(&life->pulse, entry->alive_sec, now_ns);
+        word = pulse_read(&life->pulse, entry->alive_sec, now_ns, liveness->fresh_ns);
+        moved = word != PULSE_STILL && word != PULSE_DOUBTED;
+        latest_add(others_up && moved && entry_is_of(entry, origin) ? &self : &others, life->seen_ns, moved);
     }
     if (!others.known)
         others = self;
@@ -265,7 +230,8 @@ static bool entry_is_newer(struct access *access, const struct session *a, const
 }
 
 /* Gives every access its entry; makes the accesses that are new. There is room for them. */
-static void entries_assign(struct session_liveness *liveness, const struct session_list *list)
+static void entries_assign(struct session_liveness *liveness, const struct session_list *list,
+                           uint64_t now_ns)
 {
     for (size_t i = 0; i < liveness->count; i++)
         liveness->accesses[i].entry = NULL;
@@ -277,7 +243,8 @@ static void entries_assign(struct session_liveness *liveness, const struct sessi
             if (liveness->count == ACCESSES_MAX)
                 continue;
             access = &liveness->accesses[liveness->count++];
-            *access = (struct access){.state = SESSION_UNKNOWN, .last = *entry};
+            *access = (struct access){
+                .state = SESSION_UNKNOWN, .last = *entry, .settled_ns = INT64_MIN, .first_ns = now_ns};
             access->last.uuid[0] = '\0';
         }
         if (!access->entry || entry_is_newer(access, access->entry, entry))
@@ -324,21 +291,30 @@ static uint64_t lived_until_ns(const struct session_liveness *liveness, const st
     return min_u64(now_ns, add_sat_u64(access->heard_ns, liveness->settings.fresh_for_ns));
 }
 
+/* Since when its life has been undisputed. */
+static int64_t steady_since_ns(const struct access *access)
+{
+    return access->born_ns > access->settled_ns ? access->born_ns : access->settled_ns;
+}
+
 static bool access_is_stable(const struct session_liveness *liveness, const struct access *access,
                              uint64_t now_ns)
 {
-    int64_t lived_ns = (int64_t)lived_until_ns(liveness, access, now_ns) - access->born_ns;
+    int64_t lived_ns = (int64_t)lived_until_ns(liveness, access, now_ns) - steady_since_ns(access);
 
     return access->state == SESSION_ALIVE && lived_ns >= 0 &&
            (uint64_t)lived_ns >= liveness->settings.hold_ns;
 }
 
+/* The first life that lists tell of; of one that was dead so far it begins after that. No restart. */
 static void life_first(struct access *access, uint64_t now_ns)
 {
     access->life_count = 0; /* what it said of itself */
     life_begin(access);
-    access->earliest_ns = INT64_MIN;
+    access->earliest_ns = access->state == SESSION_DEAD ? (int64_t)access->testimony.missed_ns : INT64_MIN;
     access->born_ns = access->entry->has_alive_sec ? birth_ns(access->entry, now_ns) : (int64_t)now_ns;
+    if (access->born_ns < access->earliest_ns)
+        access->born_ns = access->earliest_ns;
 }
 
 /* A new life, which cannot have begun before `known_ns` (by more than slack_ns: lists lag). */
@@ -389,31 +365,66 @@ static void birth_follow(const struct session_liveness *liveness, struct access 
         access->born_ns = heard_ns;
 }
 
+/* A clock that stepped makes nobody older than he was known to be. */
+static void birth_step(struct access *access, uint64_t now_ns)
+{
+    int64_t heard_ns = birth_ns(access->entry, now_ns);
+
+    if (heard_ns > access->born_ns)
+        access->born_ns = heard_ns;
+    access->earliest_ns = access->born_ns;
+}
+
+/* Is this the birth of before a renewal, which then was none? */
+static bool birth_is_back(const struct access *access, uint64_t now_ns)
+{
+    return access->life_count > 1 && strcmp(access->lives[0].uuid, access->lives[1].uuid) == 0 &&
+           birth_ns(access->entry, now_ns) <= access->lives[1].pulse.birth_ns + (int64_t)RESTART_SLACK_NS;
+}
+
+/* Goes on with the life that counts, or begins it anew. False: the entry's alive_sec is not believed. */
+static bool life_go_on(const struct session_liveness *liveness, struct access *access, uint64_t now_ns)
+{
+    const struct session *entry = access->entry;
+    const struct pulse *pulse = &access->lives[0].pulse;
+    enum pulse_word word =
+        entry->has_alive_sec ? pulse_read(pulse, entry->alive_sec, now_ns, liveness->fresh_ns) : PULSE_MOVED;
+
+    if (word == PULSE_STEPPED)
+        birth_step(access, now_ns);
+    else if (word == PULSE_DOUBTED && birth_ns(entry, now_ns) < pulse->birth_ns &&
+             !birth_is_back(access, now_ns))
+        return false;
+    else if (entry->has_alive_sec && birth_moved(access, entry, now_ns))
+        life_renew(access, now_ns);
+    else
+        birth_follow(liveness, access, now_ns);
+    return true;
+}
+
 /* A fresh list has the access, and may be believed about it. */
 static void access_seen(const struct session_liveness *liveness, struct access *access, uint64_t now_ns)
 {
     const struct session *entry = access->entry;
     struct life *life = life_find(access, entry->uuid);
+    bool believed = true;
 
-    if (access->state == SESSION_UNKNOWN)
+    if (!access->listed)
         life_first(access, now_ns);
     else if (access->state == SESSION_DEAD)
-        life_restart(access, access->missed_ns, 0, now_ns);
+        life_restart(access, access->testimony.missed_ns, 0, now_ns);
     else if (!life)
         life_restart(access, access->heard_ns, RESTART_SLACK_NS, now_ns);
     else if (life != &access->lives[0])
         life_resume(access, life);
-    else if (entry->has_alive_sec && birth_moved(access, entry, now_ns))
-        life_renew(access, now_ns);
     else
-        birth_follow(liveness, access, now_ns);
-    if (entry->has_alive_sec)
-        access->lives[0].newest_sec = max_u64(access->lives[0].newest_sec, entry->alive_sec);
-    access->lives[0].doubted = false;
+        believed = life_go_on(liveness, access, now_ns);
+    if (entry->has_alive_sec && believed)
+        pulse_follow(&access->lives[0].pulse, entry->alive_sec, now_ns);
     access->lives[0].seen_ns = now_ns;
     access_describe(access);
     access->state = SESSION_ALIVE;
-    access->missing = 0;
+    access->listed = true;
     access->heard_ns = now_ns;
 }
 
@@ -421,27 +432,130 @@ static void access_seen(const struct session_liveness *liveness, struct access *
  * Its own word: good for the age of the list, and, until somebody vouches for it, for knowing of it and which
  * session to name.
  */
-static void access_claimed(struct access *access, uint64_t now_ns)
+static void access_claimed(const struct session_liveness *liveness, struct access *access, uint64_t now_ns)
 {
+    const struct session *entry = access->entry;
     struct life *life;
 
-    if (access->state == SESSION_UNKNOWN) {
+    if (!access->listed) {
         access->life_count = 0;
         life_begin(access);
         access_describe(access);
     }
-    life = life_find(access, access->entry->uuid);
-    if (life && access->entry->has_alive_sec) {
-        life->newest_sec = max_u64(life->newest_sec, access->entry->alive_sec);
-        life->seen_ns = now_ns;
-    }
+    life = life_find(access, entry->uuid);
+    if (!life || !entry->has_alive_sec)
+        return;
+    if (pulse_read(&life->pulse, entry->alive_sec, now_ns, liveness->fresh_ns) != PULSE_DOUBTED)
+        pulse_follow(&life->pulse, entry->alive_sec, now_ns);
+    life->seen_ns = now_ns;
 }
 
-static void access_missed(struct access *access, uint64_t now_ns)
+/* --- who says so? -------------------------------------------------------------------------------------- */
+
+struct reading {
+    struct session_liveness *liveness;
+    const struct address *origin;
+    bool others_up;
+    uint64_t now_ns;
+    uint64_t vouch_ns;
+};
+
+static struct witness witness_of(const struct reading *reading, const struct address *who)
 {
-    access->missed_ns = now_ns;
-    if (access->missing < MISSING_DEAD && ++access->missing == MISSING_DEAD)
+    struct access *access = address_is_set(who) ? access_find(reading->liveness, who, who) : NULL;
+
+    return (struct witness){
+        .who = who,
+        .credit = access ? &access->testimony : NULL,
+        .is_listed = access && access->entry,
+    };
+}
+
+static const struct address *access_key(const struct access *access)
+{
+    return address_is_set(&access->last.data) ? &access->last.data : &access->last.secondary;
+}
+
+static void access_disputed(const struct reading *reading, struct access *access)
+{
+    if (!access_is_stable(reading->liveness, access, reading->now_ns))
+        access->settled_ns = (int64_t)reading->now_ns;
+}
+
+/* Does the entry go on with the life that was missed? */
+static bool is_same_life(struct access *access, uint64_t now_ns)
+{
+    const struct session *entry = access->entry;
+
+    return access->life_count && strcmp(access->lives[0].uuid, entry->uuid) == 0 &&
+           !(entry->has_alive_sec && birth_moved(access, entry, now_ns));
+}
+
+static void read_of_another(const struct reading *reading, struct access *access)
+{
+    struct address by = access->testimony.by;
+    struct witness accuser = witness_of(reading, &by), witness = witness_of(reading, reading->origin);
+    bool disputed, dead;
+
+    if (access->entry) {
+        if (access->testimony.missing)
+            access->first_ns = reading->now_ns;
+        disputed = testimony_for(&access->testimony, &witness, is_same_life(access, reading->now_ns),
+                                 reading->now_ns);
+        access_seen(reading->liveness, access, reading->now_ns);
+        if (disputed)
+            access_disputed(reading, access);
+        return;
+    }
+    dead = testimony_against(&access->testimony, &accuser, &witness, access_key(access), reading->now_ns,
+                             reading->vouch_ns, &disputed);
+    if (disputed)
+        access_disputed(reading, access);
+    if (dead)
         access->state = SESSION_DEAD;
+}
+
+static void read_of_itself(const struct reading *reading, struct access *access)
+{
+    struct address by = access->testimony.by;
+    struct witness accuser = witness_of(reading, &by);
+    bool disputed;
+
+    if (testimony_own(&access->testimony, &accuser, access->entry, access_key(access), reading->now_ns,
+                      reading->vouch_ns, &disputed))
+        access->state = SESSION_DEAD;
+    if (disputed)
+        access_disputed(reading, access);
+    if (access->entry)
+        access_claimed(reading->liveness, access, reading->now_ns);
+}
+
+static bool is_origin(const struct reading *reading, const struct access *access)
+{
+    return entry_is_of(access->entry ? access->entry : &access->last, reading->origin);
+}
+
+static void read_accesses(const struct reading *reading)
+{
+    struct session_liveness *liveness = reading->liveness;
+
+    for (size_t i = 0; i < liveness->count; i++) {
+        struct access *access = &liveness->accesses[i];
+
+        if (reading->others_up && is_origin(reading, access))
+            read_of_itself(reading, access);
+        else
+            read_of_another(reading, access);
+    }
+    for (size_t i = 0; i < liveness->count; i++) {
+        struct access *access = &liveness->accesses[i];
+
+        if (is_origin(reading, access))
+            access->testimony.names_itself = access->entry;
+        else
+            testimony_credit(&access->testimony, reading->origin, access->entry, reading->now_ns);
+        access->entry = NULL;
+    }
 }
 
 /* Room for a list's accesses, whatever it says. */
@@ -452,7 +566,7 @@ static int accesses_reserve(struct session_liveness *liveness, size_t more)
 
     if (liveness->count + more > ACCESSES_MAX) {
         for (size_t i = 0; i < liveness->count; i++) {
-            if (liveness->accesses[i].state != SESSION_DEAD)
+            if (liveness->accesses[i].state != SESSION_DEAD || liveness->accesses[i].expected)
                 liveness->accesses[kept++] = liveness->accesses[i];
         }
         liveness->count = kept;
@@ -475,24 +589,68 @@ int session_liveness_observe(struct session_liveness *liveness, const struct ses
     if (*verdict != SESSION_LIST_FRESH)
         return 0;
 
-    entries_assign(liveness, list);
-    for (size_t i = 0; i < liveness->count; i++) {
-        struct access *access = &liveness->accesses[i];
-        bool own = others_up && entry_is_of(access->entry ? access->entry : &access->last, origin);
-
-        if (own && access->entry)
-            access_claimed(access, now_ns);
-        else if (access->entry)
-            access_seen(liveness, access, now_ns);
-        else if (!own)
-            access_missed(access, now_ns);
-        access->entry = NULL;
-    }
+    entries_assign(liveness, list, now_ns);
+    read_accesses(&(struct reading){
+        .liveness = liveness,
+        .origin = origin,
+        .others_up = others_up,
+        .now_ns = now_ns,
+        .vouch_ns = VOUCH_LISTS * liveness->settings.fresh_for_ns,
+    });
     liveness->fresh_ns = now_ns;
     return 0;
 }
 
+int session_liveness_expect(struct session_liveness *liveness, const struct address *data,
+                            const struct address *secondary)
+{
+    struct access *access = access_find(liveness, data, secondary);
+    int r;
+
+    if (!access) {
+        r = accesses_reserve(liveness, 1);
+        if (r < 0)
+            return r;
+        if (liveness->count == ACCESSES_MAX)
+            return -ENOSPC;
+        access = &liveness->accesses[liveness->count++];
+        *access = (struct access){.settled_ns = INT64_MIN, .last = {.data = *data, .secondary = *secondary}};
+    }
+    access->expected = true;
+    return 0;
+}
+
+void session_liveness_expect_no_more(struct session_liveness *liveness, const struct address *data,
+                                     const struct address *secondary)
+{
+    struct access *access = access_find(liveness, data, secondary);
+
+    if (access)
+        access->expected = false;
+}
+
+void session_liveness_restore_dead(struct session_liveness *liveness, const struct address *data,
+                                   const struct address *secondary, uint64_t missed_ns)
+{
+    struct access *access = access_find(liveness, data, secondary);
+
+    if (!access || access->state != SESSION_UNKNOWN)
+        return;
+    access->state = SESSION_DEAD;
+    access->testimony.missing = testimony_needed(&access->testimony, missed_ns);
+    access->testimony.missed_ns = missed_ns;
+}
+
 /* --- asking -------------------------------------------------------------------------------------------- */
+
+/* While lists contradict each other about it nobody knows when it will be stable. */
+static bool is_unsettled(const struct session_liveness *liveness, const struct access *access,
+                         uint64_t now_ns)
+{
+    int64_t over_ns = (int64_t)(VOUCH_LISTS * liveness->settings.fresh_for_ns);
+
+    return access->settled_ns != INT64_MIN && (int64_t)now_ns - access->settled_ns <= over_ns;
+}
 
 static void view_fill(const struct session_liveness *liveness, const struct access *access, uint64_t now_ns,
                       struct session_view *view)
@@ -505,7 +663,12 @@ static void view_fill(const struct session_liveness *liveness, const struct acce
         .secondary = access->last.secondary,
         .host_data = access->last.host_data,
         .stable_at_ns = NEVER_NS,
-        .missing = access->missing,
+        .expected = access->expected,
+        .first_ns = access->first_ns,
+        .listed = access->life_count > 0,
+        .missing = access->testimony.missing,
+        .missed_ns = access->testimony.missed_ns,
+        .newly_missing = access->testimony.missing == 1 && access->testimony.missed_ns == liveness->fresh_ns,
     };
     memcpy(view->uuid, access->last.uuid, sizeof(view->uuid));
     memcpy(view->zone, access->last.zone, sizeof(view->zone));
@@ -517,8 +680,8 @@ static void view_fill(const struct session_liveness *liveness, const struct acce
     view->born_ns = access->born_ns > 0 ? (uint64_t)access->born_ns : 0;
     if (access_is_stable(liveness, access, now_ns))
         view->state = SESSION_STABLE;
-    if (view->state == SESSION_STABLE || lived_ns == now_ns) {
-        int64_t at_ns = access->born_ns + (int64_t)liveness->settings.hold_ns;
+    if (view->state == SESSION_STABLE || (lived_ns == now_ns && !is_unsettled(liveness, access, now_ns))) {
+        int64_t at_ns = steady_since_ns(access) + (int64_t)liveness->settings.hold_ns;
 
         view->stable_at_ns = at_ns > 0 ? (uint64_t)at_ns : 0;
     }

@@ -5,12 +5,14 @@
  * An access is known by its data address, or by its secondary one where it has no data address. Rules:
  *
  * - alive: it is in a fresh list. stable: alive without a restart for `hold`. dead: two fresh lists in a row
- * did not have it. unknown: no list has ever said anything of it.
+ * did not have it, be it that it had never been in one. unknown: no two fresh lists have said anything of it.
  * - A list is fresh when its alive_sec values have moved on since the last fresh one (or there was none, or
- * it does not carry them, or it knows none of the sessions known so far). An empty list and a stale one say
+ * it does not carry them, or it knows none of the sessions known so far). After a step of the cluster's clock
+ * lists that move on among themselves are fresh again, from the third on. An empty list and a stale one say
  * nothing; lists less than a second apart are stale.
  * - An access that is cut off from its cluster may still answer with an old list: the origin's own entry
- * neither proves life nor death while another access can be asked.
+ * proves no life while another access can be asked.
+ * - Lists that contradict each other say nothing, see testimony.c.
  * - Silence is not death: without lists what was known stands. Silence neither breaks nor satisfies
  * stability.
  * - A restart is a new uuid, or a birth (now - alive_sec) that moved later by more than 15 s; a follower that
@@ -46,7 +48,12 @@ struct session_view {
         born_ns; /* start of the present life on the clock of now_ns; 0 when it began before that clock */
     uint64_t stable_at_ns; /* when it is stable if lists keep coming; NEVER_NS while dead, unknown, or held
                               up by silence */
-    unsigned missing;      /* fresh lists in a row without it: 1 means "ask again soon" */
+    bool expected;         /* see session_liveness_expect() */
+    uint64_t first_ns;     /* since when no list has missed it */
+    bool listed;           /* a list has named it, since the start */
+    unsigned missing;      /* fresh lists in a row without it: while it is not dead, "ask again soon" */
+    uint64_t missed_ns;    /* when the last of them came */
+    bool newly_missing;    /* the last fresh list was the first of them: if it answers, it is worth asking */
     unsigned restarts;     /* in the last five minutes, by their births; 8 at most are counted */
 };
 
@@ -70,13 +77,31 @@ int session_liveness_observe(struct session_liveness *liveness, const struct ses
                              enum session_verdict *verdict);
 
 /*
+ * From now on lists are expected to name the access with these addresses (either may be empty): if they do
+ * not, it is dead, though it was never in one. Once is enough; it is not forgotten. -ENOMEM, -ENOSPC.
+ */
+int session_liveness_expect(struct session_liveness *liveness, const struct address *data,
+                            const struct address *secondary);
+
+/* Nobody expects this access any more: it is forgotten when room is needed. */
+void session_liveness_expect_no_more(struct session_liveness *liveness, const struct address *data,
+                                     const struct address *secondary);
+
+/*
+ * Of an expected access, before any list: it was dead before this process began; the last list that said so
+ * came at missed_ns (0: before this clock). It is no restart when a list names it again.
+ */
+void session_liveness_restore_dead(struct session_liveness *liveness, const struct address *data,
+                                   const struct address *secondary, uint64_t missed_ns);
+
+/*
  * The view of the access with this data or secondary address (either may be empty). Never heard of: state
  * SESSION_UNKNOWN, all else empty.
  */
 void session_liveness_view(const struct session_liveness *liveness, const struct address *data,
                            const struct address *secondary, uint64_t now_ns, struct session_view *view);
 
-/* All accesses ever seen, in the order of first sight: i from 0 until it returns false. */
+/* All accesses that were ever seen or expected, in that order: i from 0 until it returns false. */
 bool session_liveness_at(const struct session_liveness *liveness, size_t i, uint64_t now_ns,
                          struct session_view *view);
 

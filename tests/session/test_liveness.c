@@ -29,6 +29,7 @@ struct step {
 static const struct history {
     const char *title;
     struct step steps[14];
+    const char *expected; /* accesses that are expected to be listed; NULL: none */
 } histories[] = {
     {"never in a list: unknown", {{0, "-", "A.a1@10", FRESH, "A=alive B=unknown"}}},
     {"alive_sec vouches for the time before we started",
@@ -139,11 +140,68 @@ static const struct history {
       {60, "-", "A.a1@21 B.b1@21", STALE, "A=alive B=alive"},
       {62, "-", "A.a1@21 B.b1@21", STALE, "A=alive B=alive"},
       {90, "-", "A.a1@21 B.b1@21", STALE, "A=alive B=alive"}}},
-    {"a frozen list that is the first answer after a silence looks like restarts, until others speak",
+    {"a frozen list that is the first answer after a silence is not taken for restarts",
      {{0, "-", "A.a1@500 B.b1@500", FRESH, "A=stable B=stable"},
-      {60, "-", "A.a1@502 B.b1@502", FRESH, "A=stable,r1 B=stable,r1"},
-      {62, "-", "A.a1@502 B.b1@502", STALE, "A=stable,r1 B=stable,r1"},
-      {64, "-", "A.a1@564 B.b1@4", FRESH, "A=stable B=alive,r2"}}},
+      {60, "-", "A.a1@502 B.b1@502", STALE, "A=stable B=stable"},
+      {62, "-", "A.a1@502 B.b1@502", STALE, "A=stable B=stable"},
+      {64, "-", "A.a1@564 B.b1@4", FRESH, "A=stable B=alive,r1"}}},
+    {"a clock that stepped for one list costs that list",
+     {{0, "-", "A.a1@500 B.b1@50", FRESH, "A=stable B=alive"},
+      {2, "-", "A.a1@29302 B.b1@28852", STALE, "A=stable B=alive"},
+      {4, "-", "A.a1@504 B.b1@54", FRESH, "A=stable B=alive"},
+      {6, "-", "A.a1@506", FRESH, "B=alive,m1"},
+      {8, "-", "A.a1@508", FRESH, "B=dead,m2"}}},
+    {"a clock that stepped for good costs two, makes nobody older and is no restart",
+     {{0, "-", "A.a1@500 B.b1@50", FRESH, "A=stable B=alive"},
+      {2, "-", "A.a1@29302 B.b1@28852", STALE, "A=stable B=alive"},
+      {4, "-", "A.a1@29304 B.b1@28854", STALE, "A=stable B=alive"},
+      {6, "-", "A.a1@29306 B.b1@28856", FRESH, "A=stable B=alive"},
+      {8, "-", "A.a1@29308 B.b1@28858", FRESH, "A=stable B=alive"},
+      {129.9, "-", "A.a1@29429 B.b1@28979", FRESH, "B=alive"},
+      {130, "-", NULL, 0, "B=stable"}}},
+    {"and back again",
+     {{0, "-", "A.a1@29300 B.b1@28850", FRESH, "A=stable B=stable"},
+      {2, "-", "A.a1@502 B.b1@52", STALE, "A=stable B=stable"},
+      {4, "-", "A.a1@504 B.b1@54", STALE, "A=stable B=stable"},
+      {6, "-", "A.a1@506 B.b1@56", FRESH, "A=stable B=alive"},
+      {8, "-", "A.a1@508", FRESH, "B=alive,m1"},
+      {10, "-", "A.a1@510", FRESH, "B=dead,m2"}}},
+    {"a clock that jumps back and forth: the lists of the first track are news",
+     {{0, "-", "A.a1@500 B.b1@500", FRESH, "A=stable"},
+      {2, "-", "A.a1@29302 B.b1@29302", STALE, "A=stable"},
+      {4, "-", "A.a1@504 B.b1@504", FRESH, "A=stable"},
+      {6, "-", "A.a1@29306", STALE, "B=stable"},
+      {8, "-", "A.a1@508", FRESH, "B=stable,m1"},
+      {10, "-", "A.a1@29310", STALE, "B=stable,m1"},
+      {12, "-", "A.a1@512", FRESH, "A=stable B=dead,m2"}}},
+    {"one value that is nonsense neither blinds nor makes stable",
+     {{0, "-", "A.a1@500 B.b1@50", FRESH, "A=stable B=alive"},
+      {2, "-", "A.a1@502 B.b1@4294967295", FRESH, "A=stable B=alive"},
+      {4, "-", "A.a1@504 B.b1@54", FRESH, "A=stable B=alive"},
+      {6, "-", "B.b1@4294967295", STALE, "A=stable B=alive"},
+      {8, "-", "B.b1@58", FRESH, "A=stable,m1 B=alive"}}},
+    {"the first list ever is nonsense: a few lists later all is well",
+     {{0, "-", "A.a1@4294967295", FRESH, "A=stable"},
+      {2, "-", "A.a1@52", STALE, "A=stable"},
+      {4, "-", "A.a1@54", STALE, "A=stable"},
+      {6, "-", "A.a1@56", FRESH, "A=alive"},
+      {8, "-", "A.a1@58", FRESH, "A=alive"}}},
+    {"a frozen list does not become news by being asked between the others",
+     {{0, "-", "A.a1@500 B.b1@500", FRESH, "A=stable"},
+      {100, "-", "A.a1@600 B.b1@600", FRESH, "A=stable"},
+      {102, "-", "A.a1@501 B.b1@501", STALE, "A=stable"},
+      {104, "-", "A.a1@604 B.b1@604", FRESH, "A=stable"},
+      {106, "-", "A.a1@501 B.b1@501", STALE, "A=stable"},
+      {108, "-", "A.a1@501 B.b1@501", STALE, "A=stable"},
+      {110, "-", "A.a1@501 B.b1@501", STALE, "A=stable"}}},
+    {"a follower that lags by a minute is not believed while others are up to date",
+     {{0, "-", "A.a1@500 B.b1@500", FRESH, "A=stable"},
+      {2, "-", "A.a1@442", STALE, "B=stable"},
+      {4, "-", "A.a1@504 B.b1@504", FRESH, "B=stable"},
+      {6, "-", "A.a1@446", STALE, "B=stable"},
+      {8, "-", "A.a1@508 B.b1@508", FRESH, "B=stable"},
+      {10, "-", "A.a1@450", STALE, "B=stable"},
+      {12, "-", "A.a1@512 B.b1@512", FRESH, "B=stable"}}},
     {"the origin neither proves its own life ...",
      {{0, "A", "A.a1@500 B.b1@500", FRESH, "A=unknown B=stable"},
       {2, "A", "A.a1@502 B.b1@502", FRESH, "A=unknown B=stable"},
@@ -153,8 +211,12 @@ static const struct history {
       {2, "A", "B.b1@12", FRESH, "A=alive B=alive"},
       {4, "A", "B.b1@14", FRESH, "A=alive B=alive"},
       {6, "B", "B.b1@16", FRESH, "A=alive,m1 B=alive"},
-      {8, "A", "B.b1@18", FRESH, "A=alive,m1 B=alive"},
+      {8, "A", "A.a1@18 B.b1@18", FRESH, "A=alive,m1 B=alive"},
       {10, "B", "B.b1@20", FRESH, "A=dead,m2 B=alive"}}},
+    {"but an access whose own list does not have it either agrees with who misses it",
+     {{0, "-", "A.a1@10 B.b1@10", FRESH, "A=alive B=alive"},
+      {2, "B", "B.b1@12", FRESH, "A=alive,m1 B=alive"},
+      {4, "A", "B.b1@14", FRESH, "A=dead,m2 B=alive"}}},
     {"... unless nobody else can be asked", {{0, "!A", "A.a1@500 B.b1@500", FRESH, "A=stable B=stable"}}},
     {"the origin cannot claim a restart for itself",
      {{0, "B", "A.a1@500 B.b1@500", FRESH, "A=stable B=unknown"},
@@ -294,11 +356,21 @@ static struct session_liveness *liveness_make(void)
     return liveness;
 }
 
+static void expect(struct session_liveness *liveness, char name)
+{
+    struct address data, secondary;
+
+    access_addresses(name, &data, &secondary);
+    cr_assert_eq(session_liveness_expect(liveness, &data, &secondary), 0);
+}
+
 Test(liveness, histories)
 {
     for (size_t i = 0; i < ARRAY_SIZE(histories); i++) {
         struct session_liveness *liveness = liveness_make();
 
+        for (const char *name = histories[i].expected; name && *name; name++)
+            expect(liveness, *name);
         for (size_t k = 0; k < ARRAY_SIZE(histories[i].steps) && histories[i].steps[k].want; k++)
             step_check(liveness, &histories[i], &histories[i].steps[k]);
         session_liveness_free(liveness);
@@ -394,6 +466,40 @@ Test(liveness, clocks_that_drift_make_no_restart)
         cr_assert_eq(view_of(liveness, 'A', s * NS_PER_S).state, SESSION_STABLE, "after %" PRIu64 " s", s);
         cr_assert_eq(view_of(liveness, 'A', s * NS_PER_S).restarts, 0, "after %" PRIu64 " s", s);
     }
+    session_liveness_free(liveness);
+}
+
+Test(liveness, death_of_before_a_restart_holds_until_a_list_says_otherwise)
+{
+    struct session_liveness *liveness = liveness_make();
+    struct address data, secondary;
+
+    expect(liveness, 'A');
+    expect(liveness, 'B');
+    access_addresses('A', &data, &secondary);
+    session_liveness_restore_dead(liveness, &data, &secondary, 90 * NS_PER_S);
+    cr_expect_eq(view_of(liveness, 'A', 100 * NS_PER_S).state, SESSION_DEAD);
+    cr_expect_eq(view_of(liveness, 'B', 100 * NS_PER_S).state, SESSION_UNKNOWN);
+    feed(liveness, "A.a1@500", 100 * NS_PER_S);
+    cr_expect_eq(view_of(liveness, 'A', 100 * NS_PER_S).state, SESSION_ALIVE);
+    cr_expect_eq(view_of(liveness, 'A', 100 * NS_PER_S).restarts, 0);
+    cr_expect_eq(view_of(liveness, 'A', 100 * NS_PER_S).born_ns, 90 * NS_PER_S, "it was dead then");
+    session_liveness_restore_dead(liveness, &data, &secondary, 90 * NS_PER_S);
+    cr_expect_eq(view_of(liveness, 'A', 100 * NS_PER_S).state, SESSION_ALIVE, "lists know better");
+    session_liveness_free(liveness);
+}
+
+Test(liveness, expected_is_known_without_being_listed)
+{
+    struct session_liveness *liveness = liveness_make();
+    struct session_view view;
+
+    expect(liveness, 'A');
+    expect(liveness, 'A');
+    cr_expect(session_liveness_at(liveness, 0, 0, &view) && !view.listed);
+    cr_expect_not(session_liveness_at(liveness, 1, 0, &view));
+    feed(liveness, "A.a1@10", 0);
+    cr_expect(session_liveness_at(liveness, 0, 0, &view) && view.listed);
     session_liveness_free(liveness);
 }
 
