@@ -581,7 +581,7 @@ static int read_file(struct reader *reader, const char *path)
     reader->name = path;
     reader->line = 1;
     for (; !error && (length = text_read_line(file, &text, &room, LINE_MAX_BYTES)) > 0; reader->line++) {
-        cJSON *line = cJSON_ParseWithLength(text, (size_t)length);
+        cJSON *line = cJSON_ParseWithLength(text, (size_t)length + 1);
 
         if (cJSON_IsObject(line))
             error = read_line(reader, line);

@@ -43,6 +43,7 @@ static int document_parse(const char *body, size_t size_bytes, cJSON **out, char
                           size_t message_bytes)
 {
     CLEANUP(cJSON_Delete) cJSON *document = NULL;
+    CLEANUP(free) char *text = NULL;
     const char *end = NULL;
     size_t values = 1;
 
@@ -52,11 +53,17 @@ static int document_parse(const char *body, size_t size_bytes, cJSON **out, char
         return fail(-EBADMSG, message, message_bytes, "more than %d values in %zu bytes", VALUES_MAX,
                     size_bytes);
 
-    document = cJSON_ParseWithLengthOpts(body, size_bytes, &end, false);
+    /* Terminated: cJSON before 1.7.18 reads one byte past what it is given (CVE-2023-53154). */
+    text = malloc(size_bytes + 1);
+    if (!text)
+        return fail(-ENOMEM, message, message_bytes, "out of memory");
+    memcpy(text, body, size_bytes);
+    text[size_bytes] = '\0';
+    document = cJSON_ParseWithLengthOpts(text, size_bytes + 1, &end, false);
     if (!document)
         return fail(-EBADMSG, message, message_bytes, "not JSON, or cut off (%zu bytes, \"%.*s\")",
                     size_bytes, (int)(size_bytes < 32 ? size_bytes : 32), body);
-    for (; end < body + size_bytes; end++) {
+    for (; end < text + size_bytes; end++) {
         if (!strchr(" \t\r\n", *end) || *end == '\0')
             return fail(-EBADMSG, message, message_bytes, "something after the end of the JSON document");
     }

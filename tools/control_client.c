@@ -96,7 +96,7 @@ int control_client_ask(const char *socket_path, const char *path, const char *bo
     int status = exchange(socket_path, path, body, &got, message, size_bytes);
     const cJSON *refusal;
 
-    *answer = got.text ? cJSON_ParseWithLength(got.text, got.size_bytes) : NULL;
+    *answer = got.text ? cJSON_ParseWithLength(got.text, got.size_bytes + 1) : NULL;
     refusal = cJSON_GetObjectItemCaseSensitive(*answer, "message");
     if (status >= 0 && (status != 200 || !*answer)) {
         snprintf(message, size_bytes, "%s",
