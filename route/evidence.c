@@ -68,6 +68,7 @@ void evidence_of_access(const struct selector_input *input, uint32_t access, str
     *out = (struct evidence_access){
         .locality = a->locality,
         .session = a->session,
+        .unlisted = a->unlisted,
         .restarts = a->restarts,
         .drained = a->drained,
         .stable_at_ns = a->stable_at_ns,
@@ -118,6 +119,7 @@ void evidence_apply_access(const struct evidence_access *evidence, struct select
 {
     access->locality = evidence->locality;
     access->session = evidence->session;
+    access->unlisted = evidence->unlisted;
     access->restarts = evidence->restarts;
     access->drained = evidence->drained;
     access->stable_at_ns = evidence->stable_at_ns;

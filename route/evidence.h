@@ -29,6 +29,7 @@ struct evidence_path {
 struct evidence_access {
     uint32_t locality; /* enum selector_locality */
     uint32_t session;  /* enum session_state */
+    bool unlisted;
     uint32_t restarts;
     bool drained;
     uint64_t stable_at_ns;

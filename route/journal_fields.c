@@ -35,6 +35,7 @@ const struct field fields_path[] = {
 const struct field fields_access[] = {
     {"locality", FIELD_WORD, ACCESS(locality), localities},
     {"session", FIELD_WORD, ACCESS(session), sessions},
+    {"unlisted", FIELD_BOOL, ACCESS(unlisted)},
     {"uuid", FIELD_TEXT, ACCESS(uuid)},
     {"restarts", FIELD_COUNT, ACCESS(restarts)},
     {"drained", FIELD_BOOL, ACCESS(drained)},

@@ -135,6 +135,7 @@ static void judge_session(struct player *p, uint32_t index, const struct selecto
 
     if (p->settings->without_sessions) {
         a->session = SESSION_UNKNOWN;
+        a->unlisted = false;
         a->restarts = 0;
     } else if (alive && input->hold_ns != p->host.hold_ns) {
         if (a->stable_at_ns != NEVER_NS) {

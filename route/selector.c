@@ -91,7 +91,8 @@ enum selector_level selector_path_level(const struct selector_input *input, uint
     if (p->service_bad)
         return LEVEL_UNWANTED;
     *reason = SWITCH_SESSION_DEAD;
-    if (access && access->session == SESSION_DEAD)
+    /* One list without it is no cause to leave it, but one not to go there. */
+    if (access && (access->session == SESSION_DEAD || (access->unlisted && path != input->current)))
         return LEVEL_SESSION;
     *reason = SWITCH_RESTARTING;
     if (access && access->restarts >= RESTARTS_ARE_FAILURE && access->session != SESSION_STABLE)

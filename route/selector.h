@@ -82,6 +82,7 @@ struct selector_access {
     /* evidence, written by the caller before each decision */
     enum selector_locality locality;
     enum session_state session;
+    bool unlisted;     /* no list has named it so far, and the last one was the first of them to miss it */
     unsigned restarts; /* in the last five minutes */
     bool drained;
     uint64_t stable_at_ns; /* when its session will be stable; NEVER_NS: not known */

@@ -148,10 +148,13 @@ static void session_says(enum node node, enum said said, uint64_t now_ns)
 {
     struct selector_access *a = &c.accesses[node];
 
+    if (said != SAID_BEFORE)
+        a->unlisted = said == UNLISTED;
     switch (said) {
     case SAID_BEFORE:
         break;
     case UNHEARD:
+    case UNLISTED:
         a->session = SESSION_UNKNOWN;
         a->stable_at_ns = NEVER_NS;
         break;

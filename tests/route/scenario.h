@@ -49,7 +49,7 @@ enum doing {
 };
 
 /* What the cluster says of a node's session from now on. ALIVE is stable a hold later, UNSTABLE never. */
-enum said { SAID_BEFORE, UNHEARD, ALIVE, UNSTABLE, STABLE, DEAD };
+enum said { SAID_BEFORE, UNHEARD, UNLISTED, ALIVE, UNSTABLE, STABLE, DEAD };
 
 enum choice { UNCHANGED, YES, NO };
 enum service { SERVICE_AS_BEFORE, GOOD, BAD, UNTRIED };

@@ -595,7 +595,7 @@ static void answer(struct little_world *w, uint32_t index)
 /* What is news, and what is not. Path 0 is in use; each row goes on from the one before. */
 Test(history, only_news_is_written, .init = begin, .fini = end)
 {
-    enum what { NOTHING, LOSS, MISS, ANSWER, STABLE_AT, STATE, RESTARTS, CHECK, HOLD, PIN };
+    enum what { NOTHING, LOSS, MISS, ANSWER, STABLE_AT, STATE, RESTARTS, CHECK, HOLD, PIN, UNLISTED };
     static const struct {
         const char *name;
         enum what what;
@@ -625,6 +625,8 @@ Test(history, only_news_is_written, .init = begin, .fini = end)
         {"a restart", RESTARTS, 1, 3, true},
         {"another hold", HOLD, 0, 60 * NS_PER_S, true},
         {"a pin", PIN, 1, true, true},
+        {"the first list does not name it", UNLISTED, 1, true, true},
+        {"nor does anything else happen", NOTHING, 1, 0, false},
     };
     struct journal *journal;
     struct little_world w;
@@ -669,6 +671,9 @@ Test(history, only_news_is_written, .init = begin, .fini = end)
             break;
         case PIN:
             w.paths[index].pinned = rows[i].value;
+            break;
+        case UNLISTED:
+            w.accesses[index].unlisted = rows[i].value;
             break;
         }
         cr_assert_eq(decide_and_write(journal, &w, NULL), 0);

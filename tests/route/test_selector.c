@@ -35,6 +35,23 @@ static const struct scenario rule_1[] = {
          .want = KEEP, .why = KEEP_COLD_START},
         {"then the best eligible one", .t_ms = 1000, .want = SWITCH, .to = NEAR, .why = SWITCH_COLD_START},
     }},
+    {"cold start: the first list does not name the local access", NO_ROUTE, .unjudged = true, .rows = {
+        {"wait for a second one until the deadline",
+         .t_ms = 200, .node[LOCAL_NODE] = UP, .node[NEAR_NODE] = UP, .list = YES,
+         .session[LOCAL_NODE] = UNLISTED, .session[NEAR_NODE] = STABLE, .want = KEEP,
+         .why = KEEP_COLD_START},
+        {"then one that it names", .t_ms = 1000, .want = SWITCH, .to = NEAR, .why = SWITCH_COLD_START},
+    }},
+    {"cold start: no path that answers is in the list", NO_ROUTE, .unjudged = true, .rows = {
+        {"the local one is better than nothing",
+         .t_ms = 1000, .node[LOCAL_NODE] = UP, .list = YES, .session[LOCAL_NODE] = UNLISTED, .want = SWITCH,
+         .to = LOCAL, .why = SWITCH_COLD_START},
+        {"one list without it is no cause to leave it", .t_ms = 1100, .want = KEEP, .why = KEEP_BEST},
+        {"though another is there", .t_ms = 1200, .is[NEAR] = UP, .session[NEAR_NODE] = STABLE,
+         .want = KEEP, .why = KEEP_BEST},
+        {"two are", .t_ms = 2300, .session[LOCAL_NODE] = DEAD, .want = SWITCH, .to = NEAR,
+         .why = SWITCH_SESSION_DEAD},
+    }},
     {"cold start: the deadline", NO_ROUTE, .unjudged = true, .rows = {
         {"999 ms: wait",
          .t_ms = 999, .is[FAR] = UP, .is[LOCAL_MGMT] = UP, .want = KEEP, .why = KEEP_COLD_START},
