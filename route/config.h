@@ -92,6 +92,8 @@ struct config {
  * Does not look at the host: whether the service address is local is checked by who opens the FIB.
  */
 int config_load(struct config **out, const char *path, char *message, size_t size_bytes);
+/* What is allowed but should be known: one line, static; NULL: nothing. */
+const char *config_warning(const struct config *config);
 struct config *config_free(struct config *config);
 DEFINE_CLEANUP(struct config *, config_free)
 

@@ -37,6 +37,7 @@ static const char *boot_id(char buffer[static 64])
 void state_clear(struct state *state)
 {
     free(state->paths);
+    free(state->deaths);
     free(state->drained);
     *state = (struct state){0};
 }
@@ -78,12 +79,54 @@ static void load_paths(struct state *state, const cJSON *root, uint64_t max_age_
     }
 }
 
+/*
+ * How long ago was this saved? On CLOCK_BOOTTIME within one boot; over a boot only the wall clock goes on,
+ * and when that was set back meanwhile nobody knows (NEVER_NS).
+ */
+static uint64_t age_ns(const cJSON *root, bool *same_boot)
+{
+    const cJSON *boot = cJSON_GetObjectItemCaseSensitive(root, "boot_id");
+    uint64_t saved_ns, now_ns;
+    char id[64];
+
+    *same_boot = cJSON_IsString(boot) && strcmp(boot->valuestring, boot_id(id)) == 0;
+    saved_ns =
+        number_of(cJSON_GetObjectItemCaseSensitive(root, *same_boot ? "saved_ns" : "saved_realtime_ns"));
+    now_ns = clock_now_ns(*same_boot ? CLOCK_BOOTTIME : CLOCK_REALTIME);
+    return saved_ns && saved_ns <= now_ns ? now_ns - saved_ns : NEVER_NS;
+}
+
+/* Each death has its age when it was saved; that and the time since then is how old it is. */
+static void load_deaths(struct state *state, const cJSON *root)
+{
+    const cJSON *deaths = cJSON_GetObjectItemCaseSensitive(root, "deaths"), *item;
+    uint64_t since_ns, now_ns = clock_now_ns(CLOCK_BOOTTIME);
+    bool same_boot;
+
+    since_ns = age_ns(root, &same_boot);
+    if (since_ns > STATE_DEATH_AGE_NS || cJSON_GetArraySize(deaths) == 0)
+        return;
+    state->deaths = calloc((size_t)cJSON_GetArraySize(deaths), sizeof(*state->deaths));
+    cJSON_ArrayForEach(item, deaths)
+    {
+        const cJSON *address = cJSON_GetObjectItemCaseSensitive(item, "address");
+        uint64_t old_ns = add_sat_u64(number_of(cJSON_GetObjectItemCaseSensitive(item, "age_ns")), since_ns);
+        struct state_death *d = state->deaths ? &state->deaths[state->death_count] : NULL;
+
+        if (!d || old_ns > STATE_DEATH_AGE_NS || !cJSON_IsString(address) ||
+            address_parse(&d->address, address->valuestring) < 0)
+            continue;
+        d->missed_ns = sub_sat_u64(now_ns, old_ns);
+        state->death_count++;
+    }
+}
+
 void state_load(struct state *state, const char *directory, uint64_t max_age_ns)
 {
     size_t size_bytes = 0;
     CLEANUP(free) char *text = read_file(directory, "state.json", &size_bytes);
     const cJSON *pin, *drained, *item, *schema;
-    cJSON *root = text ? cJSON_ParseWithLength(text, size_bytes) : NULL;
+    cJSON *root = text ? cJSON_ParseWithLength(text, size_bytes + 1) : NULL;
 
     *state = (struct state){0};
     schema = cJSON_GetObjectItemCaseSensitive(root, "schema");
@@ -99,6 +142,7 @@ void state_load(struct state *state, const char *directory, uint64_t max_age_ns)
                 copy_text(state->drained[state->drained_count++], CONFIG_NAME_SIZE, item);
         }
         load_paths(state, root, max_age_ns);
+        load_deaths(state, root);
     }
     cJSON_Delete(root);
 }
@@ -111,6 +155,20 @@ static void add_number(cJSON *object, const char *name, uint64_t value)
     cJSON_AddStringToObject(object, name, text);
 }
 
+static void add_deaths(cJSON *root, const struct state *state)
+{
+    cJSON *list = cJSON_AddArrayToObject(root, "deaths");
+    uint64_t now_ns = clock_now_ns(CLOCK_BOOTTIME);
+
+    for (size_t i = 0; i < state->death_count; i++) {
+        cJSON *item = cJSON_CreateObject();
+
+        cJSON_AddStringToObject(item, "address", ADDRESS_TEXT(&state->deaths[i].address));
+        add_number(item, "age_ns", sub_sat_u64(now_ns, state->deaths[i].missed_ns));
+        cJSON_AddItemToArray(list, item);
+    }
+}
+
 int state_save(const struct state *state, const char *directory)
 {
     cJSON *root = cJSON_CreateObject(), *list, *item;
@@ -120,6 +178,8 @@ int state_save(const struct state *state, const char *directory)
     cJSON_AddStringToObject(root, "schema", SCHEMA);
     cJSON_AddStringToObject(root, "boot_id", boot_id(id));
     add_number(root, "saved_ns", clock_now_ns(CLOCK_BOOTTIME));
+    add_number(root, "saved_realtime_ns", clock_now_ns(CLOCK_REALTIME));
+    add_deaths(root, state);
     list = cJSON_AddArrayToObject(root, "paths");
     for (size_t i = 0; i < state->path_count; i++) {
         item = cJSON_CreateObject();

@@ -14,8 +14,16 @@ struct state_path {
     uint64_t up_since_ns; /* CLOCK_BOOTTIME */
 };
 
+/* An access that was dead, by its data or secondary address, and when the last list came that said so. */
+struct state_death {
+    struct address address;
+    uint64_t missed_ns; /* CLOCK_BOOTTIME; 0: before this boot */
+};
+
 /* Owned by whoever filled it: state_clear(). */
 struct state {
+    struct state_death *deaths; /* not older than STATE_DEATH_AGE_NS, whichever boot they are of */
+    size_t death_count;
     struct state_path *paths; /* valid only when they were saved in this boot, and not long ago */
     size_t path_count;
     char pin[CONFIG_NAME_SIZE]; /* access name or address; empty: none */
@@ -25,6 +33,9 @@ struct state {
 };
 
 void state_clear(struct state *state);
+
+/* For how long the cluster may have thought otherwise since. */
+#define STATE_DEATH_AGE_NS (600 * NS_PER_S)
 
 /* Reads the state; paths are left out when they are older than max_age_ns or of another boot. */
 void state_load(struct state *state, const char *directory, uint64_t max_age_ns);

@@ -240,6 +240,7 @@ int command_check_config(int argc, char **argv)
     CLEANUP(config_free) struct config *config = NULL;
     const char *path = NULL;
     bool json = false, quiet = false;
+    const char *warning;
     char message[512];
     const struct option_row rows[] = {
         OPTION_CONFIG(&path),
@@ -267,6 +268,9 @@ int command_check_config(int argc, char **argv)
         return EXIT_USAGE;
     }
     warn_of_interfaces(path, config);
+    warning = config_warning(config);
+    if (warning)
+        text_error("%s: warning: %s", path, warning);
     if (json)
         return print_json(path, config);
     if (!quiet)

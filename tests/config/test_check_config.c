@@ -92,6 +92,35 @@ Test(check_config, bad_arguments_are_exit_code_3, .init = redirect_both)
     cr_expect_eq(run((const char *const[]){"--help", NULL}), 0);
 }
 
+Test(check_config, warns_of_a_token_in_the_clear)
+{
+    static const struct {
+        const char *top, *session, *warning;
+    } rows[] = {
+        {"", "", NULL},
+        {"", "token-file = \"/etc/reroute/token\" tls = true", NULL},
+        {"", "token-file = \"/etc/reroute/token\"", "the token goes out in the clear: set tls = true"},
+        {"bootstrap = {\"10.10.85.15\"}", "token-file = \"/etc/reroute/token\"",
+         "the token goes out in the clear, to every address that a session list names"},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        char text[512];
+        const char *warning;
+        struct loaded loaded;
+
+        snprintf(text, sizeof(text),
+                 "service = \"192.168.33.2\"\n%s\naccess \"n1\" { data = \"10.10.85.16\" }\nsession { %s }\n",
+                 rows[i].top, rows[i].session);
+        loaded = load_text(text);
+        cr_assert(loaded.config, "%s", loaded.error);
+        warning = config_warning(loaded.config);
+        cr_expect(rows[i].warning ? warning && strstr(warning, rows[i].warning) : !warning, "row %zu: %s", i,
+                  warning ? warning : "none");
+        config_free(loaded.config);
+    }
+}
+
 Test(check_config, json_is_the_effective_configuration, .init = cr_redirect_stdout)
 {
     cJSON *root = NULL, *probe = NULL;
