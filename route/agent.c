@@ -56,6 +56,22 @@ static uint64_t boottime_offset_ns(void)
     return clock_now_ns(CLOCK_BOOTTIME) - monotonic_ns;
 }
 
+/* Who is dead by what is known: a restart does not forget it. */
+static void remember_deaths(const struct agent *agent, struct state *state)
+{
+    const struct agent_table *table = &agent->table;
+
+    state->deaths = calloc((size_t)table->access_count + 1, sizeof(*state->deaths));
+    for (uint32_t i = 0; state->deaths && i < table->access_count; i++) {
+        const struct agent_access *access = &table->accesses[i];
+
+        if (access->view.state == SESSION_DEAD)
+            state->deaths[state->death_count++] = (struct state_death){
+                .address = address_is_set(&access->data) ? access->data : access->secondary,
+                .missed_ns = access->view.missed_ns + boottime_offset_ns()};
+    }
+}
+
 void agent_save(struct agent *agent)
 {
     struct state state = {
@@ -75,10 +91,12 @@ void agent_save(struct agent *agent)
             state.paths[state.path_count++] = (struct state_path){
                 .address = path->address, .up_since_ns = path->health.up_since_ns + boottime_offset_ns()};
     }
+    remember_deaths(agent, &state);
     reserve_release(&agent->reserve);
     error = state_save(&state, agent->config->state_directory);
     reserve_keep(&agent->reserve);
     free(state.paths);
+    free(state.deaths);
     agent_note_kept(agent, KEPT_STATE, error);
     if (error < 0)
         agent->save_ns = agent->now_ns + SAVE_RETRY_NS;
@@ -122,6 +140,9 @@ static void load_state(struct agent *agent)
             health_restore(&agent->table.paths[path].health,
                            max_u64(sub_sat_u64(state.paths[i].up_since_ns, offset_ns), 1));
     }
+    for (size_t i = 0; i < state.death_count; i++)
+        session_liveness_restore_dead(agent->liveness, &state.deaths[i].address, &state.deaths[i].address,
+                                      sub_sat_u64(state.deaths[i].missed_ns, offset_ns));
     state_clear(&state);
 }
 
@@ -197,6 +218,7 @@ static void note_changes(struct agent *agent)
         if (access->memory.noted == access->view.state)
             continue;
         access->memory.noted = access->view.state;
+        agent->save_wanted = true;
         log_event(access->view.state == SESSION_DEAD ? LOG_LEVEL_WARN : LOG_LEVEL_INFO, "session",
                   "access=%s state=%s uuid=%s restarts=%u", LOG_VALUE(access->name),
                   session_state_text(access->view.state),
@@ -546,6 +568,7 @@ static int start(struct agent *agent, char *message, size_t size_bytes)
     load_state(agent);
     agent_keeper_adopt(agent);
     agent_keeper_warn(agent);
+    agent_warn_config(agent);
     return 0;
 }
 

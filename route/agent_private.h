@@ -7,6 +7,7 @@
 #include <event2/event.h>
 
 #include "probe/stream.h"
+#include "route/admission.h"
 #include "route/agent.h"
 #include "route/config.h"
 #include "route/config_session.h"
@@ -95,6 +96,8 @@ struct agent_refresh {
     char uuid[SESSION_UUID_SIZE]; /* of the request under way, or the last one that succeeded */
     uint64_t retry_ns;
     uint64_t backoff_ns;
+    session_answer_fn *unsent; /* whom to tell, in the next step, that it could not even be sent; NULL */
+    int unsent_error;
     bool failed; /* the last one did */
     char message[160];
 };
@@ -205,11 +208,14 @@ struct agent {
     uint32_t answered_last; /* access that the last list came from */
     char poll_message[160]; /* the last failure; empty: none */
     bool poll_failed;
+    bool lists_overdue; /* no fresh list for so long that it was said */
     uint64_t heartbeat_ns;
     bool heartbeat_failed;
     struct agent_manager manager;
     uint64_t save_ns;
     bool save_wanted;
+    struct admission admission;
+    uint64_t weed_ns;               /* next look for accesses that are not worth their place */
     struct session_list remembered; /* the last list of before this start: addresses only, never liveness */
     uint64_t saved_list_digest;     /* of the addresses in the list on disk; 0: not written by us yet */
 };
@@ -229,6 +235,7 @@ struct session_liveness_settings agent_liveness_settings(const struct config *co
 int agent_stream_open(const struct config *config, struct probe_stream **out, char *message,
                       size_t size_bytes);
 int agent_watch_stream(struct agent *agent);
+void agent_warn_config(const struct agent *agent); /* at the start and at each reload */
 void agent_reload(struct agent *agent); /* SIGHUP: the new configuration, or the old one and a line why */
 
 /* agent_table.c */
@@ -246,7 +253,11 @@ int agent_table_add_foreign(struct agent *agent, const struct address *next_hop,
 void agent_table_intervals(struct agent *agent); /* how often each path is asked from now on */
 /* Do accesses also come from session lists? With bootstrap, or when none is configured (provider "file"). */
 bool agent_lists_make_accesses(const struct config *config);
-bool agent_table_knows_new_sessions(struct agent *agent);
+/*
+ * Lets in whom lists have named and admission.h allows, and drops those that were made up: whether there is
+ * anything that a new table would change.
+ */
+bool agent_table_admit(struct agent *agent);
 
 /* agent_keeper.c */
 void agent_keeper_adopt(struct agent *agent); /* at the start: takes a route that stands */
@@ -267,9 +278,13 @@ uint64_t agent_switch_deadline_ns(const struct agent *agent);
 void agent_session_step(struct agent *agent); /* polls, refreshes and heartbeats that are due */
 bool agent_has_provider(const struct agent *agent);
 void agent_session_poll_soon(struct agent *agent, uint64_t at_ns);
+/* Tells the cluster of this path's access; done is called later, from the loop, whatever happens. */
 void agent_session_refresh(struct agent *agent, uint32_t path, session_answer_fn *done);
+void agent_session_cancel_refresh(struct agent *agent); /* its answer never comes */
 void agent_session_heartbeat_soon(struct agent *agent);
 uint64_t agent_session_deadline_ns(const struct agent *agent);
+/* Since the last fresh list, or the start. */
+uint64_t agent_session_list_age_ns(const struct agent *agent);
 
 /* agent_kept.c: 0, or the negative errno with which a file could not be written */
 void agent_note_kept(struct agent *agent, enum agent_kept what, int error);

@@ -118,6 +118,7 @@ static void install_provider(struct agent *agent, struct session_provider *provi
     agent->planned = (struct agent_planned){0};
     agent->poll_under_way = false;
     agent->refresh.under_way = false;
+    agent->refresh.unsent = NULL;
     agent->refresh.wanted = true;
     agent->refresh.retry_ns = 0;
     agent->poll_ns = 0;
@@ -142,6 +143,14 @@ static void install_config(struct agent *agent, struct config *config, struct pr
     journal_renew(agent->journal, "reload");
     agent_table_install(agent, table);
     config_free(old_config);
+}
+
+void agent_warn_config(const struct agent *agent)
+{
+    const char *warning = config_warning(agent->config);
+
+    if (warning)
+        log_event(LOG_LEVEL_WARN, "token-in-clear", "hint=%s", LOG_QUOTE(warning));
 }
 
 void agent_reload(struct agent *agent)
@@ -174,4 +183,5 @@ void agent_reload(struct agent *agent)
     install_config(agent, TAKE(config), TAKE(stream), TAKE(provider), &table);
     log_event(LOG_LEVEL_INFO, "reload", "config=%s accesses=%u paths=%u",
               LOG_VALUE(agent->options->config_path), agent->table.access_count, agent->table.path_count);
+    agent_warn_config(agent);
 }

@@ -8,10 +8,13 @@
 #include "probe/text.h"
 #include "route/agent_private.h"
 
-/* Until a first list has come: how soon to ask again. */
+/* Until a first list has come, or when an old one came in a doubt: how soon to ask again. */
 #define IMPATIENT_NS (500 * NS_PER_MS)
 /* A second list proves more than the first only when its alive_sec have moved on, and they count seconds. */
-#define CONFIRM_NS      (1100 * NS_PER_MS)
+#define CONFIRM_NS (1100 * NS_PER_MS)
+/* A fresh list is overdue after so many polls, but not before so long. */
+#define PATIENCE_POLLS  5
+#define PATIENCE_MIN_NS (10 * NS_PER_S)
 #define BACKOFF_MIN_NS  (500 * NS_PER_MS)
 #define BACKOFF_MAX_NS  (10 * NS_PER_S)
 #define BOOTSTRAP_FIRST UINT32_C(0x10000) /* endpoints that are no access of the table */
@@ -45,10 +48,17 @@ static size_t add_ways(const struct agent *agent, uint32_t access, bool hope, st
     return count;
 }
 
+/* Has the last list been the first one without this access? If it answers, its word is worth most now. */
+static bool is_just_missed(const struct agent *agent, uint32_t access)
+{
+    return agent->table.accesses[access].view.newly_missing;
+}
+
 /*
- * Every access that can be asked, in order. An access' own answer does not prove its own life: so whoever
- * answered last comes last, lest it never gets a witness, and the one in use before it, for the others know
- * more of it than it does itself. While its death is to be confirmed, its own word comes last of all.
+ * Every access that can be asked, in order: in turns, beginning after the one that answered last, for lists
+ * prove something only when different accesses give them. Those that the last list has just lost come first:
+ * if they answer they know better. An access' own answer does not prove its own life: so whoever answered
+ * last comes last, and the one in use before it, for the others know more of it than it does itself.
  */
 static size_t list_endpoints(const struct agent *agent, struct session_endpoint *out, size_t room)
 {
@@ -59,17 +69,13 @@ static size_t list_endpoints(const struct agent *agent, struct session_endpoint 
         in_use = agent->table.selector_paths[agent->current].access;
     late[0] = in_use;
     late[1] = agent->answered_last;
-    if (late[1] == late[0] || late[1] >= count) {
+    if (late[1] == late[0] || late[1] >= count)
         late[1] = SELECTOR_NO_ACCESS;
-    } else if (in_use != SELECTOR_NO_ACCESS && agent->table.accesses[in_use].view.missing) {
-        late[0] = agent->answered_last;
-        late[1] = in_use;
-    }
     for (int hope = 0; hope <= 1; hope++) {
-        for (uint32_t i = 0; i < count; i++) {
+        for (uint32_t i = 0; i < 2 * count; i++) { /* two rounds: the just missed, the others */
             uint32_t access = (i + agent->poll_turn) % count;
 
-            if (access != late[0] && access != late[1])
+            if (access != late[0] && access != late[1] && is_just_missed(agent, access) == (i < count))
                 used += add_ways(agent, access, hope, out + used, room - used);
         }
         for (size_t i = 0; i < ARRAY_SIZE(late); i++)
@@ -99,24 +105,38 @@ static struct address origin_of(const struct agent *agent, const struct session_
 /* --- lists ------------------------------------------------------------------------------------------------
  */
 
-/* The last list is kept for its addresses only; it is written when those have changed. */
+static bool is_in_use(const struct agent *agent, const struct session *session)
+{
+    return agent_table_find(&agent->table, &session->data) != SELECTOR_NO_PATH ||
+           agent_table_find(&agent->table, &session->secondary) != SELECTOR_NO_PATH;
+}
+
+/*
+ * The last list is kept for its addresses only, and only of accesses that were let in; it is written when
+ * those have changed.
+ */
 static void save_list(struct agent *agent, const struct session_list *list)
 {
+    CLEANUP(session_list_clear)
+    struct session_list kept = {.items = calloc(list->count, sizeof(*kept.items))};
     uint64_t digest = 0;
     CLEANUP(free) char *body = NULL;
     int error;
 
-    if (agent->options->dry_run)
+    if (agent->options->dry_run || !kept.items)
         return;
     for (size_t i = 0; i < list->count; i++) {
         const struct address *both[] = {&list->items[i].data, &list->items[i].secondary};
 
+        if (!is_in_use(agent, &list->items[i]))
+            continue;
+        kept.items[kept.count++] = list->items[i];
         for (size_t j = 0; j < ARRAY_SIZE(both); j++)
             digest += siphash24(both[j]->bytes, sizeof(both[j]->bytes), (const uint64_t[2]){j, 0});
     }
     if (digest == agent->saved_list_digest)
         return;
-    body = session_list_print(list);
+    body = session_list_print(&kept);
     error = body ? state_save_list(agent->config->state_directory, body) : -ENOMEM;
     agent_note_kept(agent, KEPT_LIST, error);
     if (!error)
@@ -127,12 +147,59 @@ static void take_new_sessions(struct agent *agent)
 {
     struct agent_table table;
 
-    if (!agent_table_knows_new_sessions(agent))
+    if (!agent_table_admit(agent))
         return;
     if (agent_table_build(agent, agent->config, &table) == 0) {
         agent_table_install(agent, &table);
         log_event(LOG_LEVEL_INFO, "accesses", "count=%u", agent->table.access_count);
     }
+}
+
+static uint32_t access_in_use(const struct agent *agent)
+{
+    return agent->current == SELECTOR_NO_PATH ? SELECTOR_NO_ACCESS
+                                              : agent->table.selector_paths[agent->current].access;
+}
+
+/* Is the death of the access in use to be confirmed? */
+static bool current_is_missed(const struct agent *agent)
+{
+    uint32_t access = access_in_use(agent);
+    const struct session_view *view;
+
+    if (access == SELECTOR_NO_ACCESS)
+        return false;
+    view = &agent->table.accesses[access].view;
+    return view->missing && view->state != SESSION_DEAD;
+}
+
+/* When lists are old news, or none, for so long, somebody should know: the network evidence is all there is.
+ */
+static uint64_t patience_ns(const struct agent *agent)
+{
+    const struct config_session *s = &agent->config->session;
+
+    return max_u64(PATIENCE_MIN_NS, PATIENCE_POLLS * s->poll_interval_ns + s->timeout_ns);
+}
+
+uint64_t agent_session_list_age_ns(const struct agent *agent)
+{
+    uint64_t fresh_ns = session_liveness_fresh_ns(agent->liveness);
+
+    return sub_sat_u64(agent->now_ns, fresh_ns == NEVER_NS ? agent->started_ns : fresh_ns);
+}
+
+static void note_list_age(struct agent *agent)
+{
+    uint64_t age_ns = agent_session_list_age_ns(agent);
+    bool overdue = agent_has_provider(agent) && age_ns >= patience_ns(agent);
+
+    if (overdue && !agent->lists_overdue)
+        log_event(LOG_LEVEL_WARN, "session-lists-overdue", "seconds=%" PRIu64 " error=%s", age_ns / NS_PER_S,
+                  LOG_QUOTE(agent->poll_message[0] ? agent->poll_message : "nobody can be asked"));
+    if (!overdue && agent->lists_overdue)
+        log_event(LOG_LEVEL_INFO, "session-lists-fresh", "accesses=%u", agent->table.access_count);
+    agent->lists_overdue = overdue;
 }
 
 static void take_list(struct agent *agent, const struct session_answer *answer)
@@ -153,8 +220,11 @@ static void take_list(struct agent *agent, const struct session_answer *answer)
         agent->now_ns < add_sat_u64(session_liveness_fresh_ns(agent->liveness), CONFIRM_NS))
         return;
     agent->answered_last = answer->origin.access;
+    agent->poll_turn = answer->origin.access < agent->table.access_count ? answer->origin.access + 1 : 0;
     if (verdict != SESSION_LIST_FRESH) {
-        agent->poll_turn++;
+        /* The one in use knows nothing new of itself: the others may. */
+        if (current_is_missed(agent) && agent->answered_last == access_in_use(agent))
+            agent_session_poll_soon(agent, agent->now_ns + IMPATIENT_NS);
         /* One that is behind is no news, time and again. */
         log_event(verdict == SESSION_LIST_EMPTY && !agent->poll_message[0] ? LOG_LEVEL_WARN : LOG_LEVEL_DEBUG,
                   "session-list", "from=%s verdict=%s", ADDRESS_TEXT(&answer->origin.address),
@@ -165,19 +235,12 @@ static void take_list(struct agent *agent, const struct session_answer *answer)
     }
     agent->poll_message[0] = '\0';
     agent->list_arrived = true;
-    save_list(agent, answer->list);
     take_new_sessions(agent);
+    save_list(agent, answer->list);
     agent_table_evidence(agent);
-    if (agent->current != SELECTOR_NO_PATH) {
-        uint32_t access = agent->table.selector_paths[agent->current].access;
-
-        if (access != SELECTOR_NO_ACCESS && agent->table.accesses[access].view.missing == 1) {
-            /* One list without it is no death: ask somebody else, as soon as the answer can mean something.
-             */
-            agent->poll_turn++;
-            agent_session_poll_soon(agent, agent->now_ns + CONFIRM_NS);
-        }
-    }
+    /* One list without it is no death: ask somebody else, as soon as the answer can mean something. */
+    if (current_is_missed(agent))
+        agent_session_poll_soon(agent, agent->now_ns + CONFIRM_NS);
 }
 
 static void on_list(void *context, const struct session_answer *answer)
@@ -269,11 +332,28 @@ void agent_session_refresh(struct agent *agent, uint32_t path, session_answer_fn
     memcpy(refresh->uuid, agent->table.accesses[access].view.uuid, sizeof(refresh->uuid));
     error =
         session_provider_refresh(agent->provider, endpoints, count, refresh->uuid, addresses, done, agent);
-    if (error < 0) {
-        struct session_answer answer = {.error = error, .message = strerror(-error)};
+    refresh->unsent = error < 0 ? done : NULL;
+    refresh->unsent_error = error;
+    if (error < 0)
+        agent_soon(agent);
+}
 
+void agent_session_cancel_refresh(struct agent *agent)
+{
+    session_provider_cancel_refresh(agent->provider);
+    agent->refresh.unsent = NULL;
+}
+
+/* An answer never comes from inside the call that asked, also when there was nobody to ask. */
+static void tell_unsent(struct agent *agent)
+{
+    session_answer_fn *done = agent->refresh.unsent;
+    const struct session_answer answer = {.error = agent->refresh.unsent_error,
+                                          .message = strerror(-agent->refresh.unsent_error)};
+
+    agent->refresh.unsent = NULL;
+    if (done)
         done(agent, &answer);
-    }
 }
 
 static void on_refresh(void *context, const struct session_answer *answer)
@@ -398,8 +478,10 @@ static void send_heartbeat(struct agent *agent)
 
 void agent_session_step(struct agent *agent)
 {
+    tell_unsent(agent);
     if (agent_has_provider(agent) && agent->now_ns >= agent->poll_ns)
         poll_list(agent);
+    note_list_age(agent);
     refresh_step(agent);
     if (has_heartbeat(agent) && agent->now_ns >= agent->heartbeat_ns)
         send_heartbeat(agent);

@@ -22,6 +22,13 @@ static void add_text(cJSON *object, const char *name, const char *text)
         cJSON_AddNullToObject(object, name);
 }
 
+static bool path_is_unlisted(const struct agent *agent, uint32_t path)
+{
+    uint32_t access = agent->table.selector_paths[path].access;
+
+    return access != SELECTOR_NO_ACCESS && !agent->table.accesses[access].view.listed;
+}
+
 const char *agent_path_why(struct agent *agent, uint32_t index, char *buffer, size_t size_bytes)
 {
     const struct agent_path *path = &agent->table.paths[index];
@@ -52,7 +59,7 @@ const char *agent_path_why(struct agent *agent, uint32_t index, char *buffer, si
         snprintf(buffer, size_bytes, "service check: %s", service_check_reason(path->check));
         return buffer;
     case SWITCH_SESSION_DEAD:
-        return "its session is dead";
+        return path_is_unlisted(agent, index) ? "no session list names its access" : "its session is dead";
     case SWITCH_RESTARTING:
         return "its access restarts over and over";
     case SWITCH_DEGRADED:
@@ -130,6 +137,11 @@ static cJSON *sessions_status(struct agent *agent)
         cJSON_AddNullToObject(sessions, "list_age_s");
     else
         cJSON_AddNumberToObject(sessions, "list_age_s", seconds_since(agent, fresh_ns));
+    if (agent->lists_overdue)
+        cJSON_AddNumberToObject(sessions, "overdue_s",
+                                (double)agent_session_list_age_ns(agent) / (double)NS_PER_S);
+    else
+        cJSON_AddNullToObject(sessions, "overdue_s");
     add_text(sessions, "error", agent->poll_message);
     list = cJSON_AddArrayToObject(sessions, "accesses");
     for (uint32_t i = 0; i < agent->table.access_count; i++)

@@ -211,7 +211,7 @@ static void planned_abandon(struct agent *agent)
               ADDRESS_TEXT(&agent->table.paths[agent->planned.to].address),
               selector_reason_text(agent->decision.reason));
     if (agent->planned.told) {
-        session_provider_cancel_refresh(agent->provider);
+        agent_session_cancel_refresh(agent);
         agent->refresh.under_way = false;
         agent->refresh.wanted = true;
         agent->refresh.retry_ns = 0;
@@ -228,7 +228,7 @@ static void planned_step(struct agent *agent, uint32_t to, enum selector_reason 
     if (agent->planned.stage != PLANNED_NONE && may_go_untold(agent)) {
         log_event(LOG_LEVEL_WARN, "planned-switch-untold", "to=%s reason=%s",
                   ADDRESS_TEXT(&agent->table.paths[to].address), selector_reason_text(reason));
-        session_provider_cancel_refresh(agent->provider);
+        agent_session_cancel_refresh(agent);
         agent->refresh.under_way = false;
         switch_to(agent, to, reason);
         return;

@@ -13,6 +13,8 @@
 
 /* A full-size probe that was lost is tried again after this. */
 #define FULL_SIZE_AGAIN_NS (10 * NS_PER_S)
+/* How often accesses are dropped that were made up. */
+#define WEED_INTERVAL_NS (60 * NS_PER_S)
 
 uint32_t agent_table_find(const struct agent_table *table, const struct address *address)
 {
@@ -154,7 +156,7 @@ static int add_session(struct agent *agent, const struct config *config, struct 
     return add_access(agent, config, table, &access);
 }
 
-/* The accesses of the list of before this start, and of every list since. */
+/* The accesses of the list of before this start, and those of the lists since that were let in. */
 static int add_sessions(struct agent *agent, const struct config *config, struct agent_table *table)
 {
     struct session_view view;
@@ -164,7 +166,8 @@ static int add_sessions(struct agent *agent, const struct config *config, struct
         error = add_session(agent, config, table, agent->remembered.items[i].data,
                             agent->remembered.items[i].secondary);
     for (size_t i = 0; !error && session_liveness_at(agent->liveness, i, agent->now_ns, &view); i++)
-        error = add_session(agent, config, table, view.data, view.secondary);
+        if (view.listed && view.expected)
+            error = add_session(agent, config, table, view.data, view.secondary);
     return error;
 }
 
@@ -208,17 +211,83 @@ int agent_table_build(struct agent *agent, const struct config *config, struct a
     return error;
 }
 
-bool agent_table_knows_new_sessions(struct agent *agent)
+/* Of the accesses in the table: those that only lists know. They come after the configured ones. */
+static uint32_t count_from_lists(const struct agent *agent)
 {
+    return agent->table.access_count - (uint32_t)agent->config->access_count;
+}
+
+static bool admit_new(struct agent *agent)
+{
+    uint32_t from_lists = count_from_lists(agent);
     struct session_view view;
+    bool any = false;
+
+    for (size_t i = 0; session_liveness_at(agent->liveness, i, agent->now_ns, &view); i++) {
+        if (view.expected || !view.listed || view.missing ||
+            !usable_addresses(agent->config, &view.data, &view.secondary) ||
+            is_in_table(&agent->table, &view.data, &view.secondary) ||
+            !admission_ask(&agent->admission, from_lists, view.first_ns, agent->now_ns))
+            continue;
+        if (session_liveness_expect(agent->liveness, &view.data, &view.secondary) == 0)
+            from_lists++;
+        any = true;
+    }
+    return any;
+}
+
+/* Dead by the lists, and never answered: nothing was ever there. */
+static bool was_made_up(const struct agent *agent, uint32_t access)
+{
+    const struct agent_table *table = &agent->table;
+
+    if (table->accesses[access].view.state != SESSION_DEAD)
+        return false;
+    for (uint32_t i = 0; i < table->path_count; i++)
+        if (table->selector_paths[i].access == access &&
+            (i == agent->current || table->paths[i].health.last_reply_ns))
+            return false;
+    return true;
+}
+
+static void forget_remembered(struct session_list *list, const struct agent_access *access)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < list->count; i++)
+        if (!address_equal(&list->items[i].data, &access->data) ||
+            !address_equal(&list->items[i].secondary, &access->secondary))
+            list->items[kept++] = list->items[i];
+    list->count = kept;
+}
+
+static bool weed_out(struct agent *agent)
+{
+    bool any = false;
+
+    if (agent->now_ns < agent->weed_ns)
+        return false;
+    agent->weed_ns = agent->now_ns + WEED_INTERVAL_NS;
+    for (uint32_t i = (uint32_t)agent->config->access_count; i < agent->table.access_count; i++) {
+        const struct agent_access *access = &agent->table.accesses[i];
+
+        if (!was_made_up(agent, i))
+            continue;
+        session_liveness_expect_no_more(agent->liveness, &access->data, &access->secondary);
+        forget_remembered(&agent->remembered, access);
+        any = true;
+    }
+    return any;
+}
+
+bool agent_table_admit(struct agent *agent)
+{
+    bool news;
 
     if (!agent_lists_make_accesses(agent->config))
         return false;
-    for (size_t i = 0; session_liveness_at(agent->liveness, i, agent->now_ns, &view); i++)
-        if (usable_addresses(agent->config, &view.data, &view.secondary) &&
-            !is_in_table(&agent->table, &view.data, &view.secondary))
-            return true;
-    return false;
+    news = weed_out(agent);
+    return admit_new(agent) || news;
 }
 
 void agent_table_clear(struct agent *agent, struct agent_table *table)
@@ -296,6 +365,17 @@ static void inherit_planned(struct agent *agent, const struct agent_table *old)
     }
 }
 
+/* Whoever is in the table should be in the lists. */
+static void expect_sessions(struct agent *agent)
+{
+    for (uint32_t i = 0; i < agent->table.access_count; i++) {
+        const struct agent_access *access = &agent->table.accesses[i];
+
+        if (address_is_set(&access->data) || address_is_set(&access->secondary))
+            session_liveness_expect(agent->liveness, &access->data, &access->secondary);
+    }
+}
+
 void agent_table_install(struct agent *agent, struct agent_table *table)
 {
     struct agent_table old = agent->table;
@@ -309,6 +389,7 @@ void agent_table_install(struct agent *agent, struct agent_table *table)
     inherit(table, &old);
     agent->table = *table;
     *table = (struct agent_table){0};
+    expect_sessions(agent);
     journal_renew(agent->journal, "paths");
     inherit_planned(agent, &old);
     agent->decision = (struct selector_decision){
@@ -521,6 +602,7 @@ static void access_evidence(struct agent *agent, uint32_t index, const char *zon
     struct selector_access *s = &agent->table.selector_accesses[index];
 
     s->session = access->view.state;
+    s->unlisted = access->view.state == SESSION_UNKNOWN && access->view.missing;
     s->restarts = access->view.restarts;
     s->stable_at_ns = access->view.stable_at_ns;
     s->drained = agent_is_drained(agent, access->name);
@@ -540,6 +622,7 @@ static void view_access(struct agent *agent, struct agent_access *access)
         return;
     /* Without a provider (any more) nothing that a list once said of life counts. */
     view->state = SESSION_UNKNOWN;
+    view->missing = 0;
     view->uuid[0] = '\0';
     view->restarts = 0;
 }

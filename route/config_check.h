@@ -28,4 +28,9 @@ int config_reader_line(const struct config_reader *reader, int section, int nth,
 void config_settle(const struct config_reader *reader, struct config *config);
 
 /* Contradictions: every value is good by itself; do they go together? 0 or -EINVAL. */
+/*
+ * What is allowed but should be known: one line, static; NULL: nothing. A token that goes out in the clear.
+ */
+const char *config_warning(const struct config *config);
+
 int config_check(struct config_reader *reader, const struct config *config);

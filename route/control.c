@@ -207,6 +207,10 @@ static void print_metrics(const struct agent *agent, struct evbuffer *out)
     add_metric(out, "probe_replies_total", "counter", "Valid replies in time.", (double)counters->replies);
     add_metric(out, "probe_receive_drops_total", "counter", "Replies lost in our own buffer.",
                (double)counters->receive_drops);
+    add_metric(out, "session_list_age_seconds", "gauge", "Since the last fresh session list, or the start.",
+               (double)agent_session_list_age_ns(agent) / (double)NS_PER_S);
+    add_metric(out, "session_lists_overdue", "gauge", "No fresh session list for too long.",
+               agent->lists_overdue);
     add_path_metric(agent, out, "current", "The route points at this path.", path_current);
     add_path_metric(agent, out, "up", "The path answers.", path_up);
     add_path_metric(agent, out, "rtt_seconds", "Smoothed round-trip time.", path_rtt);

@@ -102,6 +102,7 @@ static void print_packets(const cJSON *status)
 static void print_status(const cJSON *status)
 {
     const cJSON *file;
+    char overdue[32];
 
     printf("service   %s via %s (%s, %s%s) since %s, reason %s\n", text(status, "service"),
            text(status, "next_hop"), text(status, "access"), text(status, "tier"),
@@ -119,6 +120,9 @@ static void print_status(const cJSON *status)
     if (cJSON_IsString(get(get(status, "refresh"), "error")))
         printf("WARNING   the cluster has not been told where this host enters: %s\n",
                text(get(status, "refresh"), "error"));
+    if (cJSON_IsNumber(get(get(status, "sessions"), "overdue_s")))
+        printf("WARNING   no fresh session list for %s s: what the cluster said before stands\n",
+               number(get(status, "sessions"), "overdue_s", "%.0f", overdue));
     print_paths(get(status, "paths"));
     print_sessions(get(status, "sessions"));
 }

@@ -54,6 +54,9 @@ class Service:
         self.frozen = {}
         self.modes = {node: "normal" for node in world.nodes}
         self.extra = []          # entries that every list has besides
+        self.ahead = 0           # seconds by which the cluster's clock, and so every alive_sec, is ahead
+        self.made_up = 0         # so many entries in every list, with other addresses each time
+        self.hidden = {}         # the nodes that a node's own lists do not have
         self.requests = []
         self.servers = {}
         self.ended = threading.Event()
@@ -133,17 +136,28 @@ class Service:
                         entry["secondary_data_ip"] = node.address("secondary")
                     if node.local and self.name_host:
                         entry["scvm_mode_host_data_ip"] = self.world.host.address("data")
-                    alive = int(now - s.born)
+                    alive = int(now - s.born) + self.ahead
                     if self.alive == "number":
                         entry["alive_sec"] = alive
                     elif self.alive == "string":
                         entry["alive_sec"], entry["port"] = str(alive), "10201"
                     found.append(entry)
-            return found[::-1] + self.extra
+            return found[::-1] + self.extra + [self.make_up() for _ in range(self.made_up)]
+
+    def make_up(self):
+        """A session that nobody has, at an address that is on-link."""
+        self.number = getattr(self, "number", 256) % 4000 + 1
+        return {"uuid": str(uuid.uuid4()), "ip": self.world.networks["data"].address(max(self.number, 256)), "alive_sec": 5}
+
+    def hide(self, giver, *nodes):
+        """The lists that giver gives do not have these nodes: the cluster's answers contradict each other."""
+        self.hidden[giver] = {n.address("data") for n in nodes}
 
     def document(self, node):
         with self.lock:
             entries = self.frozen.get(node) or self.entries()
+            entries = [e for e in entries if not e or not isinstance(e, dict) or
+                       e.get("ip") not in self.hidden.get(node, ())]
         if self.envelope == "top":
             return entries
         data = entries if self.envelope == "data" else {"sessions": entries, "total_num": len(entries)}

@@ -46,10 +46,15 @@ def misbehaving(t):
         t.ok(after["sessions"]["error"], f"{mode}: the status says so", after["sessions"])
         t.ok(all(a["state"] == "stable" for a in after["sessions"]["accesses"]), f"{mode}: silence is not death",
              after["sessions"])
+    t.ok(len(agent.events("session-lists-overdue")) == 1, "a warning that there is no fresh list", agent.log())
+    t.ok(agent.get("sessions")["overdue_s"] > 10, "the status says for how long", agent.status())
+    t.ok("no fresh session list" in agent.command("status")[1], "in words too")
     for node in world.nodes:
         service.refuse(node, False)
     service.behave("normal")
     t.eventually(lambda: agent.get("sessions")["error"] is None, "all is well again", detail=agent.status)
+    t.eventually(lambda: agent.events("session-lists-fresh"), "and the log says so", detail=agent.log)
+    t.ok(agent.get("sessions")["overdue_s"] is None, "as does the status", agent.status())
     t.ok(monitor.changes() == changes, "the route was not touched", monitor.events)
     t.ok(peak < rss + (400000 if SANITIZED else 12000), "memory is bounded", f"{rss} to {peak} KiB")
     t.note(f"resident {rss} KiB, at most {peak}; {descriptors} descriptors, at most {most}")
@@ -190,6 +195,158 @@ def cut_off(t):
     t.eventually(agent.on(home.address("data")), "home when it is back")
 
 
+def unlisted(t):
+    """An access that no list names is not better than one that they name: at a cold start, and when the route stands."""
+    world, service, monitor = t.cluster(settings=dict(nodes=3))
+    home = world.node(1)
+    with service.lock:  # it has never been there
+        service.running[home] = False
+        service.sessions[home].clear()
+    agent = t.agent(world, hold="2s")
+    t.eventually(lambda: agent.get("next_hop"), "a first choice")
+    t.ok(agent.get("next_hop") != home.address("data"), "that is in the list", agent.status())
+    t.eventually(lambda: agent.access(home.name)["state"] == "dead", "two lists without it: dead", detail=agent.status)
+    t.ok("list" in agent.path(home.address("data"))["why"], "the path says why", agent.status())
+    t.ok(stays(lambda: agent.get("next_hop") != home.address("data"), 1), "it stays away")
+    service.start(home)
+    t.eventually(agent.on(home.address("data")), "home when it is listed, after a hold", detail=agent.status)
+    t.ok(agent.access(home.name)["restarts"] == 0, "its first life is no restart", agent.status())
+
+
+def unlisted_in_use(t):
+    """The route stands already, to an access that no list names: left when two lists said so. As a last resort it
+    is good enough."""
+    world, service, monitor = t.cluster(settings=dict(nodes=3))
+    home = world.node(1)
+    with service.lock:
+        service.running[home] = False
+        service.sessions[home].clear()
+    world.host.ip("route", "add", world.service, "via", home.address("data"), "proto", "213")
+    agent = t.agent(world)
+    t.eventually(lambda: agent.get("next_hop") not in (None, home.address("data")), "left", detail=agent.status)
+    t.ok(agent.get("reason") == "session-dead", "as dead", agent.status())
+    for node in world.nodes[1:]:
+        for network in ("data", "management"):
+            world.cut(node, network)
+    t.eventually(agent.on(home.address("data")), "better than nothing", detail=agent.status)
+
+
+def dead_before(t):
+    """Who was dead is known after a restart of the agent, also when nobody gives a list."""
+    world, service, monitor = t.cluster(settings=dict(nodes=3))
+    home = world.node(1)
+    agent = t.agent(world)
+    t.eventually(agent.settled(home.address("data")), "at home")
+    service.stop(home)
+    t.eventually(lambda: agent.get("next_hop") not in (None, home.address("data")), "left", detail=agent.status)
+    away = next(n for n in world.nodes if n.address("data") == agent.get("next_hop"))
+    third = next(n for n in world.nodes if n not in (home, away))
+    t.ok(agent.terminate() == 0, "ends")
+    service.behave("hang")
+    agent.start()
+    t.eventually(lambda: agent.get("pid") == agent.process.pid and all(p["up"] for p in agent.status()["paths"]),
+                 "runs again", detail=agent.status)
+    t.ok(agent.access(home.name)["state"] == "dead", "it is still dead", agent.status())
+    for network in ("data", "management"):
+        world.cut(away, network)
+    t.eventually(lambda: agent.get("next_hop") not in (None, away.address("data")), "left", detail=agent.status)
+    t.ok(agent.get("next_hop") == third.address("data"), "for the one that was not dead", agent.status())
+    service.behave("normal")
+    service.start(home)
+    t.eventually(lambda: agent.access(home.name)["state"] in ("alive", "stable"), "a list says otherwise",
+                 detail=agent.status)
+
+
+def stepped_clock(t):
+    """The cluster's clock steps ahead and back: lists are stale for a few polls, and a death is seen again."""
+    world, service, monitor = t.cluster(settings=dict(nodes=3))
+    home = world.node(1)
+    agent = t.agent(world)
+    t.eventually(agent.settled(home.address("data")), "at home")
+    t.eventually(lambda: agent.access(home.name)["state"] == "stable", "stable")
+    for ahead in (28800, 0, 86400):
+        service.ahead = ahead
+        t.eventually(lambda: "stale" in (agent.get("sessions")["error"] or ""), f"{ahead} s ahead: stale",
+                     detail=agent.status)
+        t.eventually(lambda: agent.get("sessions")["error"] is None, "then believed", seconds=10, detail=agent.status)
+    t.ok(all(a["restarts"] == 0 for a in agent.get("sessions")["accesses"]), "nobody restarted", agent.status())
+    t.ok(len(agent.events("switch")) == agent.begun, "the route was not touched", agent.log())
+    began = time.monotonic()
+    service.stop(home)
+    t.eventually(lambda: agent.get("next_hop") not in (None, home.address("data")), "a death is seen",
+                 detail=agent.status)
+    t.ok(time.monotonic() - began < 8 * (2 if SANITIZED else 1), "soon", time.monotonic() - began)
+
+
+def contradictions(t):
+    """Each access names only itself; then one comes and goes by whom one asks: nothing moves while paths answer."""
+    world, service, monitor = t.cluster(settings=dict(nodes=3))
+    home = world.node(1)
+    agent = t.agent(world, hold="1s")
+    t.eventually(agent.settled(home.address("data")), "at home")
+    t.eventually(lambda: agent.access(home.name)["state"] == "stable", "stable")
+    lists = lambda: len(service.seen("GET"))
+    for what in ("each names only itself", "by whom one asks"):
+        for node in world.nodes:
+            others = [n for n in world.nodes if n is not node]
+            service.hide(node, *(others if what.startswith("each") else [home] if node is others[-1] else []))
+        if not what.startswith("each"):
+            service.hide(world.node(2), home)
+        before = lists()
+        t.eventually(lambda: lists() > before + 8, "lists are asked for")
+        t.ok(len(agent.events("switch")) == agent.begun, f"{what}: the route stays", agent.log())
+        t.ok(agent.access(home.name)["state"] == "stable", "what was known stands", agent.status())
+    for node in world.nodes:
+        service.hide(node)
+    world.cut(home, "data")
+    t.eventually(lambda: agent.get("next_hop") not in (None, home.address("data")), "the network decides",
+                 detail=agent.status)
+
+
+def two_alone(t):
+    """Two nodes, each of which knows only itself: word stands against word. A real death is left."""
+    world, service, monitor = t.cluster(settings=dict(nodes=2))
+    home, other = world.nodes
+    agent = t.agent(world)
+    t.eventually(agent.settled(home.address("data")), "at home")
+    service.hide(home, other)
+    service.hide(other, home)
+    before = len(service.seen("GET"))
+    t.eventually(lambda: len(service.seen("GET")) > before + 8, "lists are asked for")
+    t.ok(len(agent.events("switch")) == agent.begun, "the route stays", agent.log())
+    service.hide(home)
+    service.hide(other)
+    service.stop(home)
+    t.eventually(agent.on(other.address("data")), "a dead one is left", detail=agent.status)
+
+
+def made_up(t):
+    """Lists name a thousand new addresses every time, all of them on-link: that costs little, and a failover
+    takes no longer."""
+    world, service, monitor = t.cluster(settings=dict(nodes=3))
+    home = world.node(1)
+    agent = t.agent(world, accesses=[], top='bootstrap = {"' + '", "'.join(n.address("data") for n in world.nodes) +
+                    '"}')
+    t.eventually(agent.settled(home.address("data")), "at home")
+    t.eventually(lambda: len(agent.status()["paths"]) == 3, "all are there", detail=agent.status)
+    service.made_up = 1000
+    began, cpu, log = time.monotonic(), agent.cpu_seconds(), len(agent.log())
+    t.eventually(lambda: len(service.seen("GET", began)) > 12, "lists are asked for")
+    took = time.monotonic() - began
+    cpu, log = (agent.cpu_seconds() - cpu) / took, (len(agent.log()) - log) / took
+    t.note(f"{len(agent.status()['paths'])} paths, {100 * cpu:.0f} % of a core, {log:.0f} bytes of log a second")
+    t.ok(len(agent.status()["paths"]) <= 64 + 3, "few of them enter", len(agent.status()["paths"]))
+    t.ok(cpu < 0.35 or SANITIZED, "little work", cpu)
+    t.ok(log < 20000, "and a short log", log)
+    t.ok(agent.get("next_hop") == home.address("data"), "the route stays", agent.status())
+    began = time.monotonic()
+    world.cut(home, "data")
+    t.eventually(lambda: agent.get("next_hop") not in (None, home.address("data")), "a failover")
+    real = [n.address("data") for n in world.nodes]
+    t.ok(monitor.gateway() in real, "to a real one", monitor.events)
+    t.ok(monitor.events[-1].at - began < 0.27 + (1 if SANITIZED else 0.4), "as fast", monitor.events[-1].at - began)
+
+
 def odd_entries(t):
     """Entries that are no entries, duplicates, an access that nobody configured."""
     world, service, monitor = t.cluster(settings=dict(nodes=3), envelope="data")
@@ -267,5 +424,6 @@ def outside_text(t):
     t.ok(not re.search(r"^[^\"]* level=error event=forged", agent.log(), re.M), "no field of the log is theirs", agent.log())
 
 
-sys.exit(main([one_sided, misbehaving, failover_without_service, slow_refresh, telling, cut_off, odd_entries,
-               service_check, outside_text], parallel=4))
+sys.exit(main([one_sided, stepped_clock, misbehaving, contradictions, unlisted, unlisted_in_use, dead_before, two_alone,
+               made_up, failover_without_service, slow_refresh, telling, cut_off, odd_entries, service_check,
+               outside_text], parallel=4))

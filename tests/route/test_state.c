@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Proves what the state directory keeps of the dead: through a restart, for a bounded time, over a boot by
+ * the wall clock.
+ */
+#include "route/state.h"
+
+#include <criterion/criterion.h>
+
+static char directory[64];
+
+static void make_directory(void)
+{
+    snprintf(directory, sizeof(directory), "/tmp/reroute-state-XXXXXX");
+    cr_assert(mkdtemp(directory));
+}
+
+static void remove_directory(void)
+{
+    char path[96];
+
+    snprintf(path, sizeof(path), "%s/state.json", directory);
+    unlink(path);
+    rmdir(directory);
+}
+
+static void write_state(uint64_t saved_realtime_ns, uint64_t age_ns)
+{
+    char path[96];
+    FILE *file;
+
+    snprintf(path, sizeof(path), "%s/state.json", directory);
+    file = fopen(path, "we");
+    cr_assert(file);
+    fprintf(file,
+            "{\"schema\":\"reroute.state/1\",\"boot_id\":\"another\",\"saved_ns\":\"1\","
+            "\"saved_realtime_ns\":\"%" PRIu64 "\",\"deaths\":[{\"address\":\"10.0.0.1\",\"age_ns\":"
+            "\"%" PRIu64 "\"},{\"address\":7},{}]}",
+            saved_realtime_ns, age_ns);
+    fclose(file);
+}
+
+Test(state, the_dead_are_kept, .init = make_directory, .fini = remove_directory)
+{
+    uint64_t now_ns = clock_now_ns(CLOCK_BOOTTIME);
+    struct state_death death = {.missed_ns = now_ns - NS_PER_MS};
+    struct state saved = {.deaths = &death, .death_count = 1}, state;
+
+    address_parse(&death.address, "10.0.0.1");
+    cr_assert_eq(state_save(&saved, directory), 0);
+    state_load(&state, directory, NS_PER_S);
+    cr_assert_eq(state.death_count, 1);
+    cr_expect(address_equal(&state.deaths[0].address, &death.address));
+    cr_expect_leq(state.deaths[0].missed_ns, death.missed_ns + 10 * NS_PER_MS);
+    cr_expect_geq(state.deaths[0].missed_ns + NS_PER_S, death.missed_ns);
+    state_clear(&state);
+}
+
+Test(state, the_dead_are_kept_over_a_boot_but_not_for_ever, .init = make_directory, .fini = remove_directory)
+{
+    uint64_t wall_ns = clock_now_ns(CLOCK_REALTIME), age_ns = STATE_DEATH_AGE_NS;
+    const struct {
+        const char *name;
+        uint64_t saved_realtime_ns, age_ns;
+        size_t want;
+    } rows[] = {
+        {"a minute ago", wall_ns - 60 * NS_PER_S, 0, 1},
+        {"too long ago", wall_ns - age_ns - NS_PER_S, 0, 0},
+        {"too long ago, both together", wall_ns - age_ns / 2 - NS_PER_S, age_ns / 2, 0},
+        {"the clock was set back", wall_ns + 3600 * NS_PER_S, 0, 0},
+        {"not said", 0, 0, 0},
+        {"nonsense", UINT64_MAX, UINT64_MAX, 0},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct state state;
+
+        write_state(rows[i].saved_realtime_ns, rows[i].age_ns);
+        state_load(&state, directory, NS_PER_S);
+        cr_expect_eq(state.death_count, rows[i].want, "%s: %zu", rows[i].name, state.death_count);
+        state_clear(&state);
+    }
+}
