@@ -335,7 +335,7 @@ def made_up(t):
     took = time.monotonic() - began
     cpu, log = (agent.cpu_seconds() - cpu) / took, (len(agent.log()) - log) / took
     t.note(f"{len(agent.status()['paths'])} paths, {100 * cpu:.0f} % of a core, {log:.0f} bytes of log a second")
-    t.ok(len(agent.status()["paths"]) <= 64 + 3, "few of them enter", len(agent.status()["paths"]))
+    t.ok(len(agent.status()["paths"]) <= 128 + 3, "few of them enter", len(agent.status()["paths"]))
     t.ok(cpu < 0.35 or SANITIZED, "little work", cpu)
     t.ok(log < 20000, "and a short log", log)
     t.ok(agent.get("next_hop") == home.address("data"), "the route stays", agent.status())
