@@ -521,6 +521,11 @@ static void read_of_itself(const struct reading *reading, struct access *access)
     struct witness accuser = witness_of(reading, &by);
     bool disputed;
 
+    /* Nobody has named it yet, and neither does it: that is as good as another's word. */
+    if (!access->life_count && !access->entry) {
+        read_of_another(reading, access);
+        return;
+    }
     if (testimony_own(&access->testimony, &accuser, access->entry, access_key(access), reading->now_ns,
                       reading->vouch_ns, &disputed))
         access->state = SESSION_DEAD;

@@ -264,6 +264,12 @@ static const struct history {
      {{0, "-", "a.a1@500 B.b1@500", FRESH, "A=stable"},
       {2, "-", "A.a1@502 B.b1@502", FRESH, "A=stable"},
       {4, "-", "a.a1@504 B.b1@504", FRESH, "A=stable"}}},
+    {"that it is in no list an access tells of itself",
+     {{0, "C", "A.a1@500 B.b1@500", FRESH, "C=unknown,m1"},
+      {2, "A", "A.a1@502 B.b1@502", FRESH, "C=dead,m2"}},
+     "C"},
+    {"but not that it is gone",
+     {{0, "A", "A.a1@500 C.c1@500", FRESH, "C=stable"}, {2, "C", "A.a1@502", FRESH, "C=stable"}}},
 };
 
 /* Access "A" is 10.0.0.1 with the secondary address 20.0.0.1; "a" has only the latter. */
