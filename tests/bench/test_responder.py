@@ -297,9 +297,10 @@ def corrupt():
 def truncated():
     with network('10.1.0.0/16=truncate=1:16', '10.1.1.0/24=truncate=1:40') as counters:
         document = report(hosts(50) + hosts(50, 256), '--select-timeout', '0.3')
-    same(len(unreachable(document)), 100)
+    # 16 bytes hold no token: whose reply it is cannot be known.
+    same(len(unreachable(document)), 50)
     same(counters['truncated'], 100)
-    same(document['counters']['corrupt'], 100)
+    same((document['counters']['corrupt'], document['counters']['truncated']), (50, 50))
 
 
 @test
