@@ -71,7 +71,7 @@ def closed_files():
                                   capture_output=True, timeout=20).returncode
             with open(os.path.join(directory, "state", "lock"), errors="replace") as f:
                 held = f.read()
-            ok(code == 3 and "address" not in held, f"the agent with {redirection}", f"{code} {held}")
+            ok(code == 4 and "address" not in held, f"the agent with {redirection}", f"{code} {held}")
     code = subprocess.run(["sh", "-c", 'exec "$0" check-config /nonexistent/x <&- >&-', REROUTE],
                           capture_output=True, timeout=20)
     ok(code.returncode == 3 and code.stderr == b"/nonexistent/x: No such file or directory\n",
