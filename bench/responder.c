@@ -22,7 +22,7 @@
 static struct address neighbour_of(const struct responder_prefix *prefix)
 {
     struct address neighbour = prefix->address;
-    uint8_t *last = &neighbour.bytes[address_size_bytes(&neighbour) - 1];
+    uint8_t *last = &neighbour.bytes[neighbour.family == AF_INET ? 3 : 15];
     uint8_t hosts = prefix->length > 24 && neighbour.family == AF_INET ? 0xff >> (prefix->length - 24) : 0xff;
 
     if (hosts <= 1) /* a network of two, or of one */
