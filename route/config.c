@@ -90,15 +90,12 @@ static unsigned distance(const char *a, const char *b)
     return row[width];
 }
 
-static void unknown_key(struct config_reader *reader, const cfg_t *cfg, const char *key)
+/* The key of this section that differs least; NULL: none is like it. */
+static const char *nearest_key(const cfg_t *cfg, const char *key)
 {
-    bool top = strcmp(cfg->name, "root") == 0;
     const char *nearest = NULL;
     unsigned least = 3;
-    char where[80] = "at the top level";
 
-    if (!top)
-        snprintf(where, sizeof(where), "in section '%s'", cfg->name);
     for (const cfg_opt_t *opt = cfg->opts; opt->name; opt++) {
         unsigned d = distance(key, opt->name);
 
@@ -107,24 +104,35 @@ static void unknown_key(struct config_reader *reader, const cfg_t *cfg, const ch
             nearest = opt->name;
         }
     }
-    if (nearest) {
-        config_fail(reader, cfg->line, "unknown key '%.60s' %s, expected perhaps '%s'", key, where, nearest);
-        return;
-    }
-    for (int i = 0; i < CONFIG_SECTIONS; i++) {
-        const char *home = config_sections[i].name;
+    return nearest;
+}
 
-        if (!config_section_key(&config_sections[i], key))
-            continue;
-        if (*home)
-            config_fail(reader, cfg->line, "unknown key '%s' %s, expected it in section '%s'", key, where,
-                        home);
-        else
-            config_fail(reader, cfg->line, "unknown key '%s' %s, expected it at the top level", key, where);
-        return;
-    }
-    config_fail(reader, cfg->line, "unknown key '%.60s' %s, expected one that reroute.conf(5) lists", key,
-                where);
+/* Where a key of just this name belongs; NULL: nowhere. */
+static const char *home_of_key(const char *key)
+{
+    for (int i = 0; i < CONFIG_SECTIONS; i++)
+        if (config_section_key(&config_sections[i], key))
+            return config_sections[i].name;
+    return NULL;
+}
+
+static void unknown_key(struct config_reader *reader, const cfg_t *cfg, const char *key)
+{
+    bool top = strcmp(cfg->name, "root") == 0;
+    const char *nearest = nearest_key(cfg, key), *home = home_of_key(key);
+    char where[80] = "at the top level";
+
+    if (!top)
+        snprintf(where, sizeof(where), "in section '%s'", cfg->name);
+    if (home && *home)
+        config_fail(reader, cfg->line, "unknown key '%s' %s, expected it in section '%s'", key, where, home);
+    else if (home)
+        config_fail(reader, cfg->line, "unknown key '%s' %s, expected it at the top level", key, where);
+    else if (nearest)
+        config_fail(reader, cfg->line, "unknown key '%.60s' %s, expected perhaps '%s'", key, where, nearest);
+    else
+        config_fail(reader, cfg->line, "unknown key '%.60s' %s, expected one that reroute.conf(5) lists", key,
+                    where);
 }
 
 /* What libconfuse 3.3 says of what the text's own look has let through; at most one %s. */

@@ -36,6 +36,7 @@ static const struct {
     {GOOD "probe { rise = 010 }",
      ":2: rise = \"010\": starts with a zero, expected a number from 1 to 1000, without leading zeros"},
     {GOOD "probe { rise = 0x10 }", ":2: rise = \"0x10\": expected a number from 1 to 1000"},
+    {GOOD "hold = \"60s\"", ":2: unknown key 'hold' at the top level, expected it in section 'route'"},
     {GOOD "route { hold = \"010s\" }", ":2: hold = \"010s\": starts with a zero, expected a duration with a "
                                        "unit (us, ms, s, m, h) from 0s to 86400s, without leading zeros"},
     {GOOD "state-directory = \"${HOME}/x\"", ":2: '$' inside a text, expected the value itself without it"},
