@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `reroute check-config`: is this file good, and what would the agent make of it? Of the
- * host only one thing is looked at, whether the interfaces that the file names exist; that is no error.
+ * `reroute check-config`: is this file good, and what would the agent make of it? Of the host only one thing is looked
+ * at, whether the interfaces and files that the configuration names are there. That they are not is a warning.
  */
 #include <cjson/cJSON.h>
+#include <errno.h>
+#include <unistd.h>
 
 #include "probe/text.h"
 #include "route/config_keys.h"
@@ -161,6 +163,13 @@ static void warn_of_interfaces(const char *path, const struct config *config)
         warn_of_interface(path, &config->session.client_addresses[i]);
 }
 
+/* They are read when the agent starts, and it may be put there until then. */
+static void warn_of_file(const char *path, const char *key, const char *file)
+{
+    if (file[0] && access(file, R_OK) < 0)
+        text_error("%s: warning: %s \"%s\": %s", path, key, file, strerror(errno));
+}
+
 /* --- for programs -------------------------------------------------------------------------------------- */
 
 static cJSON *list_json(const void *member)
@@ -268,6 +277,8 @@ int command_check_config(int argc, char **argv)
         return EXIT_USAGE;
     }
     warn_of_interfaces(path, config);
+    warn_of_file(path, "token-file", config->session.token_file);
+    warn_of_file(path, "ca-file", config->session.ca_file);
     warning = config_warning(config);
     if (warning)
         text_error("%s: warning: %s", path, warning);

@@ -53,6 +53,18 @@ def answers(command):
        f"{command} --json: refused", f"{code} {out} {error}")
 
 
+def missing_files():
+    """They may come until the agent starts; but somebody should look."""
+    with tempfile.TemporaryDirectory() as directory:
+        config = os.path.join(directory, "conf")
+        with open(config, "w") as f:
+            f.write('service = "10.9.9.9"\naccess "a" { data = "10.9.9.1" }\n'
+                    f'session {{ token-file = "{directory}/none" tls = true ca-file = "{config}" }}\n')
+        code, _, error = run("check-config", config)
+        ok(code == 0 and error == f'{config}: warning: token-file "{directory}/none": No such file or directory\n',
+           "check-config warns of a file that is not there", f"{code} {error}")
+
+
 def closed_files():
     """An agent whose service is an address of its host is refused when it has its lock file already: nothing of
     what it says may be in there."""
@@ -89,6 +101,7 @@ for name in OPERANDS:
     common(name)
 for name in sorted(ANSWER):
     answers(name)
+missing_files()
 closed_files()
 full_disk()
 ok(run("help") == run("--help") == run("-h") and run("help")[0] == 0, "reroute help")
