@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Every member of the status document, every word of a decision and every metric that the sources can produce
-stands in the manual page reroute-status(5), and every metric of a report in reroute-report(8)."""
+stands in the manual page reroute-status(5), and every metric of a report in reroute-report(8). The page
+tools/doc/troubleshooting.md has the events of the agent's log: all of them, and no other."""
 import glob
 import os
 import re
@@ -17,10 +18,25 @@ METRIC = re.compile(r'add_metric\(\w+, "(\w+)"')
 REPORT_METRIC = re.compile(r'"(reroute_report_\w+)"')
 PATH_METRIC = re.compile(r'add_path_metric\(agent, \w+, "(\w+)"')
 
+# The name is the second argument: a string, or one of two.
+EVENT = re.compile(r'\b(?:log_event|print_line)\([^"{;]*?((?:\w+ \? "[\w-]+" : )?"[\w-]+"),')
+ROW = re.compile(r"^\| (`[^|]*`) \|", re.M)
+
 
 def read(name):
     with open(os.path.join(ROOT, name), encoding="utf-8") as f:
         return f.read()
+
+
+def sources(*patterns):
+    return "".join(read(name) for pattern in patterns for name in sorted(glob.glob(pattern, root_dir=ROOT)))
+
+
+def check_events(tap):
+    code = set(re.findall(r'"([\w-]+)"', " ".join(EVENT.findall(sources("route/*.c", "session/*.c")))))
+    page = set(re.findall(r"`([\w-]+)`", " ".join(ROW.findall(read("tools/doc/troubleshooting.md")))))
+    tap.ok(code == page and len(code) >= 50, f"troubleshooting.md has all {len(code)} events and no other",
+           f"not in the page: {sorted(code - page)}; not in the code: {sorted(page - code)}")
 
 
 def main():
@@ -38,6 +54,7 @@ def main():
         missing = sorted(set(names) - set(re.findall(r"[\w-]+", read(f"tools/man/{page}"))))
         tap.ok(not missing and len(names) >= 10, f"{page} has all {len(set(names))} {kind}",
                f"but {', '.join(missing)}")
+    check_events(tap)
     return tap.done()
 
 
