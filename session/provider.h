@@ -2,7 +2,7 @@
 /*
  * Providers: where lists of sessions come from, and where refreshes and heartbeats go.
  *
- * "rest" asks the cluster's REST service (SESSION-API in the README), "file" reads a JSON file and follows
+ * "rest" asks the cluster's REST service (tools/doc/session-service.md), "file" reads a JSON file and follows
  * its changes, "none" never says anything. Each is a struct of functions behind one handle; all run inside
  * the owner's libevent loop and thread, never block, and answer by callback from that loop (never from inside
  * the call that asked).

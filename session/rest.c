@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The rest provider: the cluster's REST service (SESSION-API in the README).
+ * The rest provider: the cluster's REST service (tools/doc/session-service.md).
  *
  * Any access answers for the whole cluster, so a call (list, refresh, heartbeat) is a row of attempts, one
  * per address: first the first address of each access in the caller's order, then the others. The first
