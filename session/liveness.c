@@ -97,6 +97,7 @@ struct session_liveness {
     struct access *accesses;
     size_t count;
     uint64_t fresh_ns;
+    uint64_t living_ns; /* the last fresh list of somebody who was not dead; NEVER_NS: none yet */
 };
 
 int session_liveness_new(struct session_liveness **out, const struct session_liveness_settings *settings)
@@ -106,7 +107,7 @@ int session_liveness_new(struct session_liveness **out, const struct session_liv
     if (!liveness)
         return -ENOMEM;
     liveness->settings = *settings;
-    liveness->fresh_ns = NEVER_NS;
+    liveness->fresh_ns = liveness->living_ns = NEVER_NS;
     *out = liveness;
     return 0;
 }
@@ -456,6 +457,7 @@ struct reading {
     struct session_liveness *liveness;
     const struct address *origin;
     bool others_up;
+    bool accuses; /* what is not in the list is missing from it; false: its giver is dead */
     uint64_t now_ns;
     uint64_t vouch_ns;
 };
@@ -507,6 +509,8 @@ static void read_of_another(const struct reading *reading, struct access *access
             access_disputed(reading, access);
         return;
     }
+    if (!reading->accuses)
+        return;
     dead = testimony_against(&access->testimony, &accuser, &witness, access_key(access), reading->now_ns,
                              reading->vouch_ns, &disputed);
     if (disputed)
@@ -557,10 +561,23 @@ static void read_accesses(const struct reading *reading)
 
         if (is_origin(reading, access))
             access->testimony.names_itself = access->entry;
-        else
+        else if (access->entry || reading->accuses)
             testimony_credit(&access->testimony, reading->origin, access->entry, reading->now_ns);
         access->entry = NULL;
     }
+}
+
+/* The dead one's list accuses nobody while others answer. Notes when one of them did. */
+static bool giver_accuses(struct session_liveness *liveness, const struct address *origin, bool others_up,
+                          uint64_t now_ns, uint64_t vouch_ns)
+{
+    const struct access *giver = address_is_set(origin) ? access_find(liveness, origin, origin) : NULL;
+
+    if (!giver || giver->state != SESSION_DEAD) {
+        liveness->living_ns = now_ns;
+        return true;
+    }
+    return !others_up || liveness->living_ns == NEVER_NS || now_ns - liveness->living_ns > vouch_ns;
 }
 
 /* Room for a list's accesses, whatever it says. */
@@ -588,6 +605,8 @@ int session_liveness_observe(struct session_liveness *liveness, const struct ses
                              const struct address *origin, bool others_up, uint64_t now_ns,
                              enum session_verdict *verdict)
 {
+    uint64_t vouch_ns = VOUCH_LISTS * liveness->settings.fresh_for_ns;
+
     if (list->count && accesses_reserve(liveness, list->count) < 0)
         return -ENOMEM;
     *verdict = list_weigh(liveness, list, origin, others_up, now_ns);
@@ -599,8 +618,9 @@ int session_liveness_observe(struct session_liveness *liveness, const struct ses
         .liveness = liveness,
         .origin = origin,
         .others_up = others_up,
+        .accuses = giver_accuses(liveness, origin, others_up, now_ns, vouch_ns),
         .now_ns = now_ns,
-        .vouch_ns = VOUCH_LISTS * liveness->settings.fresh_for_ns,
+        .vouch_ns = vouch_ns,
     });
     liveness->fresh_ns = now_ns;
     return 0;

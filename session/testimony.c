@@ -11,6 +11,10 @@
  * long as another one can be asked. (An access whose own list does not have it either agrees with those who
  * miss it.)
  *
+ * Nor is the dead one a witness against others, as long as one that is not dead has answered lately: who is
+ * cut off misses all of them, for ever. What it says for others counts: they, too, may have been called dead
+ * wrongly.
+ *
  * How many must agree. Two fresh lists in a row, of two different answerers where there are two: the owner
  * asks in turns, whoever answered last is asked last, and those first whom the last list has just lost, for
  * if they answer they know better. With only one other node it is two lists of that one; between them the
@@ -77,7 +81,8 @@ static bool deny_each_other(const struct testimony *testimony, const struct witn
         return false;
     return (!accuser->is_listed && accuser->credit->names_itself) ||
            (witness->is_listed && witness->credit->denied &&
-            witness->credit->denied_ns >= testimony->missed_ns);
+            witness->credit->denied_ns >= testimony->missed_ns &&
+            address_equal(&witness->credit->denied_by, accuser->who));
 }
 
 static bool add_to_row(struct testimony *testimony, const struct address *by, uint64_t now_ns)
@@ -149,6 +154,7 @@ void testimony_credit(struct testimony *testimony, const struct address *by, boo
 
     if (!listed) {
         testimony->denied = true;
+        testimony->denied_by = *by;
         testimony->denied_ns = now_ns;
         return;
     }

@@ -18,7 +18,8 @@ struct testimony {
     /* its own credit as a witness */
     bool names_itself; /* its own last list has itself */
     bool denied;
-    uint64_t denied_ns; /* the last list of another without it */
+    struct address denied_by; /* who gave the last list without it; empty: nobody in particular */
+    uint64_t denied_ns;
     struct vouch {
         struct address by;
         uint64_t at_ns;
