@@ -69,6 +69,14 @@ static int add_listed_run(struct probe_targets *targets, enum listed listed, uin
     return add_run(targets, &run);
 }
 
+static struct probe_target_listed listed_of(const struct address *address)
+{
+    struct probe_target_listed listed = {.family = address->family, .scope = address->scope};
+
+    memcpy(listed.bytes, address->bytes, sizeof(listed.bytes));
+    return listed;
+}
+
 static int add_listed(struct probe_targets *targets, const struct address *address)
 {
     bool v4 = address->family == AF_INET;
@@ -83,7 +91,7 @@ static int add_listed(struct probe_targets *targets, const struct address *addre
     if (v4)
         memcpy(&targets->listed4[targets->listed4_count++], address->bytes, 4);
     else
-        targets->listed[targets->listed_count++] = *address;
+        targets->listed[targets->listed_count++] = listed_of(address);
     targets->count++;
     return 0;
 }
@@ -182,19 +190,17 @@ void probe_targets_set(struct probe_targets *targets, uint32_t index, const stru
 {
     const struct probe_target_run *run = run_of(targets, index);
 
-    targets->listed[run->at + index - run->index] = *address;
+    targets->listed[run->at + index - run->index] = listed_of(address);
     /* Without memory it keeps its index, but not its name. */
     scopes_add(&targets->scopes, address->scope);
 }
 
-static void move_scope(const struct scopes *scopes, const uint32_t *before, struct address *address)
+static uint32_t scope_now(const struct scopes *scopes, const uint32_t *before, uint32_t index)
 {
-    for (uint32_t i = 0; address->scope && i < scopes->count; i++) {
-        if (before[i] != address->scope)
-            continue;
-        address->scope = scopes->list[i].index;
-        return;
-    }
+    for (uint32_t i = 0; index && i < scopes->count; i++)
+        if (before[i] == index)
+            return scopes->list[i].index;
+    return index;
 }
 
 void probe_targets_refresh(struct probe_targets *targets)
@@ -205,9 +211,9 @@ void probe_targets_refresh(struct probe_targets *targets)
     if (before && scopes_refresh(&targets->scopes, before)) {
         for (uint32_t i = 0; i < targets->run_count; i++)
             if (targets->runs[i].listed == LISTED_NOWHERE)
-                move_scope(scopes, before, &targets->runs[i].first);
+                targets->runs[i].first.scope = scope_now(scopes, before, targets->runs[i].first.scope);
         for (uint32_t i = 0; i < targets->listed_count; i++)
-            move_scope(scopes, before, &targets->listed[i]);
+            targets->listed[i].scope = scope_now(scopes, before, targets->listed[i].scope);
     }
     free(before);
 }
@@ -225,7 +231,10 @@ struct address probe_targets_at(const struct probe_targets *targets, uint32_t in
         memcpy(address.bytes, &targets->listed4[run->at + offset], 4);
         return address;
     case LISTED_ANY:
-        return targets->listed[run->at + offset];
+        address.family = targets->listed[run->at + offset].family;
+        address.scope = targets->listed[run->at + offset].scope;
+        memcpy(address.bytes, targets->listed[run->at + offset].bytes, sizeof(address.bytes));
+        return address;
     }
     return address;
 }

@@ -27,6 +27,13 @@ struct probe_target_run {
     };
 };
 
+/* An address without the name of its interface, which `scopes` has; none (yet): family 0. */
+struct probe_target_listed {
+    uint8_t family;
+    uint8_t bytes[16];
+    uint32_t scope;
+};
+
 struct probe_targets {
     const struct probe_range_set *excluded; /* left out of what is added from now on; NULL: nothing */
     uint32_t shard, shards; /* of what is added: every shards-th, from number `shard` on; 0 of 0: all */
@@ -37,7 +44,7 @@ struct probe_targets {
     uint32_t run_count, run_room;
     in_addr_t *listed4;
     uint32_t listed4_count, listed4_room;
-    struct address *listed;
+    struct probe_target_listed *listed;
     uint32_t listed_count, listed_room;
     struct scopes scopes; /* the interfaces of link-local addresses, by the names they had */
 };

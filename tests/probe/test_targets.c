@@ -260,6 +260,7 @@ Test(targets, little_memory)
     cr_expect_eq(targets.run_count, 1);
     cr_expect_leq(targets.listed4_room, 200000);
     cr_expect_eq(sizeof(*targets.listed4), 4);
+    cr_expect_eq(sizeof(*targets.listed), 24);
     probe_targets_clear(&targets);
 }
 
