@@ -381,6 +381,7 @@ void agent_table_install(struct agent *agent, struct agent_table *table)
     struct agent_table old = agent->table;
     struct address in_use = {0};
     uint32_t ifindex = 0;
+    bool doubted = agent->selector.doubted == agent->current;
 
     if (agent->current != SELECTOR_NO_PATH) {
         in_use = old.paths[agent->current].address;
@@ -401,6 +402,7 @@ void agent_table_install(struct agent *agent, struct agent_table *table)
             log_event(LOG_LEVEL_WARN, "next-hop-not-configured", "next_hop=%s", ADDRESS_TEXT(&in_use));
         }
     }
+    agent->selector.doubted = doubted ? agent->current : SELECTOR_NO_PATH;
     agent_table_clear(agent, &old);
     agent_table_egress(agent);
 }

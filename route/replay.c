@@ -160,7 +160,7 @@ static void apply_evidence(struct player *p, const struct selector_input *input,
 
     recorded = recorded || (p->host_decision.wait_proof && together);
     if (together)
-        p->selector.doubt_since_ns = p->host.doubt_since_ns;
+        p->selector = (struct selector){.doubt_since_ns = p->host.doubt_since_ns, .doubted = p->host_current};
     for (uint32_t i = 0; i < p->history->path_count; i++) {
         struct evidence_path e = p->paths[i];
 

@@ -210,6 +210,8 @@ static void watch_current(struct selector *selector, const struct selector_input
 {
     const struct health *health;
 
+    if (selector->doubted != input->current) /* a doubt does not go over to the next path */
+        *selector = (struct selector){.doubted = input->current};
     if (input->current == SELECTOR_NO_PATH)
         return;
     health = input->paths[input->current].health;

@@ -128,6 +128,7 @@ struct selector_input {
 struct selector {
     uint64_t
         doubt_since_ns; /* of the current path: its first missed request, or the cause to leave it; 0: none */
+    uint32_t doubted;   /* that path; an index moves with its table */
 };
 
 struct selector_decision {

@@ -267,6 +267,14 @@ static const struct scenario rule_3[] = {
         {"degraded again", .t_ms = 403000, .is[FAR_MGMT] = DEGRADED, .want = KEEP, .why = KEEP_DEGRADED,
          .again_ms = 583000},
     }},
+    {"failover: each path that is settled on has its own hold", FAR_MGMT, .rows = {
+        {"degraded", .t_ms = 0, .node[LOCAL_NODE] = DEGRADED, .node[NEAR_NODE] = DEGRADED, .node[TWIN_NODE] = DEGRADED, .node[FAR_NODE] = DEGRADED, .want = KEEP, .why = KEEP_DEGRADED},
+        {"settled", .t_ms = 180000, .want = SWITCH, .to = LOCAL, .why = SWITCH_DEGRADED},
+        {"that one dies", .t_ms = 181000, .is[LOCAL] = DOWN, .want = SWITCH, .to = NEAR, .why = SWITCH_PATH_DOWN},
+        {"it answers again: no way back yet", .t_ms = 182000, .is[LOCAL] = DEGRADED, .want = KEEP, .why = KEEP_DEGRADED,
+         .again_ms = 362000},
+        {"but after a hold", .t_ms = 362000, .want = SWITCH, .to = LOCAL, .why = SWITCH_DEGRADED},
+    }},
     {"failover: of what is degraded, what loses much more is not alike", FAR_MGMT, .rows = {
         {"home loses half, the others a third", .t_ms = 0, .node[LOCAL_NODE] = DEGRADED, .node[NEAR_NODE] = DEGRADED, .node[TWIN_NODE] = DEGRADED, .node[FAR_NODE] = DEGRADED, .lost_per_mille[FAR_MGMT] = 350,
          .lost_per_mille[LOCAL] = 500, .lost_per_mille[NEAR] = 450, .lost_per_mille[TWIN] = 451,

@@ -54,7 +54,7 @@ struct world {
     bool was_steady[PATHS], was_blocked[PATHS];
     uint64_t steady_since_ns[PATHS], down_seen_ns[PATHS];
     uint64_t trouble_since_ns; /* of the current path; 0: none */
-    uint64_t unwell_since_ns;  /* since when whatever was in use has not been clean and answering; 0: it is */
+    uint64_t unwell_since_ns;  /* since when it has not been clean and answering; 0: it is */
     uint64_t digest;           /* of all decisions */
     const char *broken;        /* the property that did not hold */
     bool trace;
@@ -587,7 +587,7 @@ static void carry_out(struct world *w, const struct selector_decision *d)
     /* A planned switch may fail, and is decided again. */
     if (d->switch_now && !(d->planned && one_in(w, 4))) {
         w->input.current = d->to;
-        w->trouble_since_ns = 0;
+        w->trouble_since_ns = w->unwell_since_ns = 0;
     }
 }
 
