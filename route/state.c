@@ -114,7 +114,7 @@ static void load_deaths(struct state *state, const cJSON *root)
         struct state_death *d = state->deaths ? &state->deaths[state->death_count] : NULL;
 
         if (!d || old_ns > STATE_DEATH_AGE_NS || !cJSON_IsString(address) ||
-            address_parse(&d->address, address->valuestring) < 0)
+            scope_parse_lasting(&d->address, address->valuestring) < 0)
             continue;
         d->missed_ns = sub_sat_u64(now_ns, old_ns);
         state->death_count++;

@@ -3,6 +3,7 @@
  * Proves what the state directory keeps of the dead: through a restart, for a bounded time, over a boot by
  * the wall clock.
  */
+#include "probe/scope.h"
 #include "route/state.h"
 
 #include <criterion/criterion.h>
@@ -53,6 +54,20 @@ Test(state, the_dead_are_kept, .init = make_directory, .fini = remove_directory)
     cr_expect(address_equal(&state.deaths[0].address, &death.address));
     cr_expect_leq(state.deaths[0].missed_ns, death.missed_ns + 10 * NS_PER_MS);
     cr_expect_geq(state.deaths[0].missed_ns + NS_PER_S, death.missed_ns);
+    state_clear(&state);
+}
+
+Test(state, the_dead_are_kept_though_their_interface_is_not_there, .init = make_directory,
+     .fini = remove_directory)
+{
+    struct state_death death = {.missed_ns = clock_now_ns(CLOCK_BOOTTIME) - NS_PER_MS};
+    struct state saved = {.deaths = &death, .death_count = 1}, state;
+
+    cr_assert_eq(scope_parse_lasting(&death.address, "fe80::1%nosuch0"), 0);
+    cr_assert_eq(state_save(&saved, directory), 0);
+    state_load(&state, directory, NS_PER_S);
+    cr_assert_eq(state.death_count, 1);
+    cr_expect(address_equal(&state.deaths[0].address, &death.address));
     state_clear(&state);
 }
 
