@@ -91,15 +91,24 @@ static size_t list_endpoints(const struct agent *agent, struct session_endpoint 
     return used;
 }
 
+/* The access that answered. By its address: the table may be another one than when it was asked. */
+static uint32_t access_of_origin(const struct agent *agent, const struct session_endpoint *origin)
+{
+    uint32_t path = agent_table_find(&agent->table, &origin->address);
+
+    return path == SELECTOR_NO_PATH ? SELECTOR_NO_ACCESS : agent->table.selector_paths[path].access;
+}
+
 /* The address by which the liveness knows who answered. */
 static struct address origin_of(const struct agent *agent, const struct session_endpoint *origin)
 {
-    if (origin->access < agent->table.access_count) {
-        const struct agent_access *access = &agent->table.accesses[origin->access];
+    uint32_t index = access_of_origin(agent, origin);
+    const struct agent_access *access;
 
-        return address_is_set(&access->data) ? access->data : access->secondary;
-    }
-    return origin->address;
+    if (index == SELECTOR_NO_ACCESS)
+        return origin->address;
+    access = &agent->table.accesses[index];
+    return address_is_set(&access->data) ? access->data : access->secondary;
 }
 
 /* --- lists ------------------------------------------------------------------------------------------------
@@ -219,8 +228,8 @@ static void take_list(struct agent *agent, const struct session_answer *answer)
     if (verdict == SESSION_LIST_STALE &&
         agent->now_ns < add_sat_u64(session_liveness_fresh_ns(agent->liveness), CONFIRM_NS))
         return;
-    agent->answered_last = answer->origin.access;
-    agent->poll_turn = answer->origin.access < agent->table.access_count ? answer->origin.access + 1 : 0;
+    agent->answered_last = access_of_origin(agent, &answer->origin);
+    agent->poll_turn = agent->answered_last == SELECTOR_NO_ACCESS ? 0 : agent->answered_last + 1;
     if (verdict != SESSION_LIST_FRESH) {
         /* The one in use knows nothing new of itself: the others may. */
         if (current_is_missed(agent) && agent->answered_last == access_in_use(agent))
