@@ -160,6 +160,9 @@ static void write_totals(struct report_writer *writer, const struct report_view 
     write_head(writer, "reroute_report_doubtful", NULL,
                "Targets whose result may be the fault of this host.");
     report_writef(writer, "reroute_report_doubtful %" PRIu32 "\n", view->doubtful);
+    write_head(writer, "reroute_report_invalid", NULL,
+               "Lines and words that were given as targets and are none.");
+    report_writef(writer, "reroute_report_invalid %" PRIu64 "\n", view->targets->bad.count);
     write_head(writer, "reroute_report_packets", NULL, "Packets of this run by what became of them.");
     report_counters(view, counters);
     for (size_t i = 0; i < REPORT_COUNTERS; i++)

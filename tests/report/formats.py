@@ -215,6 +215,14 @@ def metrics_of_many_with_repetitions():
 
 
 @test
+def metrics_count_what_is_no_target():
+    code, out, _ = run('10.0.0.1', '10.1.0.1-10', '0.0.0.0', '--openmetrics')
+    same((code, parse_metrics(out)['reroute_report_invalid']), (2, {(): 2}))
+    _, out, _ = run('10.0.0.1', '--openmetrics')
+    same(parse_metrics(out)['reroute_report_invalid'], {(): 0})
+
+
+@test
 def labels_are_escaped():
     """The name of an interface may have any byte but white space and a slash."""
     odd = 'a"b\\c{}'
