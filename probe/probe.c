@@ -156,7 +156,9 @@ const char *probe_reason_text(enum probe_outcome outcome, const struct probe_err
         break;
     case PROBE_SEND_FAILED:
         snprintf(buffer, size_bytes, "cannot send: %s%s", strerror(error->error),
-                 error->error == EPERM ? " (a firewall rule of this host?)" : "");
+                 error->error == EPERM    ? " (a firewall rule of this host?)"
+                 : error->error == EACCES ? " (a broadcast address, or a route that prohibits it)"
+                                          : "");
         break;
     }
     return buffer;

@@ -410,6 +410,10 @@ static const struct {
      {.error = EPERM},
      NULL,
      "cannot send: Operation not permitted (a firewall rule of this host?)"},
+    {PROBE_SEND_FAILED,
+     {.error = EACCES},
+     NULL,
+     "cannot send: Permission denied (a broadcast address, or a route that prohibits it)"},
 };
 
 Test(icmp, every_outcome_has_its_reason_in_words)

@@ -190,8 +190,9 @@ def metrics():
     same(code, 2)
     families = parse_metrics(out)
     same(set(families), {'reroute_report_reachable', 'reroute_report_rtt_seconds', 'reroute_report_targets',
-                         'reroute_report_doubtful', 'reroute_report_packets', 'reroute_report_elapsed_seconds',
-                         'reroute_report_truncated_bytes', 'reroute_report_reply_refused'})
+                         'reroute_report_doubtful', 'reroute_report_invalid', 'reroute_report_packets',
+                         'reroute_report_elapsed_seconds', 'reroute_report_truncated_bytes',
+                         'reroute_report_reply_refused'})
     same(by_target(families['reroute_report_reachable']),
          {'10.9.0.9': 0, '10.0.0.1': 1, 'nosuch.example': 0, 'fd00:1::1': 1})
     rtts = by_target(families['reroute_report_rtt_seconds'])
