@@ -45,8 +45,7 @@ void agent_soon(struct agent *agent)
     event_active(agent->timer, EV_TIMEOUT, 0);
 }
 
-/* --- what is kept over a restart --------------------------------------------------------------------------
- */
+/* --- what is kept over a restart --- */
 
 /* CLOCK_BOOTTIME minus CLOCK_MONOTONIC: grows with every suspend. Read in this order it is never negative. */
 static uint64_t boottime_offset_ns(void)
@@ -146,8 +145,7 @@ static void load_state(struct agent *agent)
     state_clear(&state);
 }
 
-/* --- the step ---------------------------------------------------------------------------------------------
- */
+/* --- the step --- */
 
 /* An extra request: of full size, the last one before a planned switch, or one that asks for proof of life.
  */
@@ -413,8 +411,7 @@ static void on_due(evutil_socket_t fd, short what, void *context)
     agent_step(context);
 }
 
-/* --- start ------------------------------------------------------------------------------------------------
- */
+/* --- start --- */
 
 /* What libevent has to say, past which it would write to standard error by itself. */
 static void on_libevent(int severity, const char *message)

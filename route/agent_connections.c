@@ -6,10 +6,10 @@
  * connections are destroyed at once, and their owners connect again over the new way.
  *
  * The first route is different. What is connected by then went another way (a default route), which may work,
- * and a connection may go on over the new one. A mount that is just being made may not outlive the loss of its
- * connection ("Software caused connection abort" was seen, for good). It did outlive it on Linux 6.1 while its
- * first call was unanswered, and what is refused or lost at the handshake is tried again; "Network is
- * unreachable" ends it at once. So nothing is destroyed that moves: a node that does not know the connection
+ * and a connection may go on over the new one. A mount that is just being made may not outlive the loss of
+ * its connection ("Software caused connection abort" was seen, for good). It did outlive it on Linux 6.1
+ * while its first call was unanswered, and what is refused or lost at the handshake is tried again; "Network
+ * is unreachable" ends it at once. So nothing is destroyed that moves: a node that does not know the connection
  * answers with a reset, which tells the owner too. But where answers do not come back to the address that the
  * connection began with, it stands still. Whatever does, within LOOKS_NS after the first route (an idle NFS
  * client speaks once in a lease, 90 s), is destroyed.

@@ -10,10 +10,10 @@
  *
  *   ours        the route that they match is the one that was put or adopted, and they go to its next hop
  *   redirected  they match it, but go elsewhere: an ICMP redirect (RFC 792; RFC 4861, section 8) of a node
- * that forwards for once. The kernel would keep that for minutes, whatever becomes of the other node. The
- * detour belongs to the next hop of our own route, so it is put right: the route is renewed shadowed another
- * route is in front of ours: reported, and left alone nowhere     a rule or a route says no, or ours is gone
- * and cannot be put back
+ *               that forwards for once. The kernel would keep that for minutes, whatever becomes of the other
+ *               node. The detour belongs to the next hop of our own route, so the route is renewed
+ *   shadowed    another route is in front of ours: reported, and left alone
+ *   nowhere     a rule or a route says no, or ours is gone and cannot be put back
  *
  * When packets match no route of ours it may have been removed, or only be hidden. That is found out by a
  * list, whose price grows with the host's tables; so the answer is kept until something has changed. What was
@@ -50,8 +50,7 @@ static void check_soon(struct agent *agent, uint64_t at_ns)
     agent->keeper.check_ns = min_u64(agent->keeper.check_ns, at_ns);
 }
 
-/* --- is it ours? ------------------------------------------------------------------------------------------
- */
+/* --- is it ours? --- */
 
 static bool is_ours(const struct agent *agent, const struct fib_route *route)
 {
@@ -120,8 +119,7 @@ static bool stands(struct agent *agent, struct fib_route *found)
     return keeper->stands;
 }
 
-/* --- adoption ---------------------------------------------------------------------------------------------
- */
+/* --- adoption --- */
 
 /* Takes a standing route as it is. */
 static void adopt_route(struct agent *agent, const struct fib_route *route)
@@ -174,8 +172,7 @@ void agent_keeper_adopt(struct agent *agent)
     check_soon(agent, agent->now_ns + REPAIR_INTERVAL_NS); /* is it what packets take? */
 }
 
-/* --- what packets do --------------------------------------------------------------------------------------
- */
+/* --- what packets do --- */
 
 static void tell(struct agent *agent, enum agent_packets before)
 {
@@ -235,8 +232,7 @@ static int look(struct agent *agent, struct fib_way *way)
     return error;
 }
 
-/* --- putting it right -------------------------------------------------------------------------------------
- */
+/* --- putting it right --- */
 
 /* As fib_replace(). When the place of ours holds a foreign route, somebody replaced ours (`ip route
  * replace`): it is taken back. A foreign route that stood there first, or in front of ours, is left alone and
@@ -394,8 +390,7 @@ void agent_keeper_moved(struct agent *agent)
         note_way(agent, &way);
 }
 
-/* --- when -------------------------------------------------------------------------------------------------
- */
+/* --- when --- */
 
 /* The path in use has just missed a reply, or some path has just gone down. */
 static bool is_in_doubt(struct agent *agent)
@@ -464,8 +459,7 @@ bool agent_keeper_note(struct agent *agent, const struct fib_event *event)
     return true;
 }
 
-/* --- settings ---------------------------------------------------------------------------------------------
- */
+/* --- settings --- */
 
 static void warn_interface(struct agent *agent, const struct agent_path *path)
 {

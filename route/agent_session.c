@@ -29,8 +29,7 @@ static bool is_rest(const struct agent *agent)
     return strcmp(agent->config->session.provider, "rest") == 0;
 }
 
-/* --- whom to ask ------------------------------------------------------------------------------------------
- */
+/* --- whom to ask --- */
 
 /* Appends the ways to one access: those that are up, or, with `hope`, those not known to be up. */
 static size_t add_ways(const struct agent *agent, uint32_t access, bool hope, struct session_endpoint *out,
@@ -111,8 +110,7 @@ static struct address origin_of(const struct agent *agent, const struct session_
     return address_is_set(&access->data) ? access->data : access->secondary;
 }
 
-/* --- lists ------------------------------------------------------------------------------------------------
- */
+/* --- lists --- */
 
 static bool is_in_use(const struct agent *agent, const struct session *session)
 {
@@ -295,8 +293,7 @@ static void poll_list(struct agent *agent)
         log_event(LOG_LEVEL_ERROR, "session-list-failed", "error=%s", LOG_QUOTE(strerror(-error)));
 }
 
-/* --- refreshes --------------------------------------------------------------------------------------------
- */
+/* --- refreshes --- */
 
 static void client_addresses(const struct agent *agent, char *text, size_t size_bytes)
 {
@@ -426,8 +423,7 @@ static void refresh_step(struct agent *agent)
     agent_session_refresh(agent, agent->current, on_refresh);
 }
 
-/* --- heartbeats -------------------------------------------------------------------------------------------
- */
+/* --- heartbeats --- */
 
 static bool has_heartbeat(const struct agent *agent)
 {
@@ -482,8 +478,7 @@ static void send_heartbeat(struct agent *agent)
                                    body, on_heartbeat, agent);
 }
 
-/* --- what is due ------------------------------------------------------------------------------------------
- */
+/* --- what is due --- */
 
 void agent_session_step(struct agent *agent)
 {

@@ -15,8 +15,7 @@
 #define PLANNED_PATIENCE_NS  (10 * NS_PER_S)
 #define REFUSED_FOR_NS       (1 * NS_PER_S)
 
-/* --- the switch itself ------------------------------------------------------------------------------------
- */
+/* --- the switch itself --- */
 
 static const char *previous_text(const struct agent *agent, char buffer[static ADDRESS_TEXT_SIZE])
 {
@@ -93,8 +92,7 @@ static void switch_to(struct agent *agent, uint32_t to, enum selector_reason rea
     agent_soon(agent); /* decide again from where we stand now */
 }
 
-/* --- planned switches -------------------------------------------------------------------------------------
- */
+/* --- planned switches --- */
 
 /* The ICMP payload that fills the interface's MTU. */
 static uint32_t full_size_payload(const struct agent_path *path)

@@ -53,8 +53,7 @@ bool agent_lists_make_accesses(const struct config *config)
     return config->bootstrap_count || !config->access_count;
 }
 
-/* --- building ---------------------------------------------------------------------------------------------
- */
+/* --- building --- */
 
 static int grow(void *array, uint32_t count, size_t size_bytes)
 {
@@ -421,8 +420,7 @@ int agent_table_add_foreign(struct agent *agent, const struct address *next_hop,
     return 0;
 }
 
-/* --- how the paths are entered ----------------------------------------------------------------------------
- */
+/* --- how the paths are entered --- */
 
 static uint16_t check_port_wanted(const struct agent *agent, uint32_t index)
 {
@@ -558,8 +556,7 @@ void agent_table_egress(struct agent *agent)
         update_egress(agent, i);
 }
 
-/* --- evidence for the selector ----------------------------------------------------------------------------
- */
+/* --- evidence for the selector --- */
 
 /*
  * Is this the access of this host? Asked of the system when the list's word or the host's addresses have

@@ -127,8 +127,7 @@ static int answer_control(void *context, const struct request *request, const ch
     return 404;
 }
 
-/* --- metrics ----------------------------------------------------------------------------------------------
- */
+/* --- metrics --- */
 
 static void add_metric(struct evbuffer *out, const char *name, const char *type, const char *help,
                        double value)
@@ -229,8 +228,7 @@ static int answer_metrics(void *context, const struct request *request, const ch
     return 200;
 }
 
-/* --- listening --------------------------------------------------------------------------------------------
- */
+/* --- listening --- */
 
 /*
  * Makes room for our socket: one that an agent left when it was killed is removed, one on which somebody

@@ -54,8 +54,7 @@ const char *fib_error(const struct fib *fib)
 
 #define ROUTE_TEXT(route) fib_route_text((route), (char[256]){0}, 256)
 
-/* --- open and close --------------------------------------------------------------------------------------
- */
+/* --- open and close --- */
 
 int fib_open(struct fib **out, const struct fib_settings *settings, char *message, size_t size_bytes)
 {
@@ -99,8 +98,7 @@ struct fib *fib_close(struct fib *fib)
     return NULL;
 }
 
-/* --- routes ----------------------------------------------------------------------------------------------
- */
+/* --- routes --- */
 
 static bool is_ours(const struct fib *fib, const struct fib_route *route)
 {
@@ -439,8 +437,7 @@ int fib_reset_stalled(struct fib *fib, const struct address *service, const stru
     return fib->dry_run ? 0 : fib->backend->reset_connections(fib, service, source, count);
 }
 
-/* --- the host --------------------------------------------------------------------------------------------
- */
+/* --- the host --- */
 
 static int refresh_host(struct fib *fib)
 {
@@ -542,8 +539,7 @@ bool fib_address_is_local(struct fib *fib, const struct address *address)
     return fib->backend->lookup(fib, address, 0, &way, NULL) == 0 && way.type == RTN_LOCAL;
 }
 
-/* --- events ----------------------------------------------------------------------------------------------
- */
+/* --- events --- */
 
 void fib_watch(struct fib *fib, const struct address *service)
 {

@@ -51,8 +51,7 @@ static int failed(struct fib *fib, int error, const char *what)
                     said[0] ? ")" : "");
 }
 
-/* --- open ------------------------------------------------------------------------------------------------
- */
+/* --- open --- */
 
 static void netlink_backend_close(struct fib *fib)
 {
@@ -108,8 +107,7 @@ static int netlink_backend_open(struct fib *fib)
     return 0;
 }
 
-/* --- dumps -----------------------------------------------------------------------------------------------
- */
+/* --- dumps --- */
 
 static struct nlmsghdr *start_request(union netlink_request *request, uint16_t type)
 {
@@ -119,8 +117,7 @@ static struct nlmsghdr *start_request(union netlink_request *request, uint16_t t
     return header;
 }
 
-/* --- the service's routes --------------------------------------------------------------------------------
- */
+/* --- the service's routes --- */
 
 struct host_routes {
     struct address service;
@@ -188,8 +185,7 @@ static int netlink_backend_routes(struct fib *fib, const struct address *service
     return r < 0 && r != -ENOENT ? failed(fib, r, "cannot list routes") : 0;
 }
 
-/* --- one route -------------------------------------------------------------------------------------------
- */
+/* --- one route --- */
 
 static int collect_one(void *context, const struct nlmsghdr *message)
 {
@@ -275,8 +271,7 @@ static int netlink_backend_drop(struct fib *fib, const struct fib_route *route)
     return change_route(fib, RTM_DELROUTE, 0, route, "remove");
 }
 
-/* --- the host --------------------------------------------------------------------------------------------
- */
+/* --- the host --- */
 
 static int collect_host(void *context, const struct nlmsghdr *message)
 {
@@ -327,8 +322,7 @@ static int netlink_backend_load(struct fib *fib, struct fib_host *host)
     return r < 0 ? failed(fib, r, "cannot list links and addresses") : 0;
 }
 
-/* --- events ----------------------------------------------------------------------------------------------
- */
+/* --- events --- */
 
 static bool route_event(struct fib *fib, const struct nlmsghdr *message, struct fib_event *event)
 {
@@ -458,8 +452,7 @@ static int netlink_backend_fd(const struct fib *fib)
     return mnl_socket_get_fd(state->groups);
 }
 
-/* --- connections -----------------------------------------------------------------------------------------
- */
+/* --- connections --- */
 
 static int netlink_backend_reset(struct fib *fib, const struct address *service, const struct address *source,
                                  unsigned *count)

@@ -159,8 +159,7 @@ uint64_t history_realtime_ns(const struct history *history, uint64_t at_ns)
     return high ? at_ns + history->walls[low].shift_ns : at_ns;
 }
 
-/* --- who is who ------------------------------------------------------------------------------------------
- */
+/* --- who is who --- */
 
 /* Is it this name, as far as it is kept? */
 static bool is_name(const char *kept, const char *name, size_t size_bytes)
@@ -225,8 +224,7 @@ static int path_member(struct reader *reader, const cJSON *object, const char *n
     return text[0] ? path_of(reader, text, out) : 0;
 }
 
-/* --- events ----------------------------------------------------------------------------------------------
- */
+/* --- events --- */
 
 static int add_event(struct reader *reader, const struct history_event *event)
 {
@@ -340,8 +338,7 @@ static int drop_absent(struct reader *reader)
     return error;
 }
 
-/* --- lines -----------------------------------------------------------------------------------------------
- */
+/* --- lines --- */
 
 /* What the selector remembered when the first snapshot was written. */
 static int read_memory(struct reader *reader, const cJSON *line)

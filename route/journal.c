@@ -127,8 +127,7 @@ void journal_renew(struct journal *journal, const char *why)
         journal->renew = why;
 }
 
-/* --- the file --------------------------------------------------------------------------------------------
- */
+/* --- the file --- */
 
 /* Somebody removed, replaced or emptied it: what we hold is not what its name stands for. */
 static bool is_gone(const struct journal *journal)
@@ -191,8 +190,7 @@ static int file_write(struct journal *journal, const char *text, size_t length)
     return error;
 }
 
-/* --- lines -----------------------------------------------------------------------------------------------
- */
+/* --- lines --- */
 
 static cJSON *line_new(const struct journal *journal, const char *kind, uint64_t now_ns)
 {
@@ -338,8 +336,7 @@ static char *step_text(const struct journal *journal, const struct journal_step 
     return text;
 }
 
-/* --- is it news? -----------------------------------------------------------------------------------------
- */
+/* --- is it news? --- */
 
 static bool path_is_news(const struct journal *journal, uint32_t i)
 {
@@ -422,8 +419,7 @@ static int look(struct journal *journal, const struct journal_step *step)
     return 0;
 }
 
-/* --- writing ---------------------------------------------------------------------------------------------
- */
+/* --- writing --- */
 
 static int write_step(struct journal *journal, const struct journal_step *step)
 {

@@ -40,8 +40,7 @@ static struct {
     uint64_t lost_ever;
 } out = {.fd = STDERR_FILENO, .ways = WAYS_ASK};
 
-/* --- where the lines go -----------------------------------------------------------------------------------
- */
+/* --- where the lines go --- */
 
 static bool is_journal(const struct stat *st, const char *journal_stream)
 {
@@ -98,8 +97,7 @@ static ssize_t write_now(const char *text, size_t length)
     return write(out.fd, text, length);
 }
 
-/* --- lines ------------------------------------------------------------------------------------------------
- */
+/* --- lines --- */
 
 void log_set_level(enum log_level level)
 {

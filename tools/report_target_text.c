@@ -94,8 +94,7 @@ static void say_what_is_wrong(const char *text, char *why, size_t size_bytes)
         snprintf(why, size_bytes, " is neither an address nor a name");
 }
 
-/* --- addresses that are no host's ------------------------------------------------------------------------
- */
+/* --- addresses that are no host's --- */
 
 const char *report_no_host(const struct address *address)
 {

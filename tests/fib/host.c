@@ -10,8 +10,7 @@
 
 #include <linux/rtnetlink.h>
 
-/* --- egress ----------------------------------------------------------------------------------------------
- */
+/* --- egress --- */
 
 /*
  * The host of the table: lo 1; eth1 2 (usable), eth2 3 (usable), eth3 4 (no carrier), ppp0 5 (usable).
@@ -219,8 +218,7 @@ Test(host, route_text_never_overruns)
     }
 }
 
-/* --- a real host -----------------------------------------------------------------------------------------
- */
+/* --- a real host --- */
 
 static const struct {
     const char *what;
@@ -306,8 +304,7 @@ Test(host, what_is_local)
     world_close(&world);
 }
 
-/* --- messages --------------------------------------------------------------------------------------------
- */
+/* --- messages --- */
 
 /* Every reader on a copy that ends where the message was cut off: a sanitizer sees a read beyond it. */
 static int cut_off(void *context, const struct nlmsghdr *message)

@@ -181,8 +181,7 @@ Test(way, ours_is_found_beneath_others)
     world_close(&world);
 }
 
-/* --- messages ---------------------------------------------------------------------------------------------
- */
+/* --- messages --- */
 
 Test(way, lengths_of_messages)
 {
