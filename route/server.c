@@ -41,7 +41,7 @@ struct client {
     struct evbuffer *answer; /* NULL: the request has not come yet */
     bool refused; /* what the client still sends is read and thrown away, so that it gets our answer */
     size_t size_bytes;
-    char text[REQUEST_MAX_BYTES];
+    char text[REQUEST_MAX_BYTES + 1]; /* a zero at the end: cJSON before 1.7.18 looks one byte further */
 };
 
 struct server {
@@ -54,8 +54,7 @@ struct server {
     TAILQ_HEAD(clients, client) clients; /* oldest first */
 };
 
-/* --- a connection -----------------------------------------------------------------------------------------
- */
+/* --- a connection --- */
 
 static void client_close(struct client *client)
 {
@@ -134,7 +133,7 @@ static int client_read(struct client *client)
 
     if (client->answer) /* refused: the answer is out */
         client->size_bytes = 0;
-    n = read(client->fd, client->text + client->size_bytes, sizeof(client->text) - client->size_bytes);
+    n = read(client->fd, client->text + client->size_bytes, sizeof(client->text) - 1 - client->size_bytes);
     if (n < 0)
         return errno == EAGAIN || errno == EINTR ? 0 : -errno;
     if (n == 0)
@@ -179,8 +178,7 @@ static void client_wait(struct client *client)
         client_close(client);
 }
 
-/* --- accepting --------------------------------------------------------------------------------------------
- */
+/* --- accepting --- */
 
 /* Who is to be counted together. Of a user nothing else is known, of IPv6 a /64 is what one host can have. */
 static struct address peer_of(int fd)
@@ -315,8 +313,7 @@ static void on_acceptable(evutil_socket_t listening, short what, void *context)
     server->work_ns = 0;
 }
 
-/* --- the server -------------------------------------------------------------------------------------------
- */
+/* --- the server --- */
 
 int server_new(struct server **out, struct event_base *base, int listening_fd,
                const struct server_settings *settings)
