@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The studies of `reroute bench`. Each is one file bench/NAME.c with a run() as in tools/command.h: argv[0]
+ * The studies of `reroute bench`. Each is one file bench/NAME.c with a run() as in tools/command/command.h: argv[0]
  * is "reroute bench NAME", options are read with tools/options.h.
  */
 #pragma once
 
-#include "tools/command.h"
+#include "tools/command/command.h"
 #include "tools/options.h"
 
 /* The options by which every study says what it found. */

@@ -9,7 +9,7 @@
 #include <limits.h>
 
 #include "bench/bench.h"
-#include "bench/study.h"
+#include "bench/study/study.h"
 #include "probe/quantity.h"
 #include "probe/text.h"
 

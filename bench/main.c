@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "bench/bench.h"
-#include "bench/plot.h"
+#include "bench/study/plot.h"
 #include "probe/text.h"
 
 static const struct command studies[] = {

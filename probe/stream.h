@@ -4,7 +4,7 @@
  *
  * Every target gets a request every interval; each request is judged once its select-timeout is over. What
  * happens is pulled as observations, in the order in which it happened; what it means (up, down, degraded) is
- * decided elsewhere, by pure code (route/health.h).
+ * decided elsewhere, by pure code (route/decide/health.h).
  *
  * Each target may be tied to an interface: requests leave through it and a reply that came in through another
  * one is foreign. (An address of this host itself may answer through any interface, as the kernel tells it:

@@ -3,7 +3,7 @@
 
 #include "probe/quantity.h"
 #include "probe/statistics.h"
-#include "route/selector.h"
+#include "route/decide/selector.h"
 
 #define HOLD_MAX_NS (3600 * NS_PER_S)
 

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "tools/command.h"
+#include "tools/command/command.h"
 #include "tools/options.h"
 
 static const struct command commands[] = {

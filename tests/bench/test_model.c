@@ -9,7 +9,7 @@
 #include <criterion/criterion.h>
 #include <math.h>
 
-#include "bench/responder.h"
+#include "bench/responder/responder.h"
 
 #define MANY       200000
 #define SEED       7

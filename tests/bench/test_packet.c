@@ -6,7 +6,7 @@
  */
 #include <criterion/criterion.h>
 
-#include "bench/responder_packet.h"
+#include "bench/responder/packet.h"
 #include "probe/icmp.h"
 
 #define PAYLOAD_BYTES 56

@@ -8,7 +8,7 @@
 #include <poll.h>
 #include <signal.h>
 
-#include "bench/responder.h"
+#include "bench/responder/responder.h"
 #include "tests/lib/netns.h"
 
 #define DEADLINE_NS   (20 * NS_PER_S)

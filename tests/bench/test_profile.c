@@ -6,7 +6,7 @@
 #include <criterion/criterion.h>
 #include <math.h>
 
-#include "bench/responder.h"
+#include "bench/responder/responder.h"
 
 #define MESSAGE_BYTES 512
 

@@ -5,8 +5,8 @@
  */
 #include <criterion/criterion.h>
 
-#include "bench/responder_memory.h"
-#include "bench/responder_queue.h"
+#include "bench/responder/memory.h"
+#include "bench/responder/queue.h"
 
 Test(queue, in_order_of_time_then_of_arrival)
 {

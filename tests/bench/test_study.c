@@ -12,11 +12,11 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "bench/child.h"
-#include "bench/compare.h"
-#include "bench/plot.h"
-#include "bench/stage.h"
-#include "bench/sweep.h"
+#include "bench/compare/compare.h"
+#include "bench/study/child.h"
+#include "bench/study/plot.h"
+#include "bench/study/stage.h"
+#include "bench/sweep/sweep.h"
 
 #define MESSAGE_BYTES 512
 #define DEADLINE_MS   20000

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What this proves: a trace seen by bench/detect.h gives, observation by observation, what a probe stream
+ * What this proves: a trace seen by bench/tune/detect.h gives, observation by observation, what a probe stream
  * reports that meets the same network, for every select-timeout, with late replies beyond what a stream
  * remembers, ICMP errors and refused sends; the watch records what a network does to its requests, blames it
  * for nothing that this host did, and ends early with what it has; true failures and spoilt requests do not
@@ -10,10 +10,10 @@
 #include <criterion/criterion.h>
 #include <netinet/ip_icmp.h>
 
-#include "bench/detect.h"
-#include "bench/simulation.h"
-#include "bench/validate.h"
-#include "bench/watch.h"
+#include "bench/tune/detect.h"
+#include "bench/tune/simulation.h"
+#include "bench/tune/validate.h"
+#include "bench/tune/watch.h"
 #include "probe/stream.h"
 
 #define INTERVAL_US UINT64_C(10000)

@@ -10,9 +10,9 @@
 #include <criterion/criterion.h>
 #include <math.h>
 
-#include "bench/simulation.h"
-#include "bench/tune.h"
-#include "bench/validate.h"
+#include "bench/tune/simulation.h"
+#include "bench/tune/tune.h"
+#include "bench/tune/validate.h"
 #include "probe/random.h"
 
 #define SEEDS 40

@@ -4,7 +4,7 @@
 
 #include <sys/mman.h>
 
-#include "route/config.h"
+#include "route/config/config.h"
 
 /* Criterion does not fail a test whose process leaks: ask the sanitizer, when it is there, inside the test.
  */

@@ -9,9 +9,9 @@
 #include <criterion/redirect.h>
 #include <getopt.h>
 
-#include "route/config_keys.h"
+#include "route/config/keys.h"
 #include "tests/config/config_file.h"
-#include "tools/command.h"
+#include "tools/command/command.h"
 
 static int run(const char *const *arguments)
 {

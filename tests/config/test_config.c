@@ -5,7 +5,7 @@
  */
 #include <criterion/criterion.h>
 
-#include "route/config_keys.h"
+#include "route/config/keys.h"
 #include "tests/config/config_file.h"
 
 static const char whole[] =

@@ -3,9 +3,9 @@
  * How an address would be entered, what is local, how a route reads: tables without a kernel. Then the same
  * question to a real host whose links fail, and real messages cut off at every byte.
  */
-#include "route/fib_host.h"
-#include "route/fib_message.h"
-#include "route/netlink.h"
+#include "route/fib/host.h"
+#include "route/fib/message.h"
+#include "route/fib/netlink.h"
 #include "tests/fib/world.h"
 
 #include <linux/rtnetlink.h>

@@ -3,7 +3,7 @@
  * What packets to the service really do, told apart: as ours says, elsewhere because of an ICMP redirect,
  * elsewhere because of a foreign route or rule, nowhere. A redirect is undone by fib_replace().
  */
-#include "route/netlink.h"
+#include "route/fib/netlink.h"
 #include "tests/fib/world.h"
 
 #include <linux/rtnetlink.h>

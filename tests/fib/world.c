@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* See world.h. */
 #include "tests/fib/world.h"
-#include "route/fib_message.h"
-#include "route/netlink.h"
+#include "route/fib/message.h"
+#include "route/fib/netlink.h"
 
 #include <linux/rtnetlink.h>
 #include <net/if.h>

@@ -11,7 +11,7 @@
  */
 #pragma once
 
-#include "route/fib.h"
+#include "route/fib/fib.h"
 #include "tests/lib/netns.h"
 #include <criterion/criterion.h>
 

@@ -4,7 +4,7 @@
  * names the file, or is one that an agent can run with.
  */
 #include "probe/text.h"
-#include "route/config.h"
+#include "route/config/config.h"
 #include "tests/fuzz/fuzz_memory_file.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -3,7 +3,7 @@
  * What this proves: whatever a journal says, it is refused with one line, or read, sorted, and replayed with
  * the host's settings and with others; times do not go back, and every index is of something.
  */
-#include "route/replay.h"
+#include "route/journal/replay.h"
 #include "tests/fuzz/fuzz_memory_file.h"
 
 static void check_events(const struct history *history)

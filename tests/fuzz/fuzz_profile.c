@@ -3,7 +3,7 @@
  * What this proves: whatever somebody writes as a profile of the responder or as a rule of it, it is refused
  * with one line, or in range.
  */
-#include "bench/responder.h"
+#include "bench/responder/responder.h"
 #include "tests/fuzz/fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

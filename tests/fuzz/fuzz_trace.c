@@ -3,7 +3,7 @@
  * What this proves: whatever is in a trace file, it is refused with one line of plain characters, or in
  * range; and what was read is the same when it is written and read again.
  */
-#include "bench/trace.h"
+#include "bench/tune/trace.h"
 #include "probe/text.h"
 #include "tests/fuzz/fuzz.h"
 

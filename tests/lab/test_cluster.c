@@ -4,7 +4,7 @@
  * member whose table is older than a living one, also where it cannot know that; and that there is one leader
  * a term, and in the end one table, whatever was lost and restarted.
  */
-#include "tools/lab-cluster.h"
+#include "tools/sessiond/cluster.h"
 
 #include <cjson/cJSON.h>
 #include <criterion/criterion.h>

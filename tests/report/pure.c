@@ -10,10 +10,10 @@
 
 #include "probe/quantity.h"
 #include "probe/statistics.h"
-#include "tools/report_options.h"
-#include "tools/report_output.h"
-#include "tools/report_targets.h"
-#include "tools/report_writer.h"
+#include "tools/report/options.h"
+#include "tools/report/output.h"
+#include "tools/report/targets.h"
+#include "tools/report/writer.h"
 
 Test(report, durations)
 {

@@ -11,7 +11,7 @@
  */
 #pragma once
 
-#include "route/selector.h"
+#include "route/decide/selector.h"
 
 enum path {
     NO_ROUTE,

@@ -2,7 +2,7 @@
 /*
  * Proves how fast accesses that only lists know may appear.
  */
-#include "route/admission.h"
+#include "route/decide/admission.h"
 
 #include <criterion/criterion.h>
 

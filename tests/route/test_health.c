@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Proves what route/health.h promises: when exactly a path is down, up, degraded and clean again, what a late
+ * Proves what route/decide/health.h promises: when exactly a path is down, up, degraded and clean again, what a late
  * reply, an early ICMP error and a request that left late do to that, how much is lost over hold, and what a
  * restart and a lost link mean.
  *
@@ -16,7 +16,7 @@
  *
  * Times in the tables are milliseconds after the first request; 0 means never.
  */
-#include "route/health.h"
+#include "route/decide/health.h"
 #include <criterion/criterion.h>
 #include <ctype.h>
 

@@ -12,8 +12,8 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
-#include "route/journal.h"
-#include "route/replay.h"
+#include "route/journal/journal.h"
+#include "route/journal/replay.h"
 
 #define HOME "10.0.0.1"
 #define AWAY "10.0.0.2"

@@ -7,7 +7,7 @@
 #include <criterion/criterion.h>
 #include <sys/resource.h>
 
-#include "route/replay.h"
+#include "route/journal/replay.h"
 
 #define SECONDS_MAX 60 /* generous: a loaded machine, a sanitizer; what hung took ten times as long */
 

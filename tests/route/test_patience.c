@@ -5,7 +5,7 @@
  */
 #include <criterion/criterion.h>
 
-#include "route/patience.h"
+#include "route/decide/patience.h"
 
 Test(patience, grows_with_the_silence)
 {

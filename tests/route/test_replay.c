@@ -19,8 +19,8 @@
 #include <sys/stat.h>
 
 #include "probe/random.h"
-#include "route/journal.h"
-#include "route/replay.h"
+#include "route/journal/journal.h"
+#include "route/journal/replay.h"
 #include "tests/lib/random_test.h"
 
 #define ACCESSES 4

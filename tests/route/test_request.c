@@ -2,7 +2,7 @@
 /* HTTP requests as they come: whole, in pieces, and wrong. */
 #include <criterion/criterion.h>
 
-#include "route/request.h"
+#include "route/agent/request.h"
 
 #define POST "POST /v1/pin HTTP/1.1\r\nHost: x\r\n"
 

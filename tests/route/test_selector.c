@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Proves the rules of the selector, one table a rule, in the order and with the numbers of the list at the
- * top of route/selector.c. scenario.h has the cluster and the words of the rows.
+ * top of route/decide/selector.c. scenario.h has the cluster and the words of the rows.
  */
 #include "scenario.h"
 #include <criterion/criterion.h>

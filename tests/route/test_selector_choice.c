@@ -4,7 +4,7 @@
  * choice among equals over many hosts: survivors share the load evenly, also of hosts that are called alike,
  * and a host's choice does not change when others come and go.
  */
-#include "route/host_identity.h"
+#include "route/agent/host_identity.h"
 #include "scenario.h"
 #include <criterion/criterion.h>
 

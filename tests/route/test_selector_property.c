@@ -20,7 +20,7 @@
  * seed s + i. A failure prints the command that plays the one history again, and its course.
  */
 #include "probe/random.h"
-#include "route/selector.h"
+#include "route/decide/selector.h"
 #include "tests/lib/random_test.h"
 #include <criterion/criterion.h>
 

@@ -4,7 +4,7 @@
  * the wall clock.
  */
 #include "probe/scope.h"
-#include "route/state.h"
+#include "route/agent/state.h"
 
 #include <criterion/criterion.h>
 

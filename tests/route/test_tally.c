@@ -5,7 +5,7 @@
  */
 #include <criterion/criterion.h>
 
-#include "route/replay.h"
+#include "route/journal/replay.h"
 
 #define S NS_PER_S
 

@@ -3,8 +3,12 @@
 """The direction of the tree: who may include whom, where main() may be, and where code may lie.
 
     probe/ <- nothing of ours            session/ <- probe/base.h
-    route/ <- public headers of probe/ and session/; only route/agent*.c both of them at once
-    tools/, bench/, tests/ <- all"""
+    route/ <- public headers of probe/ and session/; only route/agent/ both of them at once
+    tools/, bench/, tests/ <- all
+
+Within route/ each part is a folder, and none knows one that stands above it:
+
+    log, own_file  <-  config   decide   fib  <-  journal (of these: decide)  <-  agent (all)"""
 import os
 import re
 import sys
@@ -18,6 +22,14 @@ FOLDERS = ("probe", "session", "route", "tools", "bench", "tests")
 PUBLIC = {
     "probe": {"base.h", "probe.h", "quantity.h", "scope.h", "stream.h", "sweep.h", "text.h"},
     "session": {"session.h", "liveness.h", "provider.h", "service_check.h"},
+}
+# Parts of route/, and which others each may include.
+PARTS = {
+    "config": set(),
+    "decide": set(),
+    "fib": set(),
+    "journal": {"decide"},
+    "agent": {"config", "decide", "fib", "journal"},
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.M)
 MAIN = re.compile(r"^int\s+main\s*\(", re.M)
@@ -42,6 +54,16 @@ def target(path, include):
     return None
 
 
+def part_complaint(path, meant):
+    """The same within route/."""
+    mine, other = (name.split("/")[1] for name in (path, meant))
+    if other in ("log.h", "own_file.h") or mine == other:
+        return None
+    if mine not in PARTS:
+        return "what all parts of route/ use includes none of them"
+    return None if other in PARTS[mine] else f"route/{mine}/ may include {sorted(PARTS[mine]) or 'no other part'}"
+
+
 def complaint(path, include):
     """Why this include is against the direction, or None."""
     if include.startswith(".."):
@@ -50,6 +72,8 @@ def complaint(path, include):
     if meant is None:
         return "names no file of the tree"
     here, (there, _, header) = path.split("/")[0], meant.partition("/")
+    if here == there == "route":
+        return part_complaint(path, meant)
     if here == there or here in ("tools", "bench", "tests"):
         return None
     if here == "probe":
@@ -74,14 +98,14 @@ def check():
         if path.startswith(("probe/", "session/", "route/")) and MAIN.search(text):
             mains.append(path)
         met = {i.split("/")[0] for i in found if i != "probe/base.h"}
-        if path.startswith("route/") and {"probe", "session"} <= met and not re.match(r"route/agent\w*\.[ch]$", path):
+        if path.startswith("route/") and {"probe", "session"} <= met and not path.startswith("route/agent/"):
             meetings.append(path)
     return [
         (len(files) > 10, "the sources are found", [ROOT]),
         (not strays, "code lies in the known folders only", strays),
         (not includes, "every include goes in the allowed direction", includes),
         (not mains, "main() is in tools/, bench/ or tests/", mains),
-        (not meetings, "probe, session and route meet in route/agent*.c only", meetings),
+        (not meetings, "probe, session and route meet in route/agent/ only", meetings),
     ]
 
 

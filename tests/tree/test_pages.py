@@ -33,18 +33,18 @@ def sources(*patterns):
 
 
 def check_events(tap):
-    code = set(re.findall(r'"([\w-]+)"', " ".join(EVENT.findall(sources("route/*.c", "session/*.c")))))
+    code = set(re.findall(r'"([\w-]+)"', " ".join(EVENT.findall(sources("route/*.c", "route/*/*.c", "session/*.c")))))
     page = set(re.findall(r"`([\w-]+)`", " ".join(ROW.findall(read("tools/doc/troubleshooting.md")))))
     tap.ok(code == page and len(code) >= 50, f"troubleshooting.md has all {len(code)} events and no other",
            f"not in the page: {sorted(code - page)}; not in the code: {sorted(page - code)}")
 
 
 def main():
-    control = read("route/control.c")
-    report = "".join(read(name) for name in sorted(glob.glob("tools/report*.c", root_dir=ROOT)))
+    control = read("route/agent/control.c")
+    report = "".join(read(name) for name in sorted(glob.glob("tools/report/*.c", root_dir=ROOT)))
     wanted = [
-        ("reroute-status.5", "members", MEMBER.findall(read("route/agent_status.c"))),
-        ("reroute-status.5", "words", WORD.findall(read("route/selector_text.c"))),
+        ("reroute-status.5", "members", MEMBER.findall(read("route/agent/status.c"))),
+        ("reroute-status.5", "words", WORD.findall(read("route/decide/selector_text.c"))),
         ("reroute-status.5", "metrics", ["reroute_" + name for name in METRIC.findall(control)] +
                                         ["reroute_path_" + name for name in PATH_METRIC.findall(control)]),
         ("reroute-report.8", "metrics", REPORT_METRIC.findall(report)),

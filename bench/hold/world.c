@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The world of `bench hold`: a host with its own access and two others in its zone, and the agent's decisions
+ * in virtual time, from event to event.
+ *
+ * Health and selector are the real ones, with the default settings (100 ms x 10, rise 3, candidates every
+ * second, all of them every 100 ms while in doubt). A path is simulated probe by probe while something
+ * happens to it, and for as long afterwards as its loss is remembered; otherwise it sleeps, and is taken to
+ * have answered, whenever it is asked. What a session is follows from when the agent would have heard of it
+ * (history.c). The other two accesses are always well. A full-size probe fares as any other; a planned
+ * switch takes no time.
+ *
+ * A decision is made when evidence changes in a way that the selector can tell, and when it asked for it: all
+ * the others would have been the same.
+ */
+#include "bench/hold/hold.h"
+#include "route/decide/selector.h"
+
+#define PATHS           3 /* one of each access; the first is the host's own */
+#define SELECT_NS       (100 * NS_PER_MS)
+#define SELECT_COUNT    10
+#define CANDIDATE_NS    (1 * NS_PER_S)
+#define BEGIN_NS        (100000 * NS_PER_S) /* everything has been well since 1 ns */
+#define RTT_NS          (200 * NS_PER_US)
+#define RESTARTS_NS     (300 * NS_PER_S)
+#define FULL_SIZE_AGAIN (10 * NS_PER_S)
+/* The truth: a path that loses more than the first is not well, with the second it does not serve. */
+#define WELL_PPM       10000
+#define NO_SERVICE_PPM 300000
+
+struct world {
+    uint64_t now_ns, random;
+    struct health_settings health_settings;
+    struct selector selector;
+    struct selector_access accesses[PATHS];
+    struct selector_path paths[PATHS];
+    struct selector_input input;
+    struct selector_decision decision;
+    struct health health[PATHS];
+    struct tally *tally;
+    struct hold_effort *effort;
+    /* the truth about home */
+    bool answers, service, serves, well;
+    uint32_t loss_ppm;
+    uint64_t lost_ns; /* when it last lost something */
+    /* its probing */
+    uint64_t wake_ns, until_ns;
+    uint64_t sent_ns;   /* the last one */
+    uint64_t send_ns;   /* the next one; NEVER_NS: it sleeps, or waits for an answer */
+    uint64_t judged_ns; /* of one that gets no answer */
+    uint64_t births_ns[8];
+    unsigned birth;
+    uint64_t size_again_ns;
+    bool news; /* evidence has changed */
+};
+
+static bool loses(const struct world *w)
+{
+    return w->input.current != 0 &&
+           selector_loses(health_loss_ppm(&w->health[0]), health_loss_ppm(&w->health[w->input.current]));
+}
+
+/* --- probing --- */
+
+static uint64_t interval_ns(const struct world *w)
+{
+    return w->input.current == 0 || w->decision.doubt ? SELECT_NS : CANDIDATE_NS;
+}
+
+static bool gets_through(struct world *w)
+{
+    return w->answers && (!w->loss_ppm || random_next(&w->random) % 1000000 >= w->loss_ppm);
+}
+
+static void observe(struct world *w, uint32_t path, enum probe_outcome outcome, uint64_t sent_ns)
+{
+    struct health *h = &w->health[path];
+    bool up = h->state == HEALTH_UP, degraded = h->degraded, missing = h->misses > 0, lossy = false;
+
+    if (path == 0)
+        lossy = loses(w);
+    health_observe(h, &w->health_settings,
+                   &(struct probe_observation){
+                       .outcome = outcome, .sent_ns = sent_ns, .at_ns = w->now_ns, .rtt_ns = RTT_NS});
+    if (path != 0)
+        return;
+    w->effort->probes++;
+    w->news = w->news || up != (h->state == HEALTH_UP) || degraded != h->degraded ||
+              missing != (h->misses > 0) || lossy != loses(w) || w->decision.reason == KEEP_WAIT_PROOF;
+}
+
+/* Nothing happens to it and nothing is remembered of what did. */
+static bool may_sleep(const struct world *w)
+{
+    const struct health *h = &w->health[0];
+
+    if (w->now_ns < w->until_ns)
+        return w->wake_ns != NEVER_NS; /* not yet woken */
+    return h->state == HEALTH_UP && !h->misses && !h->degraded && w->answers && !w->loss_ppm &&
+           health_loss_ppm(h) == 0 && w->now_ns >= w->lost_ns + 2 * w->health_settings.degraded_over_ns;
+}
+
+static void send_probe(struct world *w)
+{
+    w->sent_ns = w->now_ns;
+    if (gets_through(w)) {
+        observe(w, 0, PROBE_REPLY, w->now_ns);
+        w->send_ns = may_sleep(w) ? NEVER_NS : w->sent_ns + interval_ns(w);
+    } else {
+        w->lost_ns = w->now_ns;
+        w->send_ns = NEVER_NS;
+        w->judged_ns = w->now_ns + SELECT_NS;
+    }
+}
+
+static void judge_probe(struct world *w)
+{
+    w->judged_ns = NEVER_NS;
+    observe(w, 0, PROBE_TIMEOUT, w->sent_ns);
+    w->send_ns = max_u64(w->sent_ns + interval_ns(w), w->now_ns);
+}
+
+/* The interval may have changed with the decision. */
+static void probe_on(struct world *w)
+{
+    if (w->send_ns != NEVER_NS)
+        w->send_ns = max_u64(min_u64(w->send_ns, w->sent_ns + interval_ns(w)), w->now_ns);
+}
+
+static void wake(struct world *w)
+{
+    w->wake_ns = NEVER_NS;
+    if (w->send_ns == NEVER_NS && w->judged_ns == NEVER_NS)
+        w->send_ns = w->now_ns + random_next(&w->random) % interval_ns(w);
+}
+
+/* --- evidence and truth --- */
+
+static unsigned restarts(const struct world *w)
+{
+    unsigned count = 0;
+
+    for (size_t i = 0; i < ARRAY_SIZE(w->births_ns); i++)
+        count += w->births_ns[i] && w->now_ns - w->births_ns[i] <= RESTARTS_NS;
+    return count;
+}
+
+static void take_evidence(struct world *w)
+{
+    struct selector_access *home = &w->accesses[0];
+
+    for (uint32_t i = 0; i < PATHS; i++)
+        if (i > 0 || (w->send_ns == NEVER_NS && w->judged_ns == NEVER_NS))
+            observe(w, i, PROBE_REPLY, w->now_ns);
+    if (home->session == SESSION_ALIVE && w->now_ns >= home->stable_at_ns)
+        home->session = SESSION_STABLE;
+    home->restarts = restarts(w);
+    if (w->health[0].state != HEALTH_UP || w->now_ns >= w->size_again_ns) {
+        w->paths[0].full_size = FULL_SIZE_UNTESTED;
+        w->size_again_ns = NEVER_NS;
+    }
+}
+
+static void note_truth(struct world *w)
+{
+    bool well = w->answers && w->service && w->loss_ppm <= WELL_PPM;
+
+    if (w->well && !well)
+        tally_failed(w->tally, w->now_ns, 0);
+    w->well = well;
+    w->serves = w->answers && w->service && w->loss_ppm < NO_SERVICE_PPM;
+    tally_state(w->tally, w->now_ns, true, w->input.current != 0, w->input.current != 0 || w->serves);
+}
+
+static void take_change(struct world *w, const struct hold_change *change)
+{
+    struct selector_access *home = &w->accesses[0];
+
+    w->news = true;
+    switch (change->what) {
+    case HOLD_PING:
+        w->answers = change->value;
+        break;
+    case HOLD_SERVICE:
+        w->service = change->value;
+        break;
+    case HOLD_LOSS:
+        w->loss_ppm = (uint32_t)change->value;
+        break;
+    case HOLD_SESSION_DEAD:
+        home->session = SESSION_DEAD;
+        home->stable_at_ns = NEVER_NS;
+        break;
+    case HOLD_SESSION_BORN:
+        home->session = SESSION_ALIVE;
+        home->stable_at_ns = BEGIN_NS + change->value + w->input.hold_ns;
+        w->births_ns[w->birth++ % ARRAY_SIZE(w->births_ns)] = BEGIN_NS + change->value;
+        break;
+    }
+    note_truth(w);
+}
+
+/* --- deciding --- */
+
+static void test_size(struct world *w)
+{
+    bool passed = gets_through(w);
+
+    w->paths[0].full_size = passed ? FULL_SIZE_PASSED : FULL_SIZE_LOST;
+    if (!passed)
+        w->size_again_ns = w->now_ns + FULL_SIZE_AGAIN;
+    w->news = true;
+}
+
+static int decide(struct world *w)
+{
+    const struct selector_decision *d = &w->decision;
+    uint32_t from = w->input.current;
+    int error;
+
+    w->news = false;
+    take_evidence(w);
+    w->input.now_ns = w->now_ns;
+    selector_decide(&w->selector, &w->input, &w->decision);
+    w->effort->decisions++;
+    if (d->want_full_size == 0)
+        test_size(w);
+    if (!d->switch_now)
+        return 0;
+    error = tally_move(w->tally, w->now_ns, from, d->to, d->reason, from != 0 || w->well);
+    w->input.current = d->to;
+    w->news = true;
+    note_truth(w);
+    return error;
+}
+
+static uint64_t next_ns(const struct world *w, uint64_t change_ns)
+{
+    const struct selector_access *home = &w->accesses[0];
+    uint64_t at_ns = min_u64(change_ns, min_u64(w->wake_ns, min_u64(w->send_ns, w->judged_ns)));
+
+    at_ns = min_u64(at_ns, min_u64(w->decision.again_ns, w->size_again_ns));
+    if (home->session == SESSION_ALIVE)
+        at_ns = min_u64(at_ns, home->stable_at_ns);
+    for (size_t i = 0; home->restarts && i < ARRAY_SIZE(w->births_ns); i++)
+        if (w->births_ns[i] && w->births_ns[i] + RESTARTS_NS >= w->now_ns)
+            at_ns = min_u64(at_ns, w->births_ns[i] + RESTARTS_NS + 1);
+    return max_u64(at_ns, w->now_ns);
+}
+
+static void build(struct world *w, const struct hold_history *history, const struct hold_settings *settings)
+{
+    uint64_t hold_ns = settings->hold_ns;
+
+    w->now_ns = BEGIN_NS;
+    w->answers = w->service = w->well = true;
+    w->health_settings = (struct health_settings){
+        .select_timeout_ns = SELECT_NS,
+        .select_count = SELECT_COUNT,
+        .rise = 3,
+        .degraded_percent = 30,
+        .degraded_over_ns = 10 * NS_PER_S,
+        .degraded_lost = 5,
+        .hold_ns = hold_ns,
+    };
+    w->wake_ns = BEGIN_NS + sub_sat_u64(history->from_ns, hold_ns + 60 * NS_PER_S);
+    w->until_ns = BEGIN_NS + history->until_ns;
+    w->send_ns = w->judged_ns = w->size_again_ns = NEVER_NS;
+    for (uint32_t i = 0; i < PATHS; i++) {
+        w->accesses[i] = (struct selector_access){
+            .locality = i == 0 ? LOCALITY_LOCAL : LOCALITY_SAME_ZONE, .session = SESSION_STABLE, .weight = i};
+        w->paths[i] = (struct selector_path){.access = i,
+                                             .tier = TIER_DATA,
+                                             .health = &w->health[i],
+                                             .on_link = true,
+                                             .link_usable = true,
+                                             .service_good = true};
+        health_restore(&w->health[i], 1);
+        for (unsigned j = 0; j < w->health_settings.rise; j++)
+            observe(w, i, PROBE_REPLY, w->now_ns);
+    }
+    w->input = (struct selector_input){
+        .paths = w->paths,
+        .path_count = PATHS,
+        .accesses = w->accesses,
+        .access_count = PATHS,
+        .current = 0,
+        .window_ns = SELECT_NS * SELECT_COUNT,
+        .select_timeout_ns = SELECT_NS,
+        .hold_ns = hold_ns,
+        .damping_max_ns = settings->damping_max_ns,
+        .list_arrived = true,
+    };
+    w->news = true;
+}
+
+int hold_world_run(const struct hold_history *history, const struct hold_settings *settings, uint64_t seed,
+                   struct tally *tally, struct hold_effort *effort)
+{
+    struct world w = {.random = seed, .tally = tally, .effort = effort};
+    uint64_t end_ns = BEGIN_NS + history->length_ns;
+    size_t change = 0;
+    int error;
+
+    build(&w, history, settings);
+    error = tally_begin(tally, BEGIN_NS, PATHS);
+    note_truth(&w);
+    while (!error && w.now_ns < end_ns) {
+        uint64_t change_ns = change < history->count ? BEGIN_NS + history->changes[change].at_ns : end_ns;
+        bool due = w.now_ns >= w.decision.again_ns || w.now_ns >= w.size_again_ns;
+
+        if (w.now_ns >= change_ns && change < history->count)
+            take_change(&w, &history->changes[change++]);
+        else if (w.now_ns >= w.wake_ns)
+            wake(&w);
+        else if (w.now_ns >= w.judged_ns)
+            judge_probe(&w);
+        else if (w.now_ns >= w.send_ns)
+            send_probe(&w);
+        else
+            due = true;
+        if (due || w.news) {
+            error = decide(&w);
+            probe_on(&w);
+        }
+        if (!w.news)
+            w.now_ns = min_u64(next_ns(&w, change_ns), end_ns);
+    }
+    tally_end(tally, end_ns);
+    return error;
+}

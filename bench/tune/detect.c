@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Traces seen as a probe stream sees a network, see detect.h.
+ *
+ * A stream sends every select-timeout; of a trace whose requests left ten times as often, it would have sent
+ * every tenth. Which tenth is the phase: a trace holds ten histories of that stream, and all of them are
+ * used. What the stream then reports of a request follows from its fate: a reply within its select-timeout is
+ * a reply, one that came after it is a timeout and, when it comes, a late reply, unless so many requests were
+ * made in between that the stream has forgotten it (PROBE_STREAM_HISTORY). A test runs the stream itself over
+ * a simulated network and finds the same observations.
+ *
+ * The verdict is not modelled at all: the observations go through health_observe().
+ */
+#include "bench/tune/detect.h"
+
+#include "probe/statistics.h"
+
+/* --- cleaning --------------------------------------------------------------------------------------------*/
+
+/* Where the run of requests without a reply that begins at `from` ends. */
+static size_t silence_end(const struct trace_path *path, size_t from)
+{
+    size_t i = from;
+
+    while (i < path->count && path->requests[i].fate != TRACE_REPLY &&
+           (i == from || path->requests[i].sent_us - path->requests[i - 1].sent_us < DETECT_GAP_US))
+        i++;
+    return i;
+}
+
+static int summarise(const struct trace_path *path, uint64_t interval_us, struct detect_summary *summary)
+{
+    CLEANUP(free) char *memory = malloc((path->count + 1) * sizeof(uint64_t));
+    uint64_t *rtts = (uint64_t *)(void *)memory;
+    size_t replies = 0;
+
+    if (!rtts)
+        return -ENOMEM;
+    for (size_t i = 0; i < path->count; i++) {
+        const struct trace_request *request = &path->requests[i];
+        uint64_t gap_us = i ? request->sent_us - path->requests[i - 1].sent_us : interval_us;
+
+        summary->watched_us += gap_us < DETECT_GAP_US ? gap_us : interval_us;
+        summary->fates[request->fate]++;
+        if (request->fate == TRACE_REPLY)
+            rtts[replies++] = request->rtt_us;
+    }
+    if (replies == 0)
+        return 0;
+    statistics_sort(rtts, replies);
+    summary->p50_us = statistics_percentile(rtts, replies, 50);
+    summary->p99_us = statistics_percentile(rtts, replies, 99);
+    summary->most_us = rtts[replies - 1];
+    return 0;
+}
+
+int detect_clean(struct trace_path *path, uint64_t interval_us, uint64_t failure_us,
+                 struct detect_summary *summary)
+{
+    size_t kept = 0;
+
+    *summary = (struct detect_summary){.requests = path->count};
+    for (size_t i = 0; i < path->count; i++) {
+        if (path->requests[i].fate == TRACE_SPOILT)
+            summary->fates[TRACE_SPOILT]++;
+        else
+            path->requests[kept++] = path->requests[i];
+    }
+    path->count = kept;
+    kept = 0;
+    for (size_t i = 0; i < path->count;) {
+        size_t end = silence_end(path, i);
+        uint64_t silent_us =
+            end > i ? path->requests[end - 1].sent_us - path->requests[i].sent_us + interval_us : 0;
+
+        if (silent_us >= failure_us) {
+            summary->failures++;
+            summary->failed_us += silent_us;
+            i = end;
+            continue;
+        }
+        for (end = max_u64(end, i + 1); i < end; i++)
+            path->requests[kept++] = path->requests[i];
+    }
+    path->count = kept;
+    return summarise(path, interval_us, summary);
+}
+
+/* --- replay ----------------------------------------------------------------------------------------------*/
+
+/* Late replies that are still to come. */
+struct late {
+    uint64_t at_us;
+    size_t request;
+    uint64_t attempt;
+};
+
+struct replay {
+    const struct trace_path *path;
+    const struct detect_observer *observer;
+    uint64_t select_timeout_us;
+    uint64_t attempt; /* of the next request */
+    struct late lates[PROBE_STREAM_HISTORY];
+    size_t late_count;
+};
+
+static void observe(const struct replay *replay, size_t request, enum probe_outcome outcome,
+                    uint64_t after_us)
+{
+    uint64_t sent_us = replay->path->requests[request].sent_us;
+    struct probe_observation observation = {
+        .outcome = outcome,
+        .sent_ns = DETECT_BEGIN_NS + sent_us * NS_PER_US,
+        .at_ns = DETECT_BEGIN_NS + (sent_us + after_us) * NS_PER_US,
+    };
+
+    if (outcome == PROBE_REPLY || outcome == PROBE_LATE)
+        observation.rtt_ns = after_us * NS_PER_US;
+    replay->observer->observe(replay->observer->context, &observation, request);
+}
+
+/* Delivers the late replies that came until then, the earliest first. */
+static void deliver_lates(struct replay *replay, uint64_t until_us)
+{
+    for (;;) {
+        size_t first = 0;
+        struct late late;
+
+        for (size_t i = 1; i < replay->late_count; i++)
+            if (replay->lates[i].at_us < replay->lates[first].at_us)
+                first = i;
+        if (replay->late_count == 0 || replay->lates[first].at_us > until_us)
+            return;
+        late = replay->lates[first];
+        memmove(&replay->lates[first], &replay->lates[first + 1],
+                (replay->late_count - first - 1) * sizeof(late));
+        replay->late_count--;
+        observe(replay, late.request, PROBE_LATE, replay->path->requests[late.request].rtt_us);
+    }
+}
+
+/* The place of the oldest request is needed for a new one. */
+static void forget(struct replay *replay)
+{
+    if (replay->late_count && replay->lates[0].attempt + PROBE_STREAM_HISTORY <= replay->attempt) {
+        replay->late_count--;
+        memmove(replay->lates, replay->lates + 1, replay->late_count * sizeof(replay->lates[0]));
+    }
+}
+
+static void send_and_judge(struct replay *replay, size_t index)
+{
+    const struct trace_request *request = &replay->path->requests[index];
+    bool in_time = request->rtt_us <= replay->select_timeout_us;
+    enum probe_outcome outcome = PROBE_TIMEOUT;
+    uint64_t after_us = replay->select_timeout_us;
+
+    deliver_lates(replay, request->sent_us);
+    forget(replay);
+    if (request->fate == TRACE_REFUSED) {
+        outcome = PROBE_SEND_FAILED;
+        after_us = 0;
+    } else if ((request->fate == TRACE_REPLY || request->fate == TRACE_ERROR) && in_time) {
+        outcome = request->fate == TRACE_REPLY ? PROBE_REPLY : PROBE_UNREACHABLE;
+        after_us = request->rtt_us;
+    }
+    deliver_lates(replay, request->sent_us + after_us);
+    observe(replay, index, outcome, after_us);
+    if (request->fate == TRACE_REPLY && !in_time)
+        replay->lates[replay->late_count++] = (struct late){
+            .at_us = request->sent_us + request->rtt_us, .request = index, .attempt = replay->attempt};
+    replay->attempt++;
+}
+
+/*
+ * How many requests behind `from` are surely of other phases, and without a gap among them: as many as there
+ * are intervals in a select-timeout, when they took about that long.
+ */
+static size_t stride(const struct trace_path *path, size_t from, uint64_t interval_us, uint64_t due_us)
+{
+    const struct trace_request *requests = &path->requests[from];
+    uint64_t intervals = sub_sat_u64(due_us, requests[0].sent_us) / interval_us;
+    uint64_t others = sub_sat_u64(intervals, 2);
+
+    if (from + others >= path->count || requests[others].sent_us + interval_us / 2 >= due_us ||
+        requests[others].sent_us - requests[0].sent_us > others * interval_us + DETECT_GAP_US / 2)
+        return 0;
+    return others;
+}
+
+void detect_replay(const struct trace_path *path, uint64_t interval_us, uint64_t select_timeout_us,
+                   uint64_t phase_us, const struct detect_observer *observer)
+{
+    struct replay replay = {.path = path, .observer = observer, .select_timeout_us = select_timeout_us};
+    uint64_t before_us = path->count ? path->requests[0].sent_us : 0, due_us = before_us + phase_us;
+
+    for (size_t i = 0; i < path->count; i++) {
+        uint64_t sent_us = path->requests[i].sent_us;
+
+        if (sent_us - before_us >= DETECT_GAP_US) {
+            deliver_lates(&replay, before_us + DETECT_GAP_US);
+            replay.late_count = 0;
+            observer->restart(observer->context);
+            due_us = sent_us + phase_us;
+        }
+        before_us = sent_us;
+        if (sent_us + interval_us / 2 < due_us)
+            continue;
+        send_and_judge(&replay, i);
+        due_us += select_timeout_us;
+        if (due_us <= sent_us) /* as a stream: what was missed is not made up for */
+            due_us = sent_us + select_timeout_us;
+        i += stride(path, i, interval_us, due_us);
+        before_us = path->requests[i].sent_us;
+    }
+}
+
+/* --- verdicts --------------------------------------------------------------------------------------------*/
+
+struct judge {
+    const struct health_settings *settings;
+    struct health health;
+    struct detect_verdicts verdicts;
+    uint64_t at_ns;
+    void (*down)(void *context, size_t request);
+    void *context;
+};
+
+static void judge_observation(void *context, const struct probe_observation *observation, size_t request)
+{
+    struct judge *judge = context;
+    bool was_up = judge->health.state == HEALTH_UP, was_degraded = judge->health.degraded;
+
+    if (was_up)
+        judge->verdicts.up_ns += sub_sat_u64(observation->at_ns, judge->at_ns);
+    judge->at_ns = max_u64(judge->at_ns, observation->at_ns);
+    health_observe(&judge->health, judge->settings, observation);
+    if (was_up && judge->health.state == HEALTH_DOWN) {
+        judge->verdicts.downs++;
+        if (judge->down)
+            judge->down(judge->context, request);
+    }
+    judge->verdicts.degradeds += !was_degraded && judge->health.degraded;
+}
+
+static void judge_restart(void *context)
+{
+    struct judge *judge = context;
+
+    judge->health = (struct health){0};
+}
+
+struct detect_verdicts detect_judge(const struct trace_path *path, uint64_t interval_us,
+                                    const struct health_settings *settings, uint64_t phase_us,
+                                    void (*down)(void *context, size_t request), void *context)
+{
+    struct judge judge = {.settings = settings, .down = down, .context = context};
+    const struct detect_observer observer = {
+        .observe = judge_observation, .restart = judge_restart, .context = &judge};
+
+    detect_replay(path, interval_us, settings->select_timeout_ns / NS_PER_US, phase_us, &observer);
+    return judge.verdicts;
+}

@@ -1,0 +1,630 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The agent: the only place where probing, sessions and the route meet.
+ *
+ * One thread, one libevent loop, one timer. Whatever happens (an echo reply, a list, a link event, a person's
+ * command, a deadline) leads to agent_step(): take in the observations, write the evidence down, let the
+ * selector decide, carry the decision out, do what is due, set the timer for the next deadline. Callbacks of
+ * the parts only note what they learnt and ask for a step.
+ *
+ *   agent.c          start, stop, the step
+ *   reload.c   from a configuration to what runs by it
+ *   table.c    accesses and paths: building, egress, evidence
+ *   switch.c   carrying out decisions
+ *   keeper.c   adopting the route, keeping it, what packets really do
+ *   session.c  lists, refreshes, heartbeats
+ *   recorder.c  what it knew and decided, for `reroute replay`
+ *   command.c  pin, drain, failback
+ *   status.c   the status document
+ *   connections.c  the TCP connections after a switch
+ *   manager.c  what the service manager is told
+ *   kept.c     what cannot be kept in the state directory
+ *   control.c        the control socket and the metrics; server.c: what their clients may cost
+ *   lock.c           one agent for a service
+ *   state.c          what is kept over a restart
+ *
+ * Nothing here blocks but netlink's round trips and small writes to the state directory. On exit the route
+ * stays.
+ */
+#include <signal.h>
+
+#include "probe/text.h"
+#include "route/agent/private.h"
+#include "route/agent/sd_notify.h"
+
+#define SAVE_INTERVAL_NS (5 * NS_PER_S)
+#define SAVE_RETRY_NS    (30 * NS_PER_S)
+#define STATE_AGE_NS     (30 * NS_PER_S)
+#define EVENTS_PER_STEP  256
+#define RELOAD_APART_NS  (500 * NS_PER_MS)
+
+void agent_soon(struct agent *agent)
+{
+    /* Within a step schedule() would take the event off the loop's list again: it sees the wish. */
+    agent->step_wanted = true;
+    event_active(agent->timer, EV_TIMEOUT, 0);
+}
+
+/* --- what is kept over a restart --- */
+
+/* CLOCK_BOOTTIME minus CLOCK_MONOTONIC: grows with every suspend. Read in this order it is never negative. */
+static uint64_t boottime_offset_ns(void)
+{
+    uint64_t monotonic_ns = clock_now_ns(CLOCK_MONOTONIC);
+
+    return clock_now_ns(CLOCK_BOOTTIME) - monotonic_ns;
+}
+
+/* Who is dead by what is known: a restart does not forget it. */
+static void remember_deaths(const struct agent *agent, struct state *state)
+{
+    const struct agent_table *table = &agent->table;
+
+    state->deaths = calloc((size_t)table->access_count + 1, sizeof(*state->deaths));
+    for (uint32_t i = 0; state->deaths && i < table->access_count; i++) {
+        const struct agent_access *access = &table->accesses[i];
+
+        if (access->view.state == SESSION_DEAD)
+            state->deaths[state->death_count++] = (struct state_death){
+                .address = address_is_set(&access->data) ? access->data : access->secondary,
+                .missed_ns = access->view.missed_ns + boottime_offset_ns()};
+    }
+}
+
+void agent_save(struct agent *agent)
+{
+    struct state state = {
+        .drained = agent->drained, .drained_count = agent->drained_count, .pin_hard = agent->pin_hard};
+    int error;
+
+    agent->save_wanted = false;
+    agent->save_ns = agent->now_ns + SAVE_INTERVAL_NS;
+    if (agent->options->dry_run)
+        return;
+    memcpy(state.pin, agent->pin, sizeof(state.pin));
+    state.paths = calloc((size_t)agent->table.path_count + 1, sizeof(*state.paths));
+    for (uint32_t i = 0; state.paths && i < agent->table.path_count; i++) {
+        const struct agent_path *path = &agent->table.paths[i];
+
+        if (path->health.state == HEALTH_UP && path->health.up_since_ns)
+            state.paths[state.path_count++] = (struct state_path){
+                .address = path->address, .up_since_ns = path->health.up_since_ns + boottime_offset_ns()};
+    }
+    remember_deaths(agent, &state);
+    reserve_release(&agent->reserve);
+    error = state_save(&state, agent->config->state_directory);
+    reserve_keep(&agent->reserve);
+    free(state.paths);
+    free(state.deaths);
+    agent_note_kept(agent, KEPT_STATE, error);
+    if (error < 0)
+        agent->save_ns = agent->now_ns + SAVE_RETRY_NS;
+}
+
+/* While a better path is waited for since when it has been up must be kept; and what could not be saved. */
+static bool saves_by_time(const struct agent *agent)
+{
+    return agent->decision.candidate != SELECTOR_NO_PATH || agent->kept_error[KEPT_STATE] < 0;
+}
+
+static void load_remembered(struct agent *agent)
+{
+    char message[160];
+    size_t size_bytes = 0;
+    CLEANUP(free) char *text = NULL;
+
+    if (!agent_lists_make_accesses(agent->config))
+        return;
+    text = state_load_list(agent->config->state_directory, &size_bytes);
+    if (text && session_list_parse(text, size_bytes, &(struct session_fields){0}, &agent->remembered, NULL,
+                                   message, sizeof(message)) < 0)
+        log_event(LOG_LEVEL_WARN, "saved-list-unreadable", "error=%s", LOG_QUOTE(message));
+}
+
+static void load_state(struct agent *agent)
+{
+    uint64_t offset_ns = boottime_offset_ns();
+    struct state state;
+
+    state_load(&state, agent->config->state_directory,
+               min_u64(STATE_AGE_NS, agent->config->route.hold_ns / 2));
+    memcpy(agent->pin, state.pin, sizeof(agent->pin));
+    agent->pin_hard = state.pin_hard;
+    agent->drained = TAKE(state.drained);
+    agent->drained_count = state.drained_count;
+    for (size_t i = 0; i < state.path_count; i++) {
+        uint32_t path = agent_table_find(&agent->table, &state.paths[i].address);
+
+        if (path != SELECTOR_NO_PATH)
+            health_restore(&agent->table.paths[path].health,
+                           max_u64(sub_sat_u64(state.paths[i].up_since_ns, offset_ns), 1));
+    }
+    for (size_t i = 0; i < state.death_count; i++)
+        session_liveness_restore_dead(agent->liveness, &state.deaths[i].address, &state.deaths[i].address,
+                                      sub_sat_u64(state.deaths[i].missed_ns, offset_ns));
+    state_clear(&state);
+}
+
+/* --- the step --- */
+
+/* An extra request: of full size, the last one before a planned switch, or one that asks for proof of life.
+ */
+static void take_extra(struct agent *agent, uint32_t path, const struct probe_observation *observation)
+{
+    bool passed = observation->outcome == PROBE_REPLY;
+
+    if (observation->outcome == PROBE_DUPLICATE || observation->outcome == PROBE_LATE)
+        return;
+    if (passed) /* a reply is life, whoever asked for it */
+        health_observe(&agent->table.paths[path].health, &agent->health_settings, observation);
+    agent_planned_probe_result(agent, path, observation->payload_bytes, passed);
+}
+
+static void take_observations(struct agent *agent)
+{
+    struct probe_observation observation;
+    int error = probe_stream_dispatch(agent->stream);
+
+    if (error < 0 && error != agent->probe_error)
+        log_event(LOG_LEVEL_ERROR, "probe", "error=%s", LOG_QUOTE(strerror(-error)));
+    agent->probe_error = error;
+    while (probe_stream_next(agent->stream, &observation)) {
+        uint32_t path = agent_table_of_stream(&agent->table, observation.id);
+
+        if (path == SELECTOR_NO_PATH)
+            continue;
+        agent->now_ns = max_u64(agent->now_ns, observation.at_ns);
+        if (observation.extra)
+            take_extra(agent, path, &observation);
+        else
+            health_observe(&agent->table.paths[path].health, &agent->health_settings, &observation);
+    }
+}
+
+static void note_path(struct agent *agent, uint32_t index)
+{
+    struct agent_path *path = &agent->table.paths[index];
+    const struct config_probe *probe = &agent->config->probe;
+    char reason[160] = "";
+
+    if (path->noted == path->health.state)
+        return;
+    path->noted = path->health.state;
+    agent->save_wanted = true;
+    if (path->health.state == HEALTH_DOWN)
+        probe_reason_text(path->health.last, &path->health.error,
+                          probe->select_timeout_ns * probe->select_count, reason, sizeof(reason));
+    if (path->health.state == HEALTH_UP)
+        log_event(LOG_LEVEL_INFO, "path-up", "access=%s tier=%s path=%s rtt_ms=%.3f",
+                  agent_path_access_name(agent, index),
+                  selector_tier_text(agent->table.selector_paths[index].tier), ADDRESS_TEXT(&path->address),
+                  (double)path->health.rtt_ns / NS_PER_MS);
+    else
+        log_event(LOG_LEVEL_WARN, "path-down", "access=%s tier=%s path=%s%s%s",
+                  agent_path_access_name(agent, index),
+                  selector_tier_text(agent->table.selector_paths[index].tier), ADDRESS_TEXT(&path->address),
+                  reason[0] ? " reason=" : "", reason[0] ? LOG_QUOTE(reason) : "");
+}
+
+static void note_changes(struct agent *agent)
+{
+    for (uint32_t i = 0; i < agent->table.path_count; i++)
+        note_path(agent, i);
+    for (uint32_t i = 0; i < agent->table.access_count; i++) {
+        struct agent_access *access = &agent->table.accesses[i];
+
+        if (access->memory.noted == access->view.state)
+            continue;
+        access->memory.noted = access->view.state;
+        agent->save_wanted = true;
+        log_event(access->view.state == SESSION_DEAD ? LOG_LEVEL_WARN : LOG_LEVEL_INFO, "session",
+                  "access=%s state=%s uuid=%s restarts=%u", LOG_VALUE(access->name),
+                  session_state_text(access->view.state),
+                  access->view.uuid[0] ? LOG_VALUE(access->view.uuid) : "-", access->view.restarts);
+    }
+}
+
+void agent_fill_input(struct agent *agent, struct selector_input *input)
+{
+    const struct config *config = agent->config;
+    uint64_t window_ns = config->probe.select_timeout_ns * config->probe.select_count;
+    bool waived = strcmp(config->session.provider, "none") == 0;
+
+    *input = (struct selector_input){
+        .now_ns = agent->now_ns,
+        .paths = agent->table.selector_paths,
+        .path_count = agent->table.path_count,
+        .accesses = agent->table.selector_accesses,
+        .access_count = agent->table.access_count,
+        .current = agent->current,
+        .window_ns = window_ns,
+        .select_timeout_ns = config->probe.select_timeout_ns,
+        .hold_ns = config->route.hold_ns,
+        .damping_max_ns = SELECTOR_DAMPING_MAX_NS,
+        .sessions_waived = waived,
+        .list_arrived = waived || agent->list_arrived,
+        .cold_deadline_ns = agent->started_ns + max_u64(window_ns, config->session.timeout_ns),
+        .failback_now = agent->failback_now,
+        .pin_hard = agent->pin[0] && agent->pin_hard,
+        .pin_now = agent->pin_now,
+    };
+}
+
+static void log_decision(const struct agent *agent, const struct selector_decision *before)
+{
+    const struct selector_decision *now = &agent->decision;
+    uint32_t about = now->switch_now ? now->to : now->candidate;
+
+    if (now->switch_now == before->switch_now && now->reason == before->reason && now->to == before->to &&
+        now->candidate == before->candidate)
+        return;
+    log_event(
+        now->reason == KEEP_NOTHING_ELIGIBLE ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO, "decision",
+        "action=%s%s reason=%s%s%s why=%s%s",
+        now->switch_now ? now->planned ? "switch-planned" : "switch" : "keep",
+        now->switch_now && agent->options->dry_run ? "-not-done" : "", selector_reason_text(now->reason),
+        about != SELECTOR_NO_PATH ? now->switch_now ? " to=" : " candidate=" : "",
+        about != SELECTOR_NO_PATH ? ADDRESS_TEXT(&agent->table.paths[about].address) : "",
+        LOG_QUOTE(selector_reason_sentence(now->reason)), agent->options->dry_run ? " dry_run=true" : "");
+}
+
+/* A person's hurry lasts as long as what it is for can be had at once; after that, hold counts again. */
+static void end_hurry(struct agent *agent, const struct selector_input *input)
+{
+    bool pinned = false, there;
+
+    for (uint32_t i = 0; i < input->path_count; i++)
+        pinned = pinned || (input->paths[i].pinned && selector_path_level(input, i, NULL) <= LEVEL_DEGRADED);
+    there = agent->current != SELECTOR_NO_PATH && input->paths[agent->current].pinned &&
+            !agent->decision.switch_now;
+    agent->pin_now = agent->pin_now && pinned && !there;
+    agent->failback_now = agent->failback_now && agent->decision.candidate != SELECTOR_NO_PATH;
+}
+
+/*
+ * A decision that waits for proof of life asks for it now: a link that went down is left within a round trip,
+ * and to the best path, not to the one whose turn happened to come first.
+ */
+static void ask_for_proof(struct agent *agent)
+{
+    for (uint32_t i = 0; i < agent->table.path_count; i++)
+        if (i != agent->current && agent->table.paths[i].streamed)
+            probe_stream_request(agent->stream, agent->table.paths[i].stream_id,
+                                 agent->config->probe.payload_bytes);
+}
+
+static void decide(struct agent *agent)
+{
+    struct selector_decision before = agent->decision;
+    struct selector_input input;
+
+    agent_fill_input(agent, &input);
+    selector_decide(&agent->selector, &input, &agent->decision);
+    end_hurry(agent, &input);
+    if (agent->decision.reason == KEEP_WAIT_PROOF && before.reason != KEEP_WAIT_PROOF)
+        ask_for_proof(agent);
+    log_decision(agent, &before);
+    agent_journal_step(agent, &input);
+}
+
+static void schedule(struct agent *agent)
+{
+    uint64_t at_ns = min_u64(probe_stream_deadline_ns(agent->stream), agent->decision.again_ns);
+    uint64_t wait_us;
+    struct timeval wait;
+
+    at_ns = min_u64(at_ns, agent_switch_deadline_ns(agent));
+    at_ns = min_u64(at_ns, agent_session_deadline_ns(agent));
+    at_ns = min_u64(at_ns, agent_connections_deadline_ns(agent));
+    at_ns = min_u64(at_ns, agent_manager_deadline_ns(agent));
+    if (saves_by_time(agent))
+        at_ns = min_u64(at_ns, agent->save_ns);
+    if (agent->reload_wanted)
+        at_ns = min_u64(at_ns, agent->reload_ns);
+    if (agent->step_wanted)
+        at_ns = 0;
+    wait_us = (sub_sat_u64(at_ns, probe_stream_now_ns(agent->stream)) + NS_PER_US - 1) / NS_PER_US;
+    wait.tv_sec = (time_t)(wait_us / 1000000);
+    wait.tv_usec = (suseconds_t)(wait_us % 1000000);
+    event_add(agent->timer, &wait);
+}
+
+void agent_step(struct agent *agent)
+{
+    agent->step_wanted = false;
+    agent->now_ns = probe_stream_now_ns(agent->stream);
+    take_observations(agent);
+    agent_keeper_step(agent);
+    agent_table_evidence(agent);
+    note_changes(agent);
+    decide(agent);
+    agent_apply(agent);
+    agent_connections_step(agent);
+    agent_table_intervals(agent);
+    agent_session_step(agent);
+    if (agent->save_wanted || (saves_by_time(agent) && agent->now_ns >= agent->save_ns))
+        agent_save(agent);
+    agent_manager_step(agent);
+    schedule(agent);
+}
+
+/* The kernel says so again every few seconds, for as long as the path is probed. */
+static void note_neighbour(const struct agent *agent, const struct fib_event *event)
+{
+    uint32_t path = event->usable ? SELECTOR_NO_PATH : agent_table_find(&agent->table, &event->address);
+
+    if (path != SELECTOR_NO_PATH)
+        log_event(agent->table.paths[path].health.state == HEALTH_DOWN ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO,
+                  "neighbour-failed", "path=%s", ADDRESS_TEXT(&event->address));
+}
+
+static void on_fib(evutil_socket_t fd, short what, void *context)
+{
+    struct agent *agent = context;
+    struct fib_event event;
+    bool noted = false;
+
+    for (int i = 0; i < EVENTS_PER_STEP && fib_next_event(agent->fib, &event); i++) {
+        if (event.kind == FIB_EVENT_NEIGHBOUR)
+            note_neighbour(agent, &event);
+        else
+            noted |= agent_keeper_note(agent, &event);
+    }
+    if (noted)
+        agent_step(agent);
+}
+
+/* --- signals --- */
+
+static void reload_when_due(struct agent *agent)
+{
+    uint64_t now_ns = probe_stream_now_ns(agent->stream);
+
+    if (!agent->reload_wanted || now_ns < agent->reload_ns)
+        return;
+    agent->reload_wanted = false;
+    agent->reload_ns = now_ns + RELOAD_APART_NS;
+    agent_manager_reload(agent);
+}
+
+static void on_hangup(evutil_socket_t signal, short what, void *context)
+{
+    struct agent *agent = context;
+
+    agent->reload_wanted = true;
+    reload_when_due(agent);
+    agent_step(agent);
+}
+
+static void on_terminate(evutil_socket_t signal, short what, void *context)
+{
+    struct agent *agent = context;
+
+    log_event(LOG_LEVEL_INFO, "stop", "signal=%s route=%s", signal == SIGINT ? "INT" : "TERM",
+              agent->current == SELECTOR_NO_PATH ? "none" : "stays");
+    event_base_loopbreak(agent->base);
+}
+
+static void on_due(evutil_socket_t fd, short what, void *context)
+{
+    reload_when_due(context);
+    agent_step(context);
+}
+
+/* --- start --- */
+
+/* What libevent has to say, past which it would write to standard error by itself. */
+static void on_libevent(int severity, const char *message)
+{
+    log_event(severity == EVENT_LOG_ERR    ? LOG_LEVEL_ERROR
+              : severity == EVENT_LOG_WARN ? LOG_LEVEL_WARN
+                                           : LOG_LEVEL_DEBUG,
+              "libevent", "message=%s", LOG_QUOTE(message));
+}
+
+/* On some hosts epoll_wait only ever answers EINVAL: try, and do without. */
+static struct event_base *base_new(bool avoid_epoll)
+{
+    struct event_config *config = event_config_new();
+    struct timeval at_once = {0, 0};
+    struct event_base *base = NULL;
+
+    if (!config)
+        return NULL;
+    if (avoid_epoll)
+        event_config_avoid_method(config, "epoll");
+    event_config_set_flag(config, EVENT_BASE_FLAG_PRECISE_TIMER | EVENT_BASE_FLAG_NO_CACHE_TIME);
+    /* Between two clients' requests it is looked whether there is anything else to do. */
+    event_config_set_max_dispatch_interval(config, NULL, 1, AGENT_PRIORITY_CLIENTS);
+    base = event_base_new_with_config(config);
+    event_config_free(config);
+    if (base)
+        event_base_priority_init(base, AGENT_PRIORITIES);
+    if (base && !avoid_epoll) {
+        event_base_loopexit(base, &at_once);
+        if (event_base_dispatch(base) < 0) {
+            event_base_free(base);
+            return base_new(true);
+        }
+    }
+    return base;
+}
+
+static int add_event(struct event *event)
+{
+    return event && event_add(event, NULL) == 0 ? 0 : -ENOMEM;
+}
+
+static int open_loop(struct agent *agent, char *message, size_t size_bytes)
+{
+    snprintf(message, size_bytes, "cannot make an event loop");
+    event_set_log_callback(on_libevent);
+    agent->base = base_new(false);
+    if (!agent->base)
+        return -ENOMEM;
+    agent->timer = evtimer_new(agent->base, on_due, agent);
+    agent->terminate = evsignal_new(agent->base, SIGTERM, on_terminate, agent);
+    agent->interrupt = evsignal_new(agent->base, SIGINT, on_terminate, agent);
+    agent->hangup = evsignal_new(agent->base, SIGHUP, on_hangup, agent);
+    if (!agent->timer || add_event(agent->terminate) || add_event(agent->interrupt) ||
+        add_event(agent->hangup))
+        return -ENOMEM;
+    return 0;
+}
+
+static int open_fib(struct agent *agent, char *message, size_t size_bytes)
+{
+    const struct config_route *route = &agent->config->route;
+    struct fib_settings settings = {
+        .backend = route->backend,
+        .table = route->table,
+        .metric = route->metric,
+        .protocol = route->protocol,
+        .dry_run = agent->options->dry_run,
+    };
+    int error = fib_open(&agent->fib, &settings, message, size_bytes);
+
+    if (error < 0)
+        return error;
+    if (fib_address_is_local(agent->fib, &agent->config->service)) {
+        snprintf(message, size_bytes,
+                 "service %s is an address of this host: expected one that only the accesses have",
+                 ADDRESS_TEXT(&agent->config->service));
+        return -EADDRINUSE;
+    }
+    fib_watch(agent->fib, &agent->config->service);
+    agent->fib_event = event_new(agent->base, fib_fd(agent->fib), EV_READ | EV_PERSIST, on_fib, agent);
+    return add_event(agent->fib_event);
+}
+
+static int lock(struct agent *agent, char *message, size_t size_bytes)
+{
+    const struct config *config = agent->config;
+    int file_error, name_error, error;
+    pid_t holder = 0;
+
+    if (agent->options->dry_run)
+        return 0;
+    error = lock_take(&agent->lock, config->state_directory, &config->service, config->route.table, &holder,
+                      &file_error, &name_error);
+    if (error < 0) {
+        lock_refusal_text(holder, message, size_bytes);
+        return error;
+    }
+    agent_note_kept(agent, KEPT_LOCK, file_error);
+    if (file_error < 0 && name_error < 0)
+        log_event(LOG_LEVEL_ERROR, "not-locked", "error=%s hint=%s", LOG_QUOTE(strerror(-name_error)),
+                  LOG_QUOTE("nothing keeps a second agent out: see to the state directory"));
+    return 0;
+}
+
+static int start(struct agent *agent, char *message, size_t size_bytes)
+{
+    struct session_liveness_settings liveness;
+    struct agent_table table;
+    int error = config_load(&agent->config, agent->options->config_path, message, size_bytes);
+
+    if (error)
+        return -EINVAL;
+    error = lock(agent, message, size_bytes);
+    if (!error)
+        error = open_loop(agent, message, size_bytes);
+    if (!error)
+        error = open_fib(agent, message, size_bytes);
+    if (!error)
+        error = agent_stream_open(agent->config, &agent->stream, message, size_bytes);
+    if (!error) {
+        error = config_session_provider(&agent->provider, agent->base, agent->config, message, size_bytes);
+        if (error && error != -ENOMEM && error != -ENOSYS)
+            return -EINVAL; /* a file that it names */
+    }
+    if (!error && !agent->options->dry_run)
+        error = control_open(&agent->control, agent, agent->config->control_socket,
+                             agent->config->metrics_listen, message, size_bytes);
+    if (error)
+        return error;
+
+    snprintf(message, size_bytes, "out of memory");
+    liveness = agent_liveness_settings(agent->config);
+    agent->health_settings = agent_health_settings(agent->config);
+    agent->now_ns = agent->started_ns = probe_stream_now_ns(agent->stream);
+    error = agent_journal_open(agent);
+    if (error)
+        return error;
+    agent_manager_start(agent);
+    host_identity_read(&agent->identity);
+    load_remembered(agent);
+    error = session_liveness_new(&agent->liveness, &liveness);
+    if (!error)
+        error = agent_table_build(agent, agent->config, &table);
+    if (!error)
+        error = agent_watch_stream(agent);
+    if (error)
+        return error;
+    agent_table_install(agent, &table);
+    load_state(agent);
+    agent_keeper_adopt(agent);
+    agent_keeper_warn(agent);
+    agent_warn_config(agent);
+    return 0;
+}
+
+static void finish(struct agent *agent)
+{
+    struct event *events[] = {agent->timer,     agent->stream_event, agent->fib_event,
+                              agent->terminate, agent->interrupt,    agent->hangup};
+
+    control_close(agent->control);
+    journal_free(agent->journal);
+    session_provider_free(agent->provider);
+    agent_table_clear(agent, &agent->table);
+    probe_stream_free(agent->stream);
+    for (size_t i = 0; i < ARRAY_SIZE(events); i++)
+        if (events[i])
+            event_free(events[i]);
+    fib_close(agent->fib);
+    session_liveness_free(agent->liveness);
+    session_list_clear(&agent->remembered);
+    if (agent->base)
+        event_base_free(agent->base);
+    config_free(agent->config);
+    free(agent->drained);
+    lock_release(&agent->lock);
+    reserve_release(&agent->reserve);
+    libevent_global_shutdown();
+}
+
+int agent_run(const struct agent_options *options)
+{
+    struct agent agent = {.options = options,
+                          .current = SELECTOR_NO_PATH,
+                          .lock = {.name_fd = -1, .file_fd = -1},
+                          .reserve = RESERVE_EMPTY,
+                          .answered_last = SELECTOR_NO_ACCESS};
+    char message[512] = "out of memory";
+    int error;
+
+    signal(SIGPIPE, SIG_IGN);
+    log_open(STDERR_FILENO, getenv("JOURNAL_STREAM"));
+    reserve_raise_limit();
+    reserve_keep(&agent.reserve);
+    error = start(&agent, message, sizeof(message));
+    if (error) {
+        text_error("%sreroute agent: %s", log_priority(LOG_LEVEL_ERROR), message);
+    } else {
+        log_event(LOG_LEVEL_INFO, "start",
+                  "version=%s service=%s paths=%u transport=%s spread_by=%s dry_run=%s", options->version,
+                  ADDRESS_TEXT(&agent.config->service), agent.table.path_count,
+                  probe_stream_transport(agent.stream),
+                  LOG_QUOTE(host_identity_text(&agent.identity, message, sizeof(message))),
+                  options->dry_run ? "true" : "false");
+        agent_soon(&agent);
+        event_base_dispatch(agent.base);
+        notify_manager("STOPPING=1");
+        agent_save(&agent);
+        journal_stop(agent.journal, probe_stream_now_ns(agent.stream));
+    }
+    finish(&agent);
+    log_close();
+    return error;
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The host's TCP connections to the service when its route moves.
+ *
+ * A switch leaves a way that failed, and whoever is connected over it would wait for its retransmissions: all
+ * connections are destroyed at once, and their owners connect again over the new way.
+ *
+ * The first route is different. What is connected by then went another way (a default route), which may work,
+ * and a connection may go on over the new one. A mount that is just being made may not outlive the loss of
+ * its connection ("Software caused connection abort" was seen, for good). It did outlive it on Linux 6.1
+ * while its first call was unanswered, and what is refused or lost at the handshake is tried again; "Network
+ * is unreachable" ends it at once. So nothing is destroyed that moves: a node that does not know the connection
+ * answers with a reset, which tells the owner too. But where answers do not come back to the address that the
+ * connection began with, it stands still. Whatever does, within LOOKS_NS after the first route (an idle NFS
+ * client speaks once in a lease, 90 s), is destroyed.
+ */
+#include "route/agent/private.h"
+
+#define LOOK_INTERVAL_NS (1 * NS_PER_S)
+#define LOOKS_NS         (120 * NS_PER_S)
+
+static void note_result(struct agent *agent, int error, unsigned count)
+{
+    if (error == 0 && count)
+        log_event(LOG_LEVEL_INFO, "connections-reset", "count=%u", count);
+    if (error < 0 && !agent->connections.unsupported) {
+        agent->connections.unsupported = true;
+        log_event(LOG_LEVEL_WARN, "connections-reset",
+                  "error=%s hint=\"TCP clients wait out their retransmission timer after a switch\"",
+                  LOG_QUOTE(strerror(-error)));
+    }
+}
+
+void agent_connections_moved(struct agent *agent, bool first)
+{
+    struct agent_connections *connections = &agent->connections;
+    unsigned count = 0;
+    int error;
+
+    connections->look_ns = connections->looks_end_ns = 0;
+    if (!agent->config->route.reset_connections)
+        return;
+    if (first) {
+        connections->look_ns = agent->now_ns + LOOK_INTERVAL_NS;
+        connections->looks_end_ns = agent->now_ns + LOOKS_NS;
+        return;
+    }
+    reserve_release(&agent->reserve); /* it opens a socket */
+    error = fib_reset_connections(agent->fib, &agent->config->service, &count);
+    reserve_keep(&agent->reserve);
+    note_result(agent, error, count);
+}
+
+void agent_connections_step(struct agent *agent)
+{
+    struct agent_connections *connections = &agent->connections;
+    unsigned count = 0;
+    int error;
+
+    if (!connections->look_ns || agent->now_ns < connections->look_ns || agent->current == SELECTOR_NO_PATH)
+        return;
+    error = fib_reset_stalled(agent->fib, &agent->config->service, &agent->table.paths[agent->current].source,
+                              &count);
+    note_result(agent, error, count);
+    connections->look_ns = agent->now_ns + LOOK_INTERVAL_NS;
+    if (error < 0 || agent->now_ns >= connections->looks_end_ns)
+        connections->look_ns = 0;
+}
+
+uint64_t agent_connections_deadline_ns(const struct agent *agent)
+{
+    return agent->connections.look_ns ? agent->connections.look_ns : NEVER_NS;
+}

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From a configuration to what runs by it, at the start and at each reload.
+ *
+ * A reload opens everything the new configuration needs before it gives anything up; what cannot be opened
+ * leaves the old one in force. The route is not touched by it, and what it does not change goes on: requests
+ * that are under way, counted misses, service checks.
+ */
+#include "route/agent/private.h"
+
+static void on_stream(evutil_socket_t fd, short what, void *context)
+{
+    agent_step(context);
+}
+
+struct health_settings agent_health_settings(const struct config *config)
+{
+    return (struct health_settings){
+        .select_timeout_ns = config->probe.select_timeout_ns,
+        .select_count = config->probe.select_count,
+        .rise = config->probe.rise,
+        .degraded_percent = config->probe.degraded_percent,
+        /* Long enough for the requests that a verdict needs. */
+        .degraded_over_ns = max_u64(config->probe.degraded_over_ns, 25 * config->probe.select_timeout_ns),
+        .degraded_lost = 5,
+        .hold_ns = config->route.hold_ns,
+    };
+}
+
+struct session_liveness_settings agent_liveness_settings(const struct config *config)
+{
+    return (struct session_liveness_settings){
+        .hold_ns = config->route.hold_ns,
+        .fresh_for_ns = 2 * config->session.poll_interval_ns + config->session.timeout_ns,
+    };
+}
+
+int agent_stream_open(const struct config *config, struct probe_stream **out, char *message,
+                      size_t size_bytes)
+{
+    struct probe_settings settings = probe_settings_default();
+
+    settings.transport = config->probe.transport;
+    settings.select_timeout_ns = config->probe.select_timeout_ns;
+    settings.select_count = config->probe.select_count;
+    settings.payload_bytes = config->probe.payload_bytes;
+    settings.dont_fragment = true;
+    settings.tos = config->probe.tos;
+    settings.mark = config->probe.mark;
+    return probe_stream_new(out, &settings, message, size_bytes);
+}
+
+int agent_watch_stream(struct agent *agent)
+{
+    if (agent->stream_event)
+        event_free(agent->stream_event);
+    agent->stream_event =
+        event_new(agent->base, probe_stream_fd(agent->stream), EV_READ | EV_PERSIST, on_stream, agent);
+    return agent->stream_event && event_add(agent->stream_event, NULL) == 0 ? 0 : -ENOMEM;
+}
+
+/* What cannot change while the agent runs; NULL: nothing of it has. */
+static const char *needs_restart(const struct config *old, const struct config *new)
+{
+    if (!address_equal(&old->service, &new->service))
+        return "service";
+    if (strcmp(old->control_socket, new->control_socket) != 0)
+        return "control-socket";
+    if (strcmp(old->state_directory, new->state_directory) != 0)
+        return "state-directory";
+    if (strcmp(old->metrics_listen, new->metrics_listen) != 0)
+        return "metrics-listen";
+    if (old->route.table != new->route.table || old->route.metric != new->route.metric ||
+        old->route.protocol != new->route.protocol || strcmp(old->route.backend, new->route.backend) != 0)
+        return "route table, metric, protocol or backend";
+    return NULL;
+}
+
+/* Does the new configuration probe as the old one does? Then the stream goes on, with what is under way. */
+static bool probes_alike(const struct config_probe *a, const struct config_probe *b)
+{
+    return a->select_timeout_ns == b->select_timeout_ns && a->select_count == b->select_count &&
+           a->payload_bytes == b->payload_bytes && a->tos == b->tos && a->mark == b->mark &&
+           strcmp(a->transport, b->transport) == 0;
+}
+
+/* Likewise for the cluster; the files of a token and of certificates are read again by every reload. */
+static bool asks_alike(const struct config_session *a, const struct config_session *b)
+{
+    struct config_session x = *a, y = *b;
+
+    if (a->token_file[0] || a->ca_file[0] || a->client_address_count != b->client_address_count)
+        return false;
+    for (size_t i = 0; i < a->client_address_count; i++)
+        if (!address_equal(&a->client_addresses[i], &b->client_addresses[i]))
+            return false;
+    x.client_addresses = y.client_addresses = NULL;
+    return memcmp(&x, &y, sizeof(x)) ==
+           0; /* padding may differ: then what is alike is opened anew, no harm */
+}
+
+/* The ids of the paths belong to the old stream. */
+static void install_stream(struct agent *agent, struct probe_stream *stream)
+{
+    for (uint32_t i = 0; i < agent->table.path_count; i++)
+        agent->table.paths[i].streamed = false;
+    agent->planned = (struct agent_planned){0}; /* its probe is under way in the old one */
+    probe_stream_free(agent->stream);
+    agent->stream = stream;
+    agent_watch_stream(agent);
+}
+
+/* What the old one has under way is not answered any more. */
+static void install_provider(struct agent *agent, struct session_provider *provider)
+{
+    session_provider_free(agent->provider);
+    agent->provider = provider;
+    agent->planned = (struct agent_planned){0};
+    agent->poll_under_way = false;
+    agent->refresh.under_way = false;
+    agent->refresh.unsent = NULL;
+    agent->refresh.wanted = true;
+    agent->refresh.retry_ns = 0;
+    agent->poll_ns = 0;
+}
+
+/* Takes over what has been opened for the new configuration; nothing can fail from here on but memory. */
+static void install_config(struct agent *agent, struct config *config, struct probe_stream *stream,
+                           struct session_provider *provider, struct agent_table *table)
+{
+    struct session_liveness_settings liveness = agent_liveness_settings(config);
+    struct config *old_config = agent->config;
+
+    for (uint32_t i = 0; i < agent->table.path_count && config->probe.rise != old_config->probe.rise; i++)
+        agent->table.paths[i].check_port = 0; /* its check counts by the old one: another is made */
+    agent->config = config;
+    if (stream)
+        install_stream(agent, stream);
+    if (provider)
+        install_provider(agent, provider);
+    agent->health_settings = agent_health_settings(config);
+    session_liveness_configure(agent->liveness, &liveness);
+    journal_renew(agent->journal, "reload");
+    agent_table_install(agent, table);
+    config_free(old_config);
+}
+
+void agent_warn_config(const struct agent *agent)
+{
+    const char *warning = config_warning(agent->config);
+
+    if (warning)
+        log_event(LOG_LEVEL_WARN, "token-in-clear", "hint=%s", LOG_QUOTE(warning));
+}
+
+void agent_reload(struct agent *agent)
+{
+    CLEANUP(config_free) struct config *config = NULL;
+    CLEANUP(probe_stream_free) struct probe_stream *stream = NULL;
+    CLEANUP(session_provider_free) struct session_provider *provider = NULL;
+    struct agent_table table = {0};
+    char message[512] = "out of memory";
+    const char *fixed;
+    int error;
+
+    agent->now_ns = probe_stream_now_ns(agent->stream);
+    error = config_load(&config, agent->options->config_path, message, sizeof(message));
+    fixed = error ? NULL : needs_restart(agent->config, config);
+    if (fixed) {
+        snprintf(message, sizeof(message), "%s cannot change while the agent runs: restart it", fixed);
+        error = -EBUSY;
+    }
+    if (!error && !probes_alike(&agent->config->probe, &config->probe))
+        error = agent_stream_open(config, &stream, message, sizeof(message));
+    if (!error && !asks_alike(&agent->config->session, &config->session))
+        error = config_session_provider(&provider, agent->base, config, message, sizeof(message));
+    if (!error)
+        error = agent_table_build(agent, config, &table);
+    if (error) {
+        log_event(LOG_LEVEL_ERROR, "reload-refused", "kept=old error=%s", LOG_QUOTE(message));
+        return;
+    }
+    install_config(agent, TAKE(config), TAKE(stream), TAKE(provider), &table);
+    log_event(LOG_LEVEL_INFO, "reload", "config=%s accesses=%u paths=%u",
+              LOG_VALUE(agent->options->config_path), agent->table.access_count, agent->table.path_count);
+    agent_warn_config(agent);
+}

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "route/agent/state.h"
+
+#include <cjson/cJSON.h>
+
+#include "route/log.h"
+#include "route/own_file.h"
+
+#include "probe/scope.h"
+
+#define FILE_MAX_BYTES (4 << 20)
+#define SCHEMA         "reroute.state/1"
+
+static char *read_file(const char *directory, const char *name, size_t *size_bytes)
+{
+    char *text;
+    int error = own_file_read(&text, size_bytes, directory, name, FILE_MAX_BYTES);
+
+    if (error < 0 && error != -ENOENT)
+        log_event(LOG_LEVEL_WARN, "not-read", "file=%s/%s error=%s", directory, name,
+                  LOG_QUOTE(own_error_text(error)));
+    return text;
+}
+
+static const char *boot_id(char buffer[static 64])
+{
+    FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
+
+    buffer[0] = '\0';
+    if (file && fgets(buffer, 64, file))
+        buffer[strcspn(buffer, "\n")] = '\0';
+    if (file)
+        fclose(file);
+    return buffer;
+}
+
+void state_clear(struct state *state)
+{
+    free(state->paths);
+    free(state->deaths);
+    free(state->drained);
+    *state = (struct state){0};
+}
+
+static void copy_text(char *to, size_t size_bytes, const cJSON *from)
+{
+    if (cJSON_IsString(from))
+        snprintf(to, size_bytes, "%s", from->valuestring);
+}
+
+/* Times are text: a double does not hold all nanoseconds. */
+static uint64_t number_of(const cJSON *item)
+{
+    return cJSON_IsString(item) ? strtoull(item->valuestring, NULL, 10) : 0;
+}
+
+static void load_paths(struct state *state, const cJSON *root, uint64_t max_age_ns)
+{
+    const cJSON *paths = cJSON_GetObjectItemCaseSensitive(root, "paths"), *item;
+    const cJSON *boot = cJSON_GetObjectItemCaseSensitive(root, "boot_id");
+    uint64_t saved_ns = number_of(cJSON_GetObjectItemCaseSensitive(root, "saved_ns"));
+    uint64_t now_ns = clock_now_ns(CLOCK_BOOTTIME);
+    char id[64];
+
+    if (!cJSON_IsString(boot) || strcmp(boot->valuestring, boot_id(id)) != 0 || saved_ns > now_ns ||
+        now_ns - saved_ns > max_age_ns || cJSON_GetArraySize(paths) == 0)
+        return;
+    state->paths = calloc((size_t)cJSON_GetArraySize(paths), sizeof(*state->paths));
+    cJSON_ArrayForEach(item, paths)
+    {
+        const cJSON *address = cJSON_GetObjectItemCaseSensitive(item, "address");
+        struct state_path *p = state->paths ? &state->paths[state->path_count] : NULL;
+
+        if (!p || !cJSON_IsString(address) || scope_parse_lasting(&p->address, address->valuestring) < 0)
+            continue;
+        p->up_since_ns = number_of(cJSON_GetObjectItemCaseSensitive(item, "up_since_ns"));
+        if (p->up_since_ns && p->up_since_ns <= now_ns)
+            state->path_count++;
+    }
+}
+
+/*
+ * How long ago was this saved? On CLOCK_BOOTTIME within one boot; over a boot only the wall clock goes on,
+ * and when that was set back meanwhile nobody knows (NEVER_NS).
+ */
+static uint64_t age_ns(const cJSON *root, bool *same_boot)
+{
+    const cJSON *boot = cJSON_GetObjectItemCaseSensitive(root, "boot_id");
+    uint64_t saved_ns, now_ns;
+    char id[64];
+
+    *same_boot = cJSON_IsString(boot) && strcmp(boot->valuestring, boot_id(id)) == 0;
+    saved_ns =
+        number_of(cJSON_GetObjectItemCaseSensitive(root, *same_boot ? "saved_ns" : "saved_realtime_ns"));
+    now_ns = clock_now_ns(*same_boot ? CLOCK_BOOTTIME : CLOCK_REALTIME);
+    return saved_ns && saved_ns <= now_ns ? now_ns - saved_ns : NEVER_NS;
+}
+
+/* Each death has its age when it was saved; that and the time since then is how old it is. */
+static void load_deaths(struct state *state, const cJSON *root)
+{
+    const cJSON *deaths = cJSON_GetObjectItemCaseSensitive(root, "deaths"), *item;
+    uint64_t since_ns, now_ns = clock_now_ns(CLOCK_BOOTTIME);
+    bool same_boot;
+
+    since_ns = age_ns(root, &same_boot);
+    if (since_ns > STATE_DEATH_AGE_NS || cJSON_GetArraySize(deaths) == 0)
+        return;
+    state->deaths = calloc((size_t)cJSON_GetArraySize(deaths), sizeof(*state->deaths));
+    cJSON_ArrayForEach(item, deaths)
+    {
+        const cJSON *address = cJSON_GetObjectItemCaseSensitive(item, "address");
+        uint64_t old_ns = add_sat_u64(number_of(cJSON_GetObjectItemCaseSensitive(item, "age_ns")), since_ns);
+        struct state_death *d = state->deaths ? &state->deaths[state->death_count] : NULL;
+
+        if (!d || old_ns > STATE_DEATH_AGE_NS || !cJSON_IsString(address) ||
+            scope_parse_lasting(&d->address, address->valuestring) < 0)
+            continue;
+        d->missed_ns = sub_sat_u64(now_ns, old_ns);
+        state->death_count++;
+    }
+}
+
+void state_load(struct state *state, const char *directory, uint64_t max_age_ns)
+{
+    size_t size_bytes = 0;
+    CLEANUP(free) char *text = read_file(directory, "state.json", &size_bytes);
+    const cJSON *pin, *drained, *item, *schema;
+    cJSON *root = text ? cJSON_ParseWithLength(text, size_bytes + 1) : NULL;
+
+    *state = (struct state){0};
+    schema = cJSON_GetObjectItemCaseSensitive(root, "schema");
+    if (cJSON_IsString(schema) && strcmp(schema->valuestring, SCHEMA) == 0) {
+        pin = cJSON_GetObjectItemCaseSensitive(root, "pin");
+        copy_text(state->pin, sizeof(state->pin), cJSON_GetObjectItemCaseSensitive(pin, "target"));
+        state->pin_hard = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(pin, "hard"));
+        drained = cJSON_GetObjectItemCaseSensitive(root, "drained");
+        state->drained = calloc((size_t)cJSON_GetArraySize(drained) + 1, sizeof(*state->drained));
+        cJSON_ArrayForEach(item, drained)
+        {
+            if (state->drained && cJSON_IsString(item))
+                copy_text(state->drained[state->drained_count++], CONFIG_NAME_SIZE, item);
+        }
+        load_paths(state, root, max_age_ns);
+        load_deaths(state, root);
+    }
+    cJSON_Delete(root);
+}
+
+static void add_number(cJSON *object, const char *name, uint64_t value)
+{
+    char text[24];
+
+    snprintf(text, sizeof(text), "%" PRIu64, value);
+    cJSON_AddStringToObject(object, name, text);
+}
+
+static void add_deaths(cJSON *root, const struct state *state)
+{
+    cJSON *list = cJSON_AddArrayToObject(root, "deaths");
+    uint64_t now_ns = clock_now_ns(CLOCK_BOOTTIME);
+
+    for (size_t i = 0; i < state->death_count; i++) {
+        cJSON *item = cJSON_CreateObject();
+
+        cJSON_AddStringToObject(item, "address", ADDRESS_TEXT(&state->deaths[i].address));
+        add_number(item, "age_ns", sub_sat_u64(now_ns, state->deaths[i].missed_ns));
+        cJSON_AddItemToArray(list, item);
+    }
+}
+
+int state_save(const struct state *state, const char *directory)
+{
+    cJSON *root = cJSON_CreateObject(), *list, *item;
+    char id[64];
+    int error;
+
+    cJSON_AddStringToObject(root, "schema", SCHEMA);
+    cJSON_AddStringToObject(root, "boot_id", boot_id(id));
+    add_number(root, "saved_ns", clock_now_ns(CLOCK_BOOTTIME));
+    add_number(root, "saved_realtime_ns", clock_now_ns(CLOCK_REALTIME));
+    add_deaths(root, state);
+    list = cJSON_AddArrayToObject(root, "paths");
+    for (size_t i = 0; i < state->path_count; i++) {
+        item = cJSON_CreateObject();
+        cJSON_AddStringToObject(item, "address", ADDRESS_TEXT(&state->paths[i].address));
+        add_number(item, "up_since_ns", state->paths[i].up_since_ns);
+        cJSON_AddItemToArray(list, item);
+    }
+    if (state->pin[0]) {
+        item = cJSON_AddObjectToObject(root, "pin");
+        cJSON_AddStringToObject(item, "target", state->pin);
+        cJSON_AddBoolToObject(item, "hard", state->pin_hard);
+    }
+    list = cJSON_AddArrayToObject(root, "drained");
+    for (size_t i = 0; i < state->drained_count; i++)
+        cJSON_AddItemToArray(list, cJSON_CreateString(state->drained[i]));
+
+    {
+        CLEANUP(free) char *text = cJSON_Print(root);
+
+        error = text ? own_file_write(directory, "state.json", text) : -ENOMEM;
+    }
+    cJSON_Delete(root);
+    return error;
+}
+
+char *state_load_list(const char *directory, size_t *size_bytes)
+{
+    return read_file(directory, "sessions.json", size_bytes);
+}
+
+int state_save_list(const char *directory, const char *text)
+{
+    return own_file_write(directory, "sessions.json", text);
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The state directory: what a restart should still know, and the last list.
+ *
+ * What cannot be read is as if it were not there, after a line in the log: the state is a convenience, never
+ * a condition for starting. Errors are for own_error_text().
+ */
+#pragma once
+
+#include "route/config/config.h"
+
+struct state_path {
+    struct address address;
+    uint64_t up_since_ns; /* CLOCK_BOOTTIME */
+};
+
+/* An access that was dead, by its data or secondary address, and when the last list came that said so. */
+struct state_death {
+    struct address address;
+    uint64_t missed_ns; /* CLOCK_BOOTTIME; 0: before this boot */
+};
+
+/* Owned by whoever filled it: state_clear(). */
+struct state {
+    struct state_death *deaths; /* not older than STATE_DEATH_AGE_NS, whichever boot they are of */
+    size_t death_count;
+    struct state_path *paths; /* valid only when they were saved in this boot, and not long ago */
+    size_t path_count;
+    char pin[CONFIG_NAME_SIZE]; /* access name or address; empty: none */
+    bool pin_hard;
+    char (*drained)[CONFIG_NAME_SIZE];
+    size_t drained_count;
+};
+
+void state_clear(struct state *state);
+
+/* For how long the cluster may have thought otherwise since. */
+#define STATE_DEATH_AGE_NS (600 * NS_PER_S)
+
+/* Reads the state; paths are left out when they are older than max_age_ns or of another boot. */
+void state_load(struct state *state, const char *directory, uint64_t max_age_ns);
+int state_save(const struct state *state, const char *directory);
+
+/* The last list's text (malloc'ed; NULL: none), and replacing it. */
+char *state_load_list(const char *directory, size_t *size_bytes);
+int state_save_list(const char *directory, const char *text);

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The status document, schema reroute.status/1: what a person or a monitoring system asks the agent for.
+ * Members are added, never renamed or removed, within one schema version. Durations are seconds or
+ * milliseconds as the name says; points in time are RFC 3339 UTC.
+ */
+#include <cjson/cJSON.h>
+
+#include "route/agent/private.h"
+#include "route/own_file.h"
+
+static double seconds_since(const struct agent *agent, uint64_t at_ns)
+{
+    return (double)sub_sat_u64(agent->now_ns, at_ns) / (double)NS_PER_S;
+}
+
+static void add_text(cJSON *object, const char *name, const char *text)
+{
+    if (text && text[0])
+        cJSON_AddStringToObject(object, name, text);
+    else
+        cJSON_AddNullToObject(object, name);
+}
+
+static bool path_is_unlisted(const struct agent *agent, uint32_t path)
+{
+    uint32_t access = agent->table.selector_paths[path].access;
+
+    return access != SELECTOR_NO_ACCESS && !agent->table.accesses[access].view.listed;
+}
+
+const char *agent_path_why(struct agent *agent, uint32_t index, char *buffer, size_t size_bytes)
+{
+    const struct agent_path *path = &agent->table.paths[index];
+    const struct config_probe *probe = &agent->config->probe;
+    struct selector_input input;
+    enum selector_reason reason;
+    enum selector_level level;
+
+    agent_fill_input(agent, &input);
+    level = selector_path_level(&input, index, &reason);
+    if (path->egress_error)
+        return agent_egress_text(path, buffer, size_bytes);
+    if (agent->now_ns < path->refused_until_ns)
+        return "the kernel refused a route through it";
+    if (!path->link_usable)
+        return "its interface is down or has no carrier";
+    switch (reason) {
+    case SWITCH_PATH_DOWN:
+        if (path->health.misses == 0)
+            return "was down; not enough replies in a row yet";
+        return probe_reason_text(path->health.last, &path->health.error,
+                                 probe->select_timeout_ns * probe->select_count, buffer, size_bytes);
+    case KEEP_NO_VERDICT:
+        return "no verdict yet";
+    case SWITCH_DRAINED:
+        return "its access is drained";
+    case SWITCH_SERVICE_CHECK:
+        snprintf(buffer, size_bytes, "service check: %s", service_check_reason(path->check));
+        return buffer;
+    case SWITCH_SESSION_DEAD:
+        return path_is_unlisted(agent, index) ? "no session list names its access" : "its session is dead";
+    case SWITCH_RESTARTING:
+        return "its access restarts over and over";
+    case SWITCH_DEGRADED:
+        snprintf(buffer, size_bytes, "degraded: lost more than %u %% in the last %.0f s",
+                 probe->degraded_percent, (double)probe->degraded_over_ns / (double)NS_PER_S);
+        return buffer;
+    default:
+        return level == LEVEL_CLEAN ? "" : selector_level_text(level);
+    }
+}
+
+static cJSON *path_status(struct agent *agent, uint32_t index)
+{
+    const struct agent_path *path = &agent->table.paths[index];
+    const struct selector_path *s = &agent->table.selector_paths[index];
+    struct selector_input input;
+    cJSON *item = cJSON_CreateObject();
+    char buffer[160] = "", name[IF_NAMESIZE] = "";
+
+    agent_fill_input(agent, &input);
+    cJSON_AddStringToObject(item, "access", agent_path_access_name(agent, index));
+    cJSON_AddStringToObject(item, "tier", selector_tier_text(s->tier));
+    cJSON_AddStringToObject(item, "address", ADDRESS_TEXT(&path->address));
+    add_text(item, "interface", path->ifindex ? if_indextoname(path->ifindex, name) : NULL);
+    cJSON_AddNumberToObject(item, "rank", selector_rank(&input, index));
+    cJSON_AddBoolToObject(item, "current", index == agent->current);
+    cJSON_AddBoolToObject(item, "up", path->health.state == HEALTH_UP);
+    cJSON_AddStringToObject(item, "state", health_state_text(path->health.state));
+    /* What was measured before it went down says nothing about it now. */
+    if (path->health.state == HEALTH_UP) {
+        cJSON_AddNumberToObject(item, "rtt_ms", (double)path->health.rtt_ns / NS_PER_MS);
+        cJSON_AddNumberToObject(item, "loss_percent", health_loss_ppm(&path->health) / 10000.0);
+    } else {
+        cJSON_AddNullToObject(item, "rtt_ms");
+        cJSON_AddNullToObject(item, "loss_percent");
+    }
+    if (path->health.state == HEALTH_UP && path->health.up_since_ns)
+        cJSON_AddNumberToObject(item, "up_s", seconds_since(agent, path->health.up_since_ns));
+    else
+        cJSON_AddNullToObject(item, "up_s");
+    cJSON_AddBoolToObject(item, "eligible", selector_path_level(&input, index, NULL) <= LEVEL_DEGRADED);
+    cJSON_AddStringToObject(item, "why", agent_path_why(agent, index, buffer, sizeof(buffer)));
+    return item;
+}
+
+static cJSON *access_status(struct agent *agent, uint32_t index)
+{
+    static const char *const localities[] = {"local", "same-zone", "other-zone"};
+    const struct agent_access *access = &agent->table.accesses[index];
+    const struct selector_access *s = &agent->table.selector_accesses[index];
+    cJSON *item = cJSON_CreateObject();
+
+    cJSON_AddStringToObject(item, "access", access->name);
+    cJSON_AddStringToObject(item, "locality", localities[s->locality]);
+    cJSON_AddStringToObject(item, "state", session_state_text(access->view.state));
+    add_text(item, "uuid", access->view.uuid);
+    add_text(item, "zone", access->zone[0] ? access->zone : access->view.zone);
+    if (access->view.state == SESSION_ALIVE || access->view.state == SESSION_STABLE)
+        cJSON_AddNumberToObject(item, "alive_s", seconds_since(agent, access->view.born_ns));
+    else
+        cJSON_AddNullToObject(item, "alive_s");
+    cJSON_AddNumberToObject(item, "restarts", access->view.restarts);
+    cJSON_AddBoolToObject(item, "drained", s->drained);
+    cJSON_AddNumberToObject(item, "failures", s->memory.failures);
+    return item;
+}
+
+static cJSON *sessions_status(struct agent *agent)
+{
+    uint64_t fresh_ns = session_liveness_fresh_ns(agent->liveness);
+    cJSON *sessions = cJSON_CreateObject(), *list;
+
+    cJSON_AddStringToObject(sessions, "provider", agent->config->session.provider);
+    if (fresh_ns == NEVER_NS)
+        cJSON_AddNullToObject(sessions, "list_age_s");
+    else
+        cJSON_AddNumberToObject(sessions, "list_age_s", seconds_since(agent, fresh_ns));
+    if (agent->lists_overdue)
+        cJSON_AddNumberToObject(sessions, "overdue_s",
+                                (double)agent_session_list_age_ns(agent) / (double)NS_PER_S);
+    else
+        cJSON_AddNullToObject(sessions, "overdue_s");
+    add_text(sessions, "error", agent->poll_message);
+    list = cJSON_AddArrayToObject(sessions, "accesses");
+    for (uint32_t i = 0; i < agent->table.access_count; i++)
+        cJSON_AddItemToArray(list, access_status(agent, i));
+    return sessions;
+}
+
+static cJSON *failback_status(const struct agent *agent)
+{
+    const struct selector_decision *decision = &agent->decision;
+    cJSON *failback;
+
+    if (decision->candidate == SELECTOR_NO_PATH)
+        return cJSON_CreateNull();
+    failback = cJSON_CreateObject();
+    cJSON_AddStringToObject(failback, "to", ADDRESS_TEXT(&agent->table.paths[decision->candidate].address));
+    cJSON_AddStringToObject(failback, "access", agent_path_access_name(agent, decision->candidate));
+    if (decision->candidate_at_ns == NEVER_NS)
+        cJSON_AddNullToObject(failback, "in_s");
+    else
+        cJSON_AddNumberToObject(failback, "in_s",
+                                (double)sub_sat_u64(decision->candidate_at_ns, agent->now_ns) /
+                                    (double)NS_PER_S);
+    cJSON_AddNumberToObject(failback, "hold_s", (double)decision->candidate_hold_ns / (double)NS_PER_S);
+    cJSON_AddStringToObject(failback, "waits_for", selector_reason_text(decision->reason));
+    return failback;
+}
+
+static cJSON *refresh_status(const struct agent *agent)
+{
+    const struct agent_refresh *refresh = &agent->refresh;
+    cJSON *item = cJSON_CreateObject();
+
+    add_text(item, "session", refresh->uuid);
+    cJSON_AddBoolToObject(item, "done", !refresh->wanted && refresh->uuid[0] && !refresh->failed);
+    add_text(item, "error", refresh->failed ? refresh->message : NULL);
+    return item;
+}
+
+/* null, or what cannot be kept in the state directory and why. */
+static cJSON *not_kept_status(const struct agent *agent)
+{
+    cJSON *list = agent_all_kept(agent) ? cJSON_CreateNull() : cJSON_CreateArray();
+
+    for (int i = 0; i < KEPT_COUNT; i++)
+        if (agent->kept_error[i] < 0) {
+            cJSON *item = cJSON_CreateObject();
+
+            cJSON_AddStringToObject(item, "file", agent_kept_name((enum agent_kept)i));
+            cJSON_AddStringToObject(item, "reason", own_error_text(agent->kept_error[i]));
+            cJSON_AddItemToArray(list, item);
+        }
+    return list;
+}
+
+static const char *mode_text(const struct agent *agent)
+{
+    if (agent->options->dry_run)
+        return "dry-run";
+    if (!agent->pin[0])
+        return "auto";
+    return agent->pin_hard ? "pinned-hard" : "pinned";
+}
+
+const char *agent_reason_text(const struct agent *agent)
+{
+    switch (agent->origin) {
+    case ORIGIN_ADOPTED:
+        return "adopted";
+    case ORIGIN_SWITCHED:
+        return selector_reason_text(agent->switch_reason);
+    case ORIGIN_NONE:
+        break;
+    }
+    return selector_reason_text(agent->decision.reason);
+}
+
+static void add_next_hop(struct agent *agent, cJSON *root)
+{
+    bool there = agent->current != SELECTOR_NO_PATH;
+    const struct selector_path *s = there ? &agent->table.selector_paths[agent->current] : NULL;
+    char when[LOG_TIME_SIZE];
+
+    add_text(root, "next_hop", there ? ADDRESS_TEXT(&agent->table.paths[agent->current].address) : NULL);
+    add_text(root, "access", there ? agent_path_access_name(agent, agent->current) : NULL);
+    add_text(root, "tier", there ? selector_tier_text(s->tier) : NULL);
+    cJSON_AddBoolToObject(root, "local",
+                          there && s->access != SELECTOR_NO_ACCESS &&
+                              agent->table.selector_accesses[s->access].locality == LOCALITY_LOCAL);
+    add_text(root, "since", there ? log_time_text(agent->since_realtime_ns, when) : NULL);
+    add_text(root, "reason", agent_reason_text(agent));
+}
+
+cJSON *agent_status(struct agent *agent)
+{
+    const struct probe_counters *counters = probe_stream_counters(agent->stream);
+    cJSON *root = cJSON_CreateObject(), *list;
+
+    agent->now_ns = probe_stream_now_ns(agent->stream);
+    agent_table_evidence(agent);
+    cJSON_AddStringToObject(root, "schema", "reroute.status/1");
+    cJSON_AddStringToObject(root, "version", agent->options->version);
+    cJSON_AddStringToObject(root, "host", agent->config->host);
+    cJSON_AddNumberToObject(root, "pid", getpid());
+    cJSON_AddStringToObject(root, "service", ADDRESS_TEXT(&agent->config->service));
+    add_next_hop(agent, root);
+    cJSON_AddStringToObject(root, "mode", mode_text(agent));
+    add_text(root, "pin", agent->pin);
+    cJSON_AddStringToObject(root, "decision", selector_reason_text(agent->decision.reason));
+    cJSON_AddStringToObject(root, "explanation", selector_reason_sentence(agent->decision.reason));
+    cJSON_AddItemToObject(root, "failback", failback_status(agent));
+    cJSON_AddStringToObject(root, "packets", agent_packets_text(agent->keeper.packets));
+    add_text(root, "shadowed_by", agent->keeper.packets == PACKETS_REDIRECTED ? NULL : agent->keeper.instead);
+    add_text(root, "redirected", agent->keeper.packets == PACKETS_REDIRECTED ? agent->keeper.instead : NULL);
+    cJSON_AddNumberToObject(root, "redirects", (double)agent->keeper.redirects);
+    cJSON_AddItemToObject(root, "not_kept", not_kept_status(agent));
+    cJSON_AddNumberToObject(root, "switches", (double)agent->switches);
+    cJSON_AddNumberToObject(root, "repairs", (double)agent->keeper.repairs);
+    cJSON_AddItemToObject(root, "refresh", refresh_status(agent));
+    list = cJSON_AddArrayToObject(root, "paths");
+    for (uint32_t i = 0; i < agent->table.path_count; i++)
+        cJSON_AddItemToArray(list, path_status(agent, i));
+    cJSON_AddItemToObject(root, "sessions", sessions_status(agent));
+    list = cJSON_AddObjectToObject(root, "probe");
+    cJSON_AddStringToObject(list, "transport", probe_stream_transport(agent->stream));
+    cJSON_AddNumberToObject(list, "sent", (double)counters->sent);
+    cJSON_AddNumberToObject(list, "replies", (double)counters->replies);
+    cJSON_AddNumberToObject(list, "late", (double)counters->late);
+    cJSON_AddNumberToObject(list, "duplicates", (double)counters->duplicates);
+    cJSON_AddNumberToObject(list, "corrupt", (double)counters->corrupt);
+    cJSON_AddNumberToObject(list, "foreign", (double)counters->foreign);
+    cJSON_AddNumberToObject(list, "icmp_errors", (double)counters->icmp_errors);
+    cJSON_AddNumberToObject(list, "send_failures", (double)counters->send_failures);
+    cJSON_AddNumberToObject(list, "receive_drops", (double)counters->receive_drops);
+    return root;
+}

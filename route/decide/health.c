@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Path health, see health.h for the rules. One struct per path, owned by the agent; nothing here allocates,
+ * asks a clock or knows of other paths: what a verdict leads to is decided in selector.c.
+ */
+#include "route/decide/health.h"
+
+const char *health_state_text(enum health_state state)
+{
+    static const char *const text[] = {"unknown", "up", "down"};
+
+    return text[state];
+}
+
+static void loss_advance(struct health_loss *loss, uint64_t span_ns, uint64_t now_ns)
+{
+    uint64_t width_ns = max_u64(span_ns / HEALTH_BUCKETS, 1);
+
+    if (!loss->begun_ns) {
+        *loss = (struct health_loss){.begun_ns = now_ns, .bucket_ns = now_ns};
+        return;
+    }
+    for (unsigned steps = 0; now_ns >= loss->bucket_ns + width_ns; steps++) {
+        if (steps == HEALTH_BUCKETS) {
+            loss->bucket_ns = now_ns;
+            return;
+        }
+        loss->bucket_ns += width_ns;
+        loss->newest = (loss->newest + 1) % HEALTH_BUCKETS;
+        loss->buckets[loss->newest].requests = 0;
+        loss->buckets[loss->newest].lost = 0;
+    }
+}
+
+static void loss_count(struct health_loss *loss, uint64_t span_ns, uint64_t now_ns, uint32_t requests,
+                       uint32_t lost)
+{
+    loss_advance(loss, span_ns, now_ns);
+    loss->buckets[loss->newest].requests += requests;
+    loss->buckets[loss->newest].lost += lost;
+}
+
+/* One request that was counted as lost was only late. */
+static void loss_take_back(struct health_loss *loss)
+{
+    for (unsigned age = 0; age < HEALTH_BUCKETS; age++) {
+        unsigned i = (loss->newest + HEALTH_BUCKETS - age) % HEALTH_BUCKETS;
+
+        if (loss->buckets[i].lost) {
+            loss->buckets[i].lost--;
+            return;
+        }
+    }
+}
+
+static uint64_t loss_requests(const struct health_loss *loss, uint64_t *lost)
+{
+    uint64_t requests = 0;
+
+    *lost = 0;
+    for (unsigned i = 0; i < HEALTH_BUCKETS; i++) {
+        requests += loss->buckets[i].requests;
+        *lost += loss->buckets[i].lost;
+    }
+    return requests;
+}
+
+static uint32_t loss_ppm(const struct health_loss *loss)
+{
+    uint64_t lost, requests = loss_requests(loss, &lost);
+
+    return requests ? (uint32_t)(lost * 1000000 / requests) : 0;
+}
+
+uint32_t health_loss_ppm(const struct health *health)
+{
+    return loss_ppm(&health->steady);
+}
+
+static void judge_degraded(struct health *health, const struct health_settings *settings, uint64_t now_ns)
+{
+    uint32_t limit_ppm = settings->degraded_percent * 10000;
+    uint32_t lost_ppm;
+    uint64_t lost;
+
+    /* No verdict before the span has been watched once. */
+    if (sub_sat_u64(now_ns, health->recent.begun_ns) < settings->degraded_over_ns)
+        return;
+    lost_ppm = loss_ppm(&health->recent);
+    loss_requests(&health->recent, &lost);
+    /* Of ten requests at 5 % random loss four are lost several times a day: that few are too few to judge by.
+     */
+    if (!health->degraded && lost_ppm > limit_ppm && lost >= settings->degraded_lost) {
+        health->degraded = true;
+        health->up_since_ns = 0;
+    } else if (health->degraded && lost_ppm <= limit_ppm / 2) {
+        health->degraded = false;
+        health->up_since_ns = now_ns;
+    }
+}
+
+static void become_up(struct health *health)
+{
+    bool first = health->state == HEALTH_UNKNOWN;
+
+    health->state = HEALTH_UP;
+    health->up_since_ns = health->run_since_ns;
+    if (first && health->restored_up_ns)
+        health->up_since_ns = min_u64(health->restored_up_ns, health->run_since_ns);
+    health->restored_up_ns = 0;
+    health->degraded = false;
+    /* What was lost while it was down says nothing about how good it is now. */
+    health->recent = (struct health_loss){0};
+    health->steady = (struct health_loss){0};
+}
+
+static void become_down(struct health *health)
+{
+    health->state = HEALTH_DOWN;
+    health->degraded = false;
+    health->up_since_ns = 0;
+}
+
+void health_link_lost(struct health *health)
+{
+    become_down(health);
+    health->replies = 0;
+    health->replies_before = 0;
+}
+
+void health_restore(struct health *health, uint64_t up_since_ns)
+{
+    if (health->state == HEALTH_UNKNOWN)
+        health->restored_up_ns = up_since_ns;
+}
+
+static void observe_life(struct health *health, const struct health_settings *settings,
+                         const struct probe_observation *observation)
+{
+    bool late = observation->outcome == PROBE_LATE;
+    uint32_t missed = health->misses;
+
+    health->misses = 0;
+    health->first_missed_ns = 0;
+    health->last_reply_ns = max_u64(health->last_reply_ns, observation->at_ns);
+    health->proven_ns = max_u64(health->proven_ns, observation->sent_ns);
+    health->rtt_ns = health->rtt_ns ? health->rtt_ns - health->rtt_ns / 8 + observation->rtt_ns / 8
+                                    : max_u64(observation->rtt_ns, 1);
+    /* Else a path whose every reply takes longer than select-timeout would never come up. */
+    if (late && missed == 1)
+        health->replies = health->replies_before;
+    if (health->replies++ == 0)
+        health->run_since_ns = observation->at_ns;
+    if (health->state != HEALTH_UP) {
+        if (health->replies >= settings->rise)
+            become_up(health);
+        return;
+    }
+    /* The request of a late reply has been counted by its timeout: in this run of misses or before it. */
+    loss_count(&health->recent, settings->degraded_over_ns, observation->at_ns, missed + !late, missed);
+    loss_count(&health->steady, settings->hold_ns, observation->at_ns, missed + !late, missed);
+    if (late) {
+        loss_take_back(&health->recent);
+        loss_take_back(&health->steady);
+    }
+    judge_degraded(health, settings, observation->at_ns);
+}
+
+static void observe_miss(struct health *health, const struct health_settings *settings,
+                         const struct probe_observation *observation)
+{
+    if (health->misses++ == 0) {
+        health->first_missed_ns = observation->sent_ns;
+        health->replies_before = health->replies;
+    }
+    health->replies = 0;
+    /*
+     * An ICMP error ends a request before its select-timeout does; the verdict still waits for the window.
+     * Requests are a select-timeout apart, so the window is over when the last of them timed out, or when one
+     * more has been sent: counted, not measured, so that a send that left a little late delays nothing.
+     */
+    if (health->state != HEALTH_DOWN &&
+        (health->misses > settings->select_count ||
+         (health->misses == settings->select_count && observation->outcome == PROBE_TIMEOUT)))
+        become_down(health);
+}
+
+void health_observe(struct health *health, const struct health_settings *settings,
+                    const struct probe_observation *observation)
+{
+    switch (observation->outcome) {
+    case PROBE_REPLY:
+    case PROBE_LATE:
+        observe_life(health, settings, observation);
+        break;
+    case PROBE_TIMEOUT:
+    case PROBE_UNREACHABLE:
+    case PROBE_FRAG_NEEDED:
+    case PROBE_SEND_FAILED:
+        observe_miss(health, settings, observation);
+        break;
+    case PROBE_DUPLICATE:
+        return;
+    }
+    health->last = observation->outcome;
+    health->error = observation->error;
+}

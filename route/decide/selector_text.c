@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The selector's words, for logs, status and people.
+ */
+#include "route/decide/selector.h"
+
+static const struct {
+    const char *word, *sentence;
+} reasons[SELECTOR_REASONS] = {
+    [KEEP_BEST] = {"best", "the best path is in use"},
+    [KEEP_NO_VERDICT] = {"no-verdict", "the path in use has not been judged yet"},
+    [KEEP_COLD_START] = {"cold-start", "just started: waiting for the top-ranked path and a session list"},
+    [KEEP_WAIT_PROOF] = {"wait-proof", "no other path has answered since the path in use failed"},
+    [KEEP_HOLD] = {"hold", "a better path waits for its hold to end"},
+    [KEEP_WAIT_STABLE] = {"wait-stable", "a better path waits for its session to be stable"},
+    [KEEP_WAIT_LOSS] = {"wait-loss", "a better path loses too many packets"},
+    [KEEP_WAIT_SERVICE_CHECK] = {"wait-service-check", "a better path waits for a successful service check"},
+    [KEEP_WAIT_FULL_SIZE] = {"wait-full-size", "a full-size packet has not passed a better path yet"},
+    [KEEP_FOREIGN] = {"foreign", "the adopted next hop is no configured path, and answers"},
+    [KEEP_PIN_HARD] = {"pin-hard", "pinned hard: never left automatically"},
+    [KEEP_DEGRADED] = {"degraded", "the path in use loses too many packets, but no clean one is there"},
+    [KEEP_NOTHING_ELIGIBLE] = {"nothing-eligible", "no path is eligible: the route stays as it is"},
+    [SWITCH_COLD_START] = {"cold-start", "first choice after the start"},
+    [SWITCH_PATH_DOWN] = {"path-down", "the path in use does not answer any more"},
+    [SWITCH_LINK_DOWN] = {"link-down", "the interface of the path in use is down"},
+    [SWITCH_NOT_ON_LINK] = {"not-on-link", "the path in use cannot be entered directly any more"},
+    [SWITCH_SESSION_DEAD] = {"session-dead",
+                             "the cluster says that the session of the access in use is dead"},
+    [SWITCH_RESTARTING] = {"restarting", "the access in use restarts over and over"},
+    [SWITCH_SERVICE_CHECK] = {"service-check", "the access in use answers pings but does not serve"},
+    [SWITCH_DEGRADED] = {"degraded", "the path in use loses too many packets"},
+    [SWITCH_DRAINED] = {"drained", "the access in use is drained"},
+    [SWITCH_FAILBACK] = {"failback", "a better path has been healthy for its hold"},
+    [SWITCH_FAILBACK_NOW] = {"failback-now", "a person ended the countdown"},
+    [SWITCH_PIN] = {"pin", "a person pinned this path"},
+};
+
+const char *selector_reason_text(enum selector_reason reason)
+{
+    return reasons[reason].word;
+}
+
+const char *selector_reason_sentence(enum selector_reason reason)
+{
+    return reasons[reason].sentence;
+}
+
+const char *selector_tier_text(enum selector_tier tier)
+{
+    static const char *const text[] = {"data", "secondary", "management", "foreign"};
+
+    return text[tier];
+}
+
+const char *selector_level_text(enum selector_level level)
+{
+    static const char *const text[] = {"eligible", "degraded", "session", "unwanted", "no-verdict", "never"};
+
+    return text[level];
+}

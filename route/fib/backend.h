@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a FIB backend is: the few things that differ between systems. What a switch means (which route may be
+ * swapped, what is removed afterwards, whether the new way is really taken) is decided once, in fib.c.
+ */
+#pragma once
+
+#include "route/fib/host.h"
+
+#define FIB_MESSAGE_SIZE 512
+
+struct fib_backend {
+    const char *name;
+
+    /* Sets fib->state. On failure nothing is left open. */
+    int (*open)(struct fib *fib);
+    void (*close)(struct fib *fib);
+
+    /* As fib_get(), in the order in which the system would try routes of the same metric. protocol: only
+     * these routes; 0: all. */
+    int (*routes)(struct fib *fib, const struct address *service, uint8_t protocol, struct fib_route *routes,
+                  size_t *count);
+
+    /* The route that a packet matches, and the way that it takes (NULL: not asked for), as fib_lookup().
+     * matched is `cached` where the system cannot tell. */
+    int (*lookup)(struct fib *fib, const struct address *destination, uint32_t ifindex,
+                  struct fib_route *matched, struct fib_route *taken);
+
+    /*
+     * Makes `route` stand. Swaps the first route with the same (table, prefix, metric) for it, whoever owns
+     * that, or adds it; atomically where the system can, else it restores what stood when adding fails.
+     * -EEXIST: the very same route stands already, but not as the first one. `alone`: only adds, and -EEXIST
+     * when there is any route to swap.
+     */
+    int (*put)(struct fib *fib, const struct fib_route *route, bool alone);
+
+    /* Forgets what was learnt about destinations beside the routes, for all of them. */
+    int (*forget)(struct fib *fib, uint8_t family);
+
+    /* Removes this very route, no similar one. -ESRCH: it is not there. */
+    int (*drop)(struct fib *fib, const struct fib_route *route);
+
+    /* Fills an empty host with links and addresses. What was added before a failure is cleared by the caller.
+     */
+    int (*load)(struct fib *fib, struct fib_host *host);
+
+    /*
+     * A descriptor that is readable while something has changed since it was last read by next_event(), and
+     * as fib_next_event(). Sets fib->host_is_known to false when the host may have changed, and fib->is_tidy
+     * when somebody else touched routes of ours.
+     */
+    int (*fd)(const struct fib *fib);
+    bool (*next_event)(struct fib *fib, struct fib_event *event);
+
+    /* As fib_reset_connections(), source NULL, and fib_reset_stalled(). */
+    int (*reset_connections)(struct fib *fib, const struct address *service, const struct address *source,
+                             unsigned *count);
+};
+
+extern const struct fib_backend fib_backend_netlink;
+
+struct fib {
+    const struct fib_backend *backend;
+    void *state; /* the backend's own */
+    uint32_t table;
+    uint32_t metric;
+    uint8_t protocol;
+    bool dry_run;
+    struct address watched;
+    struct fib_host host; /* a copy of what the system says, while host_is_known */
+    bool host_is_known;
+    bool is_tidy;                   /* no route of ours stands beside the one at our key */
+    char message[FIB_MESSAGE_SIZE]; /* of the last error */
+};
+
+/* Writes the message of an error and returns the error. */
+__attribute__((format(printf, 3, 4))) int fib_fail(struct fib *fib, int error, const char *format, ...);

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The FIB: the kernel's routes, as much of them as one host route needs.
+ *
+ * A backend is a handful of functions (struct fib_backend in backend.h); "netlink" is the one of Linux.
+ * Everything here is synchronous and fast (a netlink round trip), except events, which are pulled when the
+ * descriptor is readable.
+ */
+#pragma once
+
+#include "probe/base.h"
+
+struct fib;
+
+struct fib_settings {
+    const char *backend; /* "netlink" */
+    uint32_t table;      /* 254: main */
+    uint32_t metric;     /* of our route; 0 on IPv4 means none, on IPv6 the kernel makes it 1024 */
+    uint8_t protocol;    /* of our route; marks it as ours */
+    bool dry_run;        /* replace, remove and reset_connections do nothing and succeed */
+};
+
+/* One route to the service (a /32 or /128), or one that covers it. */
+struct fib_route {
+    struct address destination;
+    uint8_t prefix_length;
+    struct address gateway; /* empty: on-link (or no unicast route) */
+    uint32_t ifindex;       /* 0: none (blackhole, unreachable, multipath) */
+    struct address source;  /* preferred source; empty: none */
+    uint32_t table;
+    uint32_t metric;
+    uint8_t protocol; /* rtnetlink(7) RTPROT_*, or ours */
+    uint8_t type;     /* RTN_UNICAST, RTN_LOCAL, RTN_BLACKHOLE, ... */
+    uint8_t tos;
+    uint32_t nexthop_id; /* RTA_NH_ID: the route points at a nexthop object; 0: none */
+    bool onlink;         /* RTNH_F_ONLINK */
+    bool redirected;     /* not of the FIB, but what the kernel made of it after an ICMP redirect */
+    bool cached;         /* not of the FIB, but what the kernel derived from it for one destination */
+    bool link_down;      /* RTNH_F_LINKDOWN or RTNH_F_DEAD */
+    bool multipath;      /* more than one next hop: gateway and ifindex are those of the first one */
+};
+
+/* Writes "192.168.33.2/32 via 10.0.0.1 dev eth1 proto 213 metric 0" and returns buffer. */
+const char *fib_route_text(const struct fib_route *route, char *buffer, size_t size_bytes);
+
+int fib_open(struct fib **out, const struct fib_settings *settings, char *message, size_t size_bytes);
+struct fib *fib_close(struct fib *fib);
+DEFINE_CLEANUP(struct fib *, fib_close)
+
+/* After an error: one line that says what failed and why, with the kernel's own message (NETLINK_EXT_ACK) if
+ * it sent one. Valid until the next call. */
+const char *fib_error(const struct fib *fib);
+
+/*
+ * The standing host routes to `service` in our table, best metric first, as the kernel would try them (those
+ * for a TOS come last): ours and foreign ones. *count in: room in routes; out: how many there are (may be
+ * more than the room; the best ones are kept). 0 or a negative errno.
+ */
+int fib_get(struct fib *fib, const struct address *service, struct fib_route *routes, size_t *count);
+
+/*
+ * Which way a packet to `destination` goes now (RTM_GETROUTE), through `ifindex` only when that is not 0.
+ * Policy rules and what the kernel learnt by ICMP redirects are part of the answer. gateway, ifindex, source
+ * and type are what the packet gets; destination, prefix_length, table, metric and protocol are those of the
+ * route that the kernel matched. No way: -ENETUNREACH; -EHOSTUNREACH, -EINVAL or -EACCES for a route that
+ * says unreachable, blackhole or prohibit.
+ */
+int fib_lookup(struct fib *fib, const struct address *destination, uint32_t ifindex, struct fib_route *way);
+
+enum fib_way_kind {
+    FIB_WAY_TAKEN,  /* as `matched` says */
+    FIB_WAY_DETOUR, /* `matched` stands, but an ICMP redirect (RFC 792, RFC 4861 section 8) sends packets
+                       elsewhere */
+    FIB_WAY_NONE,   /* nowhere: no route, or a route or a rule that says blackhole, unreachable or prohibit */
+};
+
+/* What becomes of a packet. */
+struct fib_way {
+    enum fib_way_kind kind;
+    struct fib_route matched; /* TAKEN, DETOUR: the route in the FIB. NONE: what says no, or empty */
+    struct fib_route taken;   /* TAKEN, DETOUR: as fib_lookup() tells it */
+    int error;                /* NONE: the kernel's, -ENETUNREACH, -EINVAL (a blackhole), ... */
+};
+
+/* What becomes of a packet to `destination` now. Two round trips, whatever the size of the tables. 0 (NONE is
+ * an answer too), or a negative errno when the kernel did not say. */
+int fib_way(struct fib *fib, const struct address *destination, struct fib_way *way);
+
+/* "192.168.33.2/32 via ...", "redirected via 10.0.0.1 dev eth1", "no route", "blackhole", ... */
+const char *fib_way_text(const struct fib_way *way, char *buffer, size_t size_bytes);
+
+/*
+ * Makes `service` go through gateway at ifindex without a moment in which there is no route: one RTM_NEWROUTE
+ * with create + replace, our table, metric and protocol. A standing route that is the same already is left as
+ * it is, silently, but for a detour: when an ICMP redirect sends packets elsewhere the route is renewed, with
+ * no moment without one, so that what the kernel learnt goes (on IPv4 with the whole namespace's path MTUs
+ * and redirects where another route shares them; that needs a writable /proc/sys).
+ *
+ * `standing` (or NULL) is the adopted route to take over, as fib_get() gave it; it may have another protocol
+ * or metric. At our own key (table, prefix, metric) it is swapped for ours; elsewhere it is removed after
+ * ours is in place. When ours has the larger metric traffic moves at that moment, still without a gap.
+ *
+ * -EEXIST: a foreign route that is not `standing` is the first one at our key; the kernel would swap that
+ * one, so nothing was done. *shadow (when not NULL) is that route. Who knows that it took the place of ours
+ * (somebody's `ip route replace`) calls again with it as `standing`.
+ *
+ * Afterwards duplicates of our own (our protocol, same prefix, another metric or gateway) are removed, and
+ * the FIB is asked which way a packet goes: -ESTALE when that is not the new one. Ours is in place then, but
+ * *shadow decides (a lower metric, another table by a rule); its family is 0 when the kernel named no route.
+ *
+ * Other errors are the kernel's (-ENETUNREACH: the gateway is not on-link there, or the link is down;
+ * -EPERM): what stood before still stands. Other foreign routes are never touched.
+ */
+int fib_replace(struct fib *fib, const struct address *service, const struct address *gateway,
+                uint32_t ifindex, const struct fib_route *standing, struct fib_route *shadow);
+
+/* Does a route to the service of this protocol stand at this metric in our table? *route: the first such one.
+ * 0, -ENOENT or another negative errno. Costs a walk over all routes inside the kernel. */
+int fib_find(struct fib *fib, const struct address *service, uint8_t protocol, uint32_t metric,
+             struct fib_route *route);
+
+/* Removes our route to the service (all of our protocol in our table), and `adopted` too when not NULL.
+ * -ESRCH: none. */
+int fib_remove(struct fib *fib, const struct address *service, const struct fib_route *adopted);
+
+/*
+ * How this host would enter `address` directly: the interface whose connected network holds it. 0 with
+ * *ifindex and *source (the host's own address there), -ENETUNREACH: not on-link anywhere, -EADDRINUSE: it is
+ * an address of this host. Works by this host's addresses and scope-link routes, so that it still knows the
+ * way while the link has no carrier or is down (IPv6 addresses go with an administrative down). The longest
+ * prefix wins, then a usable link, then the lower metric. A default route is no connected network. The
+ * addresses are as they were when the last event was pulled; the routes are asked for now.
+ */
+int fib_egress(struct fib *fib, const struct address *address, uint32_t *ifindex, struct address *source);
+
+/* True when the interface exists, is administratively up and has a carrier. name may be NULL. */
+bool fib_link_usable(struct fib *fib, uint32_t ifindex, char name[IF_NAMESIZE], uint32_t *mtu_bytes);
+
+/* True when this is an address of this host. */
+bool fib_address_is_local(struct fib *fib, const struct address *address);
+
+/* The value of the interface's rp_filter as the kernel applies it (the larger of all and its own): 0, 1
+ * strict, 2. */
+int fib_rp_filter(struct fib *fib, uint32_t ifindex);
+
+/* Does the interface take ICMP redirects of that family (accept_redirects, as the kernel applies it)? 1, 0,
+ * or a negative errno. */
+int fib_accepts_redirects(struct fib *fib, uint32_t ifindex, uint8_t family);
+
+enum fib_event_kind {
+    FIB_EVENT_LINK,    /* an interface came, went, or its state changed */
+    FIB_EVENT_ADDRESS, /* an address of this host came or went */
+    FIB_EVENT_ROUTE,   /* a route to the watched service came, went or changed, or one that may shadow it */
+    FIB_EVENT_NETWORK, /* a connected network (address/prefix_length) came or went; not one around the service
+                        */
+    FIB_EVENT_NEIGHBOUR, /* `address` at ifindex: reachable (usable true) or failed (false) */
+    FIB_EVENT_RESYNC,    /* notifications were lost (ENOBUFS): everything may have changed */
+};
+struct fib_event {
+    enum fib_event_kind kind;
+    uint32_t ifindex;
+    struct address address;
+    struct address
+        network; /* ADDRESS: the connected one (a peer's, or address); ROUTE, NETWORK: the destination */
+    uint8_t prefix_length; /* of network */
+    bool usable;           /* LINK: up with carrier; ADDRESS: added; NEIGHBOUR: not failed; else: added */
+};
+
+/* Only routes that cover this address make FIB_EVENT_ROUTE. */
+void fib_watch(struct fib *fib, const struct address *service);
+int fib_fd(const struct fib *fib); /* readable: pull events */
+/*
+ * Pulls one event; false: none is waiting, or much that concerns nobody was read (the descriptor stays
+ * readable then). Our own changes come back as events too. What was read of this host's links and addresses
+ * is read again after an event about them was pulled, and not before: pull all that is waiting, then ask.
+ */
+bool fib_next_event(struct fib *fib, struct fib_event *event);
+
+/*
+ * Destroys this namespace's TCP sockets whose peer is `service` (SOCK_DESTROY over sock_diag, RFC none;
+ * linux/sock_diag.h), IPv4-mapped ones of IPv6 included, in every state that has a peer and an owner, so that
+ * clients reconnect over the new way at once: they get ECONNABORTED. *count (may be NULL): how many.
+ * -EOPNOTSUPP: the kernel cannot (no CONFIG_INET_DIAG_DESTROY); -EPERM.
+ */
+int fib_reset_connections(struct fib *fib, const struct address *service, unsigned *count);
+
+/*
+ * The same for those that stand still: established or ending, from another address than `source`, which the
+ * route to the service gives to new ones, and with a segment that was sent again twice without an answer.
+ */
+int fib_reset_stalled(struct fib *fib, const struct address *service, const struct address *source,
+                      unsigned *count);

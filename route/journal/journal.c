@@ -1,0 +1,548 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The event journal: JSON lines, one for each change of what the selector knows or answers.
+ *
+ * What for. The selector is a pure function of evidence and time. So whoever has its evidence can run it
+ * again, with the settings of that host (and must get the same switches at the same times; a property test
+ * sees to that) or with others: what would a hold of 60 s have done here? That is `reroute replay`, and the
+ * recorded histories of `reroute bench hold`.
+ *
+ * What is written. At the start, after a reload, when the table of paths changes, and at the head of each
+ * file, a snapshot: all evidence, the selector's memory, the path in use. After that a line only when there
+ * is news, and then all that differs from what was written last. News is
+ *   - a hard change: a path up, down, degraded, on-link, pinned ..., a session, a drain, a setting;
+ *   - another decision: its reason, its target, the candidate that is waited for;
+ *   - a silence that was written and is over, lest it seems to last;
+ *   - while the decision waits for proof of life: a path that falls silent or proves it, and a last reply of
+ *     the path that is to be left, after which the proof must come;
+ *   - loss: when a path begins or ceases to lose too much to be returned to (the question that the selector
+ *     asks of it, see selector_loses()), and, for those who ask with other settings, a change of a per cent;
+ *   - a session's stability that moves by a second or more (births by alive_sec creep by less).
+ * Whatever else changes at every probe (when a path last answered, single misses, loss in small) has no
+ * influence on any decision until one of these happens, and is written with it. Of a path that answers no
+ * times are kept at all (EVIDENCE_NOW), as long as the selector could not tell the difference. A quiet hour
+ * is one line, which says that the agent is alive.
+ *
+ * What it cannot tell: evidence is what select-timeout, select-count, rise and the degraded settings made of
+ * the replies. Whoever replays can vary what the selector decides by, not these.
+ *
+ * Times. "time" is the wall clock, for people. "t_ns" and all other times of a line are on CLOCK_BOOTTIME as
+ * it was when the journal was begun, going on with the agent's own clock: during a suspend they stand still,
+ * as the agent does.
+ *
+ * The file is bounded: two of max_bytes at most. No fsync: what a crash of the host takes is a line or two,
+ * and a reader takes a line that was cut off for what it is. Nothing is buffered either: a line is one
+ * write(2). What cannot be written (a full disk) is given up, said once by the owner, and tried again a
+ * minute later with a snapshot, since deltas without their base are worth nothing. The same when somebody has
+ * removed or emptied the file, which is looked at before each step is written. The owner is the agent's one
+ * thread.
+ */
+#include "route/journal/journal.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+
+#include "probe/text.h"
+#include "route/journal/evidence.h"
+#include "route/journal/fields.h"
+#include "route/log.h"
+#include "route/own_file.h"
+
+#define RETRY_NS       (60 * NS_PER_S)
+#define ALIVE_NS       (3600 * NS_PER_S)
+#define STABLE_STEP_NS (1 * NS_PER_S)
+#define LOSS_STEP_PPM  10000
+
+/* What was seen at one step. */
+struct picture {
+    struct evidence_path *paths;
+    struct evidence_access *accesses;
+    struct evidence_host host;
+    uint32_t current;
+    struct selector_decision decision;
+};
+
+struct journal {
+    char *directory, *path, *older;
+    int fd;
+    uint64_t size_bytes, max_bytes;
+    uint64_t shift_ns; /* to CLOCK_BOOTTIME */
+    const char *renew; /* why everything is to be written; NULL: it is not */
+    bool failing;
+    uint64_t retry_ns;
+    uint64_t written_ns; /* the last line */
+    uint32_t path_count, access_count;
+    struct picture told, seen;
+};
+
+int journal_new(struct journal **out, const char *directory, uint64_t max_bytes, uint64_t boottime_ns,
+                uint64_t now_ns)
+{
+    struct journal *journal = calloc(1, sizeof(*journal));
+
+    if (!journal)
+        return -ENOMEM;
+    journal->fd = -1;
+    journal->max_bytes = max_bytes;
+    journal->shift_ns = sub_sat_u64(boottime_ns, now_ns);
+    journal->renew = "start";
+    if (asprintf(&journal->path, "%s/%s", directory, JOURNAL_FILE) < 0)
+        journal->path = NULL;
+    if (asprintf(&journal->older, "%s/%s.1", directory, JOURNAL_FILE) < 0)
+        journal->older = NULL;
+    journal->directory = strdup(directory);
+    if (!journal->directory || !journal->path || !journal->older) {
+        journal_free(journal);
+        return -ENOMEM;
+    }
+    *out = journal;
+    return 0;
+}
+
+static void picture_clear(struct picture *picture)
+{
+    free(picture->paths);
+    free(picture->accesses);
+    *picture = (struct picture){0};
+}
+
+struct journal *journal_free(struct journal *journal)
+{
+    if (!journal)
+        return NULL;
+    close_fd(journal->fd);
+    picture_clear(&journal->told);
+    picture_clear(&journal->seen);
+    free(journal->directory);
+    free(journal->path);
+    free(journal->older);
+    free(journal);
+    return NULL;
+}
+
+void journal_renew(struct journal *journal, const char *why)
+{
+    if (journal && !journal->renew)
+        journal->renew = why;
+}
+
+/* --- the file --- */
+
+/* Somebody removed, replaced or emptied it: what we hold is not what its name stands for. */
+static bool is_gone(const struct journal *journal)
+{
+    struct stat held, named;
+
+    return fstat(journal->fd, &held) < 0 || lstat(journal->path, &named) < 0 || held.st_dev != named.st_dev ||
+           held.st_ino != named.st_ino || (uint64_t)held.st_size < journal->size_bytes;
+}
+
+/* Opens it where it ended; what a crash cut off gets its end of line. */
+static int file_open(struct journal *journal)
+{
+    struct stat st;
+    char last = '\n';
+
+    if (journal->fd >= 0 && !is_gone(journal))
+        return 0;
+    if (journal->fd >= 0)
+        journal_renew(journal, "resumed");
+    close_fd(journal->fd);
+    journal->fd = own_file_open(journal->directory, JOURNAL_FILE, O_RDWR | O_CREAT | O_APPEND);
+    if (journal->fd < 0)
+        return journal->fd;
+    if (fstat(journal->fd, &st) < 0)
+        return -errno;
+    journal->size_bytes = (uint64_t)st.st_size;
+    if (st.st_size > 0 && pread(journal->fd, &last, 1, st.st_size - 1) == 1 && last != '\n' &&
+        write(journal->fd, "\n", 1) == 1)
+        journal->size_bytes++;
+    return 0;
+}
+
+static int file_rotate(struct journal *journal)
+{
+    journal->fd = close_fd(journal->fd);
+    if (rename(journal->path, journal->older) < 0)
+        return -errno;
+    return file_open(journal);
+}
+
+static int file_write(struct journal *journal, const char *text, size_t length)
+{
+    struct iovec line[] = {{.iov_len = length}, {.iov_len = 1}};
+    char end = '\n';
+    ssize_t written;
+    int error;
+
+    memcpy(&line[0].iov_base, &text, sizeof(text)); /* writev() does not write into it, but does not say so */
+    line[1].iov_base = &end;
+    written = writev(journal->fd, line, 2);
+    if (written == (ssize_t)(length + 1)) {
+        journal->size_bytes += length + 1;
+        return 0;
+    }
+    error = written < 0 ? -errno : -ENOSPC;
+    /* Half a line is of no use to anybody. Should this fail as well, the next start ends the line. */
+    if (written > 0 && ftruncate(journal->fd, (off_t)journal->size_bytes) < 0)
+        error = -errno;
+    return error;
+}
+
+/* --- lines --- */
+
+static cJSON *line_new(const struct journal *journal, const char *kind, uint64_t now_ns)
+{
+    cJSON *line = cJSON_CreateObject();
+    char when[LOG_TIME_SIZE];
+
+    cJSON_AddStringToObject(line, "kind", kind);
+    cJSON_AddStringToObject(line, "time", log_time_text(clock_now_ns(CLOCK_REALTIME), when));
+    fields_add_u64(line, "t_ns", now_ns + journal->shift_ns);
+    return line;
+}
+
+static void add_address(cJSON *object, const char *name, const struct address *address)
+{
+    if (address && address_is_set(address))
+        cJSON_AddStringToObject(object, name, ADDRESS_TEXT(address));
+    else
+        cJSON_AddNullToObject(object, name);
+}
+
+static const struct address *path_address(const struct journal_step *step, uint32_t path)
+{
+    return path == SELECTOR_NO_PATH ? NULL : step->source->path_address(step->source->owner, path);
+}
+
+static void add_decision(const struct journal *journal, cJSON *line, const struct journal_step *step)
+{
+    const struct selector_decision *d = step->decision;
+    cJSON *item = cJSON_AddObjectToObject(line, "decision");
+
+    cJSON_AddStringToObject(item, "action",
+                            !d->switch_now ? "keep"
+                            : d->planned   ? "switch-planned"
+                                           : "switch");
+    cJSON_AddStringToObject(item, "reason", selector_reason_text(d->reason));
+    if (d->switch_now)
+        add_address(item, "to", path_address(step, d->to));
+    if (d->candidate == SELECTOR_NO_PATH)
+        return;
+    add_address(item, "candidate", path_address(step, d->candidate));
+    if (d->candidate_at_ns != NEVER_NS)
+        fields_add_u64(item, "candidate_at_ns", d->candidate_at_ns + journal->shift_ns);
+}
+
+/* The evidence that differs from what has been told; all of it, with the selector's memory, in a snapshot. */
+static void add_paths(const struct journal *journal, cJSON *line, const struct journal_step *step, bool all)
+{
+    cJSON *list = cJSON_AddArrayToObject(line, "paths");
+
+    for (uint32_t i = 0; i < journal->path_count; i++) {
+        const struct selector_path *p = &step->input->paths[i];
+        cJSON *item = cJSON_CreateObject();
+
+        add_address(item, "path", path_address(step, i));
+        if (all && p->access != SELECTOR_NO_ACCESS)
+            cJSON_AddStringToObject(item, "access",
+                                    step->source->access_name(step->source->owner, p->access));
+        if (all)
+            fields_add(item, fields_memory_path, p, NULL, journal->shift_ns);
+        if (fields_add(item, fields_path, &journal->seen.paths[i], all ? NULL : &journal->told.paths[i],
+                       journal->shift_ns))
+            cJSON_AddItemToArray(list, item);
+        else
+            cJSON_Delete(item);
+    }
+    if (cJSON_GetArraySize(list) == 0)
+        cJSON_DeleteItemFromObjectCaseSensitive(line, "paths");
+}
+
+static void add_accesses(const struct journal *journal, cJSON *line, const struct journal_step *step,
+                         bool all)
+{
+    cJSON *list = cJSON_AddArrayToObject(line, "accesses");
+
+    for (uint32_t i = 0; i < journal->access_count; i++) {
+        cJSON *item = cJSON_CreateObject();
+
+        cJSON_AddStringToObject(item, "access", step->source->access_name(step->source->owner, i));
+        if (all)
+            fields_add(item, fields_memory_access, &step->input->accesses[i], NULL, journal->shift_ns);
+        if (fields_add(item, fields_access, &journal->seen.accesses[i],
+                       all ? NULL : &journal->told.accesses[i], journal->shift_ns))
+            cJSON_AddItemToArray(list, item);
+        else
+            cJSON_Delete(item);
+    }
+    if (cJSON_GetArraySize(list) == 0)
+        cJSON_DeleteItemFromObjectCaseSensitive(line, "accesses");
+}
+
+static void add_host(const struct journal *journal, cJSON *line, bool all)
+{
+    cJSON *item = cJSON_AddObjectToObject(line, "agent");
+
+    if (!fields_add(item, fields_host, &journal->seen.host, all ? NULL : &journal->told.host,
+                    journal->shift_ns))
+        cJSON_DeleteItemFromObjectCaseSensitive(line, "agent");
+}
+
+static char *boot_id(char buffer[static 64])
+{
+    FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
+
+    buffer[0] = '\0';
+    if (file && fgets(buffer, 64, file))
+        buffer[strcspn(buffer, "\n")] = '\0';
+    if (file)
+        fclose(file);
+    return buffer;
+}
+
+static void add_head(cJSON *line, const struct journal_step *step, const char *why)
+{
+    const struct journal_source *source = step->source;
+    const char *const texts[][2] = {
+        {"host", source->host}, {"service", source->service}, {"version", source->version}};
+    char boot[64];
+
+    cJSON_AddStringToObject(line, "schema", JOURNAL_SCHEMA);
+    cJSON_AddStringToObject(line, "why", why);
+    cJSON_AddStringToObject(line, "boot_id", boot_id(boot));
+    for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+        if (texts[i][1])
+            cJSON_AddStringToObject(line, texts[i][0], texts[i][1]);
+    add_address(line, "current", path_address(step, step->input->current));
+}
+
+/* One step as text, malloc'ed; NULL without memory. */
+static char *step_text(const struct journal *journal, const struct journal_step *step, const char *why)
+{
+    cJSON *line = line_new(journal, why ? "snapshot" : "step", step->input->now_ns);
+    char *text;
+
+    if (why)
+        add_head(line, step, why);
+    add_host(journal, line, why);
+    add_accesses(journal, line, step, why);
+    add_paths(journal, line, step, why);
+
+    add_decision(journal, line, step);
+    text = text_json(cJSON_PrintUnformatted(line));
+    cJSON_Delete(line);
+    return text;
+}
+
+/* --- is it news? --- */
+
+static bool path_is_news(const struct journal *journal, uint32_t i)
+{
+    const struct evidence_path *now = &journal->seen.paths[i], *told = &journal->told.paths[i];
+    uint32_t current = journal->seen.current;
+    uint32_t now_ppm = current == SELECTOR_NO_PATH ? 0 : journal->seen.paths[current].loss_ppm;
+    uint32_t told_ppm = current == SELECTOR_NO_PATH ? 0 : journal->told.paths[current].loss_ppm;
+
+    if (fields_differ(fields_path, now, told, false))
+        return true;
+    if (told->missing && !now->missing)
+        return true;
+    if (journal->seen.decision.reason == KEEP_WAIT_PROOF &&
+        (now->missing != told->missing ||
+         (now->proven_ns == EVIDENCE_NOW) != (told->proven_ns == EVIDENCE_NOW) ||
+         (i == current && now->last_reply_ns != told->last_reply_ns)))
+        return true;
+    return selector_loses(now->loss_ppm, now_ppm) != selector_loses(told->loss_ppm, told_ppm) ||
+           now->loss_ppm >= told->loss_ppm + LOSS_STEP_PPM || told->loss_ppm >= now->loss_ppm + LOSS_STEP_PPM;
+}
+
+static bool access_is_news(const struct journal *journal, uint32_t i)
+{
+    const struct evidence_access *now = &journal->seen.accesses[i], *told = &journal->told.accesses[i];
+    uint64_t less_ns = min_u64(now->stable_at_ns, told->stable_at_ns);
+
+    return fields_differ(fields_access, now, told, false) ||
+           max_u64(now->stable_at_ns, told->stable_at_ns) - less_ns >= STABLE_STEP_NS;
+}
+
+static bool is_news(const struct journal *journal)
+{
+    const struct selector_decision *now = &journal->seen.decision, *told = &journal->told.decision;
+
+    if (now->switch_now != told->switch_now || now->reason != told->reason || now->to != told->to ||
+        now->candidate != told->candidate || journal->seen.current != journal->told.current ||
+        fields_differ(fields_host, &journal->seen.host, &journal->told.host, false))
+        return true;
+    for (uint32_t i = 0; i < journal->path_count; i++)
+        if (path_is_news(journal, i))
+            return true;
+    for (uint32_t i = 0; i < journal->access_count; i++)
+        if (access_is_news(journal, i))
+            return true;
+    return false;
+}
+
+static int picture_resize(struct picture *picture, uint32_t paths, uint32_t accesses)
+{
+    picture_clear(picture);
+    picture->paths = calloc((size_t)paths + 1, sizeof(*picture->paths));
+    picture->accesses = calloc((size_t)accesses + 1, sizeof(*picture->accesses));
+    return picture->paths && picture->accesses ? 0 : -ENOMEM;
+}
+
+static int look(struct journal *journal, const struct journal_step *step)
+{
+    const struct selector_input *input = step->input;
+
+    if (input->path_count != journal->path_count || input->access_count != journal->access_count ||
+        !journal->seen.paths) {
+        journal->path_count = journal->access_count = 0;
+        if (picture_resize(&journal->told, input->path_count, input->access_count) < 0 ||
+            picture_resize(&journal->seen, input->path_count, input->access_count) < 0)
+            return -ENOMEM;
+        journal->path_count = input->path_count;
+        journal->access_count = input->access_count;
+        journal_renew(journal, "paths");
+    }
+    evidence_of_paths(input, journal->seen.paths);
+    for (uint32_t i = 0; i < input->access_count; i++) {
+        struct evidence_access *access = &journal->seen.accesses[i];
+
+        evidence_of_access(input, i, access);
+        snprintf(access->uuid, sizeof(access->uuid), "%s", step->source->access_uuid(step->source->owner, i));
+    }
+    evidence_of_host(input, step->selector, &journal->seen.host);
+    journal->seen.current = input->current;
+    journal->seen.decision = *step->decision;
+    return 0;
+}
+
+/* --- writing --- */
+
+static int write_step(struct journal *journal, const struct journal_step *step)
+{
+    CLEANUP(free) char *text = NULL;
+    struct picture told = journal->told;
+    const char *why;
+    int error = file_open(journal);
+
+    if (error < 0)
+        return error;
+    why = journal->renew;
+    text = step_text(journal, step, why);
+    if (!text)
+        return -ENOMEM;
+    if (journal->size_bytes > 0 && journal->size_bytes + strlen(text) >= journal->max_bytes) {
+        error = file_rotate(journal);
+        free(text);
+        text = error < 0 ? NULL : step_text(journal, step, why ? why : "rotate");
+        if (!text)
+            return error < 0 ? error : -ENOMEM;
+    }
+    error = file_write(journal, text, strlen(text));
+    if (error < 0)
+        return error;
+    journal->renew = NULL;
+    journal->told = journal->seen;
+    journal->seen = told; /* its arrays, to be filled anew */
+    journal->written_ns = step->input->now_ns;
+    return 0;
+}
+
+/* Given up for now; true when it has just begun to fail. */
+static bool fail(struct journal *journal, uint64_t now_ns)
+{
+    bool first = !journal->failing;
+
+    journal->fd = close_fd(journal->fd);
+    journal->failing = true;
+    journal->retry_ns = now_ns + RETRY_NS;
+    journal_renew(journal, "resumed");
+    return first;
+}
+
+static void write_note(struct journal *journal, uint64_t now_ns, cJSON *line)
+{
+    CLEANUP(free) char *text = text_json(cJSON_PrintUnformatted(line));
+
+    cJSON_Delete(line);
+    /* Before the snapshot that it would belong to it is nothing: that one tells what came of it. */
+    if (journal->renew || !text)
+        return;
+    if (file_write(journal, text, strlen(text)) < 0)
+        journal_renew(journal, "resumed"); /* the next step tries again, and says if it cannot */
+    journal->written_ns = now_ns;
+}
+
+int journal_step(struct journal *journal, const struct journal_step *step, bool *again)
+{
+    uint64_t now_ns = step->input->now_ns;
+    int error;
+
+    if (again)
+        *again = false;
+    if (journal->failing && now_ns < journal->retry_ns)
+        return 0;
+    error = look(journal, step);
+    if (!error && !journal->renew && !is_news(journal)) {
+        if (now_ns >= journal->written_ns + ALIVE_NS)
+            write_note(journal, now_ns, line_new(journal, "alive", now_ns));
+        return 0;
+    }
+    if (!error)
+        error = write_step(journal, step);
+    if (error < 0)
+        return fail(journal, now_ns) ? error : 0;
+    if (again)
+        *again = journal->failing;
+    journal->failing = false;
+    return 0;
+}
+
+void journal_switch(struct journal *journal, uint64_t now_ns, const struct address *from,
+                    const struct address *to, enum selector_reason reason, int error)
+{
+    cJSON *line;
+
+    if (!journal)
+        return;
+    line = line_new(journal, "switch", now_ns);
+    add_address(line, "from", from);
+    add_address(line, "to", to);
+    cJSON_AddStringToObject(line, "reason", selector_reason_text(reason));
+    cJSON_AddBoolToObject(line, "done", error >= 0);
+    if (error < 0)
+        cJSON_AddStringToObject(line, "error", strerror(-error));
+    write_note(journal, now_ns, line);
+}
+
+void journal_adopt(struct journal *journal, uint64_t now_ns, const struct address *to)
+{
+    cJSON *line;
+
+    if (!journal)
+        return;
+    line = line_new(journal, "adopt", now_ns);
+    add_address(line, "to", to);
+    write_note(journal, now_ns, line);
+}
+
+void journal_command(struct journal *journal, uint64_t now_ns, const char *what, const char *target)
+{
+    cJSON *line;
+
+    if (!journal)
+        return;
+    line = line_new(journal, "command", now_ns);
+    cJSON_AddStringToObject(line, "command", what);
+    cJSON_AddStringToObject(line, "target", target);
+    write_note(journal, now_ns, line);
+}
+
+void journal_stop(struct journal *journal, uint64_t now_ns)
+{
+    if (journal)
+        write_note(journal, now_ns, line_new(journal, "stop", now_ns));
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The other end of the control socket: one request, one answer.
+ */
+#pragma once
+
+#include <cjson/cJSON.h>
+
+#include "route/config/config.h"
+
+/*
+ * Which socket to ask: `socket_path` when it is given, else the one that the configuration names
+ * (`config_path`, or the usual place when that is NULL and the file is there), else the usual one. 0, or
+ * -EINVAL with one line in message: the configuration is wrong.
+ */
+int control_client_socket(const char *socket_path, const char *config_path, char out[static CONFIG_TEXT_SIZE],
+                          char *message, size_t size_bytes);
+
+/*
+ * GET (body NULL) or POST. On success *answer is the parsed document (owned by the caller) and, when text is
+ * not NULL, *text its bytes (malloc'ed). A refusal by the agent is -EREMOTEIO with the agent's own words;
+ * -ECONNREFUSED: no agent listens there; both with one line in message.
+ */
+int control_client_ask(const char *socket_path, const char *path, const char *body, cJSON **answer,
+                       char **text, char *message, size_t size_bytes);

@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The meter: how long was the service away, as its users saw it?
+ *
+ * An ICMP echo goes to the service every millisecond, and a TCP connection to the service's echo port carries
+ * a small record every few. Each interruption is one line of JSON the moment it is over, SIGTERM or SIGINT
+ * prints a summary. All times ("at", "from", "until", "since") are seconds on CLOCK_MONOTONIC.
+ *
+ * What an interruption is:
+ * - icmp: one or more echoes in a row, in the order of sending, that got no reply within --wait or could not
+ *   be sent. It lasts from the sending of the last good echo before to the sending of the first good one
+ * after.
+ * - tcp: the connection broke, or an echo took more than 50 ms. It lasts from the arrival of the last echo
+ *   before to the arrival of the first one after, reconnecting included.
+ * `silence_ms` is in both the time between the arrivals. `own_ms` is the part in which the meter itself was
+ * not running (a busy machine); it is not taken off.
+ *
+ * One thread, one poll loop, two timers. Nothing is counted before the first echo has come back.
+ */
+#include "tools/meter/meter.h"
+
+#include <getopt.h>
+#include <math.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+
+#define SILENT_NS (100 * NS_PER_MS)
+#define STALL_NS  (10 * NS_PER_MS)
+
+static double seconds(uint64_t ns)
+{
+    return (double)ns / 1e9;
+}
+
+static double milliseconds(uint64_t ns)
+{
+    return (double)ns / 1e6;
+}
+
+/* --- lines -----------------------------------------------------------------------------------------------*/
+
+void meter_arrived(struct meter_figures *f, uint64_t at_ns)
+{
+    f->received++;
+    f->last_arrived_ns = at_ns;
+    f->told_silent = false;
+    if (f->started)
+        return;
+    f->started = true;
+    printf("{\"event\":\"first\",\"stream\":\"%s\",\"at\":%.6f}\n", f->stream, seconds(at_ns));
+}
+
+void meter_watch(struct meter_figures *f, uint64_t now_ns)
+{
+    if (!f->started || f->told_silent || sub_sat_u64(now_ns, f->last_arrived_ns) < SILENT_NS)
+        return;
+    f->told_silent = true;
+    printf("{\"event\":\"silent\",\"stream\":\"%s\",\"since\":%.6f}\n", f->stream,
+           seconds(f->last_arrived_ns));
+}
+
+void meter_interrupted(struct meter_figures *f, const struct meter_interruption *i)
+{
+    uint64_t length_ns = i->until_ns - i->from_ns;
+
+    f->interruptions++;
+    f->total_ns += length_ns;
+    f->longest_ns = max_u64(f->longest_ns, length_ns);
+    printf("{\"event\":\"interruption\",\"stream\":\"%s\",\"from\":%.6f,\"until\":%.6f,\"length_ms\":%.3f,"
+           "\"silence_ms\":%.3f,\"lost\":%" PRIu64 ",\"errors\":%u,\"breaks\":%u,\"error\":\"%s\","
+           "\"own_ms\":%.3f,\"open\":%s}\n",
+           f->stream, seconds(i->from_ns), seconds(i->until_ns), milliseconds(length_ns),
+           milliseconds(i->silence_ns), i->lost, i->errors, i->breaks, i->error ? strerror(i->error) : "",
+           milliseconds(i->own_ns), i->open ? "true" : "false");
+}
+
+static void print_figures(const struct meter_figures *f)
+{
+    printf("\"%s\":{\"sent\":%" PRIu64 ",\"received\":%" PRIu64 ",\"errors\":%" PRIu64
+           ",\"interruptions\":%u,\"longest_ms\":%.3f,\"total_ms\":%.3f,\"longest_silence_ms\":%.3f",
+           f->stream, f->sent, f->received, f->send_errors, f->interruptions, milliseconds(f->longest_ns),
+           milliseconds(f->total_ns), milliseconds(f->longest_silence_ns));
+}
+
+/* --- the loop --------------------------------------------------------------------------------------------*/
+
+struct meter {
+    struct meter_settings set;
+    struct meter_stalls stalls;
+    struct meter_icmp *icmp;
+    struct meter_tcp *tcp; /* NULL: not wanted */
+    int icmp_timer, tcp_timer, signals;
+    uint64_t started_ns;
+};
+
+/* How often the timer has gone off; 0 when it has not. */
+static uint64_t expirations(int fd)
+{
+    uint64_t n = 0;
+
+    return read(fd, &n, sizeof(n)) == sizeof(n) ? n : 0;
+}
+
+static void note_stall(struct meter_stalls *stalls, uint64_t missed_ns)
+{
+    if (missed_ns < STALL_NS)
+        return;
+    stalls->count++;
+    stalls->total_ns += missed_ns;
+    stalls->longest_ns = max_u64(stalls->longest_ns, missed_ns);
+}
+
+static int loop(struct meter *m)
+{
+    for (;;) {
+        struct pollfd fds[] = {
+            {.fd = m->signals, .events = POLLIN},
+            {.fd = m->icmp_timer, .events = POLLIN},
+            {.fd = meter_icmp_fd(m->icmp), .events = POLLIN},
+            {.fd = m->tcp_timer, .events = POLLIN},
+            {.fd = m->tcp ? meter_tcp_fd(m->tcp) : -1, .events = m->tcp ? meter_tcp_events(m->tcp) : 0},
+        };
+        uint64_t icmp_ticks;
+
+        if (poll(fds, ARRAY_SIZE(fds), -1) < 0 && errno != EINTR)
+            return -errno;
+        icmp_ticks = fds[1].revents ? expirations(m->icmp_timer) : 0;
+        if (icmp_ticks > 1)
+            note_stall(&m->stalls, (icmp_ticks - 1) * m->set.interval_ns);
+        /* What has arrived is read before anything is judged. */
+        if (fds[2].revents)
+            meter_icmp_readable(m->icmp);
+        if (fds[4].revents)
+            meter_tcp_ready(m->tcp, fds[4].revents);
+        /* Ticks that went by unseen are not made up for: a burst would measure nothing. */
+        if (icmp_ticks)
+            meter_icmp_tick(m->icmp, clock_now_ns(CLOCK_MONOTONIC));
+        if (fds[3].revents && expirations(m->tcp_timer))
+            meter_tcp_tick(m->tcp, clock_now_ns(CLOCK_MONOTONIC));
+        if (fds[0].revents)
+            return 0;
+        fflush(stdout);
+    }
+}
+
+static void finish(struct meter *m)
+{
+    uint64_t now_ns = clock_now_ns(CLOCK_MONOTONIC), lost, late;
+    const struct meter_figures *icmp = meter_icmp_finish(m->icmp, now_ns);
+    const struct meter_figures *tcp = m->tcp ? meter_tcp_finish(m->tcp, now_ns) : NULL;
+
+    meter_icmp_losses(m->icmp, &lost, &late);
+    printf("{\"event\":\"summary\",\"elapsed_s\":%.3f,", seconds(now_ns - m->started_ns));
+    print_figures(icmp);
+    printf(",\"lost\":%" PRIu64 ",\"late\":%" PRIu64 "},", lost, late);
+    if (tcp) {
+        print_figures(tcp);
+        printf(",\"breaks\":%u},", meter_tcp_breaks(m->tcp));
+    }
+    printf("\"stalls\":{\"count\":%u,\"longest_ms\":%.3f,\"total_ms\":%.3f}}\n", m->stalls.count,
+           milliseconds(m->stalls.longest_ns), milliseconds(m->stalls.total_ns));
+    fflush(stdout);
+}
+
+/* --- start -----------------------------------------------------------------------------------------------*/
+
+static const char usage[] =
+    "Usage: lab-meter [OPTION...] SERVICE\n"
+    "Measures how long SERVICE (an IPv4 address) is away: an echo every millisecond, and a TCP stream.\n\n"
+    "  --port PORT           of the TCP echo (default 2049; 0: no TCP stream)\n"
+    "  --interval MS         between echoes (default 1)\n"
+    "  --tcp-interval MS     between records of the TCP stream (default 5)\n"
+    "  --wait MS             an echo without a reply after this is lost (default 200)\n"
+    "  --connect-timeout MS  of one attempt to connect (default 20)\n";
+
+static int parse_ms(const char *text, uint64_t *out_ns)
+{
+    char *end;
+    double ms = strtod(text, &end);
+
+    if (end == text || *end || !isfinite(ms) || ms < 0.01 || ms > 60000)
+        return -EINVAL;
+    *out_ns = (uint64_t)(ms * (double)NS_PER_MS);
+    return 0;
+}
+
+static int parse_port(const char *text, uint16_t *out)
+{
+    char *end;
+    unsigned long port = strtoul(text, &end, 10);
+
+    if (end == text || *end || port > UINT16_MAX)
+        return -EINVAL;
+    *out = (uint16_t)port;
+    return 0;
+}
+
+static int parse_arguments(struct meter_settings *set, int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"port", required_argument, NULL, 'p'},
+        {"interval", required_argument, NULL, 'i'},
+        {"tcp-interval", required_argument, NULL, 't'},
+        {"wait", required_argument, NULL, 'w'},
+        {"connect-timeout", required_argument, NULL, 'c'},
+        {0},
+    };
+    int option, r = 0;
+
+    *set = (struct meter_settings){.port = 2049,
+                                   .interval_ns = NS_PER_MS,
+                                   .tcp_interval_ns = 5 * NS_PER_MS,
+                                   .wait_ns = 200 * NS_PER_MS,
+                                   .connect_timeout_ns = 20 * NS_PER_MS};
+    while (r == 0 && (option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        r = option == 'p'   ? parse_port(optarg, &set->port)
+            : option == 'i' ? parse_ms(optarg, &set->interval_ns)
+            : option == 't' ? parse_ms(optarg, &set->tcp_interval_ns)
+            : option == 'w' ? parse_ms(optarg, &set->wait_ns)
+            : option == 'c' ? parse_ms(optarg, &set->connect_timeout_ns)
+                            : -EINVAL;
+    }
+    if (r == 0 && optind + 1 == argc && address_parse(&set->service, argv[optind]) == 0 &&
+        set->service.family == AF_INET)
+        return 0;
+    fputs(usage, stderr);
+    return -EINVAL;
+}
+
+static int timer_new(uint64_t interval_ns)
+{
+    struct timespec step = {.tv_sec = (time_t)(interval_ns / NS_PER_S),
+                            .tv_nsec = (long)(interval_ns % NS_PER_S)};
+    struct itimerspec timer = {.it_interval = step, .it_value = step};
+    int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+
+    if (fd < 0 || timerfd_settime(fd, 0, &timer, NULL) < 0) {
+        int r = -errno;
+
+        close_fd(fd);
+        return r;
+    }
+    return fd;
+}
+
+static int signals_new(void)
+{
+    sigset_t set;
+    int fd;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    fd = signalfd(-1, &set, SFD_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
+static int start(struct meter *m)
+{
+    int r = meter_icmp_new(&m->icmp, &m->set, &m->stalls);
+
+    if (r == 0 && m->set.port)
+        r = meter_tcp_new(&m->tcp, &m->set, &m->stalls);
+    if (r == 0)
+        r = m->signals = signals_new();
+    if (r >= 0)
+        r = m->icmp_timer = timer_new(m->set.interval_ns);
+    if (r >= 0 && m->set.port)
+        r = m->tcp_timer = timer_new(m->set.tcp_interval_ns);
+    if (r < 0)
+        return r;
+    setpriority(PRIO_PROCESS, 0, -15); /* a meter that waits for the processor measures the processor */
+    m->started_ns = clock_now_ns(CLOCK_MONOTONIC);
+    printf("{\"event\":\"start\",\"at\":%.6f,\"service\":\"%s\"}\n", seconds(m->started_ns),
+           ADDRESS_TEXT(&m->set.service));
+    fflush(stdout);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    struct meter m = {.icmp_timer = -1, .tcp_timer = -1, .signals = -1};
+    int r;
+
+    if (parse_arguments(&m.set, argc, argv) < 0)
+        return 2;
+    r = start(&m);
+    if (r == 0)
+        r = loop(&m);
+    if (r == 0)
+        finish(&m);
+    else
+        fprintf(stderr, "lab-meter: %s\n", strerror(-r));
+    meter_icmp_free(m.icmp);
+    meter_tcp_free(m.tcp);
+    close_fd(m.icmp_timer);
+    close_fd(m.tcp_timer);
+    close_fd(m.signals);
+    return r < 0;
+}
