@@ -204,6 +204,20 @@ def other_zone(t):
     t.ok(agent.get("next_hop") in [n.address("management") for n in world.nodes[3:]], "of a node that lives")
 
 
+def many_accesses(t):
+    """Five hundred accesses, of which six live: the same bound, and next to no work when nothing happens."""
+    world, service, monitor = t.cluster(settings=dict(nodes=6, zones=("north", "south")), lease=60)
+    home = world.node(1)
+    dead = "\n".join(f'access "gone{i}" {{ data = "{world.networks["data"].address(1024 + i)}" '
+                     f'management = "{world.networks["management"].address(512 + i)}" }}' for i in range(494))
+    agent = t.agent(world, timeout="100ms", count=10, candidate="1s", top=dead)
+    t.eventually(agent.settled(home.address("data")), "at home", detail=agent.log)
+    meter = t.meter(world, "--connect-timeout", "20")
+    t.eventually(lambda: meter.has_begun("icmp", "tcp"), "traffic flows")
+    pull_cable(t, world, service, agent, meter, 100 * 11 + 20)
+    t.ok(len(agent.switches()) == 2, "no detours", agent.switches())
+
+
 def secondary(t):
     """A secondary storage network, twelve nodes: the local secondary address comes first, also for the host's cable."""
     world, service, monitor = t.cluster(settings=dict(nodes=12, zones=("a", "b", "c"), local=7,
@@ -230,4 +244,4 @@ def secondary(t):
 
 
 sys.exit(main([cable_100x10, cable_20x3, host_cable, session_dies, restarting_process, flapping_node, other_zone,
-               secondary], parallel=3))
+               secondary, many_accesses], parallel=3))
