@@ -111,11 +111,13 @@ static bool stands(struct agent *agent, struct fib_route *found)
     if (keeper->list_is_known && agent->now_ns < keeper->list_ns)
         return keeper->stands;
     error = fib_find(agent->fib, &agent->config->service, protocol, metric, found);
-    if (error < 0 && error != -ENOENT)
+    if (error < 0 && error != -ENOENT) { /* not known: nothing is done, and it is asked again */
         log_event(LOG_LEVEL_ERROR, "fib-read", "error=%s", LOG_QUOTE(fib_error(agent->fib)));
+        return true;
+    }
     keeper->list_is_known = true;
     keeper->list_ns = agent->now_ns + LIST_NS;
-    keeper->stands = error != -ENOENT && (error < 0 || leads_to_current(agent, found));
+    keeper->stands = error == 0 && leads_to_current(agent, found);
     return keeper->stands;
 }
 
@@ -290,6 +292,7 @@ static void repair(struct agent *agent, const struct fib_route *found)
 {
     struct agent_keeper *keeper = &agent->keeper;
     const struct agent_path *path = &agent->table.paths[agent->current];
+    bool adopted = keeper->adopted;
     char text[160] = "none";
     int error;
 
@@ -304,6 +307,7 @@ static void repair(struct agent *agent, const struct fib_route *found)
             log_event(LOG_LEVEL_ERROR, "route-repair-failed", "found=%s next_hop=%s error=%s",
                       LOG_QUOTE(text), ADDRESS_TEXT(&path->address), LOG_QUOTE(fib_error(agent->fib)));
         keeper->repair_failed = true;
+        keeper->adopted = adopted; /* whose it is may come back */
         return;
     }
     keeper->repair_failed = false;
