@@ -64,7 +64,7 @@ static bool is_ours(const struct agent *agent, const struct fib_route *route)
 
 static bool is_usable(const struct fib_route *route)
 {
-    return route->type == RTN_UNICAST && !route->multipath && route->ifindex;
+    return route->type == RTN_UNICAST && !route->multipath && route->ifindex && route->tos == 0;
 }
 
 /* The next hop of an on-link route is the service itself. */
@@ -252,6 +252,7 @@ static int replace_route(struct agent *agent, const struct agent_path *path)
         return error;
     fib_route_text(&thief, text, sizeof(text));
     if (agent->current == SELECTOR_NO_PATH ||
+        (agent->keeper.adopted && !is_ours(agent, &agent->keeper.standing)) || /* ours never stood there */
         fib_find(agent->fib, service, config->protocol, config->metric, &ours) != -ENOENT) {
         note(agent, PACKETS_SHADOWED, text);
         return error;
