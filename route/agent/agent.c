@@ -11,7 +11,7 @@
  *   reload.c   from a configuration to what runs by it
  *   table.c    accesses and paths: building, egress, evidence
  *   switch.c   carrying out decisions
- *   keeper.c   adopting the route, keeping it, what packets really do
+ *   route.c    the route of the service: what its keeper (route/keeper/) is told and answers
  *   session.c  lists, refreshes, heartbeats
  *   recorder.c  what it knew and decided, for `reroute replay`
  *   command.c  pin, drain, failback
@@ -334,7 +334,8 @@ void agent_step(struct agent *agent)
     agent->step_wanted = false;
     agent->now_ns = probe_stream_now_ns(agent->stream);
     take_observations(agent);
-    agent_keeper_step(agent);
+    agent_table_egress(agent);
+    agent_route_step(agent);
     agent_table_evidence(agent);
     note_changes(agent);
     decide(agent);
@@ -368,7 +369,7 @@ static void on_fib(evutil_socket_t fd, short what, void *context)
         if (event.kind == FIB_EVENT_NEIGHBOUR)
             note_neighbour(agent, &event);
         else
-            noted |= agent_keeper_note(agent, &event);
+            noted |= agent_route_note(agent, &event);
     }
     if (noted)
         agent_step(agent);
@@ -482,6 +483,8 @@ static int open_fib(struct agent *agent, char *message, size_t size_bytes)
         .protocol = route->protocol,
         .dry_run = agent->options->dry_run,
     };
+    struct keeper_settings keeper = {.service = agent->config->service,
+                                     .follow_only = agent->options->dry_run};
     int error = fib_open(&agent->fib, &settings, message, size_bytes);
 
     if (error < 0)
@@ -493,6 +496,10 @@ static int open_fib(struct agent *agent, char *message, size_t size_bytes)
         return -EADDRINUSE;
     }
     fib_watch(agent->fib, &agent->config->service);
+    keeper.fib = agent->fib;
+    error = keeper_new(&agent->keeper, &keeper);
+    if (error < 0)
+        return error;
     agent->fib_event = event_new(agent->base, fib_fd(agent->fib), EV_READ | EV_PERSIST, on_fib, agent);
     return add_event(agent->fib_event);
 }
@@ -563,8 +570,9 @@ static int start(struct agent *agent, char *message, size_t size_bytes)
         return error;
     agent_table_install(agent, &table);
     load_state(agent);
-    agent_keeper_adopt(agent);
-    agent_keeper_warn(agent);
+    agent_route_step(agent);
+    agent_table_egress(agent);
+    agent_route_warn(agent);
     agent_warn_config(agent);
     return 0;
 }
@@ -582,6 +590,7 @@ static void finish(struct agent *agent)
     for (size_t i = 0; i < ARRAY_SIZE(events); i++)
         if (events[i])
             event_free(events[i]);
+    keeper_free(agent->keeper);
     fib_close(agent->fib);
     session_liveness_free(agent->liveness);
     session_list_clear(&agent->remembered);

@@ -187,17 +187,17 @@ static void print_metrics(const struct agent *agent, struct evbuffer *out)
             access != SELECTOR_NO_ACCESS && agent->table.selector_accesses[access].locality == LOCALITY_LOCAL;
     }
     add_metric(out, "route_present", "gauge", "There is a route to the service, and packets have a way.",
-               agent->current != SELECTOR_NO_PATH && agent->keeper.packets != PACKETS_NOWHERE);
+               agent->current != SELECTOR_NO_PATH && keeper_report(agent->keeper)->packets != PACKETS_NOWHERE);
     add_metric(out, "route_local", "gauge", "The service is entered through the local access.", local);
     add_metric(out, "route_shadowed", "gauge", "A foreign route or rule hides ours.",
-               agent->keeper.packets == PACKETS_SHADOWED);
+               keeper_report(agent->keeper)->packets == PACKETS_SHADOWED);
     add_metric(out, "route_redirected", "gauge", "An ICMP redirect sends packets elsewhere.",
-               agent->keeper.packets == PACKETS_REDIRECTED);
+               keeper_report(agent->keeper)->packets == PACKETS_REDIRECTED);
     add_metric(out, "redirects_undone_total", "counter", "Times our route was renewed because of a redirect.",
-               (double)agent->keeper.redirects);
+               (double)keeper_report(agent->keeper)->redirects);
     add_metric(out, "switches_total", "counter", "Switches of the route.", (double)agent->switches);
     add_metric(out, "repairs_total", "counter", "Times the route was put right.",
-               (double)agent->keeper.repairs);
+               (double)keeper_report(agent->keeper)->repairs);
     add_metric(out, "state_kept", "gauge", "Every file of the state directory can be written.",
                agent_all_kept(agent));
     add_metric(out, "log_lines_lost_total", "counter", "Lines that nobody took from standard error.",

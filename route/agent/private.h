@@ -18,6 +18,7 @@
 #include "route/decide/selector.h"
 #include "route/fib/fib.h"
 #include "route/journal/journal.h"
+#include "route/keeper/keeper.h"
 #include "route/log.h"
 #include "session/liveness.h"
 #include "session/provider.h"
@@ -116,32 +117,10 @@ struct agent_planned {
 /* Files of the state directory. */
 enum agent_kept { KEPT_LOCK, KEPT_STATE, KEPT_LIST, KEPT_JOURNAL, KEPT_COUNT };
 
-enum agent_packets {
-    PACKETS_UNKNOWN,
-    PACKETS_OURS,       /* they take our route */
-    PACKETS_REDIRECTED, /* our route stands, but an ICMP redirect sends them elsewhere */
-    PACKETS_SHADOWED,   /* a foreign route or rule hides ours */
-    PACKETS_NOWHERE,    /* there is no way: a rule or a route says so, or ours cannot stand */
-};
-
-/* What becomes of the route between switches, see keeper.c. */
-struct agent_keeper {
-    bool adopted;              /* the route stands as it was found */
-    struct fib_route standing; /* that route */
-    enum agent_packets packets;
-    char instead[160]; /* what packets do when they do not take our route */
-    uint64_t check_ns; /* when to look next; 0: now */
-    uint64_t misses;   /* of the path in use when it was last looked */
-    bool egress_wanted;
-    bool list_is_known; /* whether ours stands is known, until ... */
-    bool stands;
-    uint64_t list_ns;
-    uint64_t tried_ns;     /* the last repair, to bound their rate */
-    bool repair_failed;    /* and it has been said */
-    uint64_t repairs;      /* times ours was put back */
-    uint64_t redirects;    /* times it was renewed because of a redirect */
-    uint64_t told_ns;      /* when the log was told of a redirect */
-    struct address detour; /* and where to */
+/* A move of the route that the keeper was asked for and has not answered yet. */
+struct agent_switching {
+    struct address to; /* empty: none is under way */
+    enum selector_reason reason;
 };
 
 /* The TCP connections to the service after a move of the route. */
@@ -190,7 +169,11 @@ struct agent {
     uint64_t since_realtime_ns;
     enum { ORIGIN_NONE, ORIGIN_ADOPTED, ORIGIN_SWITCHED } origin;
     enum selector_reason switch_reason;
-    struct agent_keeper keeper;
+    struct keeper *keeper;
+    struct agent_switching switching;
+    bool egress_wanted; /* the host changed: how the paths are entered is to be found out again */
+    uint64_t egress_ns; /* not before: the kernel did not say */
+    uint64_t misses;    /* of the path in use when the keeper was last asked to look */
     uint64_t switches;
     struct agent_connections connections;
 
@@ -242,7 +225,8 @@ void agent_reload(struct agent *agent); /* SIGHUP: the new configuration, or the
 int agent_table_build(struct agent *agent, const struct config *config, struct agent_table *table);
 void agent_table_clear(struct agent *agent, struct agent_table *table);
 void agent_table_install(struct agent *agent, struct agent_table *table); /* takes what *table holds */
-void agent_table_egress(struct agent *agent);                             /* how each path is entered now */
+/* How each path is entered now, when that may have changed. */
+void agent_table_egress(struct agent *agent);
 /* Why a path with an egress_error cannot be entered, in words. May use buffer. */
 const char *agent_egress_text(const struct agent_path *path, char *buffer, size_t size_bytes);
 void agent_table_evidence(struct agent *agent); /* writes what is known into the selector's arrays */
@@ -259,18 +243,16 @@ bool agent_lists_make_accesses(const struct config *config);
  */
 bool agent_table_admit(struct agent *agent);
 
-/* keeper.c */
-void agent_keeper_adopt(struct agent *agent); /* at the start: takes a route that stands */
-void agent_keeper_warn(struct agent *agent);  /* of settings that work against us */
-bool agent_keeper_note(struct agent *agent, const struct fib_event *event); /* false: it concerns nobody */
-void agent_keeper_step(struct agent *agent); /* looks what packets do when that is due, and puts it right */
-int agent_keeper_move(struct agent *agent,
-                      const struct agent_path *path); /* as fib_replace(), but for -ESTALE */
-void agent_keeper_moved(struct agent *agent);         /* agent->current is the new path now */
-const char *agent_packets_text(enum agent_packets packets);
+/* route.c */
+void agent_route_step(struct agent *agent); /* the keeper looks, and what it tells is taken in */
+void agent_route_want(struct agent *agent, uint32_t path); /* leads to one of the two below */
+bool agent_route_note(struct agent *agent, const struct fib_event *event); /* false: it concerns nobody */
+void agent_route_warn(struct agent *agent); /* of settings of the kernel that work against us */
 
 /* switch.c */
 void agent_apply(struct agent *agent); /* carries out agent->decision */
+void agent_switched(struct agent *agent, const struct keeper_event *event);       /* KEEPER_STANDS */
+void agent_switch_refused(struct agent *agent, const struct keeper_event *event); /* KEEPER_REFUSED */
 void agent_planned_probe_result(struct agent *agent, uint32_t path, uint32_t payload_bytes, bool passed);
 uint64_t agent_switch_deadline_ns(const struct agent *agent);
 

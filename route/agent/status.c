@@ -238,6 +238,7 @@ static void add_next_hop(struct agent *agent, cJSON *root)
 cJSON *agent_status(struct agent *agent)
 {
     const struct probe_counters *counters = probe_stream_counters(agent->stream);
+    const struct keeper_report *report = keeper_report(agent->keeper);
     cJSON *root = cJSON_CreateObject(), *list;
 
     agent->now_ns = probe_stream_now_ns(agent->stream);
@@ -253,13 +254,13 @@ cJSON *agent_status(struct agent *agent)
     cJSON_AddStringToObject(root, "decision", selector_reason_text(agent->decision.reason));
     cJSON_AddStringToObject(root, "explanation", selector_reason_sentence(agent->decision.reason));
     cJSON_AddItemToObject(root, "failback", failback_status(agent));
-    cJSON_AddStringToObject(root, "packets", agent_packets_text(agent->keeper.packets));
-    add_text(root, "shadowed_by", agent->keeper.packets == PACKETS_REDIRECTED ? NULL : agent->keeper.instead);
-    add_text(root, "redirected", agent->keeper.packets == PACKETS_REDIRECTED ? agent->keeper.instead : NULL);
-    cJSON_AddNumberToObject(root, "redirects", (double)agent->keeper.redirects);
+    cJSON_AddStringToObject(root, "packets", keeper_packets_text(report->packets));
+    add_text(root, "shadowed_by", report->packets == PACKETS_REDIRECTED ? NULL : report->instead);
+    add_text(root, "redirected", report->packets == PACKETS_REDIRECTED ? report->instead : NULL);
+    cJSON_AddNumberToObject(root, "redirects", (double)report->redirects);
     cJSON_AddItemToObject(root, "not_kept", not_kept_status(agent));
     cJSON_AddNumberToObject(root, "switches", (double)agent->switches);
-    cJSON_AddNumberToObject(root, "repairs", (double)agent->keeper.repairs);
+    cJSON_AddNumberToObject(root, "repairs", (double)report->repairs);
     cJSON_AddItemToObject(root, "refresh", refresh_status(agent));
     list = cJSON_AddArrayToObject(root, "paths");
     for (uint32_t i = 0; i < agent->table.path_count; i++)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Switching: carrying out the selector's decisions. (What becomes of the route between them: keeper.c.)
+ * Switching: carrying out the selector's decisions.
  *
  * A failover replaces the route now and tells the cluster afterwards. A planned switch (failback, drain, pin)
  * has nobody waiting: the new path is probed once more, the cluster told, then the route replaced, then the
@@ -44,45 +44,57 @@ static void silent_text(const struct agent *agent, uint32_t path, char buffer[st
         snprintf(buffer, 24, "never");
 }
 
-static void switch_to(struct agent *agent, uint32_t to, enum selector_reason reason)
+void agent_switch_refused(struct agent *agent, const struct keeper_event *event)
 {
-    struct agent_path *path = &agent->table.paths[to];
-    uint64_t begun_ns = clock_now_ns(CLOCK_MONOTONIC);
-    char silent[24] = "0.0";
-    bool first = agent->current == SELECTOR_NO_PATH;
-    char from[ADDRESS_TEXT_SIZE];
-    int error;
+    uint32_t to = agent_table_find(&agent->table, &event->hop);
+    enum selector_reason reason = agent->switching.reason;
 
-    if (agent->options->dry_run)
-        return; /* the decision has been logged */
-    error = agent_keeper_move(agent, path);
-    if (error < 0 && error != -ESTALE) {
-        path->refused_until_ns = agent->now_ns + REFUSED_FOR_NS;
-        log_event(LOG_LEVEL_ERROR, "switch-failed", "to=%s reason=%s error=%s", ADDRESS_TEXT(&path->address),
-                  selector_reason_text(reason), LOG_QUOTE(fib_error(agent->fib)));
-        note_switch(agent, to, reason, error);
-        agent_soon(agent);
+    agent->switching = (struct agent_switching){0};
+    log_event(LOG_LEVEL_ERROR, "switch-failed", "to=%s reason=%s error=%s", ADDRESS_TEXT(&event->hop),
+              selector_reason_text(reason), LOG_QUOTE(event->why));
+    agent_soon(agent);
+    if (to == SELECTOR_NO_PATH)
         return;
-    }
-    if (!first)
+    agent->table.paths[to].refused_until_ns = agent->now_ns + REFUSED_FOR_NS;
+    note_switch(agent, to, reason, event->error);
+}
+
+static void log_switch(const struct agent *agent, uint32_t to, enum selector_reason reason,
+                       const struct keeper_event *event)
+{
+    char silent[24] = "0.0", from[ADDRESS_TEXT_SIZE];
+
+    if (agent->current != SELECTOR_NO_PATH)
         silent_text(agent, agent->current, silent);
     log_event(LOG_LEVEL_INFO, "switch",
               "from=%s to=%s access=%s tier=%s reason=%s silent_ms=%s replace_us=%.0f why=%s",
-              previous_text(agent, from), ADDRESS_TEXT(&path->address), agent_path_access_name(agent, to),
+              previous_text(agent, from), ADDRESS_TEXT(&event->hop), agent_path_access_name(agent, to),
               selector_tier_text(agent->table.selector_paths[to].tier), selector_reason_text(reason), silent,
-              (double)(clock_now_ns(CLOCK_MONOTONIC) - begun_ns) / NS_PER_US,
-              LOG_QUOTE(selector_reason_sentence(reason)));
+              (double)event->took_ns / NS_PER_US, LOG_QUOTE(selector_reason_sentence(reason)));
+}
+
+void agent_switched(struct agent *agent, const struct keeper_event *event)
+{
+    uint32_t to = agent_table_find(&agent->table, &event->hop);
+    bool first = agent->current == SELECTOR_NO_PATH;
+
+    enum selector_reason reason = agent->switching.reason;
+
+    agent->switching = (struct agent_switching){0};
+    if (to == SELECTOR_NO_PATH)
+        return; /* it left the table while the keeper worked: the next look finds the route elsewhere */
+    log_switch(agent, to, reason, event);
     note_switch(agent, to, reason, 0);
     agent->current = to;
     agent->origin = ORIGIN_SWITCHED;
     agent->switch_reason = reason;
     agent->since_realtime_ns = clock_now_ns(CLOCK_REALTIME);
     agent->switches++;
+    agent->misses = 0;
     agent->planned = (struct agent_planned){0};
     agent->failback_now = false;
     if (agent_is_pinned(agent, to))
         agent->pin_now = false;
-    agent_keeper_moved(agent);
     agent_connections_moved(agent, first);
     agent->refresh.wanted = true;
     agent->refresh.retry_ns = 0;
@@ -90,6 +102,15 @@ static void switch_to(struct agent *agent, uint32_t to, enum selector_reason rea
     agent->save_wanted = true;
     agent_session_heartbeat_soon(agent);
     agent_soon(agent); /* decide again from where we stand now */
+}
+
+/* One move at a time: the keeper answers each. In a dry run the decision has been logged, and that is all. */
+static void switch_to(struct agent *agent, uint32_t to, enum selector_reason reason)
+{
+    if (agent->options->dry_run || address_is_set(&agent->switching.to))
+        return;
+    agent->switching = (struct agent_switching){.to = agent->table.paths[to].address, .reason = reason};
+    agent_route_want(agent, to);
 }
 
 /* --- planned switches --- */
@@ -255,8 +276,10 @@ void agent_apply(struct agent *agent)
 
 uint64_t agent_switch_deadline_ns(const struct agent *agent)
 {
-    uint64_t deadline_ns = agent->keeper.check_ns;
+    uint64_t deadline_ns = keeper_deadline_ns(agent->keeper);
 
+    if (agent->egress_wanted)
+        deadline_ns = min_u64(deadline_ns, agent->egress_ns);
     if (agent->planned.stage == PLANNED_WAIT)
         deadline_ns = min_u64(deadline_ns, agent->planned.retry_ns);
     if (agent->planned.stage != PLANNED_NONE && !may_go_untold(agent) &&

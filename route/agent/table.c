@@ -13,6 +13,8 @@
 
 /* A full-size probe that was lost is tried again after this. */
 #define FULL_SIZE_AGAIN_NS (10 * NS_PER_S)
+/* How soon the kernel is asked again how a path is entered, when it did not say. */
+#define EGRESS_AGAIN_NS (100 * NS_PER_MS)
 /* How often accesses are dropped that were made up. */
 #define WEED_INTERVAL_NS (60 * NS_PER_S)
 
@@ -403,6 +405,7 @@ void agent_table_install(struct agent *agent, struct agent_table *table)
     }
     agent->selector.doubted = doubted ? agent->current : SELECTOR_NO_PATH;
     agent_table_clear(agent, &old);
+    agent->egress_wanted = true;
     agent_table_egress(agent);
 }
 
@@ -501,25 +504,41 @@ static int find_egress(struct agent *agent, struct agent_path *path, uint32_t *i
     return fib_egress(agent->fib, &path->address, ifindex, source);
 }
 
-static void update_egress(struct agent *agent, uint32_t index)
+static void link_changed(struct agent *agent, struct agent_path *path, const struct fib_link *link)
+{
+    if (path->link_usable && !link->usable)
+        log_event(LOG_LEVEL_WARN, "link-down", "path=%s interface=%s", ADDRESS_TEXT(&path->address),
+                  link->name[0] ? LOG_VALUE(link->name) : "?");
+    if (link->usable && !path->link_usable)
+        path->again_ns = agent->now_ns;
+    path->link_usable = link->usable;
+}
+
+/* False when the kernel did not say: then what was known stands. */
+static bool update_egress(struct agent *agent, uint32_t index)
 {
     struct agent_path *path = &agent->table.paths[index];
     bool configured = agent->table.selector_paths[index].access != SELECTOR_NO_ACCESS;
     uint32_t ifindex = path->ifindex;
     struct address source = {0};
-    char name[IF_NAMESIZE] = "?";
-    bool usable = false;
-    int error;
+    struct fib_link link = {0};
+    int error = find_egress(agent, path, &ifindex, &source);
 
-    error = find_egress(agent, path, &ifindex, &source);
+    if (error < 0 && error != -ENETUNREACH && error != -EADDRINUSE && error != -ENODEV)
+        return false;
     if (error < 0 && configured)
         ifindex = 0;
     if (!configured && path->ifindex) { /* an adopted route says itself through which interface it goes */
         ifindex = path->address.scope ? path->address.scope : path->ifindex;
         error = 0;
     }
-    if (ifindex)
-        usable = fib_link_usable(agent->fib, ifindex, name, &path->mtu_bytes);
+    if (ifindex) {
+        int unknown = fib_link(agent->fib, ifindex, &link);
+
+        if (unknown < 0 && unknown != -ENODEV)
+            return false;
+        path->mtu_bytes = link.mtu_bytes;
+    }
     if (error != path->egress_error || ifindex != path->ifindex || (!path->streamed && !error)) {
         path->egress_error = error;
         path->ifindex = ifindex;
@@ -529,14 +548,10 @@ static void update_egress(struct agent *agent, uint32_t index)
         watch_service(agent, index);
     }
     path->source = source;
-    if (path->link_usable && !usable)
-        log_event(LOG_LEVEL_WARN, "link-down", "path=%s interface=%s", ADDRESS_TEXT(&path->address),
-                  LOG_VALUE(name));
-    if (error || !usable)
+    link_changed(agent, path, &link);
+    if (error || !link.usable)
         health_link_lost(&path->health);
-    if (usable && !path->link_usable)
-        path->again_ns = agent->now_ns;
-    path->link_usable = usable;
+    return true;
 }
 
 /* Interfaces may have come or gone: what is only asked, or only compared. */
@@ -549,11 +564,19 @@ static void refresh_scopes(struct agent *agent)
 
 void agent_table_egress(struct agent *agent)
 {
+    bool known = true;
+
+    if (!agent->egress_wanted || agent->now_ns < agent->egress_ns)
+        return;
     refresh_scopes(agent);
     for (uint32_t i = 0; i < agent->table.access_count; i++)
         agent->table.accesses[i].host_is_judged = false;
     for (uint32_t i = 0; i < agent->table.path_count; i++)
-        update_egress(agent, i);
+        known = update_egress(agent, i) && known;
+    if (!known)
+        log_event(LOG_LEVEL_ERROR, "fib-read", "error=%s", LOG_QUOTE(fib_error(agent->fib)));
+    agent->egress_wanted = !known;
+    agent->egress_ns = known ? 0 : agent->now_ns + EGRESS_AGAIN_NS;
 }
 
 /* --- evidence for the selector --- */

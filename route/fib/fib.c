@@ -100,9 +100,20 @@ struct fib *fib_close(struct fib *fib)
 
 /* --- routes --- */
 
-static bool is_ours(const struct fib *fib, const struct fib_route *route)
+/* Was it put by us, maybe with another metric than the one of now? */
+static bool is_of_us(const struct fib *fib, const struct fib_route *route)
 {
     return route->protocol == fib->protocol && route->table == fib->table;
+}
+
+static uint32_t metric_of_ours(const struct fib *fib, uint8_t family)
+{
+    return family == AF_INET6 && fib->metric == 0 ? IPV6_METRIC_OF_ZERO : fib->metric;
+}
+
+bool fib_is_ours(const struct fib *fib, const struct fib_route *route)
+{
+    return is_of_us(fib, route) && route->metric == metric_of_ours(fib, route->destination.family);
 }
 
 static bool same_key(const struct fib_route *a, const struct fib_route *b)
@@ -216,12 +227,10 @@ static int describe(struct fib *fib, const struct address *service, const struct
         .gateway = *gateway,
         .ifindex = ifindex,
         .table = fib->table,
-        .metric = fib->metric,
+        .metric = metric_of_ours(fib, service->family),
         .protocol = fib->protocol,
         .type = RTN_UNICAST,
     };
-    if (service->family == AF_INET6 && fib->metric == 0)
-        route->metric = IPV6_METRIC_OF_ZERO;
     if (address_is_link_local(gateway))
         route->gateway.scope = ifindex;
     return 0;
@@ -231,7 +240,7 @@ static int describe(struct fib *fib, const struct address *service, const struct
 static int refuse_foreign(struct fib *fib, const struct fib_route *found, const struct fib_route *standing,
                           struct fib_route *shadow)
 {
-    if (is_ours(fib, found) || (standing && same_route(found, standing)))
+    if (is_of_us(fib, found) || (standing && same_route(found, standing)))
         return 0;
     *shadow = *found;
     return fib_fail(fib, -EEXIST, "a foreign route stands where ours belongs: %s", ROUTE_TEXT(found));
@@ -279,32 +288,30 @@ static int put(struct fib *fib, const struct fib_route *wanted, const struct fib
     return r == -EEXIST ? put_after_listing(fib, wanted, standing, shadow) : r;
 }
 
-/* Removes what `wanted` makes superfluous: the adopted route, and our own other ones if there may be any. */
-static int remove_superfluous(struct fib *fib, const struct fib_route *wanted,
-                              const struct fib_route *standing)
+/*
+ * Removes what `wanted` makes superfluous: the adopted route, and our own other ones if there may be any. What
+ * cannot be removed is tried again by the next replace.
+ */
+static void remove_superfluous(struct fib *fib, const struct fib_route *wanted,
+                               const struct fib_route *standing)
 {
     struct fib_route routes[HOST_ROUTES_MAX];
-    size_t count = 0;
-    int r = 0;
+    size_t count = HOST_ROUTES_MAX;
+    bool all;
 
     if (standing && !same_key(standing, wanted))
-        r = fib->backend->drop(fib, standing);
-    if (r < 0 && r != -ESRCH)
-        return r;
-    if (fib->is_tidy)
-        return 0;
-    r = host_routes(fib, &wanted->destination, fib->protocol, routes, &count);
-    if (r < 0)
-        return r;
-    for (size_t i = 0; i < count; i++) {
+        fib->backend->drop(fib, standing);
+    if (fib->is_tidy || fib->backend->routes(fib, &wanted->destination, fib->protocol, routes, &count) < 0)
+        return;
+    all = count <= HOST_ROUTES_MAX;
+    for (size_t i = 0; i < count && i < HOST_ROUTES_MAX; i++) {
         if (same_route(&routes[i], wanted))
             continue;
-        r = fib->backend->drop(fib, &routes[i]);
-        if (r < 0 && r != -ESRCH)
-            return r;
+        int r = fib->backend->drop(fib, &routes[i]);
+
+        all = all && (r == 0 || r == -ESRCH);
     }
-    fib->is_tidy = true;
-    return 0;
+    fib->is_tidy = all;
 }
 
 /*
@@ -333,17 +340,18 @@ static int renew(struct fib *fib, const struct fib_route *wanted, struct fib_way
     return fib_way(fib, &wanted->destination, way);
 }
 
-/* Does a packet go that way now? */
+/* Does a packet go that way now? Whatever is wrong, ours stands: -ESTALE. */
 static int check_way(struct fib *fib, const struct fib_route *wanted, struct fib_route *shadow)
 {
     struct fib_way way;
     int r = fib_way(fib, &wanted->destination, &way);
 
     if (r == 0 && way.kind == FIB_WAY_DETOUR &&
-        (way.matched.cached || (same_key(&way.matched, wanted) && is_ours(fib, &way.matched))))
+        (way.matched.cached || (same_key(&way.matched, wanted) && is_of_us(fib, &way.matched))))
         r = renew(fib, wanted, &way);
     if (r < 0)
-        return r;
+        return fib_fail(fib, -ESTALE, "%s stands, but it is not known where packets go: %s",
+                        ROUTE_TEXT(wanted), strerror(-r));
     if (way.kind == FIB_WAY_NONE)
         return fib_fail(fib, -ESTALE, "%s stands, but a packet has no way: %s", ROUTE_TEXT(wanted),
                         fib_way_text(&way, (char[256]){0}, 256));
@@ -374,20 +382,20 @@ int fib_replace(struct fib *fib, const struct address *service, const struct add
         fib->is_tidy = false; /* it stands already behind another one of ours, which is superfluous now */
         r = 0;
     }
-    if (r == 0)
-        r = remove_superfluous(fib, &wanted, standing);
-    return r < 0 ? r : check_way(fib, &wanted, shadow);
+    if (r < 0)
+        return r;
+    remove_superfluous(fib, &wanted, standing);
+    return check_way(fib, &wanted, shadow);
 }
 
-int fib_find(struct fib *fib, const struct address *service, uint8_t protocol, uint32_t metric,
+int fib_find(struct fib *fib, const struct address *service, const struct fib_route *like,
              struct fib_route *route)
 {
+    uint32_t metric = like ? like->metric : metric_of_ours(fib, service->family);
     struct fib_route routes[HOST_ROUTES_MAX];
     size_t count;
-    int r = host_routes(fib, service, protocol, routes, &count);
+    int r = host_routes(fib, service, like ? like->protocol : fib->protocol, routes, &count);
 
-    if (service->family == AF_INET6 && metric == 0)
-        metric = IPV6_METRIC_OF_ZERO;
     memset(route, 0, sizeof(*route));
     for (size_t i = 0; r == 0 && i < count; i++)
         if (routes[i].metric == metric && routes[i].tos == 0) {
@@ -410,7 +418,7 @@ int fib_remove(struct fib *fib, const struct address *service, const struct fib_
     if (r < 0)
         return r;
     for (size_t i = 0; i < count; i++) {
-        if (!is_ours(fib, &routes[i]) && !(adopted && same_route(&routes[i], adopted)))
+        if (!is_of_us(fib, &routes[i]) && !(adopted && same_route(&routes[i], adopted)))
             continue;
         r = fib->backend->drop(fib, &routes[i]);
         if (r < 0 && r != -ESRCH)
@@ -457,15 +465,24 @@ static int refresh_host(struct fib *fib)
     return 0;
 }
 
-/* The route by which the kernel would reach the address directly, through that interface if one is given. */
-static bool connected_route(struct fib *fib, const struct address *address, uint32_t ifindex,
-                            struct fib_route *route)
+/*
+ * Adds the route by which the kernel would reach the address directly, through that interface if one is given.
+ * 1: there is one, 0: there is none, or a negative errno.
+ */
+static int add_connected_route(struct fib *fib, const struct address *address, uint32_t ifindex,
+                               struct fib_route *route)
 {
+    int r;
+
     memset(route, 0, sizeof(*route));
-    if (fib->backend->lookup(fib, address, ifindex, route, NULL) < 0)
-        return false;
+    r = fib->backend->lookup(fib, address, ifindex, route, NULL);
+    if (r < 0)
+        return says_no_way(r) || r == -ENODEV ? 0 : r;
     /* A kernel that cannot tell the matched route takes any address as on-link when an interface is given. */
-    return fib_route_is_connected(route) && !(route->cached && ifindex);
+    if (!fib_route_is_connected(route) || (route->cached && ifindex))
+        return 0;
+    r = fib_host_add_connected(&fib->host, route);
+    return r < 0 ? r : 1;
 }
 
 /*
@@ -476,23 +493,22 @@ static bool connected_route(struct fib *fib, const struct address *address, uint
 static int add_connected(struct fib *fib, const struct address *address)
 {
     struct fib_route route;
-    bool found = connected_route(fib, address, 0, &route);
-    const struct fib_link *link = found ? fib_host_link(&fib->host, route.ifindex) : NULL;
+    const struct fib_link *link = NULL;
     size_t asked = 0;
-    int r = 0;
+    int r;
 
     fib->host.connected_count = 0;
-    if (found)
-        r = fib_host_add_connected(&fib->host, &route);
-    if (link && link->usable)
+    r = add_connected_route(fib, address, 0, &route);
+    if (r > 0)
+        link = fib_host_link(&fib->host, route.ifindex);
+    if (r < 0 || (link && link->usable))
         return r;
-    for (size_t i = 0; i < fib->host.link_count && asked < LINKS_ASKED_MAX && r == 0; i++) {
+    for (size_t i = 0; i < fib->host.link_count && asked < LINKS_ASKED_MAX && r >= 0; i++) {
         link = &fib->host.links[i];
         if (!link->usable || link->loopback || (address->scope && address->scope != link->ifindex))
             continue;
         asked++;
-        if (connected_route(fib, address, link->ifindex, &route))
-            r = fib_host_add_connected(&fib->host, &route);
+        r = add_connected_route(fib, address, link->ifindex, &route);
     }
     return r;
 }
@@ -515,18 +531,18 @@ int fib_egress(struct fib *fib, const struct address *address, uint32_t *ifindex
     return r;
 }
 
-bool fib_link_usable(struct fib *fib, uint32_t ifindex, char name[IF_NAMESIZE], uint32_t *mtu_bytes)
+int fib_link(struct fib *fib, uint32_t ifindex, struct fib_link *link)
 {
-    static const struct fib_link none;
-    const struct fib_link *link = refresh_host(fib) < 0 ? NULL : fib_host_link(&fib->host, ifindex);
+    const struct fib_link *found;
+    int r = refresh_host(fib);
 
-    if (!link)
-        link = &none;
-    if (name)
-        memcpy(name, link->name, IF_NAMESIZE);
-    if (mtu_bytes)
-        *mtu_bytes = link->mtu_bytes;
-    return link->usable;
+    memset(link, 0, sizeof(*link));
+    if (r < 0)
+        return r;
+    found = fib_host_link(&fib->host, ifindex);
+    if (found)
+        *link = *found;
+    return found ? 0 : -ENODEV;
 }
 
 bool fib_address_is_local(struct fib *fib, const struct address *address)

@@ -104,9 +104,10 @@ const char *fib_way_text(const struct fib_way *way, char *buffer, size_t size_by
  * one, so nothing was done. *shadow (when not NULL) is that route. Who knows that it took the place of ours
  * (somebody's `ip route replace`) calls again with it as `standing`.
  *
- * Afterwards duplicates of our own (our protocol, same prefix, another metric or gateway) are removed, and
- * the FIB is asked which way a packet goes: -ESTALE when that is not the new one. Ours is in place then, but
- * *shadow decides (a lower metric, another table by a rule); its family is 0 when the kernel named no route.
+ * Afterwards duplicates of our own (our protocol, same prefix, another metric or gateway) are removed, as far
+ * as the kernel lets us, and the FIB is asked which way a packet goes: -ESTALE when that is not the new one, or
+ * when the kernel does not say. Ours is in place then, but *shadow decides (a lower metric, another table by a
+ * rule); its family is 0 when the kernel named no route.
  *
  * Other errors are the kernel's (-ENETUNREACH: the gateway is not on-link there, or the link is down;
  * -EPERM): what stood before still stands. Other foreign routes are never touched.
@@ -114,9 +115,13 @@ const char *fib_way_text(const struct fib_way *way, char *buffer, size_t size_by
 int fib_replace(struct fib *fib, const struct address *service, const struct address *gateway,
                 uint32_t ifindex, const struct fib_route *standing, struct fib_route *shadow);
 
-/* Does a route to the service of this protocol stand at this metric in our table? *route: the first such one.
- * 0, -ENOENT or another negative errno. Costs a walk over all routes inside the kernel. */
-int fib_find(struct fib *fib, const struct address *service, uint8_t protocol, uint32_t metric,
+/* Is it the route that fib_replace() puts: our table, metric and protocol? */
+bool fib_is_ours(const struct fib *fib, const struct fib_route *route);
+
+/* Does a route to the service of the same protocol and metric as `like` (NULL: as ours) stand in our table?
+ * *route: the first such one. 0, -ENOENT or another negative errno. Costs a walk over all routes inside the
+ * kernel. */
+int fib_find(struct fib *fib, const struct address *service, const struct fib_route *like,
              struct fib_route *route);
 
 /* Removes our route to the service (all of our protocol in our table), and `adopted` too when not NULL.
@@ -129,12 +134,21 @@ int fib_remove(struct fib *fib, const struct address *service, const struct fib_
  * an address of this host. Works by this host's addresses and scope-link routes, so that it still knows the
  * way while the link has no carrier or is down (IPv6 addresses go with an administrative down). The longest
  * prefix wins, then a usable link, then the lower metric. A default route is no connected network. The
- * addresses are as they were when the last event was pulled; the routes are asked for now.
+ * addresses are as they were when the last event was pulled; the routes are asked for now. Another negative
+ * errno: it is not known.
  */
 int fib_egress(struct fib *fib, const struct address *address, uint32_t *ifindex, struct address *source);
 
-/* True when the interface exists, is administratively up and has a carrier. name may be NULL. */
-bool fib_link_usable(struct fib *fib, uint32_t ifindex, char name[IF_NAMESIZE], uint32_t *mtu_bytes);
+struct fib_link {
+    uint32_t ifindex;
+    char name[IF_NAMESIZE];
+    uint32_t mtu_bytes;
+    bool usable; /* administratively up, with a carrier */
+    bool loopback;
+};
+
+/* 0; -ENODEV: there is no such interface; or another negative errno: it is not known. *link is all zero then. */
+int fib_link(struct fib *fib, uint32_t ifindex, struct fib_link *link);
 
 /* True when this is an address of this host. */
 bool fib_address_is_local(struct fib *fib, const struct address *address);

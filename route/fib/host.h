@@ -7,14 +7,6 @@
 
 #include "route/fib/fib.h"
 
-struct fib_link {
-    uint32_t ifindex;
-    uint32_t mtu_bytes;
-    bool usable; /* administratively up, with a carrier */
-    bool loopback;
-    char name[IF_NAMESIZE];
-};
-
 struct fib_own_address {
     struct address address;
     struct address network; /* an address in the connected network: the peer's, or the same as address */

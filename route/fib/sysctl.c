@@ -26,13 +26,13 @@ static int read_setting(struct fib *fib, uint8_t family, const char *name, const
 static int read_both(struct fib *fib, uint32_t ifindex, uint8_t family, const char *setting, int *all,
                      int *own)
 {
-    char name[IF_NAMESIZE];
+    struct fib_link link;
+    int r = fib_link(fib, ifindex, &link);
 
-    fib_link_usable(fib, ifindex, name, NULL);
-    if (name[0] == '\0')
-        return fib_fail(fib, -ENODEV, "no interface %" PRIu32, ifindex);
+    if (r < 0)
+        return fib_fail(fib, r, "interface %" PRIu32 ": %s", ifindex, strerror(-r));
     *all = read_setting(fib, family, "all", setting);
-    *own = read_setting(fib, family, name, setting);
+    *own = read_setting(fib, family, link.name, setting);
     return *all < 0 ? *all : *own < 0 ? *own : 0;
 }
 

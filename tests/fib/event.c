@@ -91,24 +91,25 @@ Test(event, carrier_lost_and_back)
 {
     struct fib_settings settings = world_settings();
     struct world world;
-    char name[IF_NAMESIZE];
-    uint32_t mtu_bytes;
+    struct fib_link link;
 
     world_open(&world, &settings);
-    cr_expect(fib_link_usable(world.fib, world.data, name, &mtu_bytes));
-    cr_expect_str_eq(name, "data");
-    cr_expect_eq(mtu_bytes, 1500);
+    cr_expect_eq(fib_link(world.fib, world.data, &link), 0);
+    cr_expect(link.usable);
+    cr_expect_str_eq(link.name, "data");
+    cr_expect_eq(link.mtu_bytes, 1500);
     drain_events(world.fib, FIB_EVENT_LINK);
     netns_must(world.node, "ip link set dev data down");
     cr_expect(event_comes(&world, &(struct happening){.kind = FIB_EVENT_LINK, .interface = "data"}));
-    cr_expect_not(fib_link_usable(world.fib, world.data, NULL, NULL));
+    cr_expect_eq(fib_link(world.fib, world.data, &link), 0);
+    cr_expect_not(link.usable);
     netns_must(world.node, "ip link set dev data up");
     cr_expect(event_comes(&world,
                           &(struct happening){.kind = FIB_EVENT_LINK, .interface = "data", .usable = true}));
-    cr_expect(fib_link_usable(world.fib, world.data, NULL, NULL));
-    cr_expect_not(fib_link_usable(world.fib, 4711, name, &mtu_bytes));
-    cr_expect_str_empty(name);
-    cr_expect_eq(mtu_bytes, 0);
+    cr_expect_eq(fib_link(world.fib, world.data, &link), 0);
+    cr_expect(link.usable);
+    cr_expect_eq(fib_link(world.fib, 4711, &link), -ENODEV);
+    cr_expect_eq(link.mtu_bytes, 0);
     world_close(&world);
 }
 

@@ -163,20 +163,23 @@ Test(way, ours_is_found_beneath_others)
 {
     struct fib_settings settings = world_settings();
     struct address service = service_of(AF_INET);
+    struct fib_route like = {.protocol = OUR_PROTOCOL, .metric = 7};
     struct fib_route route;
     struct world world;
 
     world_open(&world, &settings);
-    cr_expect_eq(fib_find(world.fib, &service, OUR_PROTOCOL, 0, &route), -ENOENT);
+    cr_expect_eq(fib_find(world.fib, &service, NULL, &route), -ENOENT);
     netns_must(NETNS_HERE, "ip route add 192.168.33.2 via 10.1.0.2 proto 213;"
                            "ip route prepend 192.168.33.2 via 10.1.0.3 proto static;"
                            "ip route add 192.168.33.2 via 10.1.0.4 proto 213 metric 7");
-    cr_expect_eq(fib_find(world.fib, &service, OUR_PROTOCOL, 0, &route), 0);
+    cr_expect_eq(fib_find(world.fib, &service, NULL, &route), 0);
     cr_expect_eq(route.gateway.bytes[3], 2);
-    cr_expect_eq(fib_find(world.fib, &service, OUR_PROTOCOL, 7, &route), 0);
+    cr_expect_eq(fib_find(world.fib, &service, &like, &route), 0);
     cr_expect_eq(route.gateway.bytes[3], 4);
-    cr_expect_eq(fib_find(world.fib, &service, OUR_PROTOCOL, 8, &route), -ENOENT);
-    cr_expect_eq(fib_find(world.fib, &service, RTPROT_STATIC, 0, &route), 0);
+    like.metric = 8;
+    cr_expect_eq(fib_find(world.fib, &service, &like, &route), -ENOENT);
+    like = (struct fib_route){.protocol = RTPROT_STATIC};
+    cr_expect_eq(fib_find(world.fib, &service, &like, &route), 0);
     cr_expect_eq(route.gateway.bytes[3], 3);
     world_close(&world);
 }

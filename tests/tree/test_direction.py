@@ -8,7 +8,7 @@
 
 Within route/ each part is a folder, and none knows one that stands above it:
 
-    log, own_file  <-  config   decide   fib  <-  journal (of these: decide)  <-  agent (all)"""
+    log, own_file  <-  config   decide   fib  <-  journal (of decide)   keeper (of fib)  <-  agent (all)"""
 import os
 import re
 import sys
@@ -28,8 +28,9 @@ PARTS = {
     "config": set(),
     "decide": set(),
     "fib": set(),
+    "keeper": {"fib"},
     "journal": {"decide"},
-    "agent": {"config", "decide", "fib", "journal"},
+    "agent": {"config", "decide", "fib", "journal", "keeper"},
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.M)
 MAIN = re.compile(r"^int\s+main\s*\(", re.M)

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The route of the service and its keeper (route/keeper/): what it is told, and what follows from its answers.
+ */
+#include "route/agent/private.h"
+#include "route/fib/host.h"
+
+static struct keeper_hop hop_of(const struct agent *agent, const struct agent_path *path)
+{
+    return (struct keeper_hop){
+        .address = path->address,
+        .ifindex = path->ifindex,
+        .on_link = !path->egress_error && agent->now_ns >= path->refused_until_ns,
+        .link_usable = path->link_usable,
+    };
+}
+
+/* --- what it answers --- */
+
+static void adopted(struct agent *agent, const struct keeper_event *event)
+{
+    char text[KEEPER_TEXT_SIZE];
+
+    agent->current = agent_table_find(&agent->table, &event->hop);
+    if (agent->current == SELECTOR_NO_PATH &&
+        agent_table_add_foreign(agent, &event->hop, event->route.ifindex) < 0)
+        return;
+    agent->egress_wanted = true;
+    agent->origin = ORIGIN_ADOPTED;
+    agent->since_realtime_ns = clock_now_ns(CLOCK_REALTIME);
+    agent->refresh.wanted = true;
+    agent_session_heartbeat_soon(agent);
+    journal_adopt(agent->journal, agent->now_ns, &event->hop);
+    log_event(LOG_LEVEL_INFO, "adopt", "route=%s access=%s ours=%s",
+              LOG_QUOTE(fib_route_text(&event->route, text, sizeof(text))),
+              agent_path_access_name(agent, agent->current), event->ours ? "true" : "false");
+    if (agent->table.selector_paths[agent->current].access == SELECTOR_NO_ACCESS)
+        log_event(LOG_LEVEL_WARN, "next-hop-not-configured", "next_hop=%s", ADDRESS_TEXT(&event->hop));
+}
+
+static void log_packets(const struct keeper_event *event)
+{
+    const char *hop = address_is_set(&event->hop) ? ADDRESS_TEXT(&event->hop) : "none";
+
+    if (event->before != event->packets && event->before == PACKETS_SHADOWED)
+        log_event(LOG_LEVEL_INFO, "shadow-gone", "next_hop=%s", hop);
+    if (event->before != event->packets && event->before == PACKETS_NOWHERE)
+        log_event(LOG_LEVEL_INFO, "way-back", "next_hop=%s", hop);
+    if (event->packets == PACKETS_SHADOWED)
+        log_event(LOG_LEVEL_WARN, "shadowed", "by=%s", LOG_QUOTE(event->text));
+    if (event->packets == PACKETS_REDIRECTED)
+        log_event(LOG_LEVEL_WARN, "redirected", "next_hop=%s packets=%s", hop, LOG_QUOTE(event->text));
+    if (event->packets == PACKETS_NOWHERE)
+        log_event(LOG_LEVEL_ERROR, "no-way", "next_hop=%s reason=%s", hop, LOG_QUOTE(event->text));
+}
+
+static void take_event(struct agent *agent, const struct keeper_event *event)
+{
+    const char *hop = ADDRESS_TEXT(&event->hop);
+    const struct keeper_report *report = keeper_report(agent->keeper);
+
+    switch (event->kind) {
+    case KEEPER_STANDS:
+        agent_switched(agent, event);
+        break;
+    case KEEPER_REFUSED:
+        agent_switch_refused(agent, event);
+        break;
+    case KEEPER_ADOPTED:
+        adopted(agent, event);
+        break;
+    case KEEPER_GONE:
+        agent->current = SELECTOR_NO_PATH;
+        break;
+    case KEEPER_REPAIRED:
+        log_event(LOG_LEVEL_WARN, "route-repaired", "found=%s next_hop=%s", LOG_QUOTE(event->text), hop);
+        break;
+    case KEEPER_REPAIR_FAILED:
+        log_event(LOG_LEVEL_ERROR, "route-repair-failed", "found=%s next_hop=%s error=%s",
+                  LOG_QUOTE(event->text), hop, LOG_QUOTE(event->why));
+        break;
+    case KEEPER_TAKEN_BACK:
+        log_event(LOG_LEVEL_WARN, "route-taken-back", "found=%s", LOG_QUOTE(event->text));
+        break;
+    case KEEPER_REDIRECT_UNDONE: /* once a second, from a node that goes on: told once a minute */
+        log_event(event->again ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN, "redirect-undone",
+                  "next_hop=%s found=%s count=%" PRIu64, hop, LOG_QUOTE(event->text), report->redirects);
+        break;
+    case KEEPER_PACKETS:
+        log_packets(event);
+        break;
+    case KEEPER_UNREADABLE:
+        log_event(LOG_LEVEL_ERROR, "fib-read", "error=%s", LOG_QUOTE(event->why));
+        break;
+    }
+}
+
+static void take_events(struct agent *agent)
+{
+    struct keeper_event event;
+
+    while (keeper_next_event(agent->keeper, &event))
+        take_event(agent, &event);
+}
+
+/* --- what it is told --- */
+
+/* The path in use has just missed a reply, or some path has just gone down. */
+static bool is_in_doubt(struct agent *agent)
+{
+    const struct agent_table *table = &agent->table;
+    uint64_t before = agent->misses;
+
+    if (agent->current == SELECTOR_NO_PATH)
+        return false;
+    agent->misses = table->paths[agent->current].health.misses;
+    if (before == 0 && agent->misses > 0)
+        return true;
+    for (uint32_t i = 0; i < table->path_count; i++)
+        if (table->paths[i].health.state == HEALTH_DOWN && table->paths[i].noted != HEALTH_DOWN)
+            return true;
+    return false;
+}
+
+void agent_route_step(struct agent *agent)
+{
+    struct keeper_hop hop;
+    bool doubt = is_in_doubt(agent);
+
+    if (agent->current != SELECTOR_NO_PATH)
+        hop = hop_of(agent, &agent->table.paths[agent->current]);
+    keeper_step(agent->keeper, agent->current == SELECTOR_NO_PATH ? NULL : &hop, doubt, agent->now_ns);
+    take_events(agent);
+    agent_table_egress(agent); /* of an adopted next hop */
+}
+
+void agent_route_want(struct agent *agent, uint32_t path)
+{
+    struct keeper_hop hop = hop_of(agent, &agent->table.paths[path]);
+
+    keeper_want(agent->keeper, &hop, agent->now_ns);
+    take_events(agent);
+}
+
+/* --- events of the host --- */
+
+static bool is_within(const struct fib_event *event, const struct address *address)
+{
+    return fib_prefix_covers(&event->network, event->prefix_length, address) ||
+           address_equal(&event->address, address);
+}
+
+/* Hosts have many addresses and networks: only those around a path, an access' host or an adopted source
+ * count. */
+static bool concerns_us(const struct agent *agent, const struct fib_event *event)
+{
+    for (uint32_t i = 0; i < agent->table.path_count; i++)
+        if (is_within(event, &agent->table.paths[i].address))
+            return true;
+    for (uint32_t i = 0; i < agent->table.access_count; i++)
+        if (is_within(event, &agent->table.accesses[i].judged_host))
+            return true;
+    return keeper_needs_source(agent->keeper, &event->address);
+}
+
+bool agent_route_note(struct agent *agent, const struct fib_event *event)
+{
+    if (event->kind == FIB_EVENT_NEIGHBOUR)
+        return false;
+    if ((event->kind == FIB_EVENT_ADDRESS || event->kind == FIB_EVENT_NETWORK) && !concerns_us(agent, event))
+        return false;
+    if (event->kind == FIB_EVENT_RESYNC)
+        log_event(LOG_LEVEL_WARN, "fib-resync",
+                  "reason=\"notifications were lost; everything is read again\"");
+    agent->egress_wanted |= event->kind != FIB_EVENT_ROUTE;
+    keeper_doubt(agent->keeper);
+    return true;
+}
+
+/* --- settings of the kernel --- */
+
+static void warn_interface(struct agent *agent, const struct agent_path *path)
+{
+    char name[IF_NAMESIZE];
+    const char *interface = if_indextoname(path->ifindex, name) ? LOG_VALUE(name) : "?";
+
+    if (fib_rp_filter(agent->fib, path->ifindex) == 1)
+        log_event(LOG_LEVEL_WARN, "rp-filter-strict", "interface=%s hint=%s", interface,
+                  LOG_QUOTE("strict rp_filter can drop the service's replies after a move: set it to 2"));
+    /* IPv6 heeds redirects of link-local routers only. */
+    if ((path->address.family == AF_INET || address_is_link_local(&path->address)) &&
+        fib_accepts_redirects(agent->fib, path->ifindex, path->address.family) == 1)
+        log_event(
+            LOG_LEVEL_WARN, "accepts-redirects", "interface=%s hint=%s", interface,
+            LOG_QUOTE("a node that forwards can send packets elsewhere by ICMP redirects, for up to a second "
+                      "each time: set accept_redirects to 0 (IPv4: for all and for the interface)"));
+}
+
+void agent_route_warn(struct agent *agent)
+{
+    for (uint32_t i = 0; i < agent->table.path_count; i++) {
+        const struct agent_path *path = &agent->table.paths[i];
+        bool seen = path->ifindex == 0;
+
+        for (uint32_t j = 0; j < i && !seen; j++)
+            seen = agent->table.paths[j].ifindex == path->ifindex;
+        if (!seen)
+            warn_interface(agent, path);
+    }
+}
