@@ -290,6 +290,19 @@ void session_list_clear(struct session_list *list)
     *list = (struct session_list){0};
 }
 
+int session_list_copy(struct session_list *copy, const struct session_list *list)
+{
+    *copy = (struct session_list){0};
+    if (!list->count)
+        return 0;
+    copy->items = malloc(list->count * sizeof(*copy->items));
+    if (!copy->items)
+        return -ENOMEM;
+    memcpy(copy->items, list->items, list->count * sizeof(*copy->items));
+    copy->count = list->count;
+    return 0;
+}
+
 int session_answer_check(const char *body, size_t size_bytes, char *message, size_t message_bytes)
 {
     CLEANUP(cJSON_Delete) cJSON *document = NULL;

@@ -28,6 +28,7 @@ struct session_list {
 };
 
 void session_list_clear(struct session_list *list); /* frees; leaves the empty list */
+int session_list_copy(struct session_list *copy, const struct session_list *list); /* 0 or -ENOMEM: empty */
 static inline void session_list_clear_cleanup(struct session_list *list)
 {
     session_list_clear(list);

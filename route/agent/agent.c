@@ -7,21 +7,21 @@
  * selector decide, carry the decision out, do what is due, set the timer for the next deadline. Callbacks of
  * the parts only note what they learnt and ask for a step.
  *
- *   agent.c          start, stop, the step
+ *   agent.c    start, stop, the step
  *   reload.c   from a configuration to what runs by it
  *   table.c    accesses and paths: building, egress, evidence
  *   switch.c   carrying out decisions
  *   route.c    the route of the service: what its keeper (route/keeper/) is told and answers
- *   session.c  lists, refreshes, heartbeats
- *   recorder.c  what it knew and decided, for `reroute replay`
- *   command.c  pin, drain, failback
+ *   lists.c    session lists: asked for, taken in; telling.c: refreshes, heartbeats
+ *   recorder.c what it knew and decided, for `reroute replay`
+ *   orders.c   pin, drain, failback; command.c: by the control socket
  *   status.c   the status document
  *   connections.c  the TCP connections after a switch
  *   manager.c  what the service manager is told
  *   kept.c     what cannot be kept in the state directory
- *   control.c        the control socket and the metrics; server.c: what their clients may cost
- *   lock.c           one agent for a service
- *   state.c          what is kept over a restart
+ *   control.c  the control socket and the metrics; server.c: what their clients may cost
+ *   lock.c     one agent for a service
+ *   state.c    what is kept over a restart
  *
  * Nothing here blocks but netlink's round trips and small writes to the state directory. On exit the route
  * stays.
@@ -30,7 +30,6 @@
 
 #include "probe/text.h"
 #include "route/agent/private.h"
-#include "route/agent/sd_notify.h"
 
 #define SAVE_INTERVAL_NS (5 * NS_PER_S)
 #define SAVE_RETRY_NS    (30 * NS_PER_S)
@@ -41,8 +40,27 @@
 void agent_soon(struct agent *agent)
 {
     /* Within a step schedule() would take the event off the loop's list again: it sees the wish. */
-    agent->step_wanted = true;
-    event_active(agent->timer, EV_TIMEOUT, 0);
+    agent->loop.step_wanted = true;
+    event_active(agent->loop.timer, EV_TIMEOUT, 0);
+}
+
+static void wake(void *context)
+{
+    agent_soon(context);
+}
+
+struct situation agent_situation(const struct agent *agent)
+{
+    return (struct situation){
+        .now_ns = agent->now_ns,
+        .started_ns = agent->started_ns,
+        .options = agent->options,
+        .config = agent->config,
+        .table = &agent->table,
+        .current = agent->service.current,
+        .since_realtime_ns = agent->service.since_realtime_ns,
+        .reason = agent_reason_text(agent),
+    };
 }
 
 /* --- what is kept over a restart --- */
@@ -73,15 +91,16 @@ static void remember_deaths(const struct agent *agent, struct state *state)
 
 void agent_save(struct agent *agent)
 {
-    struct state state = {
-        .drained = agent->drained, .drained_count = agent->drained_count, .pin_hard = agent->pin_hard};
+    struct state state = {.drained = agent->orders.drained,
+                          .drained_count = agent->orders.drained_count,
+                          .pin_hard = agent->orders.pin_hard};
     int error;
 
-    agent->save_wanted = false;
-    agent->save_ns = agent->now_ns + SAVE_INTERVAL_NS;
+    agent->files.save_wanted = false;
+    agent->files.save_ns = agent->now_ns + SAVE_INTERVAL_NS;
     if (agent->options->dry_run)
         return;
-    memcpy(state.pin, agent->pin, sizeof(state.pin));
+    memcpy(state.pin, agent->orders.pin, sizeof(state.pin));
     state.paths = calloc((size_t)agent->table.path_count + 1, sizeof(*state.paths));
     for (uint32_t i = 0; state.paths && i < agent->table.path_count; i++) {
         const struct agent_path *path = &agent->table.paths[i];
@@ -91,34 +110,20 @@ void agent_save(struct agent *agent)
                 .address = path->address, .up_since_ns = path->health.up_since_ns + boottime_offset_ns()};
     }
     remember_deaths(agent, &state);
-    reserve_release(&agent->reserve);
+    reserve_release(&agent->files.reserve);
     error = state_save(&state, agent->config->state_directory);
-    reserve_keep(&agent->reserve);
+    reserve_keep(&agent->files.reserve);
     free(state.paths);
     free(state.deaths);
-    agent_note_kept(agent, KEPT_STATE, error);
+    kept_note(&agent->files.kept, agent->config->state_directory, KEPT_STATE, error);
     if (error < 0)
-        agent->save_ns = agent->now_ns + SAVE_RETRY_NS;
+        agent->files.save_ns = agent->now_ns + SAVE_RETRY_NS;
 }
 
 /* While a better path is waited for since when it has been up must be kept; and what could not be saved. */
 static bool saves_by_time(const struct agent *agent)
 {
-    return agent->decision.candidate != SELECTOR_NO_PATH || agent->kept_error[KEPT_STATE] < 0;
-}
-
-static void load_remembered(struct agent *agent)
-{
-    char message[160];
-    size_t size_bytes = 0;
-    CLEANUP(free) char *text = NULL;
-
-    if (!agent_lists_make_accesses(agent->config))
-        return;
-    text = state_load_list(agent->config->state_directory, &size_bytes);
-    if (text && session_list_parse(text, size_bytes, &(struct session_fields){0}, &agent->remembered, NULL,
-                                   message, sizeof(message)) < 0)
-        log_event(LOG_LEVEL_WARN, "saved-list-unreadable", "error=%s", LOG_QUOTE(message));
+    return agent->service.decision.candidate != SELECTOR_NO_PATH || agent->files.kept.error[KEPT_STATE] < 0;
 }
 
 static void load_state(struct agent *agent)
@@ -128,10 +133,10 @@ static void load_state(struct agent *agent)
 
     state_load(&state, agent->config->state_directory,
                min_u64(STATE_AGE_NS, agent->config->route.hold_ns / 2));
-    memcpy(agent->pin, state.pin, sizeof(agent->pin));
-    agent->pin_hard = state.pin_hard;
-    agent->drained = TAKE(state.drained);
-    agent->drained_count = state.drained_count;
+    memcpy(agent->orders.pin, state.pin, sizeof(agent->orders.pin));
+    agent->orders.pin_hard = state.pin_hard;
+    agent->orders.drained = TAKE(state.drained);
+    agent->orders.drained_count = state.drained_count;
     for (size_t i = 0; i < state.path_count; i++) {
         uint32_t path = agent_table_find(&agent->table, &state.paths[i].address);
 
@@ -140,7 +145,8 @@ static void load_state(struct agent *agent)
                            max_u64(sub_sat_u64(state.paths[i].up_since_ns, offset_ns), 1));
     }
     for (size_t i = 0; i < state.death_count; i++)
-        session_liveness_restore_dead(agent->liveness, &state.deaths[i].address, &state.deaths[i].address,
+        session_liveness_restore_dead(agent->lists.liveness, &state.deaths[i].address,
+                                      &state.deaths[i].address,
                                       sub_sat_u64(state.deaths[i].missed_ns, offset_ns));
     state_clear(&state);
 }
@@ -190,18 +196,18 @@ static void note_path(struct agent *agent, uint32_t index)
     if (path->noted == path->health.state)
         return;
     path->noted = path->health.state;
-    agent->save_wanted = true;
+    agent->files.save_wanted = true;
     if (path->health.state == HEALTH_DOWN)
         probe_reason_text(path->health.last, &path->health.error,
                           probe->select_timeout_ns * probe->select_count, reason, sizeof(reason));
     if (path->health.state == HEALTH_UP)
         log_event(LOG_LEVEL_INFO, "path-up", "access=%s tier=%s path=%s rtt_ms=%.3f",
-                  agent_path_access_name(agent, index),
+                  agent_table_access_name(&agent->table, index),
                   selector_tier_text(agent->table.selector_paths[index].tier), ADDRESS_TEXT(&path->address),
                   (double)path->health.rtt_ns / NS_PER_MS);
     else
         log_event(LOG_LEVEL_WARN, "path-down", "access=%s tier=%s path=%s%s%s",
-                  agent_path_access_name(agent, index),
+                  agent_table_access_name(&agent->table, index),
                   selector_tier_text(agent->table.selector_paths[index].tier), ADDRESS_TEXT(&path->address),
                   reason[0] ? " reason=" : "", reason[0] ? LOG_QUOTE(reason) : "");
 }
@@ -216,7 +222,7 @@ static void note_changes(struct agent *agent)
         if (access->memory.noted == access->view.state)
             continue;
         access->memory.noted = access->view.state;
-        agent->save_wanted = true;
+        agent->files.save_wanted = true;
         log_event(access->view.state == SESSION_DEAD ? LOG_LEVEL_WARN : LOG_LEVEL_INFO, "session",
                   "access=%s state=%s uuid=%s restarts=%u", LOG_VALUE(access->name),
                   session_state_text(access->view.state),
@@ -224,7 +230,7 @@ static void note_changes(struct agent *agent)
     }
 }
 
-void agent_fill_input(struct agent *agent, struct selector_input *input)
+void agent_fill_input(const struct agent *agent, struct selector_input *input)
 {
     const struct config *config = agent->config;
     uint64_t window_ns = config->probe.select_timeout_ns * config->probe.select_count;
@@ -236,23 +242,23 @@ void agent_fill_input(struct agent *agent, struct selector_input *input)
         .path_count = agent->table.path_count,
         .accesses = agent->table.selector_accesses,
         .access_count = agent->table.access_count,
-        .current = agent->current,
+        .current = agent->service.current,
         .window_ns = window_ns,
         .select_timeout_ns = config->probe.select_timeout_ns,
         .hold_ns = config->route.hold_ns,
         .damping_max_ns = SELECTOR_DAMPING_MAX_NS,
         .sessions_waived = waived,
-        .list_arrived = waived || agent->list_arrived,
+        .list_arrived = waived || agent->lists.arrived,
         .cold_deadline_ns = agent->started_ns + max_u64(window_ns, config->session.timeout_ns),
-        .failback_now = agent->failback_now,
-        .pin_hard = agent->pin[0] && agent->pin_hard,
-        .pin_now = agent->pin_now,
+        .failback_now = agent->orders.failback_now,
+        .pin_hard = agent->orders.pin[0] && agent->orders.pin_hard,
+        .pin_now = agent->orders.pin_now,
     };
 }
 
 static void log_decision(const struct agent *agent, const struct selector_decision *before)
 {
-    const struct selector_decision *now = &agent->decision;
+    const struct selector_decision *now = &agent->service.decision;
     uint32_t about = now->switch_now ? now->to : now->candidate;
 
     if (now->switch_now == before->switch_now && now->reason == before->reason && now->to == before->to &&
@@ -275,10 +281,11 @@ static void end_hurry(struct agent *agent, const struct selector_input *input)
 
     for (uint32_t i = 0; i < input->path_count; i++)
         pinned = pinned || (input->paths[i].pinned && selector_path_level(input, i, NULL) <= LEVEL_DEGRADED);
-    there = agent->current != SELECTOR_NO_PATH && input->paths[agent->current].pinned &&
-            !agent->decision.switch_now;
-    agent->pin_now = agent->pin_now && pinned && !there;
-    agent->failback_now = agent->failback_now && agent->decision.candidate != SELECTOR_NO_PATH;
+    there = agent->service.current != SELECTOR_NO_PATH && input->paths[agent->service.current].pinned &&
+            !agent->service.decision.switch_now;
+    agent->orders.pin_now = agent->orders.pin_now && pinned && !there;
+    agent->orders.failback_now =
+        agent->orders.failback_now && agent->service.decision.candidate != SELECTOR_NO_PATH;
 }
 
 /*
@@ -288,20 +295,20 @@ static void end_hurry(struct agent *agent, const struct selector_input *input)
 static void ask_for_proof(struct agent *agent)
 {
     for (uint32_t i = 0; i < agent->table.path_count; i++)
-        if (i != agent->current && agent->table.paths[i].streamed)
+        if (i != agent->service.current && agent->table.paths[i].streamed)
             probe_stream_request(agent->stream, agent->table.paths[i].stream_id,
                                  agent->config->probe.payload_bytes);
 }
 
 static void decide(struct agent *agent)
 {
-    struct selector_decision before = agent->decision;
+    struct selector_decision before = agent->service.decision;
     struct selector_input input;
 
     agent_fill_input(agent, &input);
-    selector_decide(&agent->selector, &input, &agent->decision);
+    selector_decide(&agent->service.selector, &input, &agent->service.decision);
     end_hurry(agent, &input);
-    if (agent->decision.reason == KEEP_WAIT_PROOF && before.reason != KEEP_WAIT_PROOF)
+    if (agent->service.decision.reason == KEEP_WAIT_PROOF && before.reason != KEEP_WAIT_PROOF)
         ask_for_proof(agent);
     log_decision(agent, &before);
     agent_journal_step(agent, &input);
@@ -309,43 +316,86 @@ static void decide(struct agent *agent)
 
 static void schedule(struct agent *agent)
 {
-    uint64_t at_ns = min_u64(probe_stream_deadline_ns(agent->stream), agent->decision.again_ns);
+    const struct situation now = agent_situation(agent);
+    uint64_t at_ns = min_u64(probe_stream_deadline_ns(agent->stream), agent->service.decision.again_ns);
     uint64_t wait_us;
     struct timeval wait;
 
     at_ns = min_u64(at_ns, agent_switch_deadline_ns(agent));
-    at_ns = min_u64(at_ns, agent_session_deadline_ns(agent));
-    at_ns = min_u64(at_ns, agent_connections_deadline_ns(agent));
-    at_ns = min_u64(at_ns, agent_manager_deadline_ns(agent));
+    at_ns = min_u64(at_ns, lists_deadline_ns(&agent->lists, &now));
+    at_ns = min_u64(at_ns, telling_deadline_ns(&agent->telling, &now));
+    at_ns = min_u64(at_ns, connections_deadline_ns(&agent->service.connections));
+    at_ns = min_u64(at_ns, manager_deadline_ns(&agent->manager));
     if (saves_by_time(agent))
-        at_ns = min_u64(at_ns, agent->save_ns);
-    if (agent->reload_wanted)
-        at_ns = min_u64(at_ns, agent->reload_ns);
-    if (agent->step_wanted)
+        at_ns = min_u64(at_ns, agent->files.save_ns);
+    if (agent->loop.reload_wanted)
+        at_ns = min_u64(at_ns, agent->loop.reload_ns);
+    if (agent->loop.step_wanted)
         at_ns = 0;
     wait_us = (sub_sat_u64(at_ns, probe_stream_now_ns(agent->stream)) + NS_PER_US - 1) / NS_PER_US;
     wait.tv_sec = (time_t)(wait_us / 1000000);
     wait.tv_usec = (suseconds_t)(wait_us % 1000000);
-    event_add(agent->timer, &wait);
+    event_add(agent->loop.timer, &wait);
+}
+
+/* What the cluster answered since the last step. */
+static void take_answers(struct agent *agent)
+{
+    const struct situation now = agent_situation(agent);
+    enum planned_answer planned;
+    struct agent_table table;
+
+    if (telling_take(&agent->telling, &now, &planned))
+        lists_poll_soon(&agent->lists, agent->now_ns);
+    if (planned != PLANNED_NO_ANSWER)
+        agent->service.tell_answer = planned;
+    if (lists_take(&agent->lists, &now, &agent->files.kept) &&
+        agent_table_build(agent, agent->config, &table) == 0) {
+        agent_table_install(agent, &table);
+        log_event(LOG_LEVEL_INFO, "accesses", "count=%u", agent->table.access_count);
+    }
+}
+
+/* A dry run sets no route: there is nothing to wait for. */
+static bool route_works(const struct agent *agent)
+{
+    uint32_t current = agent->service.current;
+
+    return agent->options->dry_run ||
+           (current != SELECTOR_NO_PATH && agent->table.paths[current].health.state == HEALTH_UP);
+}
+
+/* What is to be done from time to time, wherever the route leads. */
+static void do_what_is_due(struct agent *agent)
+{
+    const struct situation now = agent_situation(agent);
+    char summary[MANAGER_STATUS_SIZE];
+
+    if (now.current != SELECTOR_NO_PATH)
+        connections_step(&agent->service.connections, agent->fib, &agent->config->service,
+                         &agent->table.paths[now.current].source, now.now_ns);
+    agent_table_intervals(agent);
+    lists_step(&agent->lists, agent->provider, &now);
+    telling_step(&agent->telling, agent->provider, &now);
+    if (agent->files.save_wanted || (saves_by_time(agent) && now.now_ns >= agent->files.save_ns))
+        agent_save(agent);
+    agent_summary(agent, summary, sizeof(summary));
+    manager_step(&agent->manager, route_works(agent), summary, now.now_ns);
 }
 
 void agent_step(struct agent *agent)
 {
-    agent->step_wanted = false;
+    agent->loop.step_wanted = false;
     agent->now_ns = probe_stream_now_ns(agent->stream);
     take_observations(agent);
+    take_answers(agent);
     agent_table_egress(agent);
     agent_route_step(agent);
     agent_table_evidence(agent);
     note_changes(agent);
     decide(agent);
     agent_apply(agent);
-    agent_connections_step(agent);
-    agent_table_intervals(agent);
-    agent_session_step(agent);
-    if (agent->save_wanted || (saves_by_time(agent) && agent->now_ns >= agent->save_ns))
-        agent_save(agent);
-    agent_manager_step(agent);
+    do_what_is_due(agent);
     schedule(agent);
 }
 
@@ -381,18 +431,20 @@ static void reload_when_due(struct agent *agent)
 {
     uint64_t now_ns = probe_stream_now_ns(agent->stream);
 
-    if (!agent->reload_wanted || now_ns < agent->reload_ns)
+    if (!agent->loop.reload_wanted || now_ns < agent->loop.reload_ns)
         return;
-    agent->reload_wanted = false;
-    agent->reload_ns = now_ns + RELOAD_APART_NS;
-    agent_manager_reload(agent);
+    agent->loop.reload_wanted = false;
+    agent->loop.reload_ns = now_ns + RELOAD_APART_NS;
+    manager_reload_begins(&agent->manager);
+    agent_reload(agent);
+    manager_reload_ended(&agent->manager);
 }
 
 static void on_hangup(evutil_socket_t signal, short what, void *context)
 {
     struct agent *agent = context;
 
-    agent->reload_wanted = true;
+    agent->loop.reload_wanted = true;
     reload_when_due(agent);
     agent_step(agent);
 }
@@ -402,8 +454,8 @@ static void on_terminate(evutil_socket_t signal, short what, void *context)
     struct agent *agent = context;
 
     log_event(LOG_LEVEL_INFO, "stop", "signal=%s route=%s", signal == SIGINT ? "INT" : "TERM",
-              agent->current == SELECTOR_NO_PATH ? "none" : "stays");
-    event_base_loopbreak(agent->base);
+              agent->service.current == SELECTOR_NO_PATH ? "none" : "stays");
+    event_base_loopbreak(agent->loop.base);
 }
 
 static void on_due(evutil_socket_t fd, short what, void *context)
@@ -460,15 +512,15 @@ static int open_loop(struct agent *agent, char *message, size_t size_bytes)
 {
     snprintf(message, size_bytes, "cannot make an event loop");
     event_set_log_callback(on_libevent);
-    agent->base = base_new(false);
-    if (!agent->base)
+    agent->loop.base = base_new(false);
+    if (!agent->loop.base)
         return -ENOMEM;
-    agent->timer = evtimer_new(agent->base, on_due, agent);
-    agent->terminate = evsignal_new(agent->base, SIGTERM, on_terminate, agent);
-    agent->interrupt = evsignal_new(agent->base, SIGINT, on_terminate, agent);
-    agent->hangup = evsignal_new(agent->base, SIGHUP, on_hangup, agent);
-    if (!agent->timer || add_event(agent->terminate) || add_event(agent->interrupt) ||
-        add_event(agent->hangup))
+    agent->loop.timer = evtimer_new(agent->loop.base, on_due, agent);
+    agent->loop.terminate = evsignal_new(agent->loop.base, SIGTERM, on_terminate, agent);
+    agent->loop.interrupt = evsignal_new(agent->loop.base, SIGINT, on_terminate, agent);
+    agent->loop.hangup = evsignal_new(agent->loop.base, SIGHUP, on_hangup, agent);
+    if (!agent->loop.timer || add_event(agent->loop.terminate) || add_event(agent->loop.interrupt) ||
+        add_event(agent->loop.hangup))
         return -ENOMEM;
     return 0;
 }
@@ -497,11 +549,12 @@ static int open_fib(struct agent *agent, char *message, size_t size_bytes)
     }
     fib_watch(agent->fib, &agent->config->service);
     keeper.fib = agent->fib;
-    error = keeper_new(&agent->keeper, &keeper);
+    error = keeper_new(&agent->service.keeper, &keeper);
     if (error < 0)
         return error;
-    agent->fib_event = event_new(agent->base, fib_fd(agent->fib), EV_READ | EV_PERSIST, on_fib, agent);
-    return add_event(agent->fib_event);
+    agent->loop.fib_event =
+        event_new(agent->loop.base, fib_fd(agent->fib), EV_READ | EV_PERSIST, on_fib, agent);
+    return add_event(agent->loop.fib_event);
 }
 
 static int lock(struct agent *agent, char *message, size_t size_bytes)
@@ -512,13 +565,13 @@ static int lock(struct agent *agent, char *message, size_t size_bytes)
 
     if (agent->options->dry_run)
         return 0;
-    error = lock_take(&agent->lock, config->state_directory, &config->service, config->route.table, &holder,
-                      &file_error, &name_error);
+    error = lock_take(&agent->files.lock, config->state_directory, &config->service, config->route.table,
+                      &holder, &file_error, &name_error);
     if (error < 0) {
         lock_refusal_text(holder, message, size_bytes);
         return error;
     }
-    agent_note_kept(agent, KEPT_LOCK, file_error);
+    kept_note(&agent->files.kept, agent->config->state_directory, KEPT_LOCK, file_error);
     if (file_error < 0 && name_error < 0)
         log_event(LOG_LEVEL_ERROR, "not-locked", "error=%s hint=%s", LOG_QUOTE(strerror(-name_error)),
                   LOG_QUOTE("nothing keeps a second agent out: see to the state directory"));
@@ -527,7 +580,7 @@ static int lock(struct agent *agent, char *message, size_t size_bytes)
 
 static int start(struct agent *agent, char *message, size_t size_bytes)
 {
-    struct session_liveness_settings liveness;
+    const struct waker waker = {.wake = wake, .context = agent};
     struct agent_table table;
     int error = config_load(&agent->config, agent->options->config_path, message, size_bytes);
 
@@ -541,7 +594,8 @@ static int start(struct agent *agent, char *message, size_t size_bytes)
     if (!error)
         error = agent_stream_open(agent->config, &agent->stream, message, size_bytes);
     if (!error) {
-        error = config_session_provider(&agent->provider, agent->base, agent->config, message, size_bytes);
+        error =
+            config_session_provider(&agent->provider, agent->loop.base, agent->config, message, size_bytes);
         if (error && error != -ENOMEM && error != -ENOSYS)
             return -EINVAL; /* a file that it names */
     }
@@ -552,16 +606,15 @@ static int start(struct agent *agent, char *message, size_t size_bytes)
         return error;
 
     snprintf(message, size_bytes, "out of memory");
-    liveness = agent_liveness_settings(agent->config);
     agent->health_settings = agent_health_settings(agent->config);
     agent->now_ns = agent->started_ns = probe_stream_now_ns(agent->stream);
     error = agent_journal_open(agent);
     if (error)
         return error;
-    agent_manager_start(agent);
+    manager_start(&agent->manager, agent->started_ns);
     host_identity_read(&agent->identity);
-    load_remembered(agent);
-    error = session_liveness_new(&agent->liveness, &liveness);
+    agent->telling.waker = waker;
+    error = lists_open(&agent->lists, agent->config, &waker);
     if (!error)
         error = agent_table_build(agent, agent->config, &table);
     if (!error)
@@ -579,44 +632,41 @@ static int start(struct agent *agent, char *message, size_t size_bytes)
 
 static void finish(struct agent *agent)
 {
-    struct event *events[] = {agent->timer,     agent->stream_event, agent->fib_event,
-                              agent->terminate, agent->interrupt,    agent->hangup};
+    struct event *events[] = {agent->loop.timer,     agent->loop.stream_event, agent->loop.fib_event,
+                              agent->loop.terminate, agent->loop.interrupt,    agent->loop.hangup};
 
     control_close(agent->control);
-    journal_free(agent->journal);
+    journal_free(agent->files.journal);
     session_provider_free(agent->provider);
     agent_table_clear(agent, &agent->table);
     probe_stream_free(agent->stream);
     for (size_t i = 0; i < ARRAY_SIZE(events); i++)
         if (events[i])
             event_free(events[i]);
-    keeper_free(agent->keeper);
+    keeper_free(agent->service.keeper);
     fib_close(agent->fib);
-    session_liveness_free(agent->liveness);
-    session_list_clear(&agent->remembered);
-    if (agent->base)
-        event_base_free(agent->base);
+    lists_close(&agent->lists);
+    if (agent->loop.base)
+        event_base_free(agent->loop.base);
     config_free(agent->config);
-    free(agent->drained);
-    lock_release(&agent->lock);
-    reserve_release(&agent->reserve);
+    orders_clear(&agent->orders);
+    lock_release(&agent->files.lock);
+    reserve_release(&agent->files.reserve);
     libevent_global_shutdown();
 }
 
 int agent_run(const struct agent_options *options)
 {
     struct agent agent = {.options = options,
-                          .current = SELECTOR_NO_PATH,
-                          .lock = {.name_fd = -1, .file_fd = -1},
-                          .reserve = RESERVE_EMPTY,
-                          .answered_last = SELECTOR_NO_ACCESS};
+                          .service = {.current = SELECTOR_NO_PATH},
+                          .files = {.lock = {.name_fd = -1, .file_fd = -1}, .reserve = RESERVE_EMPTY}};
     char message[512] = "out of memory";
     int error;
 
     signal(SIGPIPE, SIG_IGN);
     log_open(STDERR_FILENO, getenv("JOURNAL_STREAM"));
     reserve_raise_limit();
-    reserve_keep(&agent.reserve);
+    reserve_keep(&agent.files.reserve);
     error = start(&agent, message, sizeof(message));
     if (error) {
         text_error("%sreroute agent: %s", log_priority(LOG_LEVEL_ERROR), message);
@@ -628,10 +678,10 @@ int agent_run(const struct agent_options *options)
                   LOG_QUOTE(host_identity_text(&agent.identity, message, sizeof(message))),
                   options->dry_run ? "true" : "false");
         agent_soon(&agent);
-        event_base_dispatch(agent.base);
-        notify_manager("STOPPING=1");
+        event_base_dispatch(agent.loop.base);
+        manager_stop();
         agent_save(&agent);
-        journal_stop(agent.journal, probe_stream_now_ns(agent.stream));
+        journal_stop(agent.files.journal, probe_stream_now_ns(agent.stream));
     }
     finish(&agent);
     log_close();

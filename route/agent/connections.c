@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The host's TCP connections to the service when its route moves.
- *
  * A switch leaves a way that failed, and whoever is connected over it would wait for its retransmissions: all
  * connections are destroyed at once, and their owners connect again over the new way.
  *
@@ -14,60 +12,61 @@
  * connection began with, it stands still. Whatever does, within LOOKS_NS after the first route (an idle NFS
  * client speaks once in a lease, 90 s), is destroyed.
  */
-#include "route/agent/private.h"
+#include "route/agent/connections.h"
+
+#include "route/log.h"
 
 #define LOOK_INTERVAL_NS (1 * NS_PER_S)
 #define LOOKS_NS         (120 * NS_PER_S)
 
-static void note_result(struct agent *agent, int error, unsigned count)
+static void note_result(struct connections *connections, int error, unsigned count)
 {
     if (error == 0 && count)
         log_event(LOG_LEVEL_INFO, "connections-reset", "count=%u", count);
-    if (error < 0 && !agent->connections.unsupported) {
-        agent->connections.unsupported = true;
+    if (error < 0 && !connections->unsupported) {
+        connections->unsupported = true;
         log_event(LOG_LEVEL_WARN, "connections-reset",
                   "error=%s hint=\"TCP clients wait out their retransmission timer after a switch\"",
                   LOG_QUOTE(strerror(-error)));
     }
 }
 
-void agent_connections_moved(struct agent *agent, bool first)
+void connections_moved(struct connections *connections, struct fib *fib, struct reserve *reserve,
+                       const struct address *service, bool first, bool reset, uint64_t now_ns)
 {
-    struct agent_connections *connections = &agent->connections;
     unsigned count = 0;
     int error;
 
     connections->look_ns = connections->looks_end_ns = 0;
-    if (!agent->config->route.reset_connections)
+    if (!reset)
         return;
     if (first) {
-        connections->look_ns = agent->now_ns + LOOK_INTERVAL_NS;
-        connections->looks_end_ns = agent->now_ns + LOOKS_NS;
+        connections->look_ns = now_ns + LOOK_INTERVAL_NS;
+        connections->looks_end_ns = now_ns + LOOKS_NS;
         return;
     }
-    reserve_release(&agent->reserve); /* it opens a socket */
-    error = fib_reset_connections(agent->fib, &agent->config->service, &count);
-    reserve_keep(&agent->reserve);
-    note_result(agent, error, count);
+    reserve_release(reserve); /* it opens a socket */
+    error = fib_reset_connections(fib, service, &count);
+    reserve_keep(reserve);
+    note_result(connections, error, count);
 }
 
-void agent_connections_step(struct agent *agent)
+void connections_step(struct connections *connections, struct fib *fib, const struct address *service,
+                      const struct address *source, uint64_t now_ns)
 {
-    struct agent_connections *connections = &agent->connections;
     unsigned count = 0;
     int error;
 
-    if (!connections->look_ns || agent->now_ns < connections->look_ns || agent->current == SELECTOR_NO_PATH)
+    if (!connections->look_ns || now_ns < connections->look_ns)
         return;
-    error = fib_reset_stalled(agent->fib, &agent->config->service, &agent->table.paths[agent->current].source,
-                              &count);
-    note_result(agent, error, count);
-    connections->look_ns = agent->now_ns + LOOK_INTERVAL_NS;
-    if (error < 0 || agent->now_ns >= connections->looks_end_ns)
+    error = fib_reset_stalled(fib, service, source, &count);
+    note_result(connections, error, count);
+    connections->look_ns = now_ns + LOOK_INTERVAL_NS;
+    if (error < 0 || now_ns >= connections->looks_end_ns)
         connections->look_ns = 0;
 }
 
-uint64_t agent_connections_deadline_ns(const struct agent *agent)
+uint64_t connections_deadline_ns(const struct connections *connections)
 {
-    return agent->connections.look_ns ? agent->connections.look_ns : NEVER_NS;
+    return connections->look_ns ? connections->look_ns : NEVER_NS;
 }

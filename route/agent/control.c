@@ -150,14 +150,14 @@ static void add_path_metric(const struct agent *agent, struct evbuffer *out, con
     evbuffer_add_printf(out, "# HELP reroute_path_%s %s\n# TYPE reroute_path_%s gauge\n", name, help, name);
     for (uint32_t i = 0; i < agent->table.path_count; i++)
         evbuffer_add_printf(out, "reroute_path_%s{access=%s,tier=\"%s\",address=\"%s\"} %.9g\n", name,
-                            label(agent_path_access_name(agent, i), access),
+                            label(agent_table_access_name(&agent->table, i), access),
                             selector_tier_text(agent->table.selector_paths[i].tier),
                             ADDRESS_TEXT(&agent->table.paths[i].address), value(agent, i));
 }
 
 static double path_current(const struct agent *agent, uint32_t path)
 {
-    return path == agent->current;
+    return path == agent->service.current;
 }
 
 static double path_up(const struct agent *agent, uint32_t path)
@@ -178,28 +178,29 @@ static double path_loss(const struct agent *agent, uint32_t path)
 static void print_metrics(const struct agent *agent, struct evbuffer *out)
 {
     const struct probe_counters *counters = probe_stream_counters(agent->stream);
+    const struct situation now = agent_situation(agent);
     bool local = false;
 
-    if (agent->current != SELECTOR_NO_PATH) {
-        uint32_t access = agent->table.selector_paths[agent->current].access;
+    if (agent->service.current != SELECTOR_NO_PATH) {
+        uint32_t access = agent->table.selector_paths[agent->service.current].access;
 
         local =
             access != SELECTOR_NO_ACCESS && agent->table.selector_accesses[access].locality == LOCALITY_LOCAL;
     }
     add_metric(out, "route_present", "gauge", "There is a route to the service, and packets have a way.",
-               agent->current != SELECTOR_NO_PATH && keeper_report(agent->keeper)->packets != PACKETS_NOWHERE);
+               agent->service.current != SELECTOR_NO_PATH && keeper_report(agent->service.keeper)->packets != PACKETS_NOWHERE);
     add_metric(out, "route_local", "gauge", "The service is entered through the local access.", local);
     add_metric(out, "route_shadowed", "gauge", "A foreign route or rule hides ours.",
-               keeper_report(agent->keeper)->packets == PACKETS_SHADOWED);
+               keeper_report(agent->service.keeper)->packets == PACKETS_SHADOWED);
     add_metric(out, "route_redirected", "gauge", "An ICMP redirect sends packets elsewhere.",
-               keeper_report(agent->keeper)->packets == PACKETS_REDIRECTED);
+               keeper_report(agent->service.keeper)->packets == PACKETS_REDIRECTED);
     add_metric(out, "redirects_undone_total", "counter", "Times our route was renewed because of a redirect.",
-               (double)keeper_report(agent->keeper)->redirects);
-    add_metric(out, "switches_total", "counter", "Switches of the route.", (double)agent->switches);
+               (double)keeper_report(agent->service.keeper)->redirects);
+    add_metric(out, "switches_total", "counter", "Switches of the route.", (double)agent->service.switches);
     add_metric(out, "repairs_total", "counter", "Times the route was put right.",
-               (double)keeper_report(agent->keeper)->repairs);
+               (double)keeper_report(agent->service.keeper)->repairs);
     add_metric(out, "state_kept", "gauge", "Every file of the state directory can be written.",
-               agent_all_kept(agent));
+               kept_all(&agent->files.kept));
     add_metric(out, "log_lines_lost_total", "counter", "Lines that nobody took from standard error.",
                (double)log_lines_lost());
     add_metric(out, "probe_requests_total", "counter", "Echo requests sent.", (double)counters->sent);
@@ -207,9 +208,9 @@ static void print_metrics(const struct agent *agent, struct evbuffer *out)
     add_metric(out, "probe_receive_drops_total", "counter", "Replies lost in our own buffer.",
                (double)counters->receive_drops);
     add_metric(out, "session_list_age_seconds", "gauge", "Since the last fresh session list, or the start.",
-               (double)agent_session_list_age_ns(agent) / (double)NS_PER_S);
+               (double)lists_age_ns(&agent->lists, &now) / (double)NS_PER_S);
     add_metric(out, "session_lists_overdue", "gauge", "No fresh session list for too long.",
-               agent->lists_overdue);
+               agent->lists.overdue);
     add_path_metric(agent, out, "current", "The route points at this path.", path_current);
     add_path_metric(agent, out, "up", "The path answers.", path_up);
     add_path_metric(agent, out, "rtt_seconds", "Smoothed round-trip time.", path_rtt);
@@ -334,7 +335,7 @@ static int open_server(struct control *control, struct server **out, int fd, con
         .answer = answer,
         .context = control,
     };
-    int error = fd < 0 ? fd : server_new(out, control->agent->base, fd, &settings);
+    int error = fd < 0 ? fd : server_new(out, control->agent->loop.base, fd, &settings);
 
     if (error < 0)
         snprintf(message, size_bytes, "cannot listen on %s: %s", where, strerror(-error));
@@ -388,7 +389,7 @@ int control_open(struct control **out, struct agent *agent, const char *path, co
     control->agent = agent;
     snprintf(control->path, sizeof(control->path), "%s", path);
     snprintf(control->metrics_listen, sizeof(control->metrics_listen), "%s", metrics_listen);
-    control->reopen = evtimer_new(agent->base, on_reopen, control);
+    control->reopen = evtimer_new(agent->loop.base, on_reopen, control);
     if (!control->reopen) {
         free(control);
         return -ENOMEM;

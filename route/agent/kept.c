@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * What cannot be kept in the state directory: said when it begins and when it is over, and in the status for
- * as long as it lasts. Nothing else follows from it.
- */
-#include "route/agent/private.h"
+#include "route/agent/kept.h"
+#include "route/journal/journal.h"
+#include "route/log.h"
 #include "route/own_file.h"
 
-const char *agent_kept_name(enum agent_kept what)
+const char *kept_name(enum kept_file file)
 {
     static const char *const names[KEPT_COUNT] = {
         [KEPT_LOCK] = "lock",
@@ -15,26 +13,25 @@ const char *agent_kept_name(enum agent_kept what)
         [KEPT_JOURNAL] = JOURNAL_FILE,
     };
 
-    return names[what];
+    return names[file];
 }
 
-void agent_note_kept(struct agent *agent, enum agent_kept what, int error)
+void kept_note(struct kept *kept, const char *directory, enum kept_file file, int error)
 {
-    int before = agent->kept_error[what];
+    int before = kept->error[file];
 
-    agent->kept_error[what] = error;
+    kept->error[file] = error;
     if (error < 0 && error != before)
-        log_event(LOG_LEVEL_WARN, "not-kept", "file=%s/%s error=%s", agent->config->state_directory,
-                  agent_kept_name(what), LOG_QUOTE(own_error_text(error)));
+        log_event(LOG_LEVEL_WARN, "not-kept", "file=%s/%s error=%s", directory, kept_name(file),
+                  LOG_QUOTE(own_error_text(error)));
     if (error == 0 && before < 0)
-        log_event(LOG_LEVEL_INFO, "kept-again", "file=%s/%s", agent->config->state_directory,
-                  agent_kept_name(what));
+        log_event(LOG_LEVEL_INFO, "kept-again", "file=%s/%s", directory, kept_name(file));
 }
 
-bool agent_all_kept(const struct agent *agent)
+bool kept_all(const struct kept *kept)
 {
     for (int i = 0; i < KEPT_COUNT; i++)
-        if (agent->kept_error[i] < 0)
+        if (kept->error[i] < 0)
             return false;
     return true;
 }

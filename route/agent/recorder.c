@@ -23,7 +23,7 @@ int agent_journal_open(struct agent *agent)
 {
     if (agent->options->dry_run)
         return 0;
-    return journal_new(&agent->journal, agent->config->state_directory, JOURNAL_MAX_BYTES,
+    return journal_new(&agent->files.journal, agent->config->state_directory, JOURNAL_MAX_BYTES,
                        clock_now_ns(CLOCK_BOOTTIME), agent->now_ns);
 }
 
@@ -40,13 +40,13 @@ void agent_journal_step(struct agent *agent, const struct selector_input *input)
         .service = address_format(&agent->config->service, service),
     };
     const struct journal_step step = {
-        .source = &source, .input = input, .selector = &agent->selector, .decision = &agent->decision};
+        .source = &source, .input = input, .selector = &agent->service.selector, .decision = &agent->service.decision};
     bool again;
     int error;
 
-    if (!agent->journal)
+    if (!agent->files.journal)
         return;
-    error = journal_step(agent->journal, &step, &again);
+    error = journal_step(agent->files.journal, &step, &again);
     if (error < 0 || again)
-        agent_note_kept(agent, KEPT_JOURNAL, error);
+        kept_note(&agent->files.kept, agent->config->state_directory, KEPT_JOURNAL, error);
 }

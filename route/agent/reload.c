@@ -27,14 +27,6 @@ struct health_settings agent_health_settings(const struct config *config)
     };
 }
 
-struct session_liveness_settings agent_liveness_settings(const struct config *config)
-{
-    return (struct session_liveness_settings){
-        .hold_ns = config->route.hold_ns,
-        .fresh_for_ns = 2 * config->session.poll_interval_ns + config->session.timeout_ns,
-    };
-}
-
 int agent_stream_open(const struct config *config, struct probe_stream **out, char *message,
                       size_t size_bytes)
 {
@@ -52,11 +44,11 @@ int agent_stream_open(const struct config *config, struct probe_stream **out, ch
 
 int agent_watch_stream(struct agent *agent)
 {
-    if (agent->stream_event)
-        event_free(agent->stream_event);
-    agent->stream_event =
-        event_new(agent->base, probe_stream_fd(agent->stream), EV_READ | EV_PERSIST, on_stream, agent);
-    return agent->stream_event && event_add(agent->stream_event, NULL) == 0 ? 0 : -ENOMEM;
+    if (agent->loop.stream_event)
+        event_free(agent->loop.stream_event);
+    agent->loop.stream_event =
+        event_new(agent->loop.base, probe_stream_fd(agent->stream), EV_READ | EV_PERSIST, on_stream, agent);
+    return agent->loop.stream_event && event_add(agent->loop.stream_event, NULL) == 0 ? 0 : -ENOMEM;
 }
 
 /* What cannot change while the agent runs; NULL: nothing of it has. */
@@ -99,12 +91,21 @@ static bool asks_alike(const struct config_session *a, const struct config_sessi
            0; /* padding may differ: then what is alike is opened anew, no harm */
 }
 
+/* The selector decides for it again. */
+static void forget_planned(struct agent *agent)
+{
+    if (agent->service.planned.told)
+        telling_again(&agent->telling);
+    agent->service.planned = (struct planned){0};
+    agent->service.probe_answer = agent->service.tell_answer = PLANNED_NO_ANSWER;
+}
+
 /* The ids of the paths belong to the old stream. */
 static void install_stream(struct agent *agent, struct probe_stream *stream)
 {
     for (uint32_t i = 0; i < agent->table.path_count; i++)
         agent->table.paths[i].streamed = false;
-    agent->planned = (struct agent_planned){0}; /* its probe is under way in the old one */
+    forget_planned(agent); /* its probe is under way in the old one */
     probe_stream_free(agent->stream);
     agent->stream = stream;
     agent_watch_stream(agent);
@@ -115,20 +116,16 @@ static void install_provider(struct agent *agent, struct session_provider *provi
 {
     session_provider_free(agent->provider);
     agent->provider = provider;
-    agent->planned = (struct agent_planned){0};
-    agent->poll_under_way = false;
-    agent->refresh.under_way = false;
-    agent->refresh.unsent = NULL;
-    agent->refresh.wanted = true;
-    agent->refresh.retry_ns = 0;
-    agent->poll_ns = 0;
+    forget_planned(agent);
+    lists_provider_changed(&agent->lists);
+    telling_provider_changed(&agent->telling);
 }
 
 /* Takes over what has been opened for the new configuration; nothing can fail from here on but memory. */
 static void install_config(struct agent *agent, struct config *config, struct probe_stream *stream,
                            struct session_provider *provider, struct agent_table *table)
 {
-    struct session_liveness_settings liveness = agent_liveness_settings(config);
+    struct session_liveness_settings liveness = lists_liveness_settings(config);
     struct config *old_config = agent->config;
 
     for (uint32_t i = 0; i < agent->table.path_count && config->probe.rise != old_config->probe.rise; i++)
@@ -139,8 +136,8 @@ static void install_config(struct agent *agent, struct config *config, struct pr
     if (provider)
         install_provider(agent, provider);
     agent->health_settings = agent_health_settings(config);
-    session_liveness_configure(agent->liveness, &liveness);
-    journal_renew(agent->journal, "reload");
+    session_liveness_configure(agent->lists.liveness, &liveness);
+    journal_renew(agent->files.journal, "reload");
     agent_table_install(agent, table);
     config_free(old_config);
 }
@@ -173,7 +170,7 @@ void agent_reload(struct agent *agent)
     if (!error && !probes_alike(&agent->config->probe, &config->probe))
         error = agent_stream_open(config, &stream, message, sizeof(message));
     if (!error && !asks_alike(&agent->config->session, &config->session))
-        error = config_session_provider(&provider, agent->base, config, message, sizeof(message));
+        error = config_session_provider(&provider, agent->loop.base, config, message, sizeof(message));
     if (!error)
         error = agent_table_build(agent, config, &table);
     if (error) {

@@ -21,20 +21,20 @@ static void adopted(struct agent *agent, const struct keeper_event *event)
 {
     char text[KEEPER_TEXT_SIZE];
 
-    agent->current = agent_table_find(&agent->table, &event->hop);
-    if (agent->current == SELECTOR_NO_PATH &&
+    agent->service.current = agent_table_find(&agent->table, &event->hop);
+    if (agent->service.current == SELECTOR_NO_PATH &&
         agent_table_add_foreign(agent, &event->hop, event->route.ifindex) < 0)
         return;
     agent->egress_wanted = true;
-    agent->origin = ORIGIN_ADOPTED;
-    agent->since_realtime_ns = clock_now_ns(CLOCK_REALTIME);
-    agent->refresh.wanted = true;
-    agent_session_heartbeat_soon(agent);
-    journal_adopt(agent->journal, agent->now_ns, &event->hop);
+    agent->service.origin = ORIGIN_ADOPTED;
+    agent->service.since_realtime_ns = clock_now_ns(CLOCK_REALTIME);
+    telling_again(&agent->telling);
+    telling_heartbeat_soon(&agent->telling);
+    journal_adopt(agent->files.journal, agent->now_ns, &event->hop);
     log_event(LOG_LEVEL_INFO, "adopt", "route=%s access=%s ours=%s",
               LOG_QUOTE(fib_route_text(&event->route, text, sizeof(text))),
-              agent_path_access_name(agent, agent->current), event->ours ? "true" : "false");
-    if (agent->table.selector_paths[agent->current].access == SELECTOR_NO_ACCESS)
+              agent_table_access_name(&agent->table, agent->service.current), event->ours ? "true" : "false");
+    if (agent->table.selector_paths[agent->service.current].access == SELECTOR_NO_ACCESS)
         log_event(LOG_LEVEL_WARN, "next-hop-not-configured", "next_hop=%s", ADDRESS_TEXT(&event->hop));
 }
 
@@ -57,7 +57,7 @@ static void log_packets(const struct keeper_event *event)
 static void take_event(struct agent *agent, const struct keeper_event *event)
 {
     const char *hop = ADDRESS_TEXT(&event->hop);
-    const struct keeper_report *report = keeper_report(agent->keeper);
+    const struct keeper_report *report = keeper_report(agent->service.keeper);
 
     switch (event->kind) {
     case KEEPER_STANDS:
@@ -70,7 +70,7 @@ static void take_event(struct agent *agent, const struct keeper_event *event)
         adopted(agent, event);
         break;
     case KEEPER_GONE:
-        agent->current = SELECTOR_NO_PATH;
+        agent->service.current = SELECTOR_NO_PATH;
         break;
     case KEEPER_REPAIRED:
         log_event(LOG_LEVEL_WARN, "route-repaired", "found=%s next_hop=%s", LOG_QUOTE(event->text), hop);
@@ -99,7 +99,7 @@ static void take_events(struct agent *agent)
 {
     struct keeper_event event;
 
-    while (keeper_next_event(agent->keeper, &event))
+    while (keeper_next_event(agent->service.keeper, &event))
         take_event(agent, &event);
 }
 
@@ -109,12 +109,12 @@ static void take_events(struct agent *agent)
 static bool is_in_doubt(struct agent *agent)
 {
     const struct agent_table *table = &agent->table;
-    uint64_t before = agent->misses;
+    uint64_t before = agent->service.misses;
 
-    if (agent->current == SELECTOR_NO_PATH)
+    if (agent->service.current == SELECTOR_NO_PATH)
         return false;
-    agent->misses = table->paths[agent->current].health.misses;
-    if (before == 0 && agent->misses > 0)
+    agent->service.misses = table->paths[agent->service.current].health.misses;
+    if (before == 0 && agent->service.misses > 0)
         return true;
     for (uint32_t i = 0; i < table->path_count; i++)
         if (table->paths[i].health.state == HEALTH_DOWN && table->paths[i].noted != HEALTH_DOWN)
@@ -127,9 +127,10 @@ void agent_route_step(struct agent *agent)
     struct keeper_hop hop;
     bool doubt = is_in_doubt(agent);
 
-    if (agent->current != SELECTOR_NO_PATH)
-        hop = hop_of(agent, &agent->table.paths[agent->current]);
-    keeper_step(agent->keeper, agent->current == SELECTOR_NO_PATH ? NULL : &hop, doubt, agent->now_ns);
+    if (agent->service.current != SELECTOR_NO_PATH)
+        hop = hop_of(agent, &agent->table.paths[agent->service.current]);
+    keeper_step(agent->service.keeper, agent->service.current == SELECTOR_NO_PATH ? NULL : &hop, doubt,
+                agent->now_ns);
     take_events(agent);
     agent_table_egress(agent); /* of an adopted next hop */
 }
@@ -138,7 +139,7 @@ void agent_route_want(struct agent *agent, uint32_t path)
 {
     struct keeper_hop hop = hop_of(agent, &agent->table.paths[path]);
 
-    keeper_want(agent->keeper, &hop, agent->now_ns);
+    keeper_want(agent->service.keeper, &hop, agent->now_ns);
     take_events(agent);
 }
 
@@ -160,7 +161,7 @@ static bool concerns_us(const struct agent *agent, const struct fib_event *event
     for (uint32_t i = 0; i < agent->table.access_count; i++)
         if (is_within(event, &agent->table.accesses[i].judged_host))
             return true;
-    return keeper_needs_source(agent->keeper, &event->address);
+    return keeper_needs_source(agent->service.keeper, &event->address);
 }
 
 bool agent_route_note(struct agent *agent, const struct fib_event *event)
@@ -173,7 +174,7 @@ bool agent_route_note(struct agent *agent, const struct fib_event *event)
         log_event(LOG_LEVEL_WARN, "fib-resync",
                   "reason=\"notifications were lost; everything is read again\"");
     agent->egress_wanted |= event->kind != FIB_EVENT_ROUTE;
-    keeper_doubt(agent->keeper);
+    keeper_doubt(agent->service.keeper);
     return true;
 }
 

@@ -29,7 +29,7 @@ static bool path_is_unlisted(const struct agent *agent, uint32_t path)
     return access != SELECTOR_NO_ACCESS && !agent->table.accesses[access].view.listed;
 }
 
-const char *agent_path_why(struct agent *agent, uint32_t index, char *buffer, size_t size_bytes)
+const char *agent_path_why(const struct agent *agent, uint32_t index, char *buffer, size_t size_bytes)
 {
     const struct agent_path *path = &agent->table.paths[index];
     const struct config_probe *probe = &agent->config->probe;
@@ -71,7 +71,7 @@ const char *agent_path_why(struct agent *agent, uint32_t index, char *buffer, si
     }
 }
 
-static cJSON *path_status(struct agent *agent, uint32_t index)
+static cJSON *path_status(const struct agent *agent, uint32_t index)
 {
     const struct agent_path *path = &agent->table.paths[index];
     const struct selector_path *s = &agent->table.selector_paths[index];
@@ -80,12 +80,12 @@ static cJSON *path_status(struct agent *agent, uint32_t index)
     char buffer[160] = "", name[IF_NAMESIZE] = "";
 
     agent_fill_input(agent, &input);
-    cJSON_AddStringToObject(item, "access", agent_path_access_name(agent, index));
+    cJSON_AddStringToObject(item, "access", agent_table_access_name(&agent->table, index));
     cJSON_AddStringToObject(item, "tier", selector_tier_text(s->tier));
     cJSON_AddStringToObject(item, "address", ADDRESS_TEXT(&path->address));
     add_text(item, "interface", path->ifindex ? if_indextoname(path->ifindex, name) : NULL);
     cJSON_AddNumberToObject(item, "rank", selector_rank(&input, index));
-    cJSON_AddBoolToObject(item, "current", index == agent->current);
+    cJSON_AddBoolToObject(item, "current", index == agent->service.current);
     cJSON_AddBoolToObject(item, "up", path->health.state == HEALTH_UP);
     cJSON_AddStringToObject(item, "state", health_state_text(path->health.state));
     /* What was measured before it went down says nothing about it now. */
@@ -105,7 +105,7 @@ static cJSON *path_status(struct agent *agent, uint32_t index)
     return item;
 }
 
-static cJSON *access_status(struct agent *agent, uint32_t index)
+static cJSON *access_status(const struct agent *agent, uint32_t index)
 {
     static const char *const localities[] = {"local", "same-zone", "other-zone"};
     const struct agent_access *access = &agent->table.accesses[index];
@@ -127,9 +127,10 @@ static cJSON *access_status(struct agent *agent, uint32_t index)
     return item;
 }
 
-static cJSON *sessions_status(struct agent *agent)
+static cJSON *sessions_status(const struct agent *agent)
 {
-    uint64_t fresh_ns = session_liveness_fresh_ns(agent->liveness);
+    const struct situation now = agent_situation(agent);
+    uint64_t fresh_ns = session_liveness_fresh_ns(agent->lists.liveness);
     cJSON *sessions = cJSON_CreateObject(), *list;
 
     cJSON_AddStringToObject(sessions, "provider", agent->config->session.provider);
@@ -137,12 +138,12 @@ static cJSON *sessions_status(struct agent *agent)
         cJSON_AddNullToObject(sessions, "list_age_s");
     else
         cJSON_AddNumberToObject(sessions, "list_age_s", seconds_since(agent, fresh_ns));
-    if (agent->lists_overdue)
+    if (agent->lists.overdue)
         cJSON_AddNumberToObject(sessions, "overdue_s",
-                                (double)agent_session_list_age_ns(agent) / (double)NS_PER_S);
+                                (double)lists_age_ns(&agent->lists, &now) / (double)NS_PER_S);
     else
         cJSON_AddNullToObject(sessions, "overdue_s");
-    add_text(sessions, "error", agent->poll_message);
+    add_text(sessions, "error", agent->lists.polls.message);
     list = cJSON_AddArrayToObject(sessions, "accesses");
     for (uint32_t i = 0; i < agent->table.access_count; i++)
         cJSON_AddItemToArray(list, access_status(agent, i));
@@ -151,14 +152,14 @@ static cJSON *sessions_status(struct agent *agent)
 
 static cJSON *failback_status(const struct agent *agent)
 {
-    const struct selector_decision *decision = &agent->decision;
+    const struct selector_decision *decision = &agent->service.decision;
     cJSON *failback;
 
     if (decision->candidate == SELECTOR_NO_PATH)
         return cJSON_CreateNull();
     failback = cJSON_CreateObject();
     cJSON_AddStringToObject(failback, "to", ADDRESS_TEXT(&agent->table.paths[decision->candidate].address));
-    cJSON_AddStringToObject(failback, "access", agent_path_access_name(agent, decision->candidate));
+    cJSON_AddStringToObject(failback, "access", agent_table_access_name(&agent->table, decision->candidate));
     if (decision->candidate_at_ns == NEVER_NS)
         cJSON_AddNullToObject(failback, "in_s");
     else
@@ -172,7 +173,7 @@ static cJSON *failback_status(const struct agent *agent)
 
 static cJSON *refresh_status(const struct agent *agent)
 {
-    const struct agent_refresh *refresh = &agent->refresh;
+    const struct refresh *refresh = &agent->telling.refresh;
     cJSON *item = cJSON_CreateObject();
 
     add_text(item, "session", refresh->uuid);
@@ -184,14 +185,14 @@ static cJSON *refresh_status(const struct agent *agent)
 /* null, or what cannot be kept in the state directory and why. */
 static cJSON *not_kept_status(const struct agent *agent)
 {
-    cJSON *list = agent_all_kept(agent) ? cJSON_CreateNull() : cJSON_CreateArray();
+    cJSON *list = kept_all(&agent->files.kept) ? cJSON_CreateNull() : cJSON_CreateArray();
 
     for (int i = 0; i < KEPT_COUNT; i++)
-        if (agent->kept_error[i] < 0) {
+        if (agent->files.kept.error[i] < 0) {
             cJSON *item = cJSON_CreateObject();
 
-            cJSON_AddStringToObject(item, "file", agent_kept_name((enum agent_kept)i));
-            cJSON_AddStringToObject(item, "reason", own_error_text(agent->kept_error[i]));
+            cJSON_AddStringToObject(item, "file", kept_name((enum kept_file)i));
+            cJSON_AddStringToObject(item, "reason", own_error_text(agent->files.kept.error[i]));
             cJSON_AddItemToArray(list, item);
         }
     return list;
@@ -201,48 +202,63 @@ static const char *mode_text(const struct agent *agent)
 {
     if (agent->options->dry_run)
         return "dry-run";
-    if (!agent->pin[0])
+    if (!agent->orders.pin[0])
         return "auto";
-    return agent->pin_hard ? "pinned-hard" : "pinned";
+    return agent->orders.pin_hard ? "pinned-hard" : "pinned";
 }
 
 const char *agent_reason_text(const struct agent *agent)
 {
-    switch (agent->origin) {
+    switch (agent->service.origin) {
     case ORIGIN_ADOPTED:
         return "adopted";
     case ORIGIN_SWITCHED:
-        return selector_reason_text(agent->switch_reason);
+        return selector_reason_text(agent->service.switch_reason);
     case ORIGIN_NONE:
         break;
     }
-    return selector_reason_text(agent->decision.reason);
+    return selector_reason_text(agent->service.decision.reason);
 }
 
-static void add_next_hop(struct agent *agent, cJSON *root)
+void agent_summary(const struct agent *agent, char *text, size_t size_bytes)
 {
-    bool there = agent->current != SELECTOR_NO_PATH;
-    const struct selector_path *s = there ? &agent->table.selector_paths[agent->current] : NULL;
+    const struct agent_service *service = &agent->service;
+    const char *address = ADDRESS_TEXT(&agent->config->service);
+
+    if (service->current == SELECTOR_NO_PATH)
+        snprintf(text, size_bytes, "no route to %s, reason %s: %s", address, agent_reason_text(agent),
+                 selector_reason_sentence(service->decision.reason));
+    else
+        snprintf(text, size_bytes, "%s via %s (%s, %s), reason %s", address,
+                 ADDRESS_TEXT(&agent->table.paths[service->current].address),
+                 agent_table_access_name(&agent->table, service->current),
+                 selector_tier_text(agent->table.selector_paths[service->current].tier),
+                 agent_reason_text(agent));
+}
+
+static void add_next_hop(const struct agent *agent, cJSON *root)
+{
+    bool there = agent->service.current != SELECTOR_NO_PATH;
+    const struct selector_path *s = there ? &agent->table.selector_paths[agent->service.current] : NULL;
     char when[LOG_TIME_SIZE];
 
-    add_text(root, "next_hop", there ? ADDRESS_TEXT(&agent->table.paths[agent->current].address) : NULL);
-    add_text(root, "access", there ? agent_path_access_name(agent, agent->current) : NULL);
+    add_text(root, "next_hop",
+             there ? ADDRESS_TEXT(&agent->table.paths[agent->service.current].address) : NULL);
+    add_text(root, "access", there ? agent_table_access_name(&agent->table, agent->service.current) : NULL);
     add_text(root, "tier", there ? selector_tier_text(s->tier) : NULL);
     cJSON_AddBoolToObject(root, "local",
                           there && s->access != SELECTOR_NO_ACCESS &&
                               agent->table.selector_accesses[s->access].locality == LOCALITY_LOCAL);
-    add_text(root, "since", there ? log_time_text(agent->since_realtime_ns, when) : NULL);
+    add_text(root, "since", there ? log_time_text(agent->service.since_realtime_ns, when) : NULL);
     add_text(root, "reason", agent_reason_text(agent));
 }
 
-cJSON *agent_status(struct agent *agent)
+cJSON *agent_status(const struct agent *agent)
 {
     const struct probe_counters *counters = probe_stream_counters(agent->stream);
-    const struct keeper_report *report = keeper_report(agent->keeper);
+    const struct keeper_report *report = keeper_report(agent->service.keeper);
     cJSON *root = cJSON_CreateObject(), *list;
 
-    agent->now_ns = probe_stream_now_ns(agent->stream);
-    agent_table_evidence(agent);
     cJSON_AddStringToObject(root, "schema", "reroute.status/1");
     cJSON_AddStringToObject(root, "version", agent->options->version);
     cJSON_AddStringToObject(root, "host", agent->config->host);
@@ -250,16 +266,16 @@ cJSON *agent_status(struct agent *agent)
     cJSON_AddStringToObject(root, "service", ADDRESS_TEXT(&agent->config->service));
     add_next_hop(agent, root);
     cJSON_AddStringToObject(root, "mode", mode_text(agent));
-    add_text(root, "pin", agent->pin);
-    cJSON_AddStringToObject(root, "decision", selector_reason_text(agent->decision.reason));
-    cJSON_AddStringToObject(root, "explanation", selector_reason_sentence(agent->decision.reason));
+    add_text(root, "pin", agent->orders.pin);
+    cJSON_AddStringToObject(root, "decision", selector_reason_text(agent->service.decision.reason));
+    cJSON_AddStringToObject(root, "explanation", selector_reason_sentence(agent->service.decision.reason));
     cJSON_AddItemToObject(root, "failback", failback_status(agent));
     cJSON_AddStringToObject(root, "packets", keeper_packets_text(report->packets));
     add_text(root, "shadowed_by", report->packets == PACKETS_REDIRECTED ? NULL : report->instead);
     add_text(root, "redirected", report->packets == PACKETS_REDIRECTED ? report->instead : NULL);
     cJSON_AddNumberToObject(root, "redirects", (double)report->redirects);
     cJSON_AddItemToObject(root, "not_kept", not_kept_status(agent));
-    cJSON_AddNumberToObject(root, "switches", (double)agent->switches);
+    cJSON_AddNumberToObject(root, "switches", (double)agent->service.switches);
     cJSON_AddNumberToObject(root, "repairs", (double)report->repairs);
     cJSON_AddItemToObject(root, "refresh", refresh_status(agent));
     list = cJSON_AddArrayToObject(root, "paths");

@@ -15,9 +15,6 @@
 #define FULL_SIZE_AGAIN_NS (10 * NS_PER_S)
 /* How soon the kernel is asked again how a path is entered, when it did not say. */
 #define EGRESS_AGAIN_NS (100 * NS_PER_MS)
-/* How often accesses are dropped that were made up. */
-#define WEED_INTERVAL_NS (60 * NS_PER_S)
-
 uint32_t agent_table_find(const struct agent_table *table, const struct address *address)
 {
     for (uint32_t i = 0; i < table->path_count; i++)
@@ -43,16 +40,38 @@ uint32_t agent_table_of_stream(const struct agent_table *table, uint32_t stream_
     return SELECTOR_NO_PATH;
 }
 
-const char *agent_path_access_name(const struct agent *agent, uint32_t path)
+uint32_t agent_table_access(const struct agent_table *table, uint32_t path)
 {
-    uint32_t access = agent->table.selector_paths[path].access;
-
-    return access == SELECTOR_NO_ACCESS ? "foreign" : agent->table.accesses[access].name;
+    return path == SELECTOR_NO_PATH ? SELECTOR_NO_ACCESS : table->selector_paths[path].access;
 }
 
-bool agent_lists_make_accesses(const struct config *config)
+const char *agent_table_access_name(const struct agent_table *table, uint32_t path)
 {
-    return config->bootstrap_count || !config->access_count;
+    uint32_t access = agent_table_access(table, path);
+
+    return access == SELECTOR_NO_ACCESS ? "foreign" : table->accesses[access].name;
+}
+
+bool agent_table_has(const struct agent_table *table, const struct address *data,
+                     const struct address *secondary)
+{
+    return (address_is_set(data) && agent_table_find(table, data) != SELECTOR_NO_PATH) ||
+           (address_is_set(secondary) && agent_table_find(table, secondary) != SELECTOR_NO_PATH);
+}
+
+size_t agent_table_endpoints(const struct agent_table *table, uint32_t access, bool up,
+                             struct session_endpoint *out, size_t room)
+{
+    size_t count = 0;
+
+    for (uint32_t i = 0; i < table->path_count && count < room; i++) {
+        const struct agent_path *path = &table->paths[i];
+
+        if (table->selector_paths[i].access == access && !path->egress_error &&
+            (path->health.state == HEALTH_UP) == up)
+            out[count++] = (struct session_endpoint){.access = access, .address = path->address};
+    }
+    return count;
 }
 
 /* --- building --- */
@@ -116,41 +135,20 @@ static uint16_t check_port_of(const struct config *config, const char *own)
     return port;
 }
 
-static bool is_in_table(const struct agent_table *table, const struct address *data,
-                        const struct address *secondary)
-{
-    return (address_is_set(data) && agent_table_find(table, data) != SELECTOR_NO_PATH) ||
-           (address_is_set(secondary) && agent_table_find(table, secondary) != SELECTOR_NO_PATH);
-}
-
-/*
- * What of a list's entry can be a path to this service: its addresses, less those of the other family and the
- * service itself. False when nothing is left.
- */
-static bool usable_addresses(const struct config *config, struct address *data, struct address *secondary)
-{
-    struct address *both[] = {data, secondary};
-
-    for (size_t i = 0; i < ARRAY_SIZE(both); i++)
-        if (both[i]->family != config->service.family || address_equal(both[i], &config->service))
-            *both[i] = (struct address){0};
-    return address_is_set(data) || address_is_set(secondary);
-}
-
 /* One access that only a session list knows. */
 static int add_session(struct agent *agent, const struct config *config, struct agent_table *table,
                        struct address data, struct address secondary)
 {
     struct agent_access access = {0};
 
-    if (!usable_addresses(config, &data, &secondary) || is_in_table(table, &data, &secondary))
+    if (!lists_usable_addresses(config, &data, &secondary) || agent_table_has(table, &data, &secondary))
         return 0;
     access.data = data;
     access.secondary = secondary;
     snprintf(access.name, sizeof(access.name), "%s",
              ADDRESS_TEXT(address_is_set(&data) ? &data : &secondary));
     access.check_port = check_port_of(config, "");
-    if (!is_in_table(&agent->table, &data, &secondary))
+    if (!agent_table_has(&agent->table, &data, &secondary))
         log_event(LOG_LEVEL_WARN, "no-management-path",
                   "access=%s hint=\"an access entry with this data address can name one\"",
                   LOG_VALUE(access.name));
@@ -163,10 +161,10 @@ static int add_sessions(struct agent *agent, const struct config *config, struct
     struct session_view view;
     int error = 0;
 
-    for (size_t i = 0; !error && i < agent->remembered.count; i++)
-        error = add_session(agent, config, table, agent->remembered.items[i].data,
-                            agent->remembered.items[i].secondary);
-    for (size_t i = 0; !error && session_liveness_at(agent->liveness, i, agent->now_ns, &view); i++)
+    for (size_t i = 0; !error && i < agent->lists.accesses.remembered.count; i++)
+        error = add_session(agent, config, table, agent->lists.accesses.remembered.items[i].data,
+                            agent->lists.accesses.remembered.items[i].secondary);
+    for (size_t i = 0; !error && session_liveness_at(agent->lists.liveness, i, agent->now_ns, &view); i++)
         if (view.listed && view.expected)
             error = add_session(agent, config, table, view.data, view.secondary);
     return error;
@@ -203,92 +201,13 @@ int agent_table_build(struct agent *agent, const struct config *config, struct a
         memcpy(access.zone, from->zone, sizeof(access.zone));
         error = add_access(agent, config, table, &access);
     }
-    if (!error && agent_lists_make_accesses(config))
+    if (!error && lists_make_accesses(config))
         error = add_sessions(agent, config, table);
     if (!error)
         error = make_guesses(table);
     if (error)
         agent_table_clear(agent, table);
     return error;
-}
-
-/* Of the accesses in the table: those that only lists know. They come after the configured ones. */
-static uint32_t count_from_lists(const struct agent *agent)
-{
-    return agent->table.access_count - (uint32_t)agent->config->access_count;
-}
-
-static bool admit_new(struct agent *agent)
-{
-    uint32_t from_lists = count_from_lists(agent);
-    struct session_view view;
-    bool any = false;
-
-    for (size_t i = 0; session_liveness_at(agent->liveness, i, agent->now_ns, &view); i++) {
-        if (view.expected || !view.listed || view.missing ||
-            !usable_addresses(agent->config, &view.data, &view.secondary) ||
-            is_in_table(&agent->table, &view.data, &view.secondary) ||
-            !admission_ask(&agent->admission, from_lists, view.first_ns, agent->now_ns))
-            continue;
-        if (session_liveness_expect(agent->liveness, &view.data, &view.secondary) == 0)
-            from_lists++;
-        any = true;
-    }
-    return any;
-}
-
-/* Dead by the lists, and never answered: nothing was ever there. */
-static bool was_made_up(const struct agent *agent, uint32_t access)
-{
-    const struct agent_table *table = &agent->table;
-
-    if (table->accesses[access].view.state != SESSION_DEAD)
-        return false;
-    for (uint32_t i = 0; i < table->path_count; i++)
-        if (table->selector_paths[i].access == access &&
-            (i == agent->current || table->paths[i].health.last_reply_ns))
-            return false;
-    return true;
-}
-
-static void forget_remembered(struct session_list *list, const struct agent_access *access)
-{
-    size_t kept = 0;
-
-    for (size_t i = 0; i < list->count; i++)
-        if (!address_equal(&list->items[i].data, &access->data) ||
-            !address_equal(&list->items[i].secondary, &access->secondary))
-            list->items[kept++] = list->items[i];
-    list->count = kept;
-}
-
-static bool weed_out(struct agent *agent)
-{
-    bool any = false;
-
-    if (agent->now_ns < agent->weed_ns)
-        return false;
-    agent->weed_ns = agent->now_ns + WEED_INTERVAL_NS;
-    for (uint32_t i = (uint32_t)agent->config->access_count; i < agent->table.access_count; i++) {
-        const struct agent_access *access = &agent->table.accesses[i];
-
-        if (!was_made_up(agent, i))
-            continue;
-        session_liveness_expect_no_more(agent->liveness, &access->data, &access->secondary);
-        forget_remembered(&agent->remembered, access);
-        any = true;
-    }
-    return any;
-}
-
-bool agent_table_admit(struct agent *agent)
-{
-    bool news;
-
-    if (!agent_lists_make_accesses(agent->config))
-        return false;
-    news = weed_out(agent);
-    return admit_new(agent) || news;
 }
 
 void agent_table_clear(struct agent *agent, struct agent_table *table)
@@ -358,11 +277,13 @@ static void inherit(struct agent_table *table, struct agent_table *old)
 /* A planned switch goes on when its path is still there. */
 static void inherit_planned(struct agent *agent, const struct agent_table *old)
 {
-    if (agent->planned.stage != PLANNED_NONE)
-        agent->planned.to = agent_table_find(&agent->table, &old->paths[agent->planned.to].address);
-    if (agent->planned.to == SELECTOR_NO_PATH) {
-        agent->refresh.wanted = agent->refresh.wanted || agent->planned.told;
-        agent->planned = (struct agent_planned){0};
+    if (agent->service.planned.stage != PLANNED_NONE)
+        agent->service.planned.to =
+            agent_table_find(&agent->table, &old->paths[agent->service.planned.to].address);
+    if (agent->service.planned.to == SELECTOR_NO_PATH) {
+        if (agent->service.planned.told)
+            telling_again(&agent->telling);
+        agent->service.planned = (struct planned){0};
     }
 }
 
@@ -373,7 +294,7 @@ static void expect_sessions(struct agent *agent)
         const struct agent_access *access = &agent->table.accesses[i];
 
         if (address_is_set(&access->data) || address_is_set(&access->secondary))
-            session_liveness_expect(agent->liveness, &access->data, &access->secondary);
+            session_liveness_expect(agent->lists.liveness, &access->data, &access->secondary);
     }
 }
 
@@ -382,28 +303,30 @@ void agent_table_install(struct agent *agent, struct agent_table *table)
     struct agent_table old = agent->table;
     struct address in_use = {0};
     uint32_t ifindex = 0;
-    bool doubted = agent->selector.doubted == agent->current;
+    bool doubted = agent->service.selector.doubted == agent->service.current;
 
-    if (agent->current != SELECTOR_NO_PATH) {
-        in_use = old.paths[agent->current].address;
-        ifindex = old.paths[agent->current].ifindex;
+    if (agent->service.current != SELECTOR_NO_PATH) {
+        in_use = old.paths[agent->service.current].address;
+        ifindex = old.paths[agent->service.current].ifindex;
     }
     inherit(table, &old);
     agent->table = *table;
     *table = (struct agent_table){0};
     expect_sessions(agent);
-    journal_renew(agent->journal, "paths");
+    journal_renew(agent->files.journal, "paths");
     inherit_planned(agent, &old);
-    agent->decision = (struct selector_decision){
+    agent->service.decision = (struct selector_decision){
         .to = SELECTOR_NO_PATH, .candidate = SELECTOR_NO_PATH, .want_full_size = SELECTOR_NO_PATH};
     if (address_is_set(&in_use)) {
-        agent->current = agent_table_find(&agent->table, &in_use);
-        if (agent->current == SELECTOR_NO_PATH && agent_table_add_foreign(agent, &in_use, ifindex) == 0) {
-            inherit_path(&agent->table.paths[agent->current], &old.paths[agent_table_find(&old, &in_use)]);
+        agent->service.current = agent_table_find(&agent->table, &in_use);
+        if (agent->service.current == SELECTOR_NO_PATH &&
+            agent_table_add_foreign(agent, &in_use, ifindex) == 0) {
+            inherit_path(&agent->table.paths[agent->service.current],
+                         &old.paths[agent_table_find(&old, &in_use)]);
             log_event(LOG_LEVEL_WARN, "next-hop-not-configured", "next_hop=%s", ADDRESS_TEXT(&in_use));
         }
     }
-    agent->selector.doubted = doubted ? agent->current : SELECTOR_NO_PATH;
+    agent->service.selector.doubted = doubted ? agent->service.current : SELECTOR_NO_PATH;
     agent_table_clear(agent, &old);
     agent->egress_wanted = true;
     agent_table_egress(agent);
@@ -418,8 +341,8 @@ int agent_table_add_foreign(struct agent *agent, const struct address *next_hop,
         return error;
     table->paths[table->path_count - 1].ifindex = ifindex;
     scope_name_address(&table->paths[table->path_count - 1].address);
-    journal_renew(agent->journal, "paths");
-    agent->current = table->path_count - 1;
+    journal_renew(agent->files.journal, "paths");
+    agent->service.current = table->path_count - 1;
     return 0;
 }
 
@@ -430,6 +353,11 @@ static uint16_t check_port_wanted(const struct agent *agent, uint32_t index)
     uint32_t access = agent->table.selector_paths[index].access;
 
     return access == SELECTOR_NO_ACCESS ? 0 : agent->table.accesses[access].check_port;
+}
+
+static void wake(void *context)
+{
+    agent_soon(context);
 }
 
 static void watch_service(struct agent *agent, uint32_t index)
@@ -445,7 +373,7 @@ static void watch_service(struct agent *agent, uint32_t index)
     if (!path->check_port || path->egress_error)
         return;
     settings.port = path->check_port;
-    if (service_check_new(&path->check, agent->base, &settings, (void (*)(void *))agent_soon, agent) < 0)
+    if (service_check_new(&path->check, agent->loop.base, &settings, wake, agent) < 0)
         log_event(LOG_LEVEL_ERROR, "service-check", "path=%s error=\"cannot start\"",
                   ADDRESS_TEXT(&path->address));
 }
@@ -627,7 +555,7 @@ static void access_evidence(struct agent *agent, uint32_t index, const char *zon
     s->unlisted = access->view.state == SESSION_UNKNOWN && access->view.missing;
     s->restarts = access->view.restarts;
     s->stable_at_ns = access->view.stable_at_ns;
-    s->drained = agent_is_drained(agent, access->name);
+    s->drained = orders_drains(&agent->orders, access->name);
     if (access->is_local)
         s->locality = LOCALITY_LOCAL;
     else /* a host that does not know its zone treats all alike */
@@ -639,8 +567,8 @@ static void view_access(struct agent *agent, struct agent_access *access)
 {
     struct session_view *view = &access->view;
 
-    session_liveness_view(agent->liveness, &access->data, &access->secondary, agent->now_ns, view);
-    if (agent_has_provider(agent))
+    session_liveness_view(agent->lists.liveness, &access->data, &access->secondary, agent->now_ns, view);
+    if (strcmp(agent->config->session.provider, "none") != 0)
         return;
     /* Without a provider (any more) nothing that a list once said of life counts. */
     view->state = SESSION_UNKNOWN;
@@ -669,7 +597,7 @@ void agent_table_evidence(struct agent *agent)
         if (path->health.state != HEALTH_UP || (path->full_size == FULL_SIZE_LOST &&
                                                 agent->now_ns >= path->full_size_at_ns + FULL_SIZE_AGAIN_NS))
             path->full_size = FULL_SIZE_UNTESTED;
-        s->pinned = agent_is_pinned(agent, i);
+        s->pinned = orders_pins(&agent->orders, &agent->table, i);
         s->health = &path->health;
         s->on_link = !path->egress_error && agent->now_ns >= path->refused_until_ns;
         s->link_usable = path->link_usable;
@@ -713,9 +641,10 @@ void agent_table_intervals(struct agent *agent)
 
     for (uint32_t i = 0; i < agent->table.path_count; i++) {
         struct agent_path *path = &agent->table.paths[i];
-        uint64_t interval_ns = i == agent->current || agent->decision.doubt ? probe->select_timeout_ns
-                               : choice                                     ? candidate_interval_ns(agent, i)
-                                                                            : probe->candidate_interval_ns;
+        uint64_t interval_ns = i == agent->service.current || agent->service.decision.doubt
+                                   ? probe->select_timeout_ns
+                               : choice ? candidate_interval_ns(agent, i)
+                                        : probe->candidate_interval_ns;
 
         if (!path->streamed || interval_ns == path->interval_ns)
             continue;

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The accesses of the cluster and the paths to them, as this host knows them. Built and installed by table.c,
+ * read by all parts of the agent.
+ */
+#pragma once
+
+#include "route/config/config.h"
+#include "route/decide/selector.h"
+#include "session/liveness.h"
+#include "session/provider.h"
+#include "session/service_check.h"
+
+struct agent;
+
+/* What the agent remembers of an access, beside what the selector does: survives a new table. */
+struct agent_access_memory {
+    struct address local_by;  /* the address of this host by which its list named it as local; empty: none */
+    enum session_state noted; /* what the log has been told */
+};
+
+/* An access as configured, or as the session list tells of it. */
+struct agent_access {
+    char name[CONFIG_NAME_SIZE];
+    enum config_local local;
+    char zone[CONFIG_NAME_SIZE]; /* configured; empty: what its session says */
+    struct address data;
+    struct address secondary;
+    struct address management;
+    uint16_t check_port; /* service check; 0: none */
+    struct session_view view;
+    bool is_local;
+    bool host_is_judged; /* is_local was found for judged_host */
+    struct address judged_host;
+    struct agent_access_memory memory;
+};
+
+/* All of it is about this address: a new table takes it over whole. */
+struct agent_path {
+    struct agent *agent;
+    struct address address;
+    /* how it is entered from here */
+    int egress_error; /* 0, -ENETUNREACH (not on-link), -EADDRINUSE (an address of this host), -ENODEV (its
+                         interface does not exist) */
+    uint32_t ifindex;
+    struct address source;
+    uint32_t mtu_bytes;
+    bool link_usable;
+    uint64_t refused_until_ns; /* the kernel refused a route through it: not to be chosen before */
+    /* evidence */
+    struct health health;
+    bool streamed;
+    uint32_t stream_id;
+    uint64_t interval_ns; /* at which it is asked */
+    uint64_t again_ns;    /* when its link came up */
+    struct service_check *check;
+    uint16_t check_port; /* of check; 0: there is none */
+    enum selector_full_size full_size;
+    uint32_t asked_bytes;     /* payload of the extra probe under way; 0: none */
+    uint64_t full_size_at_ns; /* when its answer came */
+    enum health_state noted;  /* what the log has been told */
+};
+
+/* Accesses and paths; the arrays of one kind have the same indices. Rebuilt as a whole, see table.c. */
+struct agent_table {
+    struct agent_access *accesses;
+    struct selector_access *selector_accesses;
+    uint32_t access_count;
+    struct agent_path *paths;
+    struct selector_path *selector_paths;
+    uint32_t path_count;
+    uint32_t *by_stream; /* the path of a stream's id, at id & stream_mask: a guess, to be verified */
+    uint32_t stream_mask;
+};
+
+uint32_t agent_table_find(const struct agent_table *table, const struct address *address);
+uint32_t agent_table_of_stream(const struct agent_table *table, uint32_t stream_id);
+
+/* The access of a path, SELECTOR_NO_ACCESS for no path or a foreign one; its name, "foreign" for that. */
+uint32_t agent_table_access(const struct agent_table *table, uint32_t path);
+const char *agent_table_access_name(const struct agent_table *table, uint32_t path);
+
+/* Has an access one of these addresses? Either may be empty. */
+bool agent_table_has(const struct agent_table *table, const struct address *data,
+                     const struct address *secondary);
+
+/* Appends the addresses by which an access can be asked: those that are up, or those that are not known to be.
+ * Returns how many. */
+size_t agent_table_endpoints(const struct agent_table *table, uint32_t access, bool up,
+                             struct session_endpoint *out, size_t room);
