@@ -212,8 +212,22 @@ static void note_path(struct agent *agent, uint32_t index)
                   reason[0] ? " reason=" : "", reason[0] ? LOG_QUOTE(reason) : "");
 }
 
+/* Said once, as soon as lists have had the chance to name it. */
+static void note_pin(struct agent *agent)
+{
+    bool lost = agent->orders.pin[0] && !orders_pin_is_known(&agent->orders, &agent->table) &&
+                (agent->lists.arrived || !lists_make_accesses(agent->config));
+
+    if (lost && !agent->orders.pin_lost)
+        log_event(
+            LOG_LEVEL_WARN, "pin-unknown", "target=%s hint=%s", LOG_VALUE(agent->orders.pin),
+            LOG_QUOTE("no access and no path has this name: the agent goes on as if nothing was pinned"));
+    agent->orders.pin_lost = lost;
+}
+
 static void note_changes(struct agent *agent)
 {
+    note_pin(agent);
     for (uint32_t i = 0; i < agent->table.path_count; i++)
         note_path(agent, i);
     for (uint32_t i = 0; i < agent->table.access_count; i++) {
@@ -251,7 +265,8 @@ void agent_fill_input(const struct agent *agent, struct selector_input *input)
         .list_arrived = waived || agent->lists.arrived,
         .cold_deadline_ns = agent->started_ns + max_u64(window_ns, config->session.timeout_ns),
         .failback_now = agent->orders.failback_now,
-        .pin_hard = agent->orders.pin[0] && agent->orders.pin_hard,
+        /* A name that no path has (any more) keeps the route nowhere. */
+        .pin_hard = agent->orders.pin_hard && orders_pin_is_known(&agent->orders, &agent->table),
         .pin_now = agent->orders.pin_now,
     };
 }
@@ -284,8 +299,7 @@ static void end_hurry(struct agent *agent, const struct selector_input *input)
     there = agent->service.current != SELECTOR_NO_PATH && input->paths[agent->service.current].pinned &&
             !agent->service.decision.switch_now;
     agent->orders.pin_now = agent->orders.pin_now && pinned && !there;
-    agent->orders.failback_now =
-        agent->orders.failback_now && agent->service.decision.candidate != SELECTOR_NO_PATH;
+    agent->orders.failback_now = agent->orders.failback_now && agent_failback_helps(agent);
 }
 
 /*
@@ -349,8 +363,9 @@ static void take_answers(struct agent *agent)
         lists_poll_soon(&agent->lists, agent->now_ns);
     if (planned != PLANNED_NO_ANSWER)
         agent->service.tell_answer = planned;
-    if (lists_take(&agent->lists, &now, &agent->files.kept) &&
-        agent_table_build(agent, agent->config, &table) == 0) {
+    agent->table_wanted |= lists_take(&agent->lists, &now, &agent->files.kept);
+    if (agent->table_wanted && agent_table_build(agent, agent->config, &table) == 0) {
+        agent->table_wanted = false;
         agent_table_install(agent, &table);
         log_event(LOG_LEVEL_INFO, "accesses", "count=%u", agent->table.access_count);
     }
@@ -678,7 +693,10 @@ int agent_run(const struct agent_options *options)
                   LOG_QUOTE(host_identity_text(&agent.identity, message, sizeof(message))),
                   options->dry_run ? "true" : "false");
         agent_soon(&agent);
-        event_base_dispatch(agent.loop.base);
+        if (event_base_dispatch(agent.loop.base) < 0) {
+            log_event(LOG_LEVEL_ERROR, "loop-failed", "error=%s", LOG_QUOTE(strerror(errno)));
+            error = -EIO;
+        }
         manager_stop();
         agent_save(&agent);
         journal_stop(agent.files.journal, probe_stream_now_ns(agent.stream));

@@ -61,29 +61,44 @@ static uint32_t better_path(const struct selector_input *input)
     return best == input->current ? SELECTOR_NO_PATH : best;
 }
 
+bool agent_failback_helps(const struct agent *agent)
+{
+    const struct selector_decision *decision = &agent->service.decision;
+
+    return decision->candidate != SELECTOR_NO_PATH && decision->reason != KEEP_WAIT_SERVICE_CHECK &&
+           agent->table.paths[decision->candidate].full_size != FULL_SIZE_LOST;
+}
+
+static int refuse_failback(const struct agent *agent, char *message, size_t size_bytes)
+{
+    uint32_t better = agent->service.decision.candidate;
+    struct selector_input input;
+    const char *why;
+    char text[160];
+
+    agent_fill_input(agent, &input);
+    if (better == SELECTOR_NO_PATH)
+        better = better_path(&input);
+    if (better == SELECTOR_NO_PATH) {
+        snprintf(message, size_bytes, "there is no better path than the one in use");
+        return -ENOENT;
+    }
+    why = agent_path_why(agent, better, text, sizeof(text));
+    snprintf(message, size_bytes, "%s %s is not eligible: %s", agent_table_access_name(&agent->table, better),
+             selector_tier_text(agent->table.selector_paths[better].tier),
+             why[0] ? why : selector_reason_sentence(agent->service.decision.reason));
+    return -ENOENT;
+}
+
 int agent_failback(struct agent *agent, char *message, size_t size_bytes)
 {
-    uint32_t candidate = agent->service.decision.candidate;
-    struct selector_input input;
-    uint32_t better;
-    char why[160];
+    const char *to;
 
-    if (candidate != SELECTOR_NO_PATH) {
-        const char *to = ADDRESS_TEXT(&agent->table.paths[candidate].address);
-
-        agent->orders.failback_now = true;
-        log_event(LOG_LEVEL_INFO, "failback-now", "to=%s", to);
-        ordered(agent, "failback --now", to);
-        return 0;
-    }
-    agent_fill_input(agent, &input);
-    better = better_path(&input);
-    if (better == SELECTOR_NO_PATH)
-        snprintf(message, size_bytes, "there is no better path than the one in use");
-    else
-        snprintf(message, size_bytes, "%s %s is not eligible: %s",
-                 agent_table_access_name(&agent->table, better),
-                 selector_tier_text(agent->table.selector_paths[better].tier),
-                 agent_path_why(agent, better, why, sizeof(why)));
-    return -ENOENT;
+    if (!agent_failback_helps(agent))
+        return refuse_failback(agent, message, size_bytes);
+    to = ADDRESS_TEXT(&agent->table.paths[agent->service.decision.candidate].address);
+    agent->orders.failback_now = true;
+    log_event(LOG_LEVEL_INFO, "failback-now", "to=%s", to);
+    ordered(agent, "failback --now", to);
+    return 0;
 }

@@ -26,6 +26,14 @@ bool orders_pins(const struct orders *orders, const struct agent_table *table, u
     return orders->pin[0] && is_meant(table, path, orders->pin);
 }
 
+bool orders_pin_is_known(const struct orders *orders, const struct agent_table *table)
+{
+    for (uint32_t i = 0; i < table->path_count; i++)
+        if (orders_pins(orders, table, i))
+            return true;
+    return false;
+}
+
 bool orders_drains(const struct orders *orders, const char *access)
 {
     for (size_t i = 0; i < orders->drained_count; i++)

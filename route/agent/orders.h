@@ -10,6 +10,7 @@ struct orders {
     char pin[CONFIG_NAME_SIZE]; /* an access' name or a path's address; empty: nothing is pinned */
     bool pin_hard;              /* never left */
     bool pin_now;               /* the pin is new: go there without hold */
+    bool pin_lost;              /* nothing in the table is meant by it, and the log says so */
     bool failback_now;
     char (*drained)[CONFIG_NAME_SIZE]; /* names of accesses */
     size_t drained_count;
@@ -25,4 +26,6 @@ int orders_drain(struct orders *orders, const struct agent_table *table, const c
                  char *message, size_t size_bytes);
 
 bool orders_pins(const struct orders *orders, const struct agent_table *table, uint32_t path);
+bool orders_pin_is_known(const struct orders *orders,
+                         const struct agent_table *table); /* it pins some path */
 bool orders_drains(const struct orders *orders, const char *access);

@@ -87,6 +87,7 @@ struct agent {
     struct host_identity identity;
     struct health_settings health_settings;
     struct agent_table table;
+    bool table_wanted;  /* lists let in others: it is to be built anew */
     bool egress_wanted; /* the host changed: how the paths are entered is to be found out again */
     uint64_t egress_ns; /* not before: the kernel did not say */
     struct agent_service service;
@@ -156,6 +157,8 @@ int agent_pin(struct agent *agent, const char *target, bool hard, char *message,
 int agent_unpin(struct agent *agent, char *message, size_t size_bytes);
 int agent_drain(struct agent *agent, const char *access, bool drain, char *message, size_t size_bytes);
 int agent_failback(struct agent *agent, char *message, size_t size_bytes);
+/* Is there a path to return to, and does it wait for nothing but time? */
+bool agent_failback_helps(const struct agent *agent);
 
 /* control.c */
 int control_open(struct control **out, struct agent *agent, const char *path, const char *metrics_listen,

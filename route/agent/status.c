@@ -177,7 +177,7 @@ static cJSON *refresh_status(const struct agent *agent)
     cJSON *item = cJSON_CreateObject();
 
     add_text(item, "session", refresh->uuid);
-    cJSON_AddBoolToObject(item, "done", !refresh->wanted && refresh->uuid[0] && !refresh->failed);
+    cJSON_AddBoolToObject(item, "done", !refresh->wanted && !refresh->under_way && refresh->uuid[0] && !refresh->failed);
     add_text(item, "error", refresh->failed ? refresh->message : NULL);
     return item;
 }

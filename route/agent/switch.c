@@ -148,30 +148,44 @@ void agent_planned_probe_result(struct agent *agent, uint32_t index, uint32_t pa
                   path->mtu_bytes);
 }
 
+static bool is_failback(enum selector_reason reason)
+{
+    return reason == SWITCH_FAILBACK || reason == SWITCH_FAILBACK_NOW;
+}
+
 static void probe_planned(struct agent *agent)
 {
     uint32_t to = agent->service.planned.to;
-    bool failback = agent->service.planned.reason == SWITCH_FAILBACK ||
-                    agent->service.planned.reason == SWITCH_FAILBACK_NOW;
 
     ask_probe(agent, to,
-              failback ? full_size_payload(&agent->table.paths[to]) : agent->config->probe.payload_bytes);
+              is_failback(agent->service.planned.reason) ? full_size_payload(&agent->table.paths[to])
+                                                         : agent->config->probe.payload_bytes);
 }
 
-static void log_planned(struct agent *agent, const struct planned_effects *effects)
+static void log_planned(const struct agent *agent, const struct planned_effects *effects)
 {
-    const struct agent_path *to = &agent->table.paths[agent->service.planned.to];
+    const struct agent_path *paths = agent->table.paths;
 
     if (effects->abandoned)
         log_event(LOG_LEVEL_INFO, "planned-switch-abandoned", "to=%s reason=%s",
-                  ADDRESS_TEXT(&agent->table.paths[effects->abandoned_to].address),
+                  ADDRESS_TEXT(&paths[effects->abandoned_to].address),
                   selector_reason_text(agent->service.decision.reason));
     if (effects->probe_lost)
         log_event(LOG_LEVEL_WARN, "planned-switch-waits", "to=%s reason=\"the last probe got no reply\"",
-                  ADDRESS_TEXT(&to->address));
+                  ADDRESS_TEXT(&paths[effects->to].address));
     if (effects->untold)
-        log_event(LOG_LEVEL_WARN, "planned-switch-untold", "to=%s reason=%s", ADDRESS_TEXT(&to->address),
+        log_event(LOG_LEVEL_WARN, "planned-switch-untold", "to=%s reason=%s",
+                  ADDRESS_TEXT(&paths[effects->to].address),
                   selector_reason_text(agent->service.planned.reason));
+}
+
+/* To a failback its probe, which is of full size, is evidence. */
+static void planned_probe_lost(struct agent *agent, uint32_t to)
+{
+    struct agent_path *path = &agent->table.paths[to];
+
+    path->full_size = is_failback(agent->service.decision.reason) ? FULL_SIZE_LOST : FULL_SIZE_UNTESTED;
+    path->full_size_at_ns = agent->now_ns;
 }
 
 static struct planned_input planned_input(const struct agent *agent)
@@ -205,7 +219,7 @@ static void plan(struct agent *agent)
     planned_step(&agent->service.planned, &input, &effects);
     log_planned(agent, &effects);
     if (effects.probe_lost)
-        agent->table.paths[agent->service.planned.to].full_size = FULL_SIZE_UNTESTED;
+        planned_probe_lost(agent, effects.to);
     if (effects.untold || effects.tell_current)
         telling_cancel(&agent->telling, agent->provider);
     if (effects.tell_current)

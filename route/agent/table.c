@@ -329,6 +329,7 @@ void agent_table_install(struct agent *agent, struct agent_table *table)
     agent->service.selector.doubted = doubted ? agent->service.current : SELECTOR_NO_PATH;
     agent_table_clear(agent, &old);
     agent->egress_wanted = true;
+    agent->egress_ns = 0;
     agent_table_egress(agent);
 }
 
@@ -393,8 +394,13 @@ static void watch_path(struct agent *agent, uint32_t index)
     } else if (path->streamed) {
         probe_stream_set_ifindex(agent->stream, path->stream_id, path->ifindex);
     } else {
-        path->streamed = probe_stream_add(agent->stream, &target, &path->stream_id) == 0;
+        int error = probe_stream_add(agent->stream, &target, &path->stream_id);
+
+        path->streamed = error == 0;
         path->interval_ns = target.interval_ns;
+        if (error && agent->egress_ns == 0)
+            log_event(LOG_LEVEL_ERROR, "not-probed", "path=%s error=%s", ADDRESS_TEXT(&path->address),
+                      LOG_QUOTE(strerror(-error)));
     }
     watch_service(agent, index);
 }
@@ -442,7 +448,15 @@ static void link_changed(struct agent *agent, struct agent_path *path, const str
     path->link_usable = link->usable;
 }
 
-/* False when the kernel did not say: then what was known stands. */
+/* What was known stands, and it is asked again: said once. */
+static bool egress_unknown(const struct agent *agent)
+{
+    if (agent->egress_ns == 0)
+        log_event(LOG_LEVEL_ERROR, "fib-read", "error=%s", LOG_QUOTE(fib_error(agent->fib)));
+    return false;
+}
+
+/* False when it has to be tried again: the kernel did not say, or the path cannot be probed. */
 static bool update_egress(struct agent *agent, uint32_t index)
 {
     struct agent_path *path = &agent->table.paths[index];
@@ -453,7 +467,7 @@ static bool update_egress(struct agent *agent, uint32_t index)
     int error = find_egress(agent, path, &ifindex, &source);
 
     if (error < 0 && error != -ENETUNREACH && error != -EADDRINUSE && error != -ENODEV)
-        return false;
+        return egress_unknown(agent);
     if (error < 0 && configured)
         ifindex = 0;
     if (!configured && path->ifindex) { /* an adopted route says itself through which interface it goes */
@@ -464,7 +478,7 @@ static bool update_egress(struct agent *agent, uint32_t index)
         int unknown = fib_link(agent->fib, ifindex, &link);
 
         if (unknown < 0 && unknown != -ENODEV)
-            return false;
+            return egress_unknown(agent);
         path->mtu_bytes = link.mtu_bytes;
     }
     if (error != path->egress_error || ifindex != path->ifindex || (!path->streamed && !error)) {
@@ -477,9 +491,9 @@ static bool update_egress(struct agent *agent, uint32_t index)
     }
     path->source = source;
     link_changed(agent, path, &link);
-    if (error || !link.usable)
+    if (!path->streamed || !link.usable)
         health_link_lost(&path->health);
-    return true;
+    return error || path->streamed;
 }
 
 /* Interfaces may have come or gone: what is only asked, or only compared. */
@@ -501,8 +515,6 @@ void agent_table_egress(struct agent *agent)
         agent->table.accesses[i].host_is_judged = false;
     for (uint32_t i = 0; i < agent->table.path_count; i++)
         known = update_egress(agent, i) && known;
-    if (!known)
-        log_event(LOG_LEVEL_ERROR, "fib-read", "error=%s", LOG_QUOTE(fib_error(agent->fib)));
     agent->egress_wanted = !known;
     agent->egress_ns = known ? 0 : agent->now_ns + EGRESS_AGAIN_NS;
 }

@@ -20,10 +20,10 @@ static void wait_for_retry(struct planned *planned, uint64_t now_ns)
         planned->tries++;
 }
 
-/* For a pin and a drain a person waits, but not for ever: NEVER_NS for a failback. */
+/* When the cluster is not waited for any more; NEVER_NS: nobody waits, or it is the path that does not answer. */
 static uint64_t patience_end_ns(const struct planned *planned)
 {
-    if (planned->reason == SWITCH_FAILBACK || planned->reason == SWITCH_FAILBACK_NOW)
+    if (planned->reason == SWITCH_FAILBACK || !planned->answered)
         return NEVER_NS;
     return planned->begun_ns + PATIENCE_NS;
 }
@@ -36,6 +36,19 @@ static void abandon(struct planned *planned, struct planned_effects *effects)
     *planned = (struct planned){0};
 }
 
+static void lose_probe(struct planned *planned, const struct planned_input *input,
+                       struct planned_effects *effects)
+{
+    effects->probe_lost = true;
+    planned->answered = false;
+    if (planned->reason != SWITCH_FAILBACK && planned->reason != SWITCH_FAILBACK_NOW) {
+        wait_for_retry(planned, input->now_ns);
+        return;
+    }
+    effects->tell_current = planned->told;
+    *planned = (struct planned){0};
+}
+
 static enum planned_act after_probe(struct planned *planned, const struct planned_input *input,
                                     struct planned_effects *effects)
 {
@@ -43,12 +56,12 @@ static enum planned_act after_probe(struct planned *planned, const struct planne
     case PLANNED_NO_ANSWER:
         return input->asked ? PLANNED_DO_NOTHING : PLANNED_DO_PROBE;
     case PLANNED_NO:
-        effects->probe_lost = true;
-        wait_for_retry(planned, input->now_ns);
+        lose_probe(planned, input, effects);
         return PLANNED_DO_NOTHING;
     case PLANNED_YES:
         break;
     }
+    planned->answered = true;
     planned->stage = input->can_tell ? PLANNED_TELL : PLANNED_MOVE;
     planned->told = planned->told || input->can_tell;
     return input->can_tell ? PLANNED_DO_TELL : PLANNED_DO_MOVE;
@@ -88,7 +101,7 @@ static enum planned_act go_on(struct planned *planned, const struct planned_inpu
 
 void planned_step(struct planned *planned, const struct planned_input *input, struct planned_effects *effects)
 {
-    *effects = (struct planned_effects){0};
+    *effects = (struct planned_effects){.to = input->to};
     if (planned->stage != PLANNED_NONE &&
         (!input->wanted || input->to != planned->to || input->reason != planned->reason))
         abandon(planned, effects);

@@ -11,7 +11,11 @@
  *                      wait <----------+---------------+
  *
  * It is abandoned in any stage when the selector does not decide for it any more. A cluster that had been told
- * by then is told again where this host enters.
+ * by then is told again where this host enters. A failback ends when its probe is lost, which is of full size:
+ * that is evidence for the selector.
+ *
+ * Where a person waits (all but a failback after its hold), a cluster that does not answer is not waited for
+ * longer than ten seconds.
  *
  * Pure: what is known goes in with each step, and what is to be done comes out.
  */
@@ -29,7 +33,8 @@ struct planned {
     uint64_t begun_ns;
     uint64_t retry_ns; /* of PLANNED_WAIT */
     unsigned tries;
-    bool told; /* the cluster has been told of the new access, or may have been */
+    bool answered; /* the last probe was */
+    bool told;     /* the cluster has been told of the new access, or may have been */
 };
 
 enum planned_answer { PLANNED_NO_ANSWER, PLANNED_YES, PLANNED_NO };
@@ -54,12 +59,13 @@ enum planned_act {
 };
 
 struct planned_effects {
+    uint32_t to; /* the path that all of it is about */
     enum planned_act act;
     bool probe_lost;
     bool untold;    /* it moves though the cluster could not be told */
-    bool abandoned; /* the one that was under way, `abandoned_to` */
+    bool abandoned; /* the one that was under way, to `abandoned_to` */
     uint32_t abandoned_to;
-    bool tell_current; /* with it: what the cluster was told is not true */
+    bool tell_current; /* what the cluster was told is not true */
 };
 
 void planned_step(struct planned *planned, const struct planned_input *input,

@@ -3,13 +3,14 @@
 check-config, status, metrics."""
 import json
 import os
+import signal
 import stat
 import sys
 import urllib.error
 import urllib.request
 
 from harness import UnixConnection, main, stays, wait_for
-from world import inside
+from world import execute, inside
 
 STATUS = {"schema": str, "service": str, "next_hop": str, "access": str, "tier": str, "local": bool, "since": str,
           "reason": str, "mode": str, "paths": list, "sessions": dict}
@@ -62,6 +63,25 @@ def pins(t):
     run(t, agent, "pin to nobody: refused", 1, "pin", "nobody")
     run(t, agent, "pin without operand", 3, "pin")
     t.ok(len(monitor.standing()) == 1, "one route", monitor.standing())
+
+
+def pinned_to_nobody(t):
+    """A hard pin to an access that a reload takes out of the configuration: it keeps the route nowhere."""
+    world, service, monitor, agent, home = settled(t, hold="1s")
+    second = world.node(2)
+    run(t, agent, "pin, hard", 0, "pin", "--hard", second.name)
+    t.eventually(agent.on(second.address("data")), "goes there", detail=agent.status)
+    agent.write(agent.text(hold="1s", accesses=[world.node(1), world.node(3)]))
+    agent.signal(signal.SIGHUP)
+    t.eventually(lambda: agent.events("pin-unknown"), "its access is gone: said", detail=agent.log)
+    world.cut(second, "data")
+    t.eventually(lambda: agent.get("next_hop") not in (None, second.address("data")), "left when it dies",
+                 detail=agent.status)
+    t.ok(agent.terminate() == 0, "stopped")
+    execute(world.host.namespace, ["ip", "route", "flush", world.service])
+    agent.start()
+    t.eventually(lambda: agent.get("next_hop"), "a start with such a pin sets a route", detail=agent.status)
+    t.ok(len(agent.events("pin-unknown")) == 2, "and says so once more", agent.log())
 
 
 def drains(t):
@@ -227,4 +247,4 @@ def asking(t):
     t.ok(fetch("/v1/status") == "404", "and nothing else over TCP")
 
 
-sys.exit(main([pins, drains, failback, with_query, by_hand, asking], parallel=4))
+sys.exit(main([pins, pinned_to_nobody, drains, failback, with_query, by_hand, asking], parallel=4))

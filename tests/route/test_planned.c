@@ -34,7 +34,7 @@ static const struct row rows[] = {
      SWITCH_PIN,
      {{0, "wanted", "probe"}, {0.1, "wanted", "probe"}, {0.2, "wanted asked", ""}}},
     {"a lost probe is tried again, later each time",
-     SWITCH_FAILBACK,
+     SWITCH_PIN,
      {{0, "wanted", "probe"},
       {0.1, "wanted lost", "probe-lost"},
       {1.0, "wanted", ""},
@@ -42,9 +42,20 @@ static const struct row rows[] = {
       {1.2, "wanted lost", "probe-lost"},
       {3.1, "wanted", ""},
       {3.2, "wanted", "probe"},
-      {3.3, "wanted reply", "move"}}},
-    {"a cluster that refuses is asked again, and a failback waits for it without end",
+      {3.3, "wanted asked", ""},
+      {30, "wanted reply", "move"}}},
+    {"a failback whose probe of full size is lost is over",
+     SWITCH_FAILBACK,
+     {{0, "wanted", "probe"}, {0.1, "wanted lost", "probe-lost"}, {0.2, "", ""}, {10, "wanted", "probe"}}},
+    {"and a cluster that was told before hears that",
      SWITCH_FAILBACK_NOW,
+     {{0, "wanted cluster", "probe"},
+      {0.1, "wanted cluster reply", "tell"},
+      {0.2, "wanted cluster untold", ""},
+      {1.2, "wanted cluster", "probe"},
+      {1.3, "wanted cluster lost", "tell-current probe-lost"}}},
+    {"a cluster that refuses is asked again, and a failback waits for it without end",
+     SWITCH_FAILBACK,
      {{0, "wanted cluster", "probe"},
       {0.1, "wanted cluster reply", "tell"},
       {0.2, "wanted cluster untold", ""},
@@ -59,9 +70,20 @@ static const struct row rows[] = {
       {9.9, "wanted cluster", ""},
       {10, "wanted cluster", "move-untold"},
       {10.1, "wanted cluster moving", ""}}},
-    {"and for the path",
-     SWITCH_PIN,
-     {{0, "wanted", "probe"}, {0.1, "wanted lost", "probe-lost"}, {10, "wanted", "move-untold"}}},
+    {"a person's failback does so too",
+     SWITCH_FAILBACK_NOW,
+     {{0, "wanted cluster", "probe"},
+      {0.1, "wanted cluster reply", "tell"},
+      {10, "wanted cluster", "move-untold"}}},
+    {"a path that does not answer is waited for without end",
+     SWITCH_DRAINED,
+     {{0, "wanted cluster", "probe"},
+      {0.1, "wanted cluster reply", "tell"},
+      {0.2, "wanted cluster untold", ""},
+      {1.2, "wanted cluster", "probe"},
+      {1.3, "wanted cluster lost", "probe-lost"},
+      {20, "wanted cluster asked", "probe"},
+      {20.1, "wanted cluster reply", "move-untold"}}},
     {"an answer in the last moment is an answer",
      SWITCH_DRAINED,
      {{0, "wanted cluster", "probe"},
@@ -89,12 +111,12 @@ static const struct row rows[] = {
       {0.3, "wanted-other cluster reply", "tell"}}},
     {"a move that the kernel refuses waits, however long it has been wanted",
      SWITCH_DRAINED,
-     {{0, "wanted", "probe"},
-      {0.1, "wanted lost", "probe-lost"},
-      {10, "wanted", "move-untold"},
-      {10.1, "wanted", ""},
-      {10.2, "wanted", ""},
-      {12.1, "wanted", "probe"}}},
+     {{0, "wanted cluster", "probe"},
+      {0.1, "wanted cluster reply", "tell"},
+      {10, "wanted cluster", "move-untold"},
+      {10.1, "wanted cluster", ""},
+      {10.2, "wanted cluster", ""},
+      {11.1, "wanted cluster", "probe"}}},
     {"an answer to nobody's question",
      SWITCH_PIN,
      {{0, "wanted cluster told reply", "probe"}, {0.1, "wanted cluster told", "probe"}}},
@@ -174,11 +196,14 @@ Test(planned, deadlines)
 
     cr_expect_eq(planned_deadline_ns(&planned), NEVER_NS);
     planned_step(&planned, &input, &effects);
-    cr_expect_eq(planned_deadline_ns(&planned), S(1010), "a person's patience");
+    cr_expect_eq(planned_deadline_ns(&planned), NEVER_NS, "the path is waited for");
     input.probe = PLANNED_NO;
     planned_step(&planned, &input, &effects);
     cr_expect_eq(planned_deadline_ns(&planned), S(1001), "the next try");
-    input.reason = SWITCH_FAILBACK;
+    input.now_ns = S(1001);
     planned_step(&planned, &input, &effects);
-    cr_expect_eq(planned_deadline_ns(&planned), NEVER_NS, "a failback has all the time");
+    input.probe = PLANNED_YES;
+    input.can_tell = true;
+    planned_step(&planned, &input, &effects);
+    cr_expect_eq(planned_deadline_ns(&planned), S(1010), "a person's patience with the cluster");
 }
