@@ -31,9 +31,11 @@
 struct world {
     uint64_t now_ns, random;
     struct health_settings health_settings;
+    struct access_memory access_memory[PATHS];
+    struct path_memory path_memory[PATHS];
     struct selector selector;
-    struct selector_access accesses[PATHS];
-    struct selector_path paths[PATHS];
+    struct access_evidence accesses[PATHS];
+    struct path_evidence paths[PATHS];
     struct selector_input input;
     struct selector_decision decision;
     struct health health[PATHS];
@@ -147,11 +149,13 @@ static unsigned restarts(const struct world *w)
 
 static void take_evidence(struct world *w)
 {
-    struct selector_access *home = &w->accesses[0];
+    struct access_evidence *home = &w->accesses[0];
 
     for (uint32_t i = 0; i < PATHS; i++)
         if (i > 0 || (w->send_ns == NEVER_NS && w->judged_ns == NEVER_NS))
             observe(w, i, PROBE_REPLY, w->now_ns);
+    for (uint32_t i = 0; i < PATHS; i++)
+        w->paths[i].health = health_evidence(&w->health[i]);
     if (home->session == SESSION_ALIVE && w->now_ns >= home->stable_at_ns)
         home->session = SESSION_STABLE;
     home->restarts = restarts(w);
@@ -174,7 +178,7 @@ static void note_truth(struct world *w)
 
 static void take_change(struct world *w, const struct hold_change *change)
 {
-    struct selector_access *home = &w->accesses[0];
+    struct access_evidence *home = &w->accesses[0];
 
     w->news = true;
     switch (change->what) {
@@ -236,7 +240,7 @@ static int decide(struct world *w)
 
 static uint64_t next_ns(const struct world *w, uint64_t change_ns)
 {
-    const struct selector_access *home = &w->accesses[0];
+    const struct access_evidence *home = &w->accesses[0];
     uint64_t at_ns = min_u64(change_ns, min_u64(w->wake_ns, min_u64(w->send_ns, w->judged_ns)));
 
     at_ns = min_u64(at_ns, min_u64(w->decision.again_ns, w->size_again_ns));
@@ -267,18 +271,15 @@ static void build(struct world *w, const struct hold_history *history, const str
     w->until_ns = BEGIN_NS + history->until_ns;
     w->send_ns = w->judged_ns = w->size_again_ns = NEVER_NS;
     for (uint32_t i = 0; i < PATHS; i++) {
-        w->accesses[i] = (struct selector_access){
+        w->accesses[i] = (struct access_evidence){
             .locality = i == 0 ? LOCALITY_LOCAL : LOCALITY_SAME_ZONE, .session = SESSION_STABLE, .weight = i};
-        w->paths[i] = (struct selector_path){.access = i,
-                                             .tier = TIER_DATA,
-                                             .health = &w->health[i],
-                                             .on_link = true,
-                                             .link_usable = true,
-                                             .service_good = true};
+        w->paths[i] = (struct path_evidence){
+            .access = i, .tier = TIER_DATA, .on_link = true, .link_usable = true, .service_good = true};
         health_restore(&w->health[i], 1);
         for (unsigned j = 0; j < w->health_settings.rise; j++)
             observe(w, i, PROBE_REPLY, w->now_ns);
     }
+    w->selector = (struct selector){.paths = w->path_memory, .accesses = w->access_memory};
     w->input = (struct selector_input){
         .paths = w->paths,
         .path_count = PATHS,

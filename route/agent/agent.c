@@ -320,7 +320,7 @@ static void decide(struct agent *agent)
     struct selector_input input;
 
     agent_fill_input(agent, &input);
-    selector_decide(&agent->service.selector, &input, &agent->service.decision);
+    selector_decide(&agent->table.selector, &input, &agent->service.decision);
     end_hurry(agent, &input);
     if (agent->service.decision.reason == KEEP_WAIT_PROOF && before.reason != KEEP_WAIT_PROOF)
         ask_for_proof(agent);

@@ -58,7 +58,6 @@ struct agent_switching {
 
 /* One service, and its route. */
 struct agent_service {
-    struct selector selector;
     struct selector_decision decision;
     uint32_t current; /* index of the path in use; SELECTOR_NO_PATH: no route */
     uint64_t since_realtime_ns;

@@ -40,7 +40,7 @@ void agent_journal_step(struct agent *agent, const struct selector_input *input)
         .service = address_format(&agent->config->service, service),
     };
     const struct journal_step step = {
-        .source = &source, .input = input, .selector = &agent->service.selector, .decision = &agent->service.decision};
+        .source = &source, .input = input, .selector = &agent->table.selector, .decision = &agent->service.decision};
     bool again;
     int error;
 

@@ -74,7 +74,7 @@ const char *agent_path_why(const struct agent *agent, uint32_t index, char *buff
 static cJSON *path_status(const struct agent *agent, uint32_t index)
 {
     const struct agent_path *path = &agent->table.paths[index];
-    const struct selector_path *s = &agent->table.selector_paths[index];
+    const struct path_evidence *s = &agent->table.selector_paths[index];
     struct selector_input input;
     cJSON *item = cJSON_CreateObject();
     char buffer[160] = "", name[IF_NAMESIZE] = "";
@@ -109,7 +109,7 @@ static cJSON *access_status(const struct agent *agent, uint32_t index)
 {
     static const char *const localities[] = {"local", "same-zone", "other-zone"};
     const struct agent_access *access = &agent->table.accesses[index];
-    const struct selector_access *s = &agent->table.selector_accesses[index];
+    const struct access_evidence *s = &agent->table.selector_accesses[index];
     cJSON *item = cJSON_CreateObject();
 
     cJSON_AddStringToObject(item, "access", access->name);
@@ -123,7 +123,7 @@ static cJSON *access_status(const struct agent *agent, uint32_t index)
         cJSON_AddNullToObject(item, "alive_s");
     cJSON_AddNumberToObject(item, "restarts", access->view.restarts);
     cJSON_AddBoolToObject(item, "drained", s->drained);
-    cJSON_AddNumberToObject(item, "failures", s->memory.failures);
+    cJSON_AddNumberToObject(item, "failures", agent->table.selector.accesses[index].failures);
     return item;
 }
 
@@ -239,7 +239,7 @@ void agent_summary(const struct agent *agent, char *text, size_t size_bytes)
 static void add_next_hop(const struct agent *agent, cJSON *root)
 {
     bool there = agent->service.current != SELECTOR_NO_PATH;
-    const struct selector_path *s = there ? &agent->table.selector_paths[agent->service.current] : NULL;
+    const struct path_evidence *s = there ? &agent->table.selector_paths[agent->service.current] : NULL;
     char when[LOG_TIME_SIZE];
 
     add_text(root, "next_hop",

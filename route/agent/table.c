@@ -93,10 +93,11 @@ static int add_path(struct agent *agent, struct agent_table *table, uint32_t acc
     if (!address_is_set(address))
         return 0;
     if (grow(&table->paths, table->path_count, sizeof(*table->paths)) < 0 ||
-        grow(&table->selector_paths, table->path_count, sizeof(*table->selector_paths)) < 0)
+        grow(&table->selector_paths, table->path_count, sizeof(*table->selector_paths)) < 0 ||
+        grow(&table->selector.paths, table->path_count, sizeof(*table->selector.paths)) < 0)
         return -ENOMEM;
     table->paths[table->path_count] = (struct agent_path){.agent = agent, .address = *address};
-    table->selector_paths[table->path_count] = (struct selector_path){.access = access, .tier = tier};
+    table->selector_paths[table->path_count] = (struct path_evidence){.access = access, .tier = tier};
     table->path_count++;
     return 0;
 }
@@ -111,7 +112,8 @@ static int add_access(struct agent *agent, const struct config *config, struct a
     int error;
 
     if (grow(&table->accesses, index, sizeof(*table->accesses)) < 0 ||
-        grow(&table->selector_accesses, index, sizeof(*table->selector_accesses)) < 0)
+        grow(&table->selector_accesses, index, sizeof(*table->selector_accesses)) < 0 ||
+        grow(&table->selector.accesses, index, sizeof(*table->selector.accesses)) < 0)
         return -ENOMEM;
     table->accesses[index] = *access;
     table->selector_accesses[index].weight =
@@ -221,6 +223,8 @@ void agent_table_clear(struct agent *agent, struct agent_table *table)
     free(table->selector_accesses);
     free(table->paths);
     free(table->selector_paths);
+    free(table->selector.accesses);
+    free(table->selector.paths);
     free(table->by_stream);
     *table = (struct agent_table){0};
 }
@@ -262,7 +266,7 @@ static void inherit(struct agent_table *table, struct agent_table *old)
         if (before == SELECTOR_NO_ACCESS)
             continue;
         table->accesses[i].memory = old->accesses[before].memory;
-        table->selector_accesses[i].memory = old->selector_accesses[before].memory;
+        table->selector.accesses[i] = old->selector.accesses[before];
     }
     for (uint32_t i = 0; i < table->path_count; i++) {
         uint32_t before = agent_table_find(old, &table->paths[i].address);
@@ -270,7 +274,7 @@ static void inherit(struct agent_table *table, struct agent_table *old)
         if (before == SELECTOR_NO_PATH)
             continue;
         inherit_path(&table->paths[i], &old->paths[before]);
-        table->selector_paths[i].memory = old->selector_paths[before].memory;
+        table->selector.paths[i] = old->selector.paths[before];
     }
 }
 
@@ -303,7 +307,7 @@ void agent_table_install(struct agent *agent, struct agent_table *table)
     struct agent_table old = agent->table;
     struct address in_use = {0};
     uint32_t ifindex = 0;
-    bool doubted = agent->service.selector.doubted == agent->service.current;
+    bool doubted = old.selector.doubted == agent->service.current;
 
     if (agent->service.current != SELECTOR_NO_PATH) {
         in_use = old.paths[agent->service.current].address;
@@ -326,7 +330,8 @@ void agent_table_install(struct agent *agent, struct agent_table *table)
             log_event(LOG_LEVEL_WARN, "next-hop-not-configured", "next_hop=%s", ADDRESS_TEXT(&in_use));
         }
     }
-    agent->service.selector.doubted = doubted ? agent->service.current : SELECTOR_NO_PATH;
+    agent->table.selector.doubt_since_ns = old.selector.doubt_since_ns;
+    agent->table.selector.doubted = doubted ? agent->service.current : SELECTOR_NO_PATH;
     agent_table_clear(agent, &old);
     agent->egress_wanted = true;
     agent->egress_ns = 0;
@@ -561,7 +566,7 @@ static const char *host_zone(struct agent *agent)
 static void access_evidence(struct agent *agent, uint32_t index, const char *zone)
 {
     struct agent_access *access = &agent->table.accesses[index];
-    struct selector_access *s = &agent->table.selector_accesses[index];
+    struct access_evidence *s = &agent->table.selector_accesses[index];
 
     s->session = access->view.state;
     s->unlisted = access->view.state == SESSION_UNKNOWN && access->view.missing;
@@ -603,14 +608,14 @@ void agent_table_evidence(struct agent *agent)
         access_evidence(agent, i, zone);
     for (uint32_t i = 0; i < table->path_count; i++) {
         struct agent_path *path = &table->paths[i];
-        struct selector_path *s = &table->selector_paths[i];
+        struct path_evidence *s = &table->selector_paths[i];
         enum service_check_state check = path->check ? service_check_state(path->check) : SERVICE_CHECK_GOOD;
 
         if (path->health.state != HEALTH_UP || (path->full_size == FULL_SIZE_LOST &&
                                                 agent->now_ns >= path->full_size_at_ns + FULL_SIZE_AGAIN_NS))
             path->full_size = FULL_SIZE_UNTESTED;
         s->pinned = orders_pins(&agent->orders, &agent->table, i);
-        s->health = &path->health;
+        s->health = health_evidence(&path->health);
         s->on_link = !path->egress_error && agent->now_ns >= path->refused_until_ns;
         s->link_usable = path->link_usable;
         s->service_bad = check == SERVICE_CHECK_BAD;

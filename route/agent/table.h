@@ -64,11 +64,12 @@ struct agent_path {
 /* Accesses and paths; the arrays of one kind have the same indices. Rebuilt as a whole, see table.c. */
 struct agent_table {
     struct agent_access *accesses;
-    struct selector_access *selector_accesses;
+    struct access_evidence *selector_accesses;
     uint32_t access_count;
     struct agent_path *paths;
-    struct selector_path *selector_paths;
+    struct path_evidence *selector_paths;
     uint32_t path_count;
+    struct selector selector; /* its memory of them */
     uint32_t *by_stream; /* the path of a stream's id, at id & stream_mask: a guess, to be verified */
     uint32_t stream_mask;
 };

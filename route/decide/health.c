@@ -77,6 +77,20 @@ uint32_t health_loss_ppm(const struct health *health)
     return loss_ppm(&health->steady);
 }
 
+struct health_evidence health_evidence(const struct health *health)
+{
+    return (struct health_evidence){
+        .state = health->state,
+        .degraded = health->degraded,
+        .missing = health->misses > 0,
+        .loss_ppm = health_loss_ppm(health),
+        .up_since_ns = health->up_since_ns,
+        .first_missed_ns = health->first_missed_ns,
+        .last_reply_ns = health->last_reply_ns,
+        .proven_ns = health->proven_ns,
+    };
+}
+
 static void judge_degraded(struct health *health, const struct health_settings *settings, uint64_t now_ns)
 {
     uint32_t limit_ppm = settings->degraded_percent * 10000;

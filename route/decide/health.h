@@ -59,6 +59,20 @@ struct health {
     struct health_loss steady; /* over hold */
 };
 
+/* What a decision reads of a path's health: a value. Times as in struct health. */
+struct health_evidence {
+    enum health_state state;
+    bool degraded;
+    bool missing;      /* its newest request went unanswered */
+    uint32_t loss_ppm; /* health_loss_ppm() */
+    uint64_t up_since_ns;
+    uint64_t first_missed_ns;
+    uint64_t last_reply_ns;
+    uint64_t proven_ns;
+};
+
+struct health_evidence health_evidence(const struct health *health);
+
 /* One observation of a usual (not extra) request of this path. */
 void health_observe(struct health *health, const struct health_settings *settings,
                     const struct probe_observation *observation);

@@ -3,9 +3,8 @@
  * The selector.
  *
  * The caller (the agent) writes what it knows into an input, calls selector_decide(), and carries out the
- * decision. Everything the rules have to remember stands in the memory fields of paths, accesses and struct
- * selector. Nothing here performs an effect: a decision that was not carried out (a refresh that failed) is
- * simply made again.
+ * decision. The input is only read; everything the rules have to remember stands in struct selector. Nothing
+ * here performs an effect: a decision that was not carried out (a refresh that failed) is simply made again.
  *
  * The rules, and where they are (their rows in tests/route/test_selector.c carry the same numbers):
  *
@@ -36,17 +35,24 @@ uint64_t selector_weight(uint64_t host, const struct address *access)
     return siphash24(access->bytes, sizeof(access->bytes), (const uint64_t[2]){host, 0});
 }
 
-static const struct selector_access *access_of(const struct selector_input *input, uint32_t path)
+static const struct access_evidence *access_of(const struct selector_input *input, uint32_t path)
 {
     uint32_t access = input->paths[path].access;
 
     return access == SELECTOR_NO_ACCESS ? NULL : &input->accesses[access];
 }
 
+/* Of a path that has an access. */
+static const struct access_memory *memory_of(const struct selector *selector,
+                                             const struct selector_input *input, uint32_t path)
+{
+    return &selector->accesses[input->paths[path].access];
+}
+
 unsigned selector_rank(const struct selector_input *input, uint32_t path)
 {
-    const struct selector_path *p = &input->paths[path];
-    const struct selector_access *access = access_of(input, path);
+    const struct path_evidence *p = &input->paths[path];
+    const struct access_evidence *access = access_of(input, path);
 
     if (!access)
         return 100;
@@ -67,8 +73,8 @@ unsigned selector_rank(const struct selector_input *input, uint32_t path)
 enum selector_level selector_path_level(const struct selector_input *input, uint32_t path,
                                         enum selector_reason *reason)
 {
-    const struct selector_path *p = &input->paths[path];
-    const struct selector_access *access = access_of(input, path);
+    const struct path_evidence *p = &input->paths[path];
+    const struct access_evidence *access = access_of(input, path);
     enum selector_reason unused;
 
     reason = reason ? reason : &unused;
@@ -79,10 +85,10 @@ enum selector_level selector_path_level(const struct selector_input *input, uint
     if (!p->link_usable)
         return LEVEL_NEVER;
     *reason = SWITCH_PATH_DOWN;
-    if (p->health->state == HEALTH_DOWN)
+    if (p->health.state == HEALTH_DOWN)
         return LEVEL_NEVER;
     *reason = KEEP_NO_VERDICT;
-    if (p->health->state == HEALTH_UNKNOWN)
+    if (p->health.state == HEALTH_UNKNOWN)
         return LEVEL_UNJUDGED;
     *reason = SWITCH_DRAINED;
     if (access && access->drained)
@@ -98,7 +104,7 @@ enum selector_level selector_path_level(const struct selector_input *input, uint
     if (access && access->restarts >= RESTARTS_ARE_FAILURE && access->session != SESSION_STABLE)
         return LEVEL_SESSION;
     *reason = SWITCH_DEGRADED;
-    if (p->health->degraded)
+    if (p->health.degraded)
         return LEVEL_DEGRADED;
     *reason = KEEP_BEST;
     return LEVEL_CLEAN;
@@ -109,21 +115,21 @@ static enum selector_level level_of(const struct selector_input *input, uint32_t
     return selector_path_level(input, path, NULL);
 }
 
-static bool is_storage(const struct selector_path *path)
+static bool is_storage(const struct path_evidence *path)
 {
     return path->tier == TIER_DATA || path->tier == TIER_SECONDARY;
 }
 
 /* --- rule 7: damping --- */
 
-uint64_t selector_hold_ns(const struct selector_input *input, uint32_t path)
+uint64_t selector_hold_ns(const struct selector *selector, const struct selector_input *input, uint32_t path)
 {
-    const struct selector_access *access = access_of(input, path);
+    const struct access_evidence *access = access_of(input, path);
     uint64_t hold_ns = input->hold_ns, most_ns = max_u64(input->hold_ns, input->damping_max_ns);
 
     if (!access || access->locality != LOCALITY_LOCAL)
         return hold_ns;
-    for (unsigned i = 1; i < access->memory.failures && hold_ns < most_ns; i++)
+    for (unsigned i = 1; i < memory_of(selector, input, path)->failures && hold_ns < most_ns; i++)
         hold_ns *= 2;
     return min_u64(hold_ns, most_ns);
 }
@@ -132,10 +138,10 @@ uint64_t selector_hold_ns(const struct selector_input *input, uint32_t path)
 static bool other_storage_works(const struct selector_input *input, uint32_t access, uint64_t after_ns)
 {
     for (uint32_t i = 0; i < input->path_count; i++) {
-        const struct selector_path *p = &input->paths[i];
+        const struct path_evidence *p = &input->paths[i];
 
         if (p->access != access && is_storage(p) && level_of(input, i) < LEVEL_UNJUDGED &&
-            p->health->proven_ns > after_ns)
+            p->health.proven_ns > after_ns)
             return true;
     }
     return false;
@@ -152,20 +158,20 @@ static uint64_t silent_since_ns(const struct selector_input *input, uint32_t acc
 
     for (uint32_t i = 0; i < input->path_count; i++)
         if (input->paths[i].access == access && is_storage(&input->paths[i]))
-            missed_ns = max_u64(missed_ns, input->paths[i].health->first_missed_ns);
+            missed_ns = max_u64(missed_ns, input->paths[i].health.first_missed_ns);
     return missed_ns ? missed_ns + input->select_timeout_ns / 2 : NEVER_NS;
 }
 
-static void watch_access(const struct selector_input *input, uint32_t index)
+static void watch_access(struct access_memory *memory, const struct selector_input *input, uint32_t index)
 {
-    struct selector_access *access = &input->accesses[index];
+    const struct access_evidence *access = &input->accesses[index];
     enum selector_level best = LEVEL_NEVER;
     bool known = false;
 
     if (access->locality != LOCALITY_LOCAL)
         return;
     if (access->drained) { /* maintenance: what happens now is no failure */
-        access->memory.was_healthy = false;
+        memory->was_healthy = false;
         return;
     }
     for (uint32_t i = 0; i < input->path_count; i++) {
@@ -179,17 +185,17 @@ static void watch_access(const struct selector_input *input, uint32_t index)
     }
     if (!known)
         return;
-    if (access->memory.was_healthy && input->now_ns - access->memory.healthy_since_ns >= HEALTHY_AGAIN_NS)
-        access->memory.failures = 0;
+    if (memory->was_healthy && input->now_ns - memory->healthy_since_ns >= HEALTHY_AGAIN_NS)
+        memory->failures = 0;
     if (best <= LEVEL_DEGRADED) {
-        if (!access->memory.was_healthy)
-            access->memory.healthy_since_ns = input->now_ns;
-        access->memory.was_healthy = true;
-    } else if (access->memory.was_healthy) {
-        access->memory.was_healthy = false;
+        if (!memory->was_healthy)
+            memory->healthy_since_ns = input->now_ns;
+        memory->was_healthy = true;
+    } else if (memory->was_healthy) {
+        memory->was_healthy = false;
         /* When the whole storage network is gone with it, it is the host's cable. */
         if (other_storage_works(input, index, best == LEVEL_NEVER ? silent_since_ns(input, index) : 0))
-            access->memory.failures++;
+            memory->failures++;
     }
 }
 
@@ -200,40 +206,40 @@ static void watch_access(const struct selector_input *input, uint32_t index)
  */
 static bool is_blocked(const struct selector_input *input, uint32_t path)
 {
-    const struct selector_path *p = &input->paths[path];
-    const struct selector_access *access = access_of(input, path);
+    const struct path_evidence *p = &input->paths[path];
+    const struct access_evidence *access = access_of(input, path);
 
     return !p->on_link || !p->link_usable || p->service_bad || (access && access->drained);
 }
 
 static void watch_current(struct selector *selector, const struct selector_input *input)
 {
-    const struct health *health;
+    const struct health_evidence *health;
 
     if (selector->doubted != input->current) /* a doubt does not go over to the next path */
-        *selector = (struct selector){.doubted = input->current};
+        selector->doubt_since_ns = 0;
+    selector->doubted = input->current;
     if (input->current == SELECTOR_NO_PATH)
         return;
-    health = input->paths[input->current].health;
-    if (level_of(input, input->current) == LEVEL_CLEAN && !health->misses)
+    health = &input->paths[input->current].health;
+    if (level_of(input, input->current) == LEVEL_CLEAN && !health->missing)
         selector->doubt_since_ns = 0;
     else if (!selector->doubt_since_ns)
-        selector->doubt_since_ns = health->misses ? health->first_missed_ns : input->now_ns;
+        selector->doubt_since_ns = health->missing ? health->first_missed_ns : input->now_ns;
 }
 
 static void remember(struct selector *selector, const struct selector_input *input)
 {
     for (uint32_t i = 0; i < input->path_count; i++) {
-        struct selector_path *p = &input->paths[i];
+        struct path_memory *memory = &selector->paths[i];
 
         if (is_blocked(input, i))
-            p->memory.blocked_ns = NEVER_NS;
-        else if (p->memory.blocked_ns == NEVER_NS)
-            p->memory.blocked_ns = input->now_ns;
+            memory->blocked_ns = NEVER_NS;
+        else if (memory->blocked_ns == NEVER_NS)
+            memory->blocked_ns = input->now_ns;
     }
     for (uint32_t i = 0; i < input->access_count; i++)
-        watch_access(input, i);
-
+        watch_access(&selector->accesses[i], input, i);
     watch_current(selector, input);
 }
 
@@ -266,12 +272,12 @@ static bool is_better(const struct selector_input *input, uint32_t a, uint32_t b
  */
 static bool is_proven(const struct selector_input *input, uint32_t path)
 {
-    const struct health *health = input->paths[path].health, *current;
+    const struct health_evidence *health = &input->paths[path].health, *current;
 
     if (input->current == SELECTOR_NO_PATH)
         return true;
-    current = input->paths[input->current].health;
-    if (current->state == HEALTH_DOWN || current->misses || !input->paths[input->current].link_usable)
+    current = &input->paths[input->current].health;
+    if (current->state == HEALTH_DOWN || current->missing || !input->paths[input->current].link_usable)
         return health->proven_ns > max_u64(current->last_reply_ns, current->first_missed_ns);
     return health->proven_ns && health->proven_ns + input->window_ns >= input->now_ns;
 }
@@ -361,13 +367,13 @@ static enum selector_level worst_acceptable(enum selector_level current)
 /* Is this path to be preferred to the current one though both are degraded? */
 static bool is_alike(const struct selector_input *input, uint32_t path)
 {
-    const struct selector_path *p = &input->paths[path];
-    const struct selector_access *access = access_of(input, path);
+    const struct path_evidence *p = &input->paths[path];
+    const struct access_evidence *access = access_of(input, path);
 
     return access && selector_rank(input, path) < selector_rank(input, input->current) &&
            level_of(input, path) == LEVEL_DEGRADED && is_proven(input, path) && p->service_good &&
            (input->sessions_waived || access->session == SESSION_STABLE) &&
-           health_loss_ppm(p->health) <= health_loss_ppm(input->paths[input->current].health) + ALIKE_PPM;
+           p->health.loss_ppm <= input->paths[input->current].health.loss_ppm + ALIKE_PPM;
 }
 
 /*
@@ -445,31 +451,33 @@ static bool is_candidate(const struct selector_input *input, uint32_t path)
 }
 
 /* When the path has been steadily eligible for its hold. An hour of health ends the damping. */
-static uint64_t hold_over_ns(const struct selector_input *input, uint32_t path)
+static uint64_t hold_over_ns(const struct selector *selector, const struct selector_input *input,
+                             uint32_t path)
 {
-    const struct selector_path *p = &input->paths[path];
-    const struct selector_access *access = access_of(input, path);
-    uint64_t since_ns = max_u64(p->health->up_since_ns, p->memory.blocked_ns);
-    uint64_t hold_ns = selector_hold_ns(input, path), damped_ns;
+    const struct access_evidence *access = access_of(input, path);
+    const struct access_memory *memory = memory_of(selector, input, path);
+    uint64_t since_ns = max_u64(input->paths[path].health.up_since_ns, selector->paths[path].blocked_ns);
+    uint64_t hold_ns = selector_hold_ns(selector, input, path), damped_ns;
 
     /* A restart of the access is no break of its path; the longer hold begins with the session then. */
     if (hold_ns > input->hold_ns && !input->sessions_waived && access->stable_at_ns != NEVER_NS)
         since_ns = max_u64(since_ns, sub_sat_u64(access->stable_at_ns, input->hold_ns));
     damped_ns = add_sat_u64(since_ns, hold_ns);
-    if (!access->memory.was_healthy)
+    if (!memory->was_healthy)
         return damped_ns;
     return min_u64(damped_ns, max_u64(add_sat_u64(since_ns, input->hold_ns),
-                                      add_sat_u64(access->memory.healthy_since_ns, HEALTHY_AGAIN_NS)));
+                                      add_sat_u64(memory->healthy_since_ns, HEALTHY_AGAIN_NS)));
 }
 
 /* When time alone stands in the way of this candidate no more; NEVER_NS: not known. */
-static uint64_t ready_at_ns(const struct selector_input *input, uint32_t path)
+static uint64_t ready_at_ns(const struct selector *selector, const struct selector_input *input,
+                            uint32_t path)
 {
     if (is_hurried(input, path))
         return input->now_ns;
     if (input->sessions_waived)
-        return hold_over_ns(input, path);
-    return max_u64(hold_over_ns(input, path), access_of(input, path)->stable_at_ns);
+        return hold_over_ns(selector, input, path);
+    return max_u64(hold_over_ns(selector, input, path), access_of(input, path)->stable_at_ns);
 }
 
 static bool lacks_full_size(const struct selector_input *input, uint32_t path)
@@ -478,16 +486,17 @@ static bool lacks_full_size(const struct selector_input *input, uint32_t path)
 }
 
 /* What keeps us from moving to this candidate: a KEEP_ reason, or KEEP_BEST for nothing. */
-static enum selector_reason obstacle(const struct selector_input *input, uint32_t path)
+static enum selector_reason obstacle(const struct selector *selector, const struct selector_input *input,
+                                     uint32_t path)
 {
-    const struct selector_path *p = &input->paths[path];
+    const struct path_evidence *p = &input->paths[path];
 
     if (!is_hurried(input, path)) {
-        if (input->now_ns < hold_over_ns(input, path))
+        if (input->now_ns < hold_over_ns(selector, input, path))
             return KEEP_HOLD;
         if (!input->sessions_waived && access_of(input, path)->session != SESSION_STABLE)
             return KEEP_WAIT_STABLE;
-        if (selector_loses(health_loss_ppm(p->health), health_loss_ppm(input->paths[input->current].health)))
+        if (selector_loses(p->health.loss_ppm, input->paths[input->current].health.loss_ppm))
             return KEEP_WAIT_LOSS;
     }
     if (!p->service_good)
@@ -496,9 +505,11 @@ static enum selector_reason obstacle(const struct selector_input *input, uint32_
 }
 
 /* When to look at this candidate again, and whether to test its size now. */
-static void plan_ahead(const struct selector_input *input, uint32_t path, struct selector_decision *decision)
+static void plan_ahead(const struct selector *selector, const struct selector_input *input, uint32_t path,
+                       struct selector_decision *decision)
 {
-    uint64_t ready_ns = ready_at_ns(input, path), test_ns = sub_sat_u64(ready_ns, FULL_SIZE_AHEAD_NS);
+    uint64_t ready_ns = ready_at_ns(selector, input, path),
+             test_ns = sub_sat_u64(ready_ns, FULL_SIZE_AHEAD_NS);
 
     if (ready_ns == NEVER_NS)
         return;
@@ -513,10 +524,10 @@ static void plan_ahead(const struct selector_input *input, uint32_t path, struct
 }
 
 /* Will this candidate be ready so soon that a move to a lesser one is not worth it? */
-static bool is_soon(const struct selector_input *input, uint32_t path)
+static bool is_soon(const struct selector *selector, const struct selector_input *input, uint32_t path)
 {
-    enum selector_reason why = obstacle(input, path);
-    uint64_t ready_ns = ready_at_ns(input, path);
+    enum selector_reason why = obstacle(selector, input, path);
+    uint64_t ready_ns = ready_at_ns(selector, input, path);
 
     if (why == KEEP_WAIT_FULL_SIZE)
         return input->paths[path].full_size == FULL_SIZE_UNTESTED;
@@ -531,7 +542,8 @@ static enum selector_reason homecoming_reason(const struct selector_input *input
     return input->failback_now ? SWITCH_FAILBACK_NOW : SWITCH_FAILBACK;
 }
 
-static void improve(const struct selector_input *input, struct selector_decision *decision)
+static void improve(struct selector *selector, const struct selector_input *input,
+                    struct selector_decision *decision)
 {
     bool foreign = input->paths[input->current].access == SELECTOR_NO_ACCESS;
     uint32_t best = SELECTOR_NO_PATH, ready = SELECTOR_NO_PATH;
@@ -539,10 +551,11 @@ static void improve(const struct selector_input *input, struct selector_decision
     for (uint32_t i = 0; i < input->path_count; i++) {
         if (!is_candidate(input, i))
             continue;
-        plan_ahead(input, i, decision);
+        plan_ahead(selector, input, i, decision);
         if (best == SELECTOR_NO_PATH || is_better(input, i, best))
             best = i;
-        if (obstacle(input, i) == KEEP_BEST && (ready == SELECTOR_NO_PATH || is_better(input, i, ready)))
+        if (obstacle(selector, input, i) == KEEP_BEST &&
+            (ready == SELECTOR_NO_PATH || is_better(input, i, ready)))
             ready = i;
     }
     if (best == SELECTOR_NO_PATH) {
@@ -551,20 +564,20 @@ static void improve(const struct selector_input *input, struct selector_decision
     }
     /* One move, not two: a still better path whose turn comes soon is waited for. */
     for (uint32_t i = 0; ready != SELECTOR_NO_PATH && i < input->path_count; i++) {
-        if (is_candidate(input, i) && is_better(input, i, ready) && is_soon(input, i)) {
+        if (is_candidate(input, i) && is_better(input, i, ready) && is_soon(selector, input, i)) {
             ready = SELECTOR_NO_PATH;
             best = i;
         }
     }
     decision->candidate = best;
-    decision->candidate_hold_ns = selector_hold_ns(input, best);
-    decision->candidate_at_ns = ready_at_ns(input, best);
+    decision->candidate_hold_ns = selector_hold_ns(selector, input, best);
+    decision->candidate_at_ns = ready_at_ns(selector, input, best);
     if (ready == SELECTOR_NO_PATH) {
-        keep(decision, obstacle(input, best));
+        keep(decision, obstacle(selector, input, best));
         return;
     }
     if (input->failback_now && access_of(input, ready)->locality == LOCALITY_LOCAL)
-        input->accesses[input->paths[ready].access].memory.failures = 0;
+        selector->accesses[input->paths[ready].access].failures = 0;
     go(decision, ready, homecoming_reason(input, ready), true);
 }
 
@@ -616,7 +629,7 @@ void selector_decide(struct selector *selector, const struct selector_input *inp
         decision->doubt = true;
         keep(decision, KEEP_NO_VERDICT);
     } else if (level == LEVEL_CLEAN) {
-        improve(input, decision);
+        improve(selector, input, decision);
         decision->doubt = selector->doubt_since_ns != 0;
     } else {
         leave(selector, input, level, reason, decision);

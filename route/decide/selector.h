@@ -68,18 +68,8 @@ const char *selector_reason_sentence(enum selector_reason reason);
 #define SELECTOR_NO_ACCESS UINT32_MAX
 #define SELECTOR_NO_PATH   UINT32_MAX
 
-/* What the selector remembers of an access, of a path: written by it only, zero at first, copied whole. */
-struct selector_access_memory {
-    bool was_healthy;
-    unsigned failures; /* of a local access, since it was last healthy for an hour */
-    uint64_t healthy_since_ns;
-};
-struct selector_path_memory {
-    uint64_t blocked_ns; /* until when something beside its health spoke against it; NEVER_NS: still does */
-};
-
-struct selector_access {
-    /* evidence, written by the caller before each decision */
+/* Evidence: all that the rules read of an access, of a path. Values, which the caller writes anew. */
+struct access_evidence {
     enum selector_locality locality;
     enum session_state session;
     bool unlisted;     /* no list has named it so far, and the last one was the first of them to miss it */
@@ -87,29 +77,25 @@ struct selector_access {
     bool drained;
     uint64_t stable_at_ns; /* when its session will be stable; NEVER_NS: not known */
     uint64_t weight;       /* selector_weight(): orders equals */
-    struct selector_access_memory memory;
 };
 
-struct selector_path {
-    /* what it is */
+struct path_evidence {
     uint32_t access; /* index; SELECTOR_NO_ACCESS: an adopted next hop that is no configured path */
     enum selector_tier tier;
     bool pinned; /* a person chose it: rank one */
-    /* evidence, written by the caller before each decision */
-    const struct health *health;
+    struct health_evidence health;
     bool on_link;      /* enterable directly, and not an address of this host */
     bool link_usable;  /* its interface is up with a carrier */
     bool service_bad;  /* its service check failed */
     bool service_good; /* its service check succeeded last, or there is none */
     enum selector_full_size full_size;
-    struct selector_path_memory memory;
 };
 
 struct selector_input {
     uint64_t now_ns;
-    struct selector_path *paths;
+    const struct path_evidence *paths;
     uint32_t path_count;
-    struct selector_access *accesses;
+    const struct access_evidence *accesses;
     uint32_t access_count;
     uint32_t current; /* SELECTOR_NO_PATH: there is no route */
     uint64_t window_ns;
@@ -124,11 +110,26 @@ struct selector_input {
     bool pin_now;              /* the pin is new: go there without hold */
 };
 
-/* Memory that belongs to no path; zero at first. */
+/* What the selector remembers of an access, of a path. */
+struct access_memory {
+    bool was_healthy;
+    unsigned failures; /* of a local access, since it was last healthy for an hour */
+    uint64_t healthy_since_ns;
+};
+struct path_memory {
+    uint64_t blocked_ns; /* until when something beside its health spoke against it; NEVER_NS: still does */
+};
+
+/*
+ * All that it remembers; zero at first. The arrays are the caller's and have the indices of the evidence. When
+ * those change the caller moves each memory, as a whole, to its new index.
+ */
 struct selector {
-    uint64_t
-        doubt_since_ns; /* of the current path: its first missed request, or the cause to leave it; 0: none */
-    uint32_t doubted;   /* that path; an index moves with its table */
+    struct path_memory *paths;
+    struct access_memory *accesses;
+    /* Of the current path: when its first missed request was sent, or a cause to leave it came; 0: none. */
+    uint64_t doubt_since_ns;
+    uint32_t doubted; /* the index of that path */
 };
 
 struct selector_decision {
@@ -169,7 +170,7 @@ static inline bool selector_loses(uint32_t loss_ppm, uint32_t current_loss_ppm)
 }
 
 /* The hold of a path with damping (rule 7). */
-uint64_t selector_hold_ns(const struct selector_input *input, uint32_t path);
+uint64_t selector_hold_ns(const struct selector *selector, const struct selector_input *input, uint32_t path);
 
 /*
  * Rendezvous hashing (Thaler and Ravishankar, "Using name-based mappings to increase hit rates", 1998): the

@@ -9,38 +9,39 @@ static const char *const full_sizes[] = {"untested", "passed", "lost", NULL};
 static const char *const localities[] = {"local", "same-zone", "other-zone", NULL};
 static const char *const sessions[] = {"unknown", "alive", "stable", "dead", NULL};
 
-#define PATH(member)   offsetof(struct evidence_path, member)
-#define ACCESS(member) offsetof(struct evidence_access, member)
+#define PATH(member)   offsetof(struct path_evidence, member)
+#define HEALTH(member) offsetof(struct path_evidence, health.member)
+#define ACCESS(member) offsetof(struct journal_access, member)
 #define HOST(member)   offsetof(struct evidence_host, member)
 
 const struct field fields_path[] = {
     {"tier", FIELD_WORD, PATH(tier), tiers},
-    {"state", FIELD_WORD, PATH(state), states},
-    {"degraded", FIELD_BOOL, PATH(degraded)},
-    {"up_since_ns", FIELD_TIME, PATH(up_since_ns)},
+    {"state", FIELD_WORD, HEALTH(state), states},
+    {"degraded", FIELD_BOOL, HEALTH(degraded)},
+    {"up_since_ns", FIELD_TIME, HEALTH(up_since_ns)},
     {"on_link", FIELD_BOOL, PATH(on_link)},
     {"link_usable", FIELD_BOOL, PATH(link_usable)},
     {"service_bad", FIELD_BOOL, PATH(service_bad)},
     {"service_good", FIELD_BOOL, PATH(service_good)},
     {"full_size", FIELD_WORD, PATH(full_size), full_sizes},
     {"pinned", FIELD_BOOL, PATH(pinned)},
-    {"missing", FIELD_BOOL, PATH(missing), .soft = true},
-    {"first_missed_ns", FIELD_TIME, PATH(first_missed_ns), .soft = true},
-    {"last_reply_ns", FIELD_REPLY, PATH(last_reply_ns), .soft = true},
-    {"proven_ns", FIELD_REPLY, PATH(proven_ns), .soft = true},
-    {"loss_ppm", FIELD_COUNT, PATH(loss_ppm), .soft = true},
+    {"missing", FIELD_BOOL, HEALTH(missing), .soft = true},
+    {"first_missed_ns", FIELD_TIME, HEALTH(first_missed_ns), .soft = true},
+    {"last_reply_ns", FIELD_REPLY, HEALTH(last_reply_ns), .soft = true},
+    {"proven_ns", FIELD_REPLY, HEALTH(proven_ns), .soft = true},
+    {"loss_ppm", FIELD_COUNT, HEALTH(loss_ppm), .soft = true},
     {0},
 };
 
 const struct field fields_access[] = {
-    {"locality", FIELD_WORD, ACCESS(locality), localities},
-    {"session", FIELD_WORD, ACCESS(session), sessions},
-    {"unlisted", FIELD_BOOL, ACCESS(unlisted)},
+    {"locality", FIELD_WORD, ACCESS(evidence.locality), localities},
+    {"session", FIELD_WORD, ACCESS(evidence.session), sessions},
+    {"unlisted", FIELD_BOOL, ACCESS(evidence.unlisted)},
     {"uuid", FIELD_TEXT, ACCESS(uuid)},
-    {"restarts", FIELD_COUNT, ACCESS(restarts)},
-    {"drained", FIELD_BOOL, ACCESS(drained)},
-    {"stable_at_ns", FIELD_TIME, ACCESS(stable_at_ns), .soft = true},
-    {"weight", FIELD_U64, ACCESS(weight)},
+    {"restarts", FIELD_COUNT, ACCESS(evidence.restarts)},
+    {"drained", FIELD_BOOL, ACCESS(evidence.drained)},
+    {"stable_at_ns", FIELD_TIME, ACCESS(evidence.stable_at_ns), .soft = true},
+    {"weight", FIELD_U64, ACCESS(evidence.weight)},
     {0},
 };
 
@@ -60,14 +61,14 @@ const struct field fields_host[] = {
 };
 
 const struct field fields_memory_path[] = {
-    {"blocked_ns", FIELD_TIME, offsetof(struct selector_path, memory.blocked_ns)},
+    {"blocked_ns", FIELD_TIME, offsetof(struct path_memory, blocked_ns)},
     {0},
 };
 
 const struct field fields_memory_access[] = {
-    {"was_healthy", FIELD_BOOL, offsetof(struct selector_access, memory.was_healthy)},
-    {"failures", FIELD_COUNT, offsetof(struct selector_access, memory.failures)},
-    {"healthy_since_ns", FIELD_TIME, offsetof(struct selector_access, memory.healthy_since_ns)},
+    {"was_healthy", FIELD_BOOL, offsetof(struct access_memory, was_healthy)},
+    {"failures", FIELD_COUNT, offsetof(struct access_memory, failures)},
+    {"healthy_since_ns", FIELD_TIME, offsetof(struct access_memory, healthy_since_ns)},
     {0},
 };
 

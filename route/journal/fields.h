@@ -28,11 +28,11 @@ struct field {
     bool soft;                /* a change of it alone is no news, see journal.c */
 };
 
-extern const struct field fields_path[];          /* struct evidence_path */
-extern const struct field fields_access[];        /* struct evidence_access */
+extern const struct field fields_path[];          /* struct path_evidence */
+extern const struct field fields_access[];        /* struct journal_access */
 extern const struct field fields_host[];          /* struct evidence_host */
-extern const struct field fields_memory_path[];   /* the memory in struct selector_path */
-extern const struct field fields_memory_access[]; /* the memory in struct selector_access */
+extern const struct field fields_memory_path[];   /* struct path_memory */
+extern const struct field fields_memory_access[]; /* struct access_memory */
 
 /* Do two structs differ in a field that is not soft (or in any)? */
 bool fields_differ(const struct field *fields, const void *a, const void *b, bool soft_too);

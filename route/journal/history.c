@@ -40,11 +40,10 @@ struct reader {
     char boot[64];
     bool begun, running;
     struct seen_path {
-        struct evidence_path evidence;
-        uint32_t access;
+        struct path_evidence evidence;
         bool present, serves, well, known;
     } * paths;
-    struct evidence_access *accesses;
+    struct journal_access *accesses;
     struct evidence_host host;
     struct history_decision decision;
     char *message;
@@ -186,7 +185,7 @@ static int access_of(struct reader *reader, const char *name, uint32_t *out)
     if (reserve(&h->accesses, h->access_count, sizeof(*h->accesses)) < 0 ||
         reserve(&reader->accesses, h->access_count, sizeof(*reader->accesses)) < 0)
         return -ENOMEM;
-    reader->accesses[*out] = (struct evidence_access){.stable_at_ns = NEVER_NS};
+    reader->accesses[*out] = (struct journal_access){.evidence = {.stable_at_ns = NEVER_NS}};
     snprintf(h->accesses[h->access_count++], sizeof(*h->accesses), "%s", name);
     return look(reader, *out);
 }
@@ -203,7 +202,7 @@ static int path_of(struct reader *reader, const char *name, uint32_t *out)
     if (reserve(&h->paths, h->path_count, sizeof(*h->paths)) < 0 ||
         reserve(&reader->paths, h->path_count, sizeof(*reader->paths)) < 0)
         return -ENOMEM;
-    reader->paths[*out] = (struct seen_path){.access = SELECTOR_NO_ACCESS};
+    reader->paths[*out] = (struct seen_path){.evidence = {.access = SELECTOR_NO_ACCESS}};
     snprintf(h->paths[h->path_count++], sizeof(*h->paths), "%s", name);
     return look(reader, *out);
 }
@@ -245,12 +244,13 @@ static int add(struct reader *reader, enum history_kind kind, uint32_t index, st
 static int note_serving(struct reader *reader, uint32_t index)
 {
     struct seen_path *path = &reader->paths[index];
-    const struct evidence_path *e = &path->evidence;
-    const struct evidence_access *access =
-        path->access == SELECTOR_NO_ACCESS ? NULL : &reader->accesses[path->access];
-    bool serves = path->present && e->state != HEALTH_DOWN && e->on_link && e->link_usable &&
-                  !e->service_bad && !(access && access->session == SESSION_DEAD);
-    bool well = serves && e->state == HEALTH_UP && !e->degraded;
+    const struct path_evidence *e = &path->evidence;
+    const struct health_evidence *health = &e->health;
+    bool dead =
+        e->access != SELECTOR_NO_ACCESS && reader->accesses[e->access].evidence.session == SESSION_DEAD;
+    bool serves = path->present && health->state != HEALTH_DOWN && e->on_link && e->link_usable &&
+                  !e->service_bad && !dead;
+    bool well = serves && health->state == HEALTH_UP && !health->degraded;
     struct history_event event = {.kind = HISTORY_SERVES,
                                   .at_ns = reader->at_ns,
                                   .index = index,
@@ -258,8 +258,9 @@ static int note_serving(struct reader *reader, uint32_t index)
 
     if (path->known && serves == path->serves && well == path->well)
         return 0;
-    if (path->known && !serves && e->state == HEALTH_DOWN && e->missing && e->first_missed_ns)
-        event.at_ns = min_u64(event.at_ns, max_u64(e->first_missed_ns, reader->history->events[0].at_ns));
+    if (path->known && !serves && health->state == HEALTH_DOWN && health->missing && health->first_missed_ns)
+        event.at_ns =
+            min_u64(event.at_ns, max_u64(health->first_missed_ns, reader->history->events[0].at_ns));
     path->known = true;
     path->serves = serves;
     path->well = well;
@@ -280,7 +281,8 @@ static int read_accesses(struct reader *reader, const cJSON *line)
         if (error)
             break;
         fields_read(item, fields_access, &reader->accesses[index], reader->shift_ns);
-        error = add(reader, HISTORY_ACCESS, index, (struct history_event){.access = reader->accesses[index]});
+        error = add(reader, HISTORY_ACCESS, index,
+                    (struct history_event){.access = reader->accesses[index].evidence});
         if (error)
             break;
     }
@@ -304,15 +306,14 @@ static int read_paths(struct reader *reader, const cJSON *line, bool snapshot)
             break;
         path = &reader->paths[index];
         if (snapshot) {
-            path->access = SELECTOR_NO_ACCESS;
+            path->evidence.access = SELECTOR_NO_ACCESS;
             if (text_of(item, "access")[0])
-                error = access_of(reader, text_of(item, "access"), &path->access);
+                error = access_of(reader, text_of(item, "access"), &path->evidence.access);
         }
         path->present = true;
         fields_read(item, fields_path, &path->evidence, reader->shift_ns);
         if (!error)
-            error = add(reader, HISTORY_PATH, index,
-                        (struct history_event){.path = {.evidence = path->evidence, .access = path->access}});
+            error = add(reader, HISTORY_PATH, index, (struct history_event){.path = path->evidence});
         if (error)
             break;
     }
@@ -329,11 +330,8 @@ static int drop_absent(struct reader *reader)
 
         if (path->present)
             continue;
-        path->evidence = (struct evidence_path){.tier = TIER_FOREIGN};
-        path->access = SELECTOR_NO_ACCESS;
-        error =
-            add(reader, HISTORY_PATH, i,
-                (struct history_event){.path = {.evidence = path->evidence, .access = SELECTOR_NO_ACCESS}});
+        path->evidence = (struct path_evidence){.access = SELECTOR_NO_ACCESS, .tier = TIER_FOREIGN};
+        error = add(reader, HISTORY_PATH, i, (struct history_event){.path = path->evidence});
     }
     return error;
 }

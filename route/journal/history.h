@@ -11,7 +11,7 @@
 #define HISTORY_NAME_SIZE 64
 
 enum history_kind {
-    HISTORY_PATH,    /* evidence of a path */
+    HISTORY_PATH,    /* evidence of a path; its access may be SELECTOR_NO_ACCESS: not configured (any more) */
     HISTORY_ACCESS,  /* evidence of an access */
     HISTORY_HOST,    /* evidence of the host */
     HISTORY_CURRENT, /* the path in use, in a snapshot */
@@ -28,11 +28,8 @@ struct history_event {
     uint64_t at_ns;
     uint32_t index; /* path or access; of CURRENT, SWITCH, ADOPT: the path, SELECTOR_NO_PATH for none */
     union {
-        struct {
-            struct evidence_path evidence;
-            uint32_t access; /* SELECTOR_NO_ACCESS: not configured (any more) */
-        } path;
-        struct evidence_access access;
+        struct path_evidence path;
+        struct access_evidence access;
         struct evidence_host host;
         struct {
             bool start; /* of the agent's process: it remembers nothing */
@@ -56,8 +53,8 @@ struct history_event {
 
 /* What the selector remembered at the beginning of a journal whose older part is gone. */
 struct history_memory {
-    struct selector_path *paths; /* only the memory in them */
-    struct selector_access *accesses;
+    struct path_memory *paths;
+    struct access_memory *accesses;
 };
 
 struct history {

@@ -56,8 +56,8 @@
 
 /* What was seen at one step. */
 struct picture {
-    struct evidence_path *paths;
-    struct evidence_access *accesses;
+    struct path_evidence *paths;
+    struct journal_access *accesses;
     struct evidence_host host;
     uint32_t current;
     struct selector_decision decision;
@@ -241,15 +241,14 @@ static void add_paths(const struct journal *journal, cJSON *line, const struct j
     cJSON *list = cJSON_AddArrayToObject(line, "paths");
 
     for (uint32_t i = 0; i < journal->path_count; i++) {
-        const struct selector_path *p = &step->input->paths[i];
+        uint32_t access = step->input->paths[i].access;
         cJSON *item = cJSON_CreateObject();
 
         add_address(item, "path", path_address(step, i));
-        if (all && p->access != SELECTOR_NO_ACCESS)
-            cJSON_AddStringToObject(item, "access",
-                                    step->source->access_name(step->source->owner, p->access));
+        if (all && access != SELECTOR_NO_ACCESS)
+            cJSON_AddStringToObject(item, "access", step->source->access_name(step->source->owner, access));
         if (all)
-            fields_add(item, fields_memory_path, p, NULL, journal->shift_ns);
+            fields_add(item, fields_memory_path, &step->selector->paths[i], NULL, journal->shift_ns);
         if (fields_add(item, fields_path, &journal->seen.paths[i], all ? NULL : &journal->told.paths[i],
                        journal->shift_ns))
             cJSON_AddItemToArray(list, item);
@@ -270,7 +269,7 @@ static void add_accesses(const struct journal *journal, cJSON *line, const struc
 
         cJSON_AddStringToObject(item, "access", step->source->access_name(step->source->owner, i));
         if (all)
-            fields_add(item, fields_memory_access, &step->input->accesses[i], NULL, journal->shift_ns);
+            fields_add(item, fields_memory_access, &step->selector->accesses[i], NULL, journal->shift_ns);
         if (fields_add(item, fields_access, &journal->seen.accesses[i],
                        all ? NULL : &journal->told.accesses[i], journal->shift_ns))
             cJSON_AddItemToArray(list, item);
@@ -340,12 +339,13 @@ static char *step_text(const struct journal *journal, const struct journal_step 
 
 static bool path_is_news(const struct journal *journal, uint32_t i)
 {
-    const struct evidence_path *now = &journal->seen.paths[i], *told = &journal->told.paths[i];
+    const struct health_evidence *now = &journal->seen.paths[i].health,
+                                 *told = &journal->told.paths[i].health;
     uint32_t current = journal->seen.current;
-    uint32_t now_ppm = current == SELECTOR_NO_PATH ? 0 : journal->seen.paths[current].loss_ppm;
-    uint32_t told_ppm = current == SELECTOR_NO_PATH ? 0 : journal->told.paths[current].loss_ppm;
+    uint32_t now_ppm = current == SELECTOR_NO_PATH ? 0 : journal->seen.paths[current].health.loss_ppm;
+    uint32_t told_ppm = current == SELECTOR_NO_PATH ? 0 : journal->told.paths[current].health.loss_ppm;
 
-    if (fields_differ(fields_path, now, told, false))
+    if (fields_differ(fields_path, &journal->seen.paths[i], &journal->told.paths[i], false))
         return true;
     if (told->missing && !now->missing)
         return true;
@@ -360,11 +360,11 @@ static bool path_is_news(const struct journal *journal, uint32_t i)
 
 static bool access_is_news(const struct journal *journal, uint32_t i)
 {
-    const struct evidence_access *now = &journal->seen.accesses[i], *told = &journal->told.accesses[i];
-    uint64_t less_ns = min_u64(now->stable_at_ns, told->stable_at_ns);
+    const struct journal_access *now = &journal->seen.accesses[i], *told = &journal->told.accesses[i];
+    uint64_t now_ns = now->evidence.stable_at_ns, told_ns = told->evidence.stable_at_ns;
 
     return fields_differ(fields_access, now, told, false) ||
-           max_u64(now->stable_at_ns, told->stable_at_ns) - less_ns >= STABLE_STEP_NS;
+           max_u64(now_ns, told_ns) - min_u64(now_ns, told_ns) >= STABLE_STEP_NS;
 }
 
 static bool is_news(const struct journal *journal)
@@ -408,9 +408,9 @@ static int look(struct journal *journal, const struct journal_step *step)
     }
     evidence_of_paths(input, journal->seen.paths);
     for (uint32_t i = 0; i < input->access_count; i++) {
-        struct evidence_access *access = &journal->seen.accesses[i];
+        struct journal_access *access = &journal->seen.accesses[i];
 
-        evidence_of_access(input, i, access);
+        access->evidence = input->accesses[i];
         snprintf(access->uuid, sizeof(access->uuid), "%s", step->source->access_uuid(step->source->owner, i));
     }
     evidence_of_host(input, step->selector, &journal->seen.host);

@@ -2,7 +2,7 @@
 /*
  * Replay.
  *
- * The history's evidence is written into the selector's arrays and the selector decides: whenever the host
+ * The history's evidence is handed to the selector, which decides: whenever the host
  * had decided with news, and besides when the selector itself asked for it (again_ns), for with other
  * settings its time comes at other moments than the host's. Between two lines nothing has changed that is
  * recorded, so a path that answers is taken to go on answering.
@@ -30,18 +30,17 @@ struct player {
     const struct history *history;
     const struct replay_settings *settings;
     struct tally *tally;
-    /* evidence as it is now */
-    struct evidence_path *paths;
-    struct evidence_access *accesses;
+    /* evidence as it was recorded last */
+    struct path_evidence *paths;
+    struct access_evidence *accesses;
     struct evidence_host host;
     bool *serves, *well;
     bool *assumed_full_size; /* a full-size probe that nobody sent has passed */
     bool *was_stable;        /* per access, before silence */
-    /* the selector's */
+    /* the selector's: what it is told for this decision, what it remembers and answers */
+    struct path_evidence *told_paths;
+    struct access_evidence *told_accesses;
     struct selector selector;
-    struct selector_path *selector_paths;
-    struct selector_access *selector_accesses;
-    struct health *health;
     struct selector_decision decision;
     uint32_t current;
     bool begun, running;
@@ -67,17 +66,15 @@ static int player_open(struct player *p)
     p->well = calloc(paths, sizeof(*p->well));
     p->assumed_full_size = calloc(paths, sizeof(*p->assumed_full_size));
     p->was_stable = calloc(accesses, sizeof(*p->was_stable));
-    p->selector_paths = calloc(paths, sizeof(*p->selector_paths));
-    p->selector_accesses = calloc(accesses, sizeof(*p->selector_accesses));
-    p->health = calloc(paths, sizeof(*p->health));
+    p->told_paths = calloc(paths, sizeof(*p->told_paths));
+    p->told_accesses = calloc(accesses, sizeof(*p->told_accesses));
+    p->selector.paths = calloc(paths, sizeof(*p->selector.paths));
+    p->selector.accesses = calloc(accesses, sizeof(*p->selector.accesses));
     if (!p->paths || !p->accesses || !p->serves || !p->well || !p->assumed_full_size || !p->was_stable ||
-        !p->selector_paths || !p->selector_accesses || !p->health)
+        !p->told_paths || !p->told_accesses || !p->selector.paths || !p->selector.accesses)
         return -ENOMEM;
-    for (uint32_t i = 0; i < p->history->path_count; i++) {
-        p->selector_paths[i].access = SELECTOR_NO_ACCESS;
-        p->selector_paths[i].tier = TIER_FOREIGN;
-        p->selector_paths[i].health = &p->health[i];
-    }
+    for (uint32_t i = 0; i < p->history->path_count; i++)
+        p->paths[i] = (struct path_evidence){.access = SELECTOR_NO_ACCESS, .tier = TIER_FOREIGN};
     p->current = p->host_current = p->asked = SELECTOR_NO_PATH;
     p->again_ns = NEVER_NS;
     return 0;
@@ -91,18 +88,19 @@ static void player_close(struct player *p)
     free(p->well);
     free(p->assumed_full_size);
     free(p->was_stable);
-    free(p->selector_paths);
-    free(p->selector_accesses);
-    free(p->health);
+    free(p->told_paths);
+    free(p->told_accesses);
+    free(p->selector.paths);
+    free(p->selector.accesses);
 }
 
-static struct selector_input input_of(struct player *p)
+static struct selector_input input_of(const struct player *p)
 {
     struct selector_input input = {
         .now_ns = p->now_ns,
-        .paths = p->selector_paths,
+        .paths = p->told_paths,
         .path_count = p->history->path_count,
-        .accesses = p->selector_accesses,
+        .accesses = p->told_accesses,
         .access_count = p->history->access_count,
         .current = p->current,
     };
@@ -119,7 +117,8 @@ static struct selector_input input_of(struct player *p)
 
 static void count(struct player *p)
 {
-    struct selector_input input = input_of(p);
+    const struct selector_input input = {
+        .paths = p->paths, .accesses = p->accesses, .access_count = p->history->access_count};
     bool serves = p->current != SELECTOR_NO_PATH && p->serves[p->current];
 
     tally_state(p->tally, p->now_ns, p->running, tally_is_away(&input, p->current), serves);
@@ -130,7 +129,7 @@ static void count(struct player *p)
 /* What the session is with our hold: the host's verdict was with its own. */
 static void judge_session(struct player *p, uint32_t index, const struct selector_input *input)
 {
-    struct selector_access *a = &p->selector_accesses[index];
+    struct access_evidence *a = &p->told_accesses[index];
     bool alive = a->session == SESSION_ALIVE || a->session == SESSION_STABLE;
 
     if (p->settings->without_sessions) {
@@ -154,24 +153,26 @@ static void judge_session(struct player *p, uint32_t index, const struct selecto
  * recorded: a line of this very moment gave the evidence, so what it says of replies is not yet old. Nor is
  * it while the host waits for a reply as we do: it would have said so. The same holds for full-size probes.
  */
-static void apply_evidence(struct player *p, const struct selector_input *input, bool recorded)
+static void tell(struct player *p, const struct selector_input *input, bool recorded)
 {
     bool together = p->current == p->host_current;
 
     recorded = recorded || (p->host_decision.wait_proof && together);
-    if (together)
-        p->selector = (struct selector){.doubt_since_ns = p->host.doubt_since_ns, .doubted = p->host_current};
+    if (together) {
+        p->selector.doubt_since_ns = p->host.doubt_since_ns;
+        p->selector.doubted = p->host_current;
+    }
     for (uint32_t i = 0; i < p->history->path_count; i++) {
-        struct evidence_path e = p->paths[i];
+        struct path_evidence e = p->paths[i];
 
         if (!recorded && evidence_answers(&e))
-            e.last_reply_ns = e.proven_ns = EVIDENCE_NOW;
+            e.health.last_reply_ns = e.health.proven_ns = EVIDENCE_NOW;
         if (p->assumed_full_size[i] && !(p->host_decision.wait_full_size && together))
             e.full_size = FULL_SIZE_PASSED;
-        evidence_apply_path(&e, p->now_ns, &p->selector_paths[i], &p->health[i]);
+        p->told_paths[i] = evidence_at(e, p->now_ns);
     }
     for (uint32_t i = 0; i < p->history->access_count; i++) {
-        evidence_apply_access(&p->accesses[i], &p->selector_accesses[i]);
+        p->told_accesses[i] = p->accesses[i];
         judge_session(p, i, input);
     }
 }
@@ -225,7 +226,7 @@ static int decide(struct player *p, bool recorded)
         p->looks += p->history->path_count + p->history->access_count + 1;
         if (p->looks > LOOKS_MAX)
             return -E2BIG;
-        apply_evidence(p, &input, recorded);
+        tell(p, &input, recorded);
         selector_decide(&p->selector, &input, &p->decision);
         p->pending = d->switch_now && p->host_decision.switch_now && d->to == p->host_decision.to &&
                      p->current == p->host_current;
@@ -241,16 +242,15 @@ static int decide(struct player *p, bool recorded)
 
 static void take_path(struct player *p, const struct history_event *event)
 {
-    const struct evidence_path *e = &event->path.evidence;
+    const struct path_evidence *e = &event->path;
     uint32_t i = event->index;
+    bool up = e->health.state == HEALTH_UP;
 
-    if (e->full_size != p->paths[i].full_size || e->state != HEALTH_UP)
+    if (e->full_size != p->paths[i].full_size || !up)
         p->assumed_full_size[i] = false;
-    if (p->asked == i && (e->full_size != FULL_SIZE_UNTESTED || e->state != HEALTH_UP))
+    if (p->asked == i && (e->full_size != FULL_SIZE_UNTESTED || !up))
         p->asked = SELECTOR_NO_PATH;
     p->paths[i] = *e;
-    p->selector_paths[i].access = event->path.access;
-    p->selector_paths[i].tier = e->tier;
 }
 
 /* The selector's memory, where the journal begins in the middle of things. */
@@ -259,20 +259,20 @@ static void take_memory(struct player *p)
     const struct history *h = p->history;
 
     for (uint32_t i = 0; i < h->memory_path_count; i++)
-        p->selector_paths[i].memory = h->memory.paths[i].memory;
+        p->selector.paths[i] = h->memory.paths[i];
     for (uint32_t i = 0; i < h->memory_access_count; i++)
-        p->selector_accesses[i].memory = h->memory.accesses[i].memory;
+        p->selector.accesses[i] = h->memory.accesses[i];
 }
 
 static void forget(struct player *p)
 {
-    p->selector = (struct selector){0};
-    for (uint32_t i = 0; i < p->history->path_count; i++) {
-        p->selector_paths[i].memory = (struct selector_path_memory){0};
-        p->assumed_full_size[i] = false;
-    }
-    for (uint32_t i = 0; i < p->history->access_count; i++)
-        p->selector_accesses[i].memory = (struct selector_access_memory){0};
+    const struct history *h = p->history;
+
+    memset(p->selector.paths, 0, h->path_count * sizeof(*p->selector.paths));
+    memset(p->selector.accesses, 0, h->access_count * sizeof(*p->selector.accesses));
+    memset(p->assumed_full_size, 0, h->path_count * sizeof(*p->assumed_full_size));
+    p->selector.doubt_since_ns = 0;
+    p->selector.doubted = 0;
 }
 
 /*
@@ -323,7 +323,6 @@ static int take_event(struct player *p, const struct history_event *event)
         break;
     case HISTORY_ACCESS:
         p->accesses[event->index] = event->access;
-        p->selector_accesses[event->index].locality = event->access.locality;
         break;
     case HISTORY_HOST:
         p->host = event->host;

@@ -94,7 +94,7 @@ void tally_end(struct tally *tally, uint64_t now_ns)
 bool tally_is_away(const struct selector_input *input, uint32_t path)
 {
     enum selector_locality best = LOCALITY_OTHER_ZONE;
-    const struct selector_path *p;
+    const struct path_evidence *p;
 
     if (path == SELECTOR_NO_PATH)
         return true;

@@ -28,11 +28,12 @@ static const struct {
 
 /* The cluster as it is now. */
 static struct {
+    struct access_memory access_memory[NODES];
+    struct path_memory path_memory[PATHS];
     struct selector selector;
     struct selector_input input;
-    struct selector_access accesses[NODES];
-    struct selector_path paths[PATHS]; /* path p is at index p - 1 */
-    struct health health[PATHS];
+    struct access_evidence accesses[NODES];
+    struct path_evidence paths[PATHS]; /* path p is at index p - 1 */
     bool answers[PATHS], absent[PATHS];
     enum path current;
 } c;
@@ -52,7 +53,7 @@ static const char *name_of(enum path path)
     return path == NO_ROUTE ? "nothing" : path < PATHS ? place[path].name : "(no such path)";
 }
 
-static struct selector_path *path_of(enum path p)
+static struct path_evidence *path_of(enum path p)
 {
     return &c.paths[scenario_index(p)];
 }
@@ -61,12 +62,12 @@ static struct selector_path *path_of(enum path p)
 
 static void fall_silent(enum path p, uint64_t since_ns)
 {
-    struct health *h = &c.health[p];
+    struct health_evidence *h = &path_of(p)->health;
 
     c.answers[p] = false;
-    if (h->misses)
+    if (h->missing)
         return;
-    h->misses = 1;
+    h->missing = true;
     h->first_missed_ns = since_ns;
     h->last_reply_ns = since_ns - 60 * NS_PER_MS;
     h->proven_ns = h->last_reply_ns - NS_PER_MS;
@@ -74,21 +75,28 @@ static void fall_silent(enum path p, uint64_t since_ns)
 
 static void answer_again(enum path p, uint64_t now_ns)
 {
-    struct health *h = &c.health[p];
+    struct health_evidence *h = &path_of(p)->health;
 
     if (h->state != HEALTH_UP || h->degraded)
         h->up_since_ns = now_ns;
     h->state = HEALTH_UP;
     h->degraded = false;
-    h->misses = 0;
+    h->missing = false;
     h->first_missed_ns = 0;
     c.answers[p] = true;
     path_of(p)->on_link = path_of(p)->link_usable = true;
 }
 
+static void lose_verdict(struct health_evidence *h)
+{
+    h->state = HEALTH_DOWN;
+    h->degraded = false;
+    h->up_since_ns = 0;
+}
+
 static void path_does(enum path p, enum doing doing, uint64_t now_ns)
 {
-    struct health *h = &c.health[p];
+    struct health_evidence *h = &path_of(p)->health;
 
     switch (doing) {
     case AS_BEFORE:
@@ -113,9 +121,7 @@ static void path_does(enum path p, enum doing doing, uint64_t now_ns)
         break;
     case DOWN:
         fall_silent(p, now_ns - WINDOW_NS);
-        h->state = HEALTH_DOWN;
-        h->degraded = false;
-        h->up_since_ns = 0;
+        lose_verdict(h);
         break;
     case DEGRADED:
         answer_again(p, now_ns);
@@ -123,12 +129,12 @@ static void path_does(enum path p, enum doing doing, uint64_t now_ns)
         h->up_since_ns = 0;
         break;
     case UNJUDGED:
-        *h = (struct health){0};
+        *h = (struct health_evidence){0};
         c.answers[p] = false;
         break;
     case LINK_DOWN:
         c.answers[p] = false;
-        health_link_lost(h);
+        lose_verdict(h);
         path_of(p)->link_usable = false;
         break;
     case OFF_LINK:
@@ -146,7 +152,7 @@ static void path_does(enum path p, enum doing doing, uint64_t now_ns)
 
 static void session_says(enum node node, enum said said, uint64_t now_ns)
 {
-    struct selector_access *a = &c.accesses[node];
+    struct access_evidence *a = &c.accesses[node];
 
     if (said != SAID_BEFORE)
         a->unlisted = said == UNLISTED;
@@ -183,17 +189,17 @@ static void session_says(enum node node, enum said said, uint64_t now_ns)
 
 static void apply_path(enum path p, const struct row *row, uint64_t now_ns)
 {
-    struct selector_path *path = path_of(p);
+    struct path_evidence *path = path_of(p);
 
     if (c.answers[p]) {
-        c.health[p].last_reply_ns = now_ns - 2 * NS_PER_MS;
-        c.health[p].proven_ns = now_ns - 3 * NS_PER_MS;
+        path->health.last_reply_ns = now_ns - 2 * NS_PER_MS;
+        path->health.proven_ns = now_ns - 3 * NS_PER_MS;
     }
     if (place[p].node < NODES && !c.absent[p])
         path_does(p, row->node[place[p].node], now_ns);
     path_does(p, row->is[p], now_ns);
     if (c.answers[p])
-        c.health[p].proven_ns = now_ns - NS_PER_MS;
+        path->health.proven_ns = now_ns - NS_PER_MS;
     if (row->pinned[p])
         path->pinned = row->pinned[p] == YES;
     if (row->service[p]) {
@@ -204,11 +210,8 @@ static void apply_path(enum path p, const struct row *row, uint64_t now_ns)
         path->full_size = row->full_size[p] == PASSED ? FULL_SIZE_PASSED
                           : row->full_size[p] == LOST ? FULL_SIZE_LOST
                                                       : FULL_SIZE_UNTESTED;
-    if (row->lost_per_mille[p]) {
-        c.health[p].steady.buckets[0].requests = 1000;
-        c.health[p].steady.buckets[0].lost =
-            (uint32_t)(row->lost_per_mille[p] > 0 ? row->lost_per_mille[p] : 0);
-    }
+    if (row->lost_per_mille[p])
+        path->health.loss_ppm = row->lost_per_mille[p] > 0 ? 1000 * (uint32_t)row->lost_per_mille[p] : 0;
 }
 
 static void apply(const struct row *row, uint64_t now_ns)
@@ -271,12 +274,11 @@ static void build(const struct scenario *scenario)
     memset(&c, 0, sizeof(c));
     for (enum node n = 0; n < NODES; n++)
         c.accesses[n] =
-            (struct selector_access){.locality = locality[n], .session = SESSION_STABLE, .weight = 1000 - n};
+            (struct access_evidence){.locality = locality[n], .session = SESSION_STABLE, .weight = 1000 - n};
     for (enum path p = LOCAL; p < PATHS; p++) {
-        *path_of(p) = (struct selector_path){
+        *path_of(p) = (struct path_evidence){
             .access = place[p].node == NODES ? SELECTOR_NO_ACCESS : place[p].node,
             .tier = place[p].tier,
-            .health = &c.health[p],
             .on_link = true,
             .link_usable = true,
             .service_good = true,
@@ -289,6 +291,7 @@ static void build(const struct scenario *scenario)
             path_does(p, ABSENT, BEGIN_NS);
     }
     c.current = scenario->start;
+    c.selector = (struct selector){.paths = c.path_memory, .accesses = c.access_memory};
     c.input = (struct selector_input){
         .now_ns = BEGIN_NS,
         .paths = c.paths,
@@ -327,8 +330,13 @@ void scenarios_play(const struct scenario *scenarios, size_t count)
         play(&scenarios[i]);
 }
 
-struct selector_input *scenario_input(void)
+const struct selector_input *scenario_input(void)
 {
     build(&(const struct scenario){.name = "", .secondaries = true});
     return &c.input;
+}
+
+void scenario_pin(enum path path)
+{
+    path_of(path)->pinned = true;
 }

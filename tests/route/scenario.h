@@ -92,5 +92,6 @@ struct scenario {
 void scenarios_play(const struct scenario *scenarios, size_t count);
 
 /* The cluster of a scenario that has not begun, for tests that look at one function. */
-struct selector_input *scenario_input(void);
+const struct selector_input *scenario_input(void);
 uint32_t scenario_index(enum path path);
+void scenario_pin(enum path path);

@@ -453,8 +453,8 @@ Test(history, names_that_are_too_long, .init = begin, .fini = end)
     history = read_text(text.bytes);
     cr_expect_eq(history->access_count, 1, "%" PRIu32, history->access_count);
     cr_expect_eq(history->path_count, 1, "%" PRIu32, history->path_count);
-    cr_expect(history->memory.accesses[0].memory.was_healthy);
-    cr_expect_eq(history->memory.paths[0].memory.blocked_ns, 1);
+    cr_expect(history->memory.accesses[0].was_healthy);
+    cr_expect_eq(history->memory.paths[0].blocked_ns, 1);
 }
 
 /* A journal whose older part is gone: what the selector remembered is in its first snapshot. */
@@ -495,10 +495,11 @@ Test(history, memory_of_what_is_gone, .init = begin, .fini = end)
 /* --- writing --- */
 
 struct little_world {
+    struct access_memory access_memory[2];
+    struct path_memory path_memory[2];
     struct selector selector;
-    struct selector_access accesses[2];
-    struct selector_path paths[2];
-    struct health health[2];
+    struct access_evidence accesses[2];
+    struct path_evidence paths[2];
     struct selector_input input;
 };
 
@@ -524,12 +525,15 @@ static void little_world(struct little_world *w)
 {
     *w = (struct little_world){0};
     for (uint32_t i = 0; i < 2; i++) {
-        w->accesses[i] = (struct selector_access){
+        w->accesses[i] = (struct access_evidence){
             .locality = i ? LOCALITY_SAME_ZONE : LOCALITY_LOCAL, .session = SESSION_STABLE, .weight = i};
-        w->paths[i] = (struct selector_path){
-            .access = i, .health = &w->health[i], .on_link = true, .link_usable = true, .service_good = true};
-        w->health[i] = (struct health){.state = HEALTH_UP, .up_since_ns = 1};
+        w->paths[i] = (struct path_evidence){.access = i,
+                                             .health = {.state = HEALTH_UP, .up_since_ns = 1},
+                                             .on_link = true,
+                                             .link_usable = true,
+                                             .service_good = true};
     }
+    w->selector = (struct selector){.paths = w->path_memory, .accesses = w->access_memory};
     w->input = (struct selector_input){.now_ns = 100 * NS_PER_S,
                                        .paths = w->paths,
                                        .path_count = 2,
@@ -559,9 +563,11 @@ static int decide_and_write(struct journal *journal, struct little_world *w, boo
 static int write_step(struct journal *journal, struct little_world *w, bool *again)
 {
     for (uint32_t i = 0; i < 2; i++) {
-        w->health[i].misses = w->input.now_ns / NS_PER_S % 10 == i;
-        w->health[i].first_missed_ns = w->health[i].misses ? w->input.now_ns - 50 * NS_PER_MS : 0;
-        w->health[i].last_reply_ns = w->health[i].proven_ns = w->input.now_ns - 200 * NS_PER_MS;
+        struct health_evidence *health = &w->paths[i].health;
+
+        health->missing = w->input.now_ns / NS_PER_S % 10 == i;
+        health->first_missed_ns = health->missing ? w->input.now_ns - 50 * NS_PER_MS : 0;
+        health->last_reply_ns = health->proven_ns = w->input.now_ns - 200 * NS_PER_MS;
     }
     return decide_and_write(journal, w, again);
 }
@@ -573,23 +579,19 @@ static long size_of(const char *file)
     return stat(file, &st) == 0 ? (long)st.st_size : -1;
 }
 
-static void lose(struct little_world *w, uint32_t index, uint32_t ppm)
-{
-    w->health[index].steady.buckets[0].requests = 1000000;
-    w->health[index].steady.buckets[0].lost = ppm;
-}
-
 static void miss(struct little_world *w, uint32_t index)
 {
-    w->health[index].misses = 1;
-    w->health[index].first_missed_ns = w->input.now_ns;
+    w->paths[index].health.missing = true;
+    w->paths[index].health.first_missed_ns = w->input.now_ns;
 }
 
 static void answer(struct little_world *w, uint32_t index)
 {
-    w->health[index].misses = 0;
-    w->health[index].first_missed_ns = 0;
-    w->health[index].last_reply_ns = w->health[index].proven_ns = w->input.now_ns;
+    struct health_evidence *health = &w->paths[index].health;
+
+    health->missing = false;
+    health->first_missed_ns = 0;
+    health->last_reply_ns = health->proven_ns = w->input.now_ns;
 }
 
 /* What is news, and what is not. Path 0 is in use; each row goes on from the one before. */
@@ -646,7 +648,7 @@ Test(history, only_news_is_written, .init = begin, .fini = end)
         case NOTHING:
             break;
         case LOSS:
-            lose(&w, index, (uint32_t)rows[i].value);
+            w.paths[index].health.loss_ppm = (uint32_t)rows[i].value;
             break;
         case MISS:
             miss(&w, index);
@@ -658,7 +660,7 @@ Test(history, only_news_is_written, .init = begin, .fini = end)
             w.accesses[index].stable_at_ns = rows[i].value;
             break;
         case STATE:
-            w.health[index].state = (enum health_state)rows[i].value;
+            w.paths[index].health.state = (enum health_state)rows[i].value;
             break;
         case RESTARTS:
             w.accesses[index].restarts = (unsigned)rows[i].value;

@@ -33,9 +33,11 @@ enum mode { ANSWERS, DIES, LOSES, SLOW, MODES };
 
 struct world {
     uint64_t random;
+    struct access_memory access_memory[ACCESSES];
+    struct path_memory path_memory[PATHS];
     struct selector selector;
-    struct selector_access accesses[ACCESSES];
-    struct selector_path paths[PATHS];
+    struct access_evidence accesses[ACCESSES];
+    struct path_evidence paths[PATHS];
     struct selector_input input;
     struct selector_decision decision;
     struct health_settings settings;
@@ -100,6 +102,7 @@ static void build(struct world *w, uint64_t seed)
         .degraded_lost = 5,
         .hold_ns = (2 + below(w, 10)) * NS_PER_S,
     };
+    w->selector = (struct selector){.paths = w->path_memory, .accesses = w->access_memory};
     w->input = (struct selector_input){
         .now_ns = BEGIN_NS,
         .paths = w->paths,
@@ -116,7 +119,7 @@ static void build(struct world *w, uint64_t seed)
     };
     w->input.list_arrived = w->input.sessions_waived;
     for (uint32_t i = 0; i < w->input.access_count; i++) {
-        w->accesses[i] = (struct selector_access){
+        w->accesses[i] = (struct access_evidence){
             .locality = i == 0 ? LOCALITY_LOCAL : LOCALITY_SAME_ZONE + (enum selector_locality)below(w, 2),
             .stable_at_ns = NEVER_NS,
             .weight = random_next(&w->random),
@@ -125,12 +128,11 @@ static void build(struct world *w, uint64_t seed)
     }
     for (uint32_t i = 0; i < w->input.path_count; i++) {
         w->addresses[i] = (struct address){.family = AF_INET, .bytes = {10, 0, (uint8_t)i, 1}};
-        w->paths[i] = (struct selector_path){
+        w->paths[i] = (struct path_evidence){
             .access = i < w->input.access_count ? i : (uint32_t)below(w, w->input.access_count),
             .tier = i < w->input.access_count ? TIER_DATA
                     : one_in(w, 2)            ? TIER_SECONDARY
                                               : TIER_MANAGEMENT,
-            .health = &w->health[i],
             .on_link = true,
             .link_usable = true,
             .service_good = true,
@@ -212,7 +214,7 @@ static void take_size(struct world *w, uint32_t i)
 
 static void change_path(struct world *w, uint32_t i)
 {
-    struct selector_path *p = &w->paths[i];
+    struct path_evidence *p = &w->paths[i];
 
     switch (below(w, 24)) {
     case 0:
@@ -249,7 +251,7 @@ static void change_path(struct world *w, uint32_t i)
 
 static void begin_life(struct world *w, uint32_t i)
 {
-    struct selector_access *a = &w->accesses[i];
+    struct access_evidence *a = &w->accesses[i];
 
     if (a->session != SESSION_UNKNOWN) {
         memmove(&w->restarts_ns[i][1], &w->restarts_ns[i][0], 3 * sizeof(uint64_t));
@@ -262,7 +264,7 @@ static void begin_life(struct world *w, uint32_t i)
 
 static void change_access(struct world *w, uint32_t i)
 {
-    struct selector_access *a = &w->accesses[i];
+    struct access_evidence *a = &w->accesses[i];
 
     switch (below(w, 10)) {
     case 0:
@@ -294,7 +296,7 @@ static void change_silence(struct world *w)
 {
     w->silent = !w->silent && one_in(w, 2);
     for (uint32_t i = 0; i < w->input.access_count; i++) {
-        struct selector_access *a = &w->accesses[i];
+        struct access_evidence *a = &w->accesses[i];
 
         if (w->silent && a->session == SESSION_ALIVE)
             a->stable_at_ns = NEVER_NS;
@@ -332,7 +334,7 @@ static void gather(struct world *w)
     if (now_ns >= w->change_ns)
         change(w);
     for (uint32_t i = 0; i < w->input.access_count; i++) {
-        struct selector_access *a = &w->accesses[i];
+        struct access_evidence *a = &w->accesses[i];
 
         if (a->session == SESSION_ALIVE && now_ns >= a->stable_at_ns)
             a->session = SESSION_STABLE;
@@ -389,6 +391,8 @@ static void step(struct world *w)
     const struct journal_source source = {
         .owner = w, .path_address = path_address, .access_name = access_name, .access_uuid = access_uuid};
 
+    for (uint32_t i = 0; i < w->input.path_count; i++)
+        w->paths[i].health = health_evidence(&w->health[i]);
     selector_decide(&w->selector, &w->input, &w->decision);
     cr_assert_eq(journal_step(w->journal,
                               &(struct journal_step){.source = &source,

@@ -14,13 +14,13 @@ Test(selector_choice, rank_storage_first_management_last)
 {
     static const enum path order[] = {LOCAL,   LOCAL_2ND,  NEAR,      NEAR_2ND, FAR,
                                       FAR_2ND, LOCAL_MGMT, NEAR_MGMT, FAR_MGMT, FOREIGN};
-    struct selector_input *input = scenario_input();
+    const struct selector_input *input = scenario_input();
 
     for (size_t i = 1; i < ARRAY_SIZE(order); i++)
         cr_expect_lt(selector_rank(input, scenario_index(order[i - 1])),
                      selector_rank(input, scenario_index(order[i])), "%zu", i);
     cr_expect_eq(selector_rank(input, scenario_index(NEAR)), selector_rank(input, scenario_index(TWIN)));
-    input->paths[scenario_index(FAR_MGMT)].pinned = true;
+    scenario_pin(FAR_MGMT);
     cr_expect_lt(selector_rank(input, scenario_index(FAR_MGMT)), selector_rank(input, scenario_index(LOCAL)));
 }
 
@@ -40,9 +40,12 @@ Test(selector_choice, every_reason_has_a_word_and_a_sentence)
 /* The node that a host chooses at a cold start among equals, when those in `down` are. */
 static uint32_t choice_of_key(uint64_t key, unsigned down)
 {
-    struct selector_access accesses[NODES_OF_MANY] = {0};
-    struct selector_path paths[NODES_OF_MANY] = {0};
-    struct health up = {.state = HEALTH_UP, .up_since_ns = 1, .proven_ns = 1}, dead = {.state = HEALTH_DOWN};
+    struct access_evidence accesses[NODES_OF_MANY] = {0};
+    struct path_evidence paths[NODES_OF_MANY] = {0};
+    struct access_memory access_memory[NODES_OF_MANY] = {0};
+    struct path_memory path_memory[NODES_OF_MANY] = {0};
+    struct health_evidence up = {.state = HEALTH_UP, .up_since_ns = 1, .proven_ns = 1},
+                           dead = {.state = HEALTH_DOWN};
     struct selector_input input = {.now_ns = 1,
                                    .paths = paths,
                                    .path_count = NODES_OF_MANY,
@@ -50,7 +53,7 @@ static uint32_t choice_of_key(uint64_t key, unsigned down)
                                    .access_count = NODES_OF_MANY,
                                    .current = SELECTOR_NO_PATH,
                                    .list_arrived = true};
-    struct selector selector = {0};
+    struct selector selector = {.paths = path_memory, .accesses = access_memory};
     struct selector_decision decision;
     char text[32];
 
@@ -59,10 +62,10 @@ static uint32_t choice_of_key(uint64_t key, unsigned down)
 
         snprintf(text, sizeof(text), "10.10.85.%u", 15 + i);
         cr_assert_eq(address_parse(&address, text), 0);
-        accesses[i] = (struct selector_access){.locality = LOCALITY_SAME_ZONE,
+        accesses[i] = (struct access_evidence){.locality = LOCALITY_SAME_ZONE,
                                                .weight = selector_weight(key, &address)};
-        paths[i] = (struct selector_path){
-            .access = i, .health = down & 1u << i ? &dead : &up, .on_link = true, .link_usable = true};
+        paths[i] = (struct path_evidence){
+            .access = i, .health = down & 1u << i ? dead : up, .on_link = true, .link_usable = true};
     }
     selector_decide(&selector, &input, &decision);
     cr_assert(decision.switch_now);

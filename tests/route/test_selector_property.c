@@ -38,13 +38,15 @@ enum mode { ANSWERS, DIES, LOSES, SLOW, REFUSES, MODES };
 
 struct memory {
     struct selector selector;
-    struct selector_access accesses[ACCESSES];
-    struct selector_path paths[PATHS];
+    struct access_memory accesses[ACCESSES];
+    struct path_memory paths[PATHS];
 };
 
 struct world {
     uint64_t random;
     struct memory memory;
+    struct access_evidence accesses[ACCESSES];
+    struct path_evidence paths[PATHS];
     struct selector_input input;
     struct health_settings settings;
     struct health health[PATHS];
@@ -72,14 +74,13 @@ static bool one_in(struct world *w, uint64_t n)
 
 static void build_path(struct world *w, uint32_t i)
 {
-    struct selector_path *p = &w->memory.paths[i];
+    struct path_evidence *p = &w->paths[i];
 
-    *p = (struct selector_path){
+    *p = (struct path_evidence){
         .access = (uint32_t)below(w, w->input.access_count),
         .tier = one_in(w, 2)   ? TIER_DATA
                 : one_in(w, 2) ? TIER_SECONDARY
                                : TIER_MANAGEMENT,
-        .health = &w->health[i],
         .on_link = true,
         .link_usable = true,
         .service_good = true,
@@ -102,11 +103,12 @@ static void build(struct world *w, uint64_t seed)
         .degraded_lost = 2,
         .hold_ns = (3 + below(w, 6)) * NS_PER_S,
     };
+    w->memory.selector = (struct selector){.paths = w->memory.paths, .accesses = w->memory.accesses};
     w->input = (struct selector_input){
         .now_ns = BEGIN_NS,
-        .paths = w->memory.paths,
+        .paths = w->paths,
         .path_count = 2 + (uint32_t)below(w, PATHS - 1),
-        .accesses = w->memory.accesses,
+        .accesses = w->accesses,
         .access_count = 1 + (uint32_t)below(w, ACCESSES),
         .current = SELECTOR_NO_PATH,
         .window_ns = SELECT_NS * w->settings.select_count,
@@ -117,7 +119,7 @@ static void build(struct world *w, uint64_t seed)
         .cold_deadline_ns = BEGIN_NS + max_u64(SELECT_NS * w->settings.select_count, 2 * NS_PER_S),
     };
     for (uint32_t i = 0; i < w->input.access_count; i++)
-        w->memory.accesses[i] = (struct selector_access){
+        w->accesses[i] = (struct access_evidence){
             .locality = i == 0 ? LOCALITY_LOCAL : LOCALITY_SAME_ZONE + (enum selector_locality)below(w, 2),
             .session = one_in(w, 4) ? SESSION_UNKNOWN : SESSION_STABLE,
             .stable_at_ns = BEGIN_NS,
@@ -126,8 +128,8 @@ static void build(struct world *w, uint64_t seed)
     for (uint32_t i = 0; i < w->input.path_count; i++)
         build_path(w, i);
     if (one_in(w, 4)) {
-        w->memory.paths[0].access = SELECTOR_NO_ACCESS;
-        w->memory.paths[0].tier = TIER_FOREIGN;
+        w->paths[0].access = SELECTOR_NO_ACCESS;
+        w->paths[0].tier = TIER_FOREIGN;
         w->input.current = 0;
     } else if (one_in(w, 2)) {
         w->input.current = (uint32_t)below(w, w->input.path_count);
@@ -148,7 +150,7 @@ static void observe(struct world *w, uint32_t i, enum probe_outcome outcome, uin
 /* All requests of this path that are judged by now. */
 static void probe_path(struct world *w, uint32_t i)
 {
-    const struct selector_path *p = &w->memory.paths[i];
+    const struct path_evidence *p = &w->paths[i];
 
     for (; w->next_sent_ns[i] + JUDGED_AFTER_NS <= w->input.now_ns; w->next_sent_ns[i] += SELECT_NS) {
         enum mode mode = w->mode[i];
@@ -171,7 +173,7 @@ static void probe_path(struct world *w, uint32_t i)
 
 static void change_path(struct world *w, uint32_t i)
 {
-    struct selector_path *p = &w->memory.paths[i];
+    struct path_evidence *p = &w->paths[i];
     uint64_t what = below(w, 256);
 
     if (what < 24)
@@ -200,7 +202,7 @@ static void change_path(struct world *w, uint32_t i)
 
 static void change_access(struct world *w, uint32_t i)
 {
-    struct selector_access *a = &w->memory.accesses[i];
+    struct access_evidence *a = &w->accesses[i];
     uint64_t what = below(w, 128);
 
     if (what == 0) {
@@ -246,6 +248,7 @@ static void step(struct world *w)
     for (uint32_t i = 0; i < w->input.path_count; i++) {
         probe_path(w, i);
         change_path(w, i);
+        w->paths[i].health = health_evidence(&w->health[i]);
     }
     for (uint32_t i = 0; i < w->input.access_count; i++)
         change_access(w, i);
@@ -257,16 +260,16 @@ static void step(struct world *w)
 
 /* --- the rules, a second time --- */
 
-static const struct selector_access *access_at(const struct world *w, uint32_t i)
+static const struct access_evidence *access_at(const struct world *w, uint32_t i)
 {
-    uint32_t access = w->memory.paths[i].access;
+    uint32_t access = w->paths[i].access;
 
-    return access == SELECTOR_NO_ACCESS ? NULL : &w->memory.accesses[access];
+    return access == SELECTOR_NO_ACCESS ? NULL : &w->accesses[access];
 }
 
 static bool can_be_entered(const struct world *w, uint32_t i)
 {
-    return w->memory.paths[i].on_link && w->memory.paths[i].link_usable;
+    return w->paths[i].on_link && w->paths[i].link_usable;
 }
 
 static bool works(const struct world *w, uint32_t i)
@@ -277,22 +280,22 @@ static bool works(const struct world *w, uint32_t i)
 /* Something beside the path's own health speaks against it. */
 static bool is_blocked(const struct world *w, uint32_t i)
 {
-    const struct selector_access *a = access_at(w, i);
+    const struct access_evidence *a = access_at(w, i);
 
-    return !can_be_entered(w, i) || w->memory.paths[i].service_bad || (a && a->drained);
+    return !can_be_entered(w, i) || w->paths[i].service_bad || (a && a->drained);
 }
 
 /* Its access restarts over and over, and has not come to rest. */
 static bool is_restless(const struct world *w, uint32_t i)
 {
-    const struct selector_access *a = access_at(w, i);
+    const struct access_evidence *a = access_at(w, i);
 
     return a && a->restarts >= 3 && a->session != SESSION_STABLE;
 }
 
 static bool is_eligible(const struct world *w, uint32_t i)
 {
-    const struct selector_access *a = access_at(w, i);
+    const struct access_evidence *a = access_at(w, i);
 
     return works(w, i) && !is_blocked(w, i) && !is_restless(w, i) && !(a && a->session == SESSION_DEAD);
 }
@@ -306,7 +309,7 @@ static unsigned rank(const struct world *w, uint32_t i)
 {
     static const unsigned by_place[3][3] = {
         [TIER_DATA] = {3, 5, 7}, [TIER_SECONDARY] = {4, 6, 8}, [TIER_MANAGEMENT] = {9, 10, 11}};
-    const struct selector_path *p = &w->memory.paths[i];
+    const struct path_evidence *p = &w->paths[i];
 
     if (p->tier == TIER_FOREIGN)
         return 12;
@@ -329,7 +332,7 @@ static bool is_acceptable(const struct world *w, uint32_t i)
 {
     uint32_t current = w->input.current;
 
-    if (i == current || w->memory.paths[i].access == SELECTOR_NO_ACCESS)
+    if (i == current || w->paths[i].access == SELECTOR_NO_ACCESS)
         return false;
     if (!works(w, current))
         return works(w, i);
@@ -340,14 +343,13 @@ static bool is_acceptable(const struct world *w, uint32_t i)
 static bool is_settling(const struct world *w, uint32_t i)
 {
     uint32_t current = w->input.current;
-    const struct selector_access *access = access_at(w, i);
+    const struct access_evidence *access = access_at(w, i);
 
     if (!is_eligible(w, current) || !is_eligible(w, i) || is_clean(w, i) || !access ||
-        w->memory.paths[current].access == SELECTOR_NO_ACCESS)
+        w->paths[current].access == SELECTOR_NO_ACCESS)
         return false;
     return rank(w, i) < rank(w, current) && w->input.now_ns >= w->unwell_since_ns + w->input.hold_ns &&
-           w->memory.paths[i].service_good &&
-           (w->input.sessions_waived || access->session == SESSION_STABLE) &&
+           w->paths[i].service_good && (w->input.sessions_waived || access->session == SESSION_STABLE) &&
            health_loss_ppm(&w->health[i]) <= health_loss_ppm(&w->health[current]) + 100000;
 }
 
@@ -403,8 +405,8 @@ static void check_target(struct world *w, const struct selector_decision *d)
                    d->reason == SWITCH_PIN || d->reason == SWITCH_DRAINED;
 
     MUST(d->to < w->input.path_count && d->to != w->input.current, "a switch goes to another path");
-    MUST(w->memory.paths[d->to].access != SELECTOR_NO_ACCESS, "a switch goes to a configured path");
-    MUST(w->memory.paths[d->to].on_link, "a switch goes to a path that can be entered");
+    MUST(w->paths[d->to].access != SELECTOR_NO_ACCESS, "a switch goes to a configured path");
+    MUST(w->paths[d->to].on_link, "a switch goes to a path that can be entered");
     MUST(!w->input.pin_hard || d->reason == SWITCH_PIN, "pinned hard: a pin is the only reason");
     MUST(d->planned == planned || w->input.pin_hard, "planned only where nobody waits");
     MUST(w->input.pin_hard || works(w, d->to), "a switch goes to a path that works");
@@ -414,10 +416,9 @@ static void check_pin_hard(struct world *w, const struct selector_decision *d)
 {
     uint32_t current = w->input.current;
 
-    MUST(current == SELECTOR_NO_PATH || !w->memory.paths[current].pinned || !d->switch_now ||
-             w->input.pin_now,
+    MUST(current == SELECTOR_NO_PATH || !w->paths[current].pinned || !d->switch_now || w->input.pin_now,
          "pinned hard: never left but for a better path of a new pin");
-    MUST(!d->switch_now || w->memory.paths[d->to].pinned, "pinned hard: to a pinned path only");
+    MUST(!d->switch_now || w->paths[d->to].pinned, "pinned hard: to a pinned path only");
     MUST(!d->planned || is_eligible(w, d->to), "pinned hard: planned only to a path that works");
 }
 
@@ -428,7 +429,7 @@ static void check_cold_start(struct world *w, const struct selector_decision *d)
     MUST(d->doubt, "cold start: all paths are probed");
     MUST(!d->switch_now || late || w->input.list_arrived, "cold start: not before a list, or the deadline");
     for (uint32_t i = 0; i < w->input.path_count; i++) {
-        if (w->memory.paths[i].access == SELECTOR_NO_ACCESS)
+        if (w->paths[i].access == SELECTOR_NO_ACCESS)
             continue;
         MUST(!late || d->switch_now || !works(w, i), "cold start: at the deadline what works is used");
         MUST(!d->switch_now || !is_better(w, i, d->to), "cold start: the best eligible path");
@@ -440,7 +441,7 @@ static void check_cold_start(struct world *w, const struct selector_decision *d)
 static bool any_clean(const struct world *w)
 {
     for (uint32_t i = 0; i < w->input.path_count; i++)
-        if (i != w->input.current && w->memory.paths[i].access != SELECTOR_NO_ACCESS && is_clean(w, i))
+        if (i != w->input.current && w->paths[i].access != SELECTOR_NO_ACCESS && is_clean(w, i))
             return true;
     return false;
 }
@@ -469,7 +470,7 @@ static void check_leaving(struct world *w, const struct selector_decision *d)
 static void check_coming_home(struct world *w, const struct selector_decision *d)
 {
     uint32_t to = d->to, current = w->input.current;
-    const struct selector_path *p = &w->memory.paths[to];
+    const struct path_evidence *p = &w->paths[to];
     bool new_pin = w->input.pin_now && p->pinned, hurried = new_pin || w->input.failback_now;
     uint32_t loss_ppm = health_loss_ppm(&w->health[to]);
 
@@ -478,7 +479,7 @@ static void check_coming_home(struct world *w, const struct selector_decision *d
     MUST(is_clean(w, to), "failback: to a clean path");
     MUST(p->service_good, "failback: the service check has succeeded");
     MUST(p->full_size == FULL_SIZE_PASSED || new_pin, "failback: a full-size probe has passed");
-    MUST(w->memory.paths[current].access != SELECTOR_NO_ACCESS || hurried || p->pinned,
+    MUST(w->paths[current].access != SELECTOR_NO_ACCESS || hurried || p->pinned,
          "a foreign next hop that answers is kept");
     if (hurried)
         return;
@@ -496,8 +497,7 @@ static void check(struct world *w, const struct selector_decision *d)
     uint32_t current = w->input.current;
 
     MUST(d->again_ns > w->input.now_ns, "again_ns is in the future");
-    MUST(d->want_full_size == SELECTOR_NO_PATH ||
-             w->memory.paths[d->want_full_size].full_size == FULL_SIZE_UNTESTED,
+    MUST(d->want_full_size == SELECTOR_NO_PATH || w->paths[d->want_full_size].full_size == FULL_SIZE_UNTESTED,
          "full-size probes of untested paths only");
     if (d->switch_now)
         check_target(w, d);
@@ -530,8 +530,8 @@ static void decide_apart(const struct world *w, const struct memory *memory, uin
     struct memory copy = *memory;
     struct selector_input input = w->input;
 
-    input.paths = copy.paths;
-    input.accesses = copy.accesses;
+    copy.selector.paths = copy.paths;
+    copy.selector.accesses = copy.accesses;
     input.now_ns = now_ns;
     selector_decide(&copy.selector, &input, decision);
 }
@@ -569,7 +569,7 @@ static void print_step(const struct world *w, const struct selector_decision *d)
             : w->input.failback_now ? ", --now"
                                     : "");
     for (uint32_t i = 0; i < w->input.path_count; i++) {
-        const struct selector_access *a = access_at(w, i);
+        const struct access_evidence *a = access_at(w, i);
 
         fprintf(stderr, " %u:%s%s/%u/%u%s%s", i, health_state_text(w->health[i].state),
                 w->health[i].degraded ? "-" : "", rank(w, i), w->health[i].misses,
@@ -583,7 +583,7 @@ static void print_step(const struct world *w, const struct selector_decision *d)
 static void carry_out(struct world *w, const struct selector_decision *d)
 {
     if (d->want_full_size != SELECTOR_NO_PATH && !one_in(w, 4))
-        w->memory.paths[d->want_full_size].full_size = one_in(w, 6) ? FULL_SIZE_LOST : FULL_SIZE_PASSED;
+        w->paths[d->want_full_size].full_size = one_in(w, 6) ? FULL_SIZE_LOST : FULL_SIZE_PASSED;
     /* A planned switch may fail, and is decided again. */
     if (d->switch_now && !(d->planned && one_in(w, 4))) {
         w->input.current = d->to;

@@ -93,10 +93,10 @@ Test(tally, away_from_home)
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-        const struct selector_path path = {.access = rows[i].foreign ? SELECTOR_NO_ACCESS : 0,
+        const struct path_evidence path = {.access = rows[i].foreign ? SELECTOR_NO_ACCESS : 0,
                                            .tier = rows[i].tier};
-        struct selector_path paths[] = {path};
-        struct selector_access accesses[] = {{.locality = rows[i].own}, {.locality = rows[i].other}};
+        const struct path_evidence paths[] = {path};
+        const struct access_evidence accesses[] = {{.locality = rows[i].own}, {.locality = rows[i].other}};
         const struct selector_input input = {
             .paths = paths, .path_count = 1, .accesses = accesses, .access_count = 2};
 

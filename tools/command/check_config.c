@@ -63,9 +63,9 @@ static size_t add_paths(struct ranked *paths, const struct config_access *access
     size_t count = 0;
 
     for (size_t tier = 0; tier < ARRAY_SIZE(addresses); tier++) {
-        struct selector_access a = {.locality = locality};
-        struct selector_path p = {.tier = (enum selector_tier)tier};
-        struct selector_input input = {.paths = &p, .path_count = 1, .accesses = &a, .access_count = 1};
+        const struct access_evidence a = {.locality = locality};
+        const struct path_evidence p = {.tier = (enum selector_tier)tier};
+        const struct selector_input input = {.paths = &p, .path_count = 1, .accesses = &a, .access_count = 1};
 
         if (address_is_set(addresses[tier]))
             paths[count++] = (struct ranked){.name = access->name,

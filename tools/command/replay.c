@@ -215,7 +215,7 @@ static int survey(struct study *study)
         if (event->kind == HISTORY_HOST)
             study->host = event->host;
         else if (event->kind == HISTORY_PATH && event->path.access != SELECTOR_NO_ACCESS)
-            study->places[event->index] = (struct place){event->path.access, event->path.evidence.tier};
+            study->places[event->index] = (struct place){event->path.access, event->path.tier};
     }
     return 0;
 }
