@@ -7,21 +7,17 @@
  * selector decide, carry the decision out, do what is due, set the timer for the next deadline. Callbacks of
  * the parts only note what they learnt and ask for a step.
  *
- *   agent.c    start, stop, the step
- *   reload.c   from a configuration to what runs by it
- *   table.c    accesses and paths: building, egress, evidence
- *   switch.c   carrying out decisions
- *   route.c    the route of the service: what its keeper (route/keeper/) is told and answers
- *   lists.c    session lists: asked for, taken in; telling.c: refreshes, heartbeats
- *   recorder.c what it knew and decided, for `reroute replay`
- *   orders.c   pin, drain, failback; command.c: by the control socket
- *   status.c   the status document
- *   connections.c  the TCP connections after a switch
- *   manager.c  what the service manager is told
- *   kept.c     what cannot be kept in the state directory
- *   control.c  the control socket and the metrics; server.c: what their clients may cost
- *   lock.c     one agent for a service
- *   state.c    what is kept over a restart
+ *   agent.c      start, stop, events             step.c       the step
+ *   reload.c     a new configuration             install.c    a new table of paths
+ *   egress.c     how paths are entered           evidence.c   what the selector is told
+ *   switch.c     carrying out decisions          route.c      the route, and what its keeper tells
+ *   happening.c  who is told of what happens     status.c     the status document
+ *   command.c    a person's orders               recorder.c   the journal, for `reroute replay`
+ *   control.c    the control socket, the metrics; server.c: what their clients may cost
+ *
+ * These know the agent as a whole (private.h). The parts that they wire together do not: table.h (accesses and
+ * paths), lists.h, telling.h, orders.h, connections.h, manager.h, kept.h, state.h, lock.h. A part owns its state
+ * and gets what else it may read as a struct situation.
  *
  * Nothing here blocks but netlink's round trips and small writes to the state directory. On exit the route
  * stays.
@@ -121,7 +117,7 @@ void agent_save(struct agent *agent)
 }
 
 /* While a better path is waited for since when it has been up must be kept; and what could not be saved. */
-static bool saves_by_time(const struct agent *agent)
+bool agent_saves_by_time(const struct agent *agent)
 {
     return agent->service.decision.candidate != SELECTOR_NO_PATH || agent->files.kept.error[KEPT_STATE] < 0;
 }
@@ -151,268 +147,7 @@ static void load_state(struct agent *agent)
     state_clear(&state);
 }
 
-/* --- the step --- */
-
-/* An extra request: of full size, the last one before a planned switch, or one that asks for proof of life.
- */
-static void take_extra(struct agent *agent, uint32_t path, const struct probe_observation *observation)
-{
-    bool passed = observation->outcome == PROBE_REPLY;
-
-    if (observation->outcome == PROBE_DUPLICATE || observation->outcome == PROBE_LATE)
-        return;
-    if (passed) /* a reply is life, whoever asked for it */
-        health_observe(&agent->table.paths[path].health, &agent->health_settings, observation);
-    agent_planned_probe_result(agent, path, observation->payload_bytes, passed);
-}
-
-static void take_observations(struct agent *agent)
-{
-    struct probe_observation observation;
-    int error = probe_stream_dispatch(agent->stream);
-
-    if (error < 0 && error != agent->probe_error)
-        log_event(LOG_LEVEL_ERROR, "probe", "error=%s", LOG_QUOTE(strerror(-error)));
-    agent->probe_error = error;
-    while (probe_stream_next(agent->stream, &observation)) {
-        uint32_t path = agent_table_of_stream(&agent->table, observation.id);
-
-        if (path == SELECTOR_NO_PATH)
-            continue;
-        agent->now_ns = max_u64(agent->now_ns, observation.at_ns);
-        if (observation.extra)
-            take_extra(agent, path, &observation);
-        else
-            health_observe(&agent->table.paths[path].health, &agent->health_settings, &observation);
-    }
-}
-
-static void note_path(struct agent *agent, uint32_t index)
-{
-    struct agent_path *path = &agent->table.paths[index];
-    const struct config_probe *probe = &agent->config->probe;
-    char reason[160] = "";
-
-    if (path->noted == path->health.state)
-        return;
-    path->noted = path->health.state;
-    agent->files.save_wanted = true;
-    if (path->health.state == HEALTH_DOWN)
-        probe_reason_text(path->health.last, &path->health.error,
-                          probe->select_timeout_ns * probe->select_count, reason, sizeof(reason));
-    if (path->health.state == HEALTH_UP)
-        log_event(LOG_LEVEL_INFO, "path-up", "access=%s tier=%s path=%s rtt_ms=%.3f",
-                  agent_table_access_name(&agent->table, index),
-                  selector_tier_text(agent->table.selector_paths[index].tier), ADDRESS_TEXT(&path->address),
-                  (double)path->health.rtt_ns / NS_PER_MS);
-    else
-        log_event(LOG_LEVEL_WARN, "path-down", "access=%s tier=%s path=%s%s%s",
-                  agent_table_access_name(&agent->table, index),
-                  selector_tier_text(agent->table.selector_paths[index].tier), ADDRESS_TEXT(&path->address),
-                  reason[0] ? " reason=" : "", reason[0] ? LOG_QUOTE(reason) : "");
-}
-
-/* Said once, as soon as lists have had the chance to name it. */
-static void note_pin(struct agent *agent)
-{
-    bool lost = agent->orders.pin[0] && !orders_pin_is_known(&agent->orders, &agent->table) &&
-                (agent->lists.arrived || !lists_make_accesses(agent->config));
-
-    if (lost && !agent->orders.pin_lost)
-        log_event(
-            LOG_LEVEL_WARN, "pin-unknown", "target=%s hint=%s", LOG_VALUE(agent->orders.pin),
-            LOG_QUOTE("no access and no path has this name: the agent goes on as if nothing was pinned"));
-    agent->orders.pin_lost = lost;
-}
-
-static void note_changes(struct agent *agent)
-{
-    note_pin(agent);
-    for (uint32_t i = 0; i < agent->table.path_count; i++)
-        note_path(agent, i);
-    for (uint32_t i = 0; i < agent->table.access_count; i++) {
-        struct agent_access *access = &agent->table.accesses[i];
-
-        if (access->memory.noted == access->view.state)
-            continue;
-        access->memory.noted = access->view.state;
-        agent->files.save_wanted = true;
-        log_event(access->view.state == SESSION_DEAD ? LOG_LEVEL_WARN : LOG_LEVEL_INFO, "session",
-                  "access=%s state=%s uuid=%s restarts=%u", LOG_VALUE(access->name),
-                  session_state_text(access->view.state),
-                  access->view.uuid[0] ? LOG_VALUE(access->view.uuid) : "-", access->view.restarts);
-    }
-}
-
-void agent_fill_input(const struct agent *agent, struct selector_input *input)
-{
-    const struct config *config = agent->config;
-    uint64_t window_ns = config->probe.select_timeout_ns * config->probe.select_count;
-    bool waived = strcmp(config->session.provider, "none") == 0;
-
-    *input = (struct selector_input){
-        .now_ns = agent->now_ns,
-        .paths = agent->table.selector_paths,
-        .path_count = agent->table.path_count,
-        .accesses = agent->table.selector_accesses,
-        .access_count = agent->table.access_count,
-        .current = agent->service.current,
-        .window_ns = window_ns,
-        .select_timeout_ns = config->probe.select_timeout_ns,
-        .hold_ns = config->route.hold_ns,
-        .damping_max_ns = SELECTOR_DAMPING_MAX_NS,
-        .sessions_waived = waived,
-        .list_arrived = waived || agent->lists.arrived,
-        .cold_deadline_ns = agent->started_ns + max_u64(window_ns, config->session.timeout_ns),
-        .failback_now = agent->orders.failback_now,
-        /* A name that no path has (any more) keeps the route nowhere. */
-        .pin_hard = agent->orders.pin_hard && orders_pin_is_known(&agent->orders, &agent->table),
-        .pin_now = agent->orders.pin_now,
-    };
-}
-
-static void log_decision(const struct agent *agent, const struct selector_decision *before)
-{
-    const struct selector_decision *now = &agent->service.decision;
-    uint32_t about = now->switch_now ? now->to : now->candidate;
-
-    if (now->switch_now == before->switch_now && now->reason == before->reason && now->to == before->to &&
-        now->candidate == before->candidate)
-        return;
-    log_event(
-        now->reason == KEEP_NOTHING_ELIGIBLE ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO, "decision",
-        "action=%s%s reason=%s%s%s why=%s%s",
-        now->switch_now ? now->planned ? "switch-planned" : "switch" : "keep",
-        now->switch_now && agent->options->dry_run ? "-not-done" : "", selector_reason_text(now->reason),
-        about != SELECTOR_NO_PATH ? now->switch_now ? " to=" : " candidate=" : "",
-        about != SELECTOR_NO_PATH ? ADDRESS_TEXT(&agent->table.paths[about].address) : "",
-        LOG_QUOTE(selector_reason_sentence(now->reason)), agent->options->dry_run ? " dry_run=true" : "");
-}
-
-/* A person's hurry lasts as long as what it is for can be had at once; after that, hold counts again. */
-static void end_hurry(struct agent *agent, const struct selector_input *input)
-{
-    bool pinned = false, there;
-
-    for (uint32_t i = 0; i < input->path_count; i++)
-        pinned = pinned || (input->paths[i].pinned && selector_path_level(input, i, NULL) <= LEVEL_DEGRADED);
-    there = agent->service.current != SELECTOR_NO_PATH && input->paths[agent->service.current].pinned &&
-            !agent->service.decision.switch_now;
-    agent->orders.pin_now = agent->orders.pin_now && pinned && !there;
-    agent->orders.failback_now = agent->orders.failback_now && agent_failback_helps(agent);
-}
-
-/*
- * A decision that waits for proof of life asks for it now: a link that went down is left within a round trip,
- * and to the best path, not to the one whose turn happened to come first.
- */
-static void ask_for_proof(struct agent *agent)
-{
-    for (uint32_t i = 0; i < agent->table.path_count; i++)
-        if (i != agent->service.current && agent->table.paths[i].streamed)
-            probe_stream_request(agent->stream, agent->table.paths[i].stream_id,
-                                 agent->config->probe.payload_bytes);
-}
-
-static void decide(struct agent *agent)
-{
-    struct selector_decision before = agent->service.decision;
-    struct selector_input input;
-
-    agent_fill_input(agent, &input);
-    selector_decide(&agent->table.selector, &input, &agent->service.decision);
-    end_hurry(agent, &input);
-    if (agent->service.decision.reason == KEEP_WAIT_PROOF && before.reason != KEEP_WAIT_PROOF)
-        ask_for_proof(agent);
-    log_decision(agent, &before);
-    agent_journal_step(agent, &input);
-}
-
-static void schedule(struct agent *agent)
-{
-    const struct situation now = agent_situation(agent);
-    uint64_t at_ns = min_u64(probe_stream_deadline_ns(agent->stream), agent->service.decision.again_ns);
-    uint64_t wait_us;
-    struct timeval wait;
-
-    at_ns = min_u64(at_ns, agent_switch_deadline_ns(agent));
-    at_ns = min_u64(at_ns, lists_deadline_ns(&agent->lists, &now));
-    at_ns = min_u64(at_ns, telling_deadline_ns(&agent->telling, &now));
-    at_ns = min_u64(at_ns, connections_deadline_ns(&agent->service.connections));
-    at_ns = min_u64(at_ns, manager_deadline_ns(&agent->manager));
-    if (saves_by_time(agent))
-        at_ns = min_u64(at_ns, agent->files.save_ns);
-    if (agent->loop.reload_wanted)
-        at_ns = min_u64(at_ns, agent->loop.reload_ns);
-    if (agent->loop.step_wanted)
-        at_ns = 0;
-    wait_us = (sub_sat_u64(at_ns, probe_stream_now_ns(agent->stream)) + NS_PER_US - 1) / NS_PER_US;
-    wait.tv_sec = (time_t)(wait_us / 1000000);
-    wait.tv_usec = (suseconds_t)(wait_us % 1000000);
-    event_add(agent->loop.timer, &wait);
-}
-
-/* What the cluster answered since the last step. */
-static void take_answers(struct agent *agent)
-{
-    const struct situation now = agent_situation(agent);
-    enum planned_answer planned;
-    struct agent_table table;
-
-    if (telling_take(&agent->telling, &now, &planned))
-        lists_poll_soon(&agent->lists, agent->now_ns);
-    if (planned != PLANNED_NO_ANSWER)
-        agent->service.tell_answer = planned;
-    agent->table_wanted |= lists_take(&agent->lists, &now, &agent->files.kept);
-    if (agent->table_wanted && agent_table_build(agent, agent->config, &table) == 0) {
-        agent->table_wanted = false;
-        agent_table_install(agent, &table);
-        log_event(LOG_LEVEL_INFO, "accesses", "count=%u", agent->table.access_count);
-    }
-}
-
-/* A dry run sets no route: there is nothing to wait for. */
-static bool route_works(const struct agent *agent)
-{
-    uint32_t current = agent->service.current;
-
-    return agent->options->dry_run ||
-           (current != SELECTOR_NO_PATH && agent->table.paths[current].health.state == HEALTH_UP);
-}
-
-/* What is to be done from time to time, wherever the route leads. */
-static void do_what_is_due(struct agent *agent)
-{
-    const struct situation now = agent_situation(agent);
-    char summary[MANAGER_STATUS_SIZE];
-
-    if (now.current != SELECTOR_NO_PATH)
-        connections_step(&agent->service.connections, agent->fib, &agent->config->service,
-                         &agent->table.paths[now.current].source, now.now_ns);
-    agent_table_intervals(agent);
-    lists_step(&agent->lists, agent->provider, &now);
-    telling_step(&agent->telling, agent->provider, &now);
-    if (agent->files.save_wanted || (saves_by_time(agent) && now.now_ns >= agent->files.save_ns))
-        agent_save(agent);
-    agent_summary(agent, summary, sizeof(summary));
-    manager_step(&agent->manager, route_works(agent), summary, now.now_ns);
-}
-
-void agent_step(struct agent *agent)
-{
-    agent->loop.step_wanted = false;
-    agent->now_ns = probe_stream_now_ns(agent->stream);
-    take_observations(agent);
-    take_answers(agent);
-    agent_table_egress(agent);
-    agent_route_step(agent);
-    agent_table_evidence(agent);
-    note_changes(agent);
-    decide(agent);
-    agent_apply(agent);
-    do_what_is_due(agent);
-    schedule(agent);
-}
+/* --- events --- */
 
 /* The kernel says so again every few seconds, for as long as the path is probed. */
 static void note_neighbour(const struct agent *agent, const struct fib_event *event)
@@ -631,7 +366,7 @@ static int start(struct agent *agent, char *message, size_t size_bytes)
     agent->telling.waker = waker;
     error = lists_open(&agent->lists, agent->config, &waker);
     if (!error)
-        error = agent_table_build(agent, agent->config, &table);
+        error = agent_build_table(agent, agent->config, &table);
     if (!error)
         error = agent_watch_stream(agent);
     if (error)
@@ -639,7 +374,7 @@ static int start(struct agent *agent, char *message, size_t size_bytes)
     agent_table_install(agent, &table);
     load_state(agent);
     agent_route_step(agent);
-    agent_table_egress(agent);
+    agent_egress_step(agent);
     agent_route_warn(agent);
     agent_warn_config(agent);
     return 0;
@@ -653,7 +388,7 @@ static void finish(struct agent *agent)
     control_close(agent->control);
     journal_free(agent->files.journal);
     session_provider_free(agent->provider);
-    agent_table_clear(agent, &agent->table);
+    agent_table_clear(&agent->table, agent->stream);
     probe_stream_free(agent->stream);
     for (size_t i = 0; i < ARRAY_SIZE(events); i++)
         if (events[i])

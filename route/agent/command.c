@@ -1,26 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a person may tell the agent by the control socket. Each order is told to log and journal, and a step
- * follows.
+ * What a person may tell the agent by the control socket.
  */
 #include "route/agent/private.h"
 
-static void ordered(struct agent *agent, const char *command, const char *target)
+static void ordered(struct agent *agent, enum order order, const char *target)
 {
-    journal_command(agent->files.journal, agent->now_ns, command, target);
-    agent_soon(agent);
+    agent_tell(agent, &(struct happening){.kind = HAPPENED_ORDER, .order = order, .target = target});
 }
 
 int agent_pin(struct agent *agent, const char *target, bool hard, char *message, size_t size_bytes)
 {
     int error = orders_pin(&agent->orders, &agent->table, target, hard, message, size_bytes);
 
-    if (error)
-        return error;
-    agent->files.save_wanted = true;
-    log_event(LOG_LEVEL_INFO, "pin", "target=%s hard=%s", LOG_VALUE(target), hard ? "true" : "false");
-    ordered(agent, hard ? "pin --hard" : "pin", target);
-    return 0;
+    if (!error)
+        ordered(agent, hard ? ORDER_PIN_HARD : ORDER_PIN, target);
+    return error;
 }
 
 int agent_unpin(struct agent *agent, char *message, size_t size_bytes)
@@ -30,24 +25,18 @@ int agent_unpin(struct agent *agent, char *message, size_t size_bytes)
 
     memcpy(target, agent->orders.pin, sizeof(target));
     error = orders_unpin(&agent->orders, message, size_bytes);
-    if (error)
-        return error;
-    agent->files.save_wanted = true;
-    log_event(LOG_LEVEL_INFO, "unpin", "target=%s", LOG_VALUE(target));
-    ordered(agent, "unpin", target);
-    return 0;
+    if (!error)
+        ordered(agent, ORDER_UNPIN, target);
+    return error;
 }
 
 int agent_drain(struct agent *agent, const char *access, bool drain, char *message, size_t size_bytes)
 {
     int error = orders_drain(&agent->orders, &agent->table, access, drain, message, size_bytes);
 
-    if (error)
-        return error;
-    agent->files.save_wanted = true;
-    log_event(LOG_LEVEL_INFO, drain ? "drain" : "undrain", "access=%s", LOG_VALUE(access));
-    ordered(agent, drain ? "drain" : "undrain", access);
-    return 0;
+    if (!error)
+        ordered(agent, drain ? ORDER_DRAIN : ORDER_UNDRAIN, access);
+    return error;
 }
 
 /* The best path that would be better than the one in use, if it were eligible; SELECTOR_NO_PATH: none. */
@@ -98,7 +87,6 @@ int agent_failback(struct agent *agent, char *message, size_t size_bytes)
         return refuse_failback(agent, message, size_bytes);
     to = ADDRESS_TEXT(&agent->table.paths[agent->service.decision.candidate].address);
     agent->orders.failback_now = true;
-    log_event(LOG_LEVEL_INFO, "failback-now", "to=%s", to);
-    ordered(agent, "failback --now", to);
+    ordered(agent, ORDER_FAILBACK, to);
     return 0;
 }

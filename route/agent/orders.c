@@ -3,6 +3,16 @@
 
 #include "probe/scope.h"
 
+const char *order_text(enum order order)
+{
+    static const char *const texts[] = {
+        [ORDER_PIN] = "pin",     [ORDER_PIN_HARD] = "pin --hard", [ORDER_UNPIN] = "unpin",
+        [ORDER_DRAIN] = "drain", [ORDER_UNDRAIN] = "undrain",     [ORDER_FAILBACK] = "failback --now",
+    };
+
+    return texts[order];
+}
+
 void orders_clear(struct orders *orders)
 {
     free(orders->drained);

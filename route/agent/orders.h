@@ -6,6 +6,9 @@
 
 #include "route/agent/table.h"
 
+enum order { ORDER_PIN, ORDER_PIN_HARD, ORDER_UNPIN, ORDER_DRAIN, ORDER_UNDRAIN, ORDER_FAILBACK };
+const char *order_text(enum order order); /* as it is typed: "pin --hard" */
+
 struct orders {
     char pin[CONFIG_NAME_SIZE]; /* an access' name or a path's address; empty: nothing is pinned */
     bool pin_hard;              /* never left */

@@ -10,6 +10,7 @@
 #include "probe/stream.h"
 #include "route/agent/agent.h"
 #include "route/agent/connections.h"
+#include "route/agent/happening.h"
 #include "route/agent/host_identity.h"
 #include "route/agent/kept.h"
 #include "route/agent/lists.h"
@@ -101,7 +102,9 @@ struct agent {
 struct situation agent_situation(const struct agent *agent);
 void agent_soon(struct agent *agent); /* a step from the event loop, not from the caller's stack */
 void agent_save(struct agent *agent);
-void agent_fill_input(const struct agent *agent, struct selector_input *input);
+bool agent_saves_by_time(const struct agent *agent);
+
+/* step.c */
 void agent_step(struct agent *agent);
 
 /* reload.c */
@@ -112,18 +115,21 @@ int agent_watch_stream(struct agent *agent);
 void agent_warn_config(const struct agent *agent); /* at the start and at each reload */
 void agent_reload(struct agent *agent); /* SIGHUP: the new configuration, or the old one and a line why */
 
-/* table.c */
-int agent_table_build(struct agent *agent, const struct config *config, struct agent_table *table);
-void agent_table_clear(struct agent *agent, struct agent_table *table);
+/* install.c */
+int agent_build_table(struct agent *agent, const struct config *config, struct agent_table *table);
 void agent_table_install(struct agent *agent, struct agent_table *table); /* takes what *table holds */
-/* How each path is entered now, when that may have changed. */
-void agent_table_egress(struct agent *agent);
+/* Adds a next hop that is no configured path, and makes it the one in use. 0 or -ENOMEM. */
+int agent_use_foreign(struct agent *agent, const struct address *next_hop, uint32_t ifindex);
+
+/* egress.c */
+void agent_egress_step(struct agent *agent); /* how each path is entered now, when that may have changed */
 /* Why a path with an egress_error cannot be entered, in words. May use buffer. */
 const char *agent_egress_text(const struct agent_path *path, char *buffer, size_t size_bytes);
-void agent_table_evidence(struct agent *agent); /* writes what is known into the selector's arrays */
-int agent_table_add_foreign(struct agent *agent, const struct address *next_hop,
-                            uint32_t ifindex);   /* and uses it */
-void agent_table_intervals(struct agent *agent); /* how often each path is asked from now on */
+
+/* evidence.c */
+void agent_evidence_step(struct agent *agent); /* writes what is known into the selector's arrays */
+void agent_fill_input(const struct agent *agent, struct selector_input *input);
+void agent_intervals_step(struct agent *agent); /* how often each path is asked from now on */
 
 /* route.c */
 void agent_route_step(struct agent *agent); /* the keeper looks, and what it tells is taken in */

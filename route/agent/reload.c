@@ -172,7 +172,7 @@ void agent_reload(struct agent *agent)
     if (!error && !asks_alike(&agent->config->session, &config->session))
         error = config_session_provider(&provider, agent->loop.base, config, message, sizeof(message));
     if (!error)
-        error = agent_table_build(agent, config, &table);
+        error = agent_build_table(agent, config, &table);
     if (error) {
         log_event(LOG_LEVEL_ERROR, "reload-refused", "kept=old error=%s", LOG_QUOTE(message));
         return;

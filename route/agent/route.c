@@ -19,46 +19,21 @@ static struct keeper_hop hop_of(const struct agent *agent, const struct agent_pa
 
 static void adopted(struct agent *agent, const struct keeper_event *event)
 {
-    char text[KEEPER_TEXT_SIZE];
+    struct agent_service *service = &agent->service;
 
-    agent->service.current = agent_table_find(&agent->table, &event->hop);
-    if (agent->service.current == SELECTOR_NO_PATH &&
-        agent_table_add_foreign(agent, &event->hop, event->route.ifindex) < 0)
+    service->current = agent_table_find(&agent->table, &event->hop);
+    if (service->current == SELECTOR_NO_PATH &&
+        agent_use_foreign(agent, &event->hop, event->route.ifindex) < 0)
         return;
     agent->egress_wanted = true;
-    agent->service.origin = ORIGIN_ADOPTED;
-    agent->service.since_realtime_ns = clock_now_ns(CLOCK_REALTIME);
-    telling_again(&agent->telling);
-    telling_heartbeat_soon(&agent->telling);
-    journal_adopt(agent->files.journal, agent->now_ns, &event->hop);
-    log_event(LOG_LEVEL_INFO, "adopt", "route=%s access=%s ours=%s",
-              LOG_QUOTE(fib_route_text(&event->route, text, sizeof(text))),
-              agent_table_access_name(&agent->table, agent->service.current), event->ours ? "true" : "false");
-    if (agent->table.selector_paths[agent->service.current].access == SELECTOR_NO_ACCESS)
-        log_event(LOG_LEVEL_WARN, "next-hop-not-configured", "next_hop=%s", ADDRESS_TEXT(&event->hop));
-}
-
-static void log_packets(const struct keeper_event *event)
-{
-    const char *hop = address_is_set(&event->hop) ? ADDRESS_TEXT(&event->hop) : "none";
-
-    if (event->before != event->packets && event->before == PACKETS_SHADOWED)
-        log_event(LOG_LEVEL_INFO, "shadow-gone", "next_hop=%s", hop);
-    if (event->before != event->packets && event->before == PACKETS_NOWHERE)
-        log_event(LOG_LEVEL_INFO, "way-back", "next_hop=%s", hop);
-    if (event->packets == PACKETS_SHADOWED)
-        log_event(LOG_LEVEL_WARN, "shadowed", "by=%s", LOG_QUOTE(event->text));
-    if (event->packets == PACKETS_REDIRECTED)
-        log_event(LOG_LEVEL_WARN, "redirected", "next_hop=%s packets=%s", hop, LOG_QUOTE(event->text));
-    if (event->packets == PACKETS_NOWHERE)
-        log_event(LOG_LEVEL_ERROR, "no-way", "next_hop=%s reason=%s", hop, LOG_QUOTE(event->text));
+    service->origin = ORIGIN_ADOPTED;
+    service->since_realtime_ns = clock_now_ns(CLOCK_REALTIME);
+    agent_tell(agent,
+               &(struct happening){.kind = HAPPENED_ADOPTION, .path = service->current, .route = event});
 }
 
 static void take_event(struct agent *agent, const struct keeper_event *event)
 {
-    const char *hop = ADDRESS_TEXT(&event->hop);
-    const struct keeper_report *report = keeper_report(agent->service.keeper);
-
     switch (event->kind) {
     case KEEPER_STANDS:
         agent_switched(agent, event);
@@ -73,24 +48,12 @@ static void take_event(struct agent *agent, const struct keeper_event *event)
         agent->service.current = SELECTOR_NO_PATH;
         break;
     case KEEPER_REPAIRED:
-        log_event(LOG_LEVEL_WARN, "route-repaired", "found=%s next_hop=%s", LOG_QUOTE(event->text), hop);
-        break;
     case KEEPER_REPAIR_FAILED:
-        log_event(LOG_LEVEL_ERROR, "route-repair-failed", "found=%s next_hop=%s error=%s",
-                  LOG_QUOTE(event->text), hop, LOG_QUOTE(event->why));
-        break;
     case KEEPER_TAKEN_BACK:
-        log_event(LOG_LEVEL_WARN, "route-taken-back", "found=%s", LOG_QUOTE(event->text));
-        break;
-    case KEEPER_REDIRECT_UNDONE: /* once a second, from a node that goes on: told once a minute */
-        log_event(event->again ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN, "redirect-undone",
-                  "next_hop=%s found=%s count=%" PRIu64, hop, LOG_QUOTE(event->text), report->redirects);
-        break;
+    case KEEPER_REDIRECT_UNDONE:
     case KEEPER_PACKETS:
-        log_packets(event);
-        break;
     case KEEPER_UNREADABLE:
-        log_event(LOG_LEVEL_ERROR, "fib-read", "error=%s", LOG_QUOTE(event->why));
+        agent_tell(agent, &(struct happening){.kind = HAPPENED_ROUTE, .route = event});
         break;
     }
 }
@@ -132,7 +95,7 @@ void agent_route_step(struct agent *agent)
     keeper_step(agent->service.keeper, agent->service.current == SELECTOR_NO_PATH ? NULL : &hop, doubt,
                 agent->now_ns);
     take_events(agent);
-    agent_table_egress(agent); /* of an adopted next hop */
+    agent_egress_step(agent); /* of an adopted next hop */
 }
 
 void agent_route_want(struct agent *agent, uint32_t path)

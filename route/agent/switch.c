@@ -11,91 +11,46 @@
 
 /* --- the switch itself --- */
 
-static const char *previous_text(const struct agent *agent, char buffer[static ADDRESS_TEXT_SIZE])
-{
-    if (agent->service.current == SELECTOR_NO_PATH)
-        return "none";
-    return address_format(&agent->table.paths[agent->service.current].address, buffer);
-}
-
-static void note_switch(struct agent *agent, uint32_t to, enum selector_reason reason, int error)
-{
-    const struct agent_path *paths = agent->table.paths;
-
-    journal_switch(agent->files.journal, agent->now_ns,
-                   agent->service.current == SELECTOR_NO_PATH ? NULL : &paths[agent->service.current].address,
-                   &paths[to].address, reason, error);
-}
-
-/* For how long a path has been silent, in ms; "never" when it has not answered since the agent began. */
-static void silent_text(const struct agent *agent, uint32_t path, char buffer[static 24])
-{
-    uint64_t last_reply_ns = agent->table.paths[path].health.last_reply_ns;
-
-    if (last_reply_ns)
-        snprintf(buffer, 24, "%.1f", (double)sub_sat_u64(agent->now_ns, last_reply_ns) / NS_PER_MS);
-    else
-        snprintf(buffer, 24, "never");
-}
-
 void agent_switch_refused(struct agent *agent, const struct keeper_event *event)
 {
     uint32_t to = agent_table_find(&agent->table, &event->hop);
-    enum selector_reason reason = agent->service.switching.reason;
+    const struct happening refusal = {.kind = HAPPENED_REFUSAL,
+                                      .path = to,
+                                      .from = agent->service.current,
+                                      .reason = agent->service.switching.reason,
+                                      .route = event};
 
     agent->service.switching = (struct agent_switching){0};
-    log_event(LOG_LEVEL_ERROR, "switch-failed", "to=%s reason=%s error=%s", ADDRESS_TEXT(&event->hop),
-              selector_reason_text(reason), LOG_QUOTE(event->why));
-    agent_soon(agent);
-    if (to == SELECTOR_NO_PATH)
-        return;
-    agent->table.paths[to].refused_until_ns = agent->now_ns + REFUSED_FOR_NS;
-    note_switch(agent, to, reason, event->error);
-}
-
-static void log_switch(const struct agent *agent, uint32_t to, enum selector_reason reason,
-                       const struct keeper_event *event)
-{
-    char silent[24] = "0.0", from[ADDRESS_TEXT_SIZE];
-
-    if (agent->service.current != SELECTOR_NO_PATH)
-        silent_text(agent, agent->service.current, silent);
-    log_event(LOG_LEVEL_INFO, "switch",
-              "from=%s to=%s access=%s tier=%s reason=%s silent_ms=%s replace_us=%.0f why=%s",
-              previous_text(agent, from), ADDRESS_TEXT(&event->hop),
-              agent_table_access_name(&agent->table, to),
-              selector_tier_text(agent->table.selector_paths[to].tier), selector_reason_text(reason), silent,
-              (double)event->took_ns / NS_PER_US, LOG_QUOTE(selector_reason_sentence(reason)));
+    if (to != SELECTOR_NO_PATH)
+        agent->table.paths[to].refused_until_ns = agent->now_ns + REFUSED_FOR_NS;
+    agent_tell(agent, &refusal);
 }
 
 void agent_switched(struct agent *agent, const struct keeper_event *event)
 {
-    uint32_t to = agent_table_find(&agent->table, &event->hop);
-    bool first = agent->service.current == SELECTOR_NO_PATH;
+    struct agent_service *service = &agent->service;
+    const struct happening happening = {.kind = HAPPENED_SWITCH,
+                                        .path = agent_table_find(&agent->table, &event->hop),
+                                        .from = service->current,
+                                        .reason = service->switching.reason,
+                                        .route = event};
 
-    enum selector_reason reason = agent->service.switching.reason;
-
-    agent->service.switching = (struct agent_switching){0};
-    if (to == SELECTOR_NO_PATH)
+    service->switching = (struct agent_switching){0};
+    if (happening.path == SELECTOR_NO_PATH)
         return; /* it left the table while the keeper worked: the next look finds the route elsewhere */
-    log_switch(agent, to, reason, event);
-    note_switch(agent, to, reason, 0);
-    agent->service.current = to;
-    agent->service.origin = ORIGIN_SWITCHED;
-    agent->service.switch_reason = reason;
-    agent->service.since_realtime_ns = clock_now_ns(CLOCK_REALTIME);
-    agent->service.switches++;
-    agent->service.misses = 0;
-    agent->service.planned = (struct planned){0};
+    service->current = happening.path;
+    service->origin = ORIGIN_SWITCHED;
+    service->switch_reason = happening.reason;
+    service->since_realtime_ns = clock_now_ns(CLOCK_REALTIME);
+    service->misses = 0;
+    service->planned = (struct planned){0};
     agent->orders.failback_now = false;
-    if (orders_pins(&agent->orders, &agent->table, to))
+    if (orders_pins(&agent->orders, &agent->table, service->current))
         agent->orders.pin_now = false;
-    connections_moved(&agent->service.connections, agent->fib, &agent->files.reserve, &agent->config->service,
-                      first, agent->config->route.reset_connections, agent->now_ns);
-    telling_again(&agent->telling);
-    agent->files.save_wanted = true;
-    telling_heartbeat_soon(&agent->telling);
-    agent_soon(agent); /* decide again from where we stand now */
+    connections_moved(&service->connections, agent->fib, &agent->files.reserve, &agent->config->service,
+                      happening.from == SELECTOR_NO_PATH, agent->config->route.reset_connections,
+                      agent->now_ns);
+    agent_tell(agent, &happening);
 }
 
 /* One move at a time: the keeper answers each. In a dry run the decision has been logged, and that is all. */
@@ -109,6 +64,12 @@ static void switch_to(struct agent *agent, uint32_t to, enum selector_reason rea
 }
 
 /* --- planned switches --- */
+
+static void tell_planned(struct agent *agent, enum happening_kind kind, uint32_t path)
+{
+    agent_tell(agent,
+               &(struct happening){.kind = kind, .path = path, .reason = agent->service.decision.reason});
+}
 
 /* The ICMP payload that fills the interface's MTU. */
 static uint32_t full_size_payload(const struct agent_path *path)
@@ -144,8 +105,7 @@ void agent_planned_probe_result(struct agent *agent, uint32_t index, uint32_t pa
     path->full_size = passed ? FULL_SIZE_PASSED : FULL_SIZE_LOST;
     path->full_size_at_ns = agent->now_ns;
     if (!passed)
-        log_event(LOG_LEVEL_WARN, "full-size-probe-lost", "path=%s bytes=%u", ADDRESS_TEXT(&path->address),
-                  path->mtu_bytes);
+        tell_planned(agent, HAPPENED_FULL_SIZE_LOST, index);
 }
 
 static bool is_failback(enum selector_reason reason)
@@ -162,23 +122,6 @@ static void probe_planned(struct agent *agent)
                                                          : agent->config->probe.payload_bytes);
 }
 
-static void log_planned(const struct agent *agent, const struct planned_effects *effects)
-{
-    const struct agent_path *paths = agent->table.paths;
-
-    if (effects->abandoned)
-        log_event(LOG_LEVEL_INFO, "planned-switch-abandoned", "to=%s reason=%s",
-                  ADDRESS_TEXT(&paths[effects->abandoned_to].address),
-                  selector_reason_text(agent->service.decision.reason));
-    if (effects->probe_lost)
-        log_event(LOG_LEVEL_WARN, "planned-switch-waits", "to=%s reason=\"the last probe got no reply\"",
-                  ADDRESS_TEXT(&paths[effects->to].address));
-    if (effects->untold)
-        log_event(LOG_LEVEL_WARN, "planned-switch-untold", "to=%s reason=%s",
-                  ADDRESS_TEXT(&paths[effects->to].address),
-                  selector_reason_text(agent->service.planned.reason));
-}
-
 /* To a failback its probe, which is of full size, is evidence. */
 static void planned_probe_lost(struct agent *agent, uint32_t to)
 {
@@ -186,6 +129,7 @@ static void planned_probe_lost(struct agent *agent, uint32_t to)
 
     path->full_size = is_failback(agent->service.decision.reason) ? FULL_SIZE_LOST : FULL_SIZE_UNTESTED;
     path->full_size_at_ns = agent->now_ns;
+    tell_planned(agent, HAPPENED_PLANNED_WAITS, to);
 }
 
 static struct planned_input planned_input(const struct agent *agent)
@@ -217,9 +161,12 @@ static void plan(struct agent *agent)
 
     agent->service.probe_answer = agent->service.tell_answer = PLANNED_NO_ANSWER;
     planned_step(&agent->service.planned, &input, &effects);
-    log_planned(agent, &effects);
+    if (effects.abandoned)
+        tell_planned(agent, HAPPENED_PLANNED_ABANDONED, effects.abandoned_to);
     if (effects.probe_lost)
         planned_probe_lost(agent, effects.to);
+    if (effects.untold)
+        tell_planned(agent, HAPPENED_PLANNED_UNTOLD, effects.to);
     if (effects.untold || effects.tell_current)
         telling_cancel(&agent->telling, agent->provider);
     if (effects.tell_current)

@@ -5,13 +5,14 @@
  */
 #pragma once
 
+#include "route/agent/host_identity.h"
 #include "route/config/config.h"
 #include "route/decide/selector.h"
 #include "session/liveness.h"
 #include "session/provider.h"
 #include "session/service_check.h"
 
-struct agent;
+struct lists;
 
 /* What the agent remembers of an access, beside what the selector does: survives a new table. */
 struct agent_access_memory {
@@ -37,7 +38,6 @@ struct agent_access {
 
 /* All of it is about this address: a new table takes it over whole. */
 struct agent_path {
-    struct agent *agent;
     struct address address;
     /* how it is entered from here */
     int egress_error; /* 0, -ENETUNREACH (not on-link), -EADDRINUSE (an address of this host), -ENODEV (its
@@ -70,9 +70,28 @@ struct agent_table {
     struct path_evidence *selector_paths;
     uint32_t path_count;
     struct selector selector; /* its memory of them */
-    uint32_t *by_stream; /* the path of a stream's id, at id & stream_mask: a guess, to be verified */
+    uint32_t *by_stream;      /* the path of a stream's id, at id & stream_mask: a guess, to be verified */
     uint32_t stream_mask;
 };
+
+/* What a table is built from. */
+struct table_source {
+    const struct config *config;
+    const struct host_identity *identity;
+    const struct lists *lists;
+    const struct agent_table *old; /* whom the log knows */
+    uint64_t now_ns;
+};
+
+/* 0 or -ENOMEM: *table is empty then. */
+int agent_table_build(struct agent_table *table, const struct table_source *source);
+/* The stream that its paths are probed by; NULL: they are not. */
+void agent_table_clear(struct agent_table *table, struct probe_stream *stream);
+/* What is remembered of each access and path goes over, with its place in the stream and its service check. */
+void agent_table_inherit(struct agent_table *table, struct agent_table *old);
+void agent_path_inherit(struct agent_path *path, struct agent_path *old);
+/* Appends a next hop that is no configured path. 0 or -ENOMEM. */
+int agent_table_add_foreign(struct agent_table *table, const struct address *next_hop, uint32_t ifindex);
 
 uint32_t agent_table_find(const struct agent_table *table, const struct address *address);
 uint32_t agent_table_of_stream(const struct agent_table *table, uint32_t stream_id);

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * How the paths are entered from this host: interface, source address, link. What can be entered is probed, and
+ * its service checked.
+ */
+#include "probe/scope.h"
+#include "route/agent/private.h"
+
+/* How soon the kernel is asked again how a path is entered, when it did not say. */
+#define EGRESS_AGAIN_NS (100 * NS_PER_MS)
+
+static uint16_t check_port_wanted(const struct agent *agent, uint32_t index)
+{
+    uint32_t access = agent_table_access(&agent->table, index);
+
+    return access == SELECTOR_NO_ACCESS ? 0 : agent->table.accesses[access].check_port;
+}
+
+static void wake(void *context)
+{
+    agent_soon(context);
+}
+
+static void watch_service(struct agent *agent, uint32_t index)
+{
+    struct agent_path *path = &agent->table.paths[index];
+    struct service_check_settings settings = {.address = path->address,
+                                              .ifindex = path->ifindex,
+                                              .interval_ns = NS_PER_S,
+                                              .rise = agent->config->probe.rise};
+
+    path->check = service_check_free(path->check);
+    path->check_port = check_port_wanted(agent, index);
+    if (!path->check_port || path->egress_error)
+        return;
+    settings.port = path->check_port;
+    if (service_check_new(&path->check, agent->loop.base, &settings, wake, agent) < 0)
+        log_event(LOG_LEVEL_ERROR, "service-check", "path=%s error=\"cannot start\"",
+                  ADDRESS_TEXT(&path->address));
+}
+
+static void watch_path(struct agent *agent, uint32_t index)
+{
+    struct agent_path *path = &agent->table.paths[index];
+    struct probe_stream_target target = {.address = path->address,
+                                         .ifindex = path->ifindex,
+                                         .interval_ns = agent->config->probe.select_timeout_ns};
+
+    path->asked_bytes = 0; /* outstanding requests are forgotten */
+    if (path->egress_error) {
+        if (path->streamed)
+            probe_stream_remove(agent->stream, path->stream_id);
+        path->streamed = false;
+    } else if (path->streamed) {
+        probe_stream_set_ifindex(agent->stream, path->stream_id, path->ifindex);
+    } else {
+        int error = probe_stream_add(agent->stream, &target, &path->stream_id);
+
+        path->streamed = error == 0;
+        path->interval_ns = target.interval_ns;
+        if (error && agent->egress_ns == 0)
+            log_event(LOG_LEVEL_ERROR, "not-probed", "path=%s error=%s", ADDRESS_TEXT(&path->address),
+                      LOG_QUOTE(strerror(-error)));
+    }
+    watch_service(agent, index);
+}
+
+const char *agent_egress_text(const struct agent_path *path, char *buffer, size_t size_bytes)
+{
+    switch (path->egress_error) {
+    case -EADDRINUSE:
+        return "it is an address of this host";
+    case -ENODEV:
+        snprintf(buffer, size_bytes, "interface %s does not exist", path->address.zone);
+        return buffer;
+    default:
+        return "not on-link: no connected network of this host holds it";
+    }
+}
+
+static void note_egress(const struct agent_path *path)
+{
+    char text[64];
+
+    if (path->egress_error)
+        log_event(LOG_LEVEL_WARN, "path-not-on-link", "path=%s reason=%s", ADDRESS_TEXT(&path->address),
+                  path->egress_error == -EADDRINUSE ? "own-address"
+                  : path->egress_error == -ENODEV   ? LOG_QUOTE(agent_egress_text(path, text, sizeof(text)))
+                                                    : "no-connected-network");
+}
+
+static int find_egress(struct agent *agent, struct agent_path *path, uint32_t *ifindex,
+                       struct address *source)
+{
+    scope_refresh_address(&path->address);
+    if (path->address.zone[0] && !path->address.scope)
+        return -ENODEV;
+    return fib_egress(agent->fib, &path->address, ifindex, source);
+}
+
+static void link_changed(struct agent *agent, struct agent_path *path, const struct fib_link *link)
+{
+    if (path->link_usable && !link->usable)
+        log_event(LOG_LEVEL_WARN, "link-down", "path=%s interface=%s", ADDRESS_TEXT(&path->address),
+                  link->name[0] ? LOG_VALUE(link->name) : "?");
+    if (link->usable && !path->link_usable)
+        path->again_ns = agent->now_ns;
+    path->link_usable = link->usable;
+}
+
+/* What was known stands, and it is asked again: said once. */
+static bool egress_unknown(const struct agent *agent)
+{
+    if (agent->egress_ns == 0)
+        log_event(LOG_LEVEL_ERROR, "fib-read", "error=%s", LOG_QUOTE(fib_error(agent->fib)));
+    return false;
+}
+
+/* False when it has to be tried again: the kernel did not say, or the path cannot be probed. */
+static bool update_egress(struct agent *agent, uint32_t index)
+{
+    struct agent_path *path = &agent->table.paths[index];
+    bool configured = agent->table.selector_paths[index].access != SELECTOR_NO_ACCESS;
+    uint32_t ifindex = path->ifindex;
+    struct address source = {0};
+    struct fib_link link = {0};
+    int error = find_egress(agent, path, &ifindex, &source);
+
+    if (error < 0 && error != -ENETUNREACH && error != -EADDRINUSE && error != -ENODEV)
+        return egress_unknown(agent);
+    if (error < 0 && configured)
+        ifindex = 0;
+    if (!configured && path->ifindex) { /* an adopted route says itself through which interface it goes */
+        ifindex = path->address.scope ? path->address.scope : path->ifindex;
+        error = 0;
+    }
+    if (ifindex) {
+        int unknown = fib_link(agent->fib, ifindex, &link);
+
+        if (unknown < 0 && unknown != -ENODEV)
+            return egress_unknown(agent);
+        path->mtu_bytes = link.mtu_bytes;
+    }
+    if (error != path->egress_error || ifindex != path->ifindex || (!path->streamed && !error)) {
+        path->egress_error = error;
+        path->ifindex = ifindex;
+        note_egress(path);
+        watch_path(agent, index);
+    } else if (path->check_port != check_port_wanted(agent, index)) {
+        watch_service(agent, index);
+    }
+    path->source = source;
+    link_changed(agent, path, &link);
+    if (!path->streamed || !link.usable)
+        health_link_lost(&path->health);
+    return error || path->streamed;
+}
+
+/* Interfaces may have come or gone: what is only asked, or only compared. */
+static void refresh_scopes(struct agent *agent)
+{
+    scope_refresh_address(&agent->config->service);
+    for (size_t i = 0; i < agent->config->bootstrap_count; i++)
+        scope_refresh_address(&agent->config->bootstrap[i]);
+}
+
+void agent_egress_step(struct agent *agent)
+{
+    bool known = true;
+
+    if (!agent->egress_wanted || agent->now_ns < agent->egress_ns)
+        return;
+    refresh_scopes(agent);
+    for (uint32_t i = 0; i < agent->table.access_count; i++)
+        agent->table.accesses[i].host_is_judged = false;
+    for (uint32_t i = 0; i < agent->table.path_count; i++)
+        known = update_egress(agent, i) && known;
+    agent->egress_wanted = !known;
+    agent->egress_ns = known ? 0 : agent->now_ns + EGRESS_AGAIN_NS;
+}

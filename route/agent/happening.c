@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "route/agent/happening.h"
+
+#include "probe/text.h"
+#include "route/agent/private.h"
+
+/* --- the log --- */
+
+static const char *address_text(const struct agent *agent, uint32_t path,
+                                char buffer[static ADDRESS_TEXT_SIZE])
+{
+    return path == SELECTOR_NO_PATH ? "none" : address_format(&agent->table.paths[path].address, buffer);
+}
+
+static const char *access_text(const struct agent *agent, uint32_t path)
+{
+    return agent_table_access_name(&agent->table, path);
+}
+
+static const char *tier_text(const struct agent *agent, uint32_t path)
+{
+    return selector_tier_text(agent->table.selector_paths[path].tier);
+}
+
+static void log_path(const struct agent *agent, const struct happening *h)
+{
+    const struct agent_path *path = &agent->table.paths[h->path];
+    const struct config_probe *probe = &agent->config->probe;
+    char reason[160] = "";
+
+    if (path->health.state == HEALTH_UP) {
+        log_event(LOG_LEVEL_INFO, "path-up", "access=%s tier=%s path=%s rtt_ms=%.3f",
+                  access_text(agent, h->path), tier_text(agent, h->path), ADDRESS_TEXT(&path->address),
+                  (double)path->health.rtt_ns / NS_PER_MS);
+        return;
+    }
+    if (path->health.state == HEALTH_DOWN)
+        probe_reason_text(path->health.last, &path->health.error,
+                          probe->select_timeout_ns * probe->select_count, reason, sizeof(reason));
+    log_event(LOG_LEVEL_WARN, "path-down", "access=%s tier=%s path=%s%s%s", access_text(agent, h->path),
+              tier_text(agent, h->path), ADDRESS_TEXT(&path->address), reason[0] ? " reason=" : "",
+              reason[0] ? LOG_QUOTE(reason) : "");
+}
+
+static void log_session(const struct agent *agent, const struct happening *h)
+{
+    const struct agent_access *access = &agent->table.accesses[h->access];
+
+    log_event(access->view.state == SESSION_DEAD ? LOG_LEVEL_WARN : LOG_LEVEL_INFO, "session",
+              "access=%s state=%s uuid=%s restarts=%u", LOG_VALUE(access->name),
+              session_state_text(access->view.state),
+              access->view.uuid[0] ? LOG_VALUE(access->view.uuid) : "-", access->view.restarts);
+}
+
+static void log_accesses(const struct agent *agent, const struct happening *h)
+{
+    log_event(LOG_LEVEL_INFO, "accesses", "count=%u", agent->table.access_count);
+}
+
+static void log_pin_lost(const struct agent *agent, const struct happening *h)
+{
+    log_event(LOG_LEVEL_WARN, "pin-unknown", "target=%s hint=%s", LOG_VALUE(agent->orders.pin),
+              LOG_QUOTE("no access and no path has this name: the agent goes on as if nothing was pinned"));
+}
+
+static void log_decision(const struct agent *agent, const struct happening *h)
+{
+    const struct selector_decision *now = &agent->service.decision;
+    uint32_t about = now->switch_now ? now->to : now->candidate;
+    bool dry_run = agent->options->dry_run;
+    char text[ADDRESS_TEXT_SIZE];
+
+    log_event(now->reason == KEEP_NOTHING_ELIGIBLE ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO, "decision",
+              "action=%s%s reason=%s%s%s why=%s%s",
+              now->switch_now ? now->planned ? "switch-planned" : "switch" : "keep",
+              now->switch_now && dry_run ? "-not-done" : "", selector_reason_text(now->reason),
+              about != SELECTOR_NO_PATH ? now->switch_now ? " to=" : " candidate=" : "",
+              about != SELECTOR_NO_PATH ? address_text(agent, about, text) : "",
+              LOG_QUOTE(selector_reason_sentence(now->reason)), dry_run ? " dry_run=true" : "");
+}
+
+static void log_order(const struct agent *agent, const struct happening *h)
+{
+    const char *target = LOG_VALUE(h->target);
+
+    switch (h->order) {
+    case ORDER_PIN:
+    case ORDER_PIN_HARD:
+        log_event(LOG_LEVEL_INFO, "pin", "target=%s hard=%s", target,
+                  h->order == ORDER_PIN_HARD ? "true" : "false");
+        break;
+    case ORDER_UNPIN:
+        log_event(LOG_LEVEL_INFO, "unpin", "target=%s", target);
+        break;
+    case ORDER_DRAIN:
+        log_event(LOG_LEVEL_INFO, "drain", "access=%s", target);
+        break;
+    case ORDER_UNDRAIN:
+        log_event(LOG_LEVEL_INFO, "undrain", "access=%s", target);
+        break;
+    case ORDER_FAILBACK:
+        log_event(LOG_LEVEL_INFO, "failback-now", "to=%s", target);
+        break;
+    }
+}
+
+/* For how long a path has been silent, in ms; "never" when it has not answered since the agent began. */
+static const char *silent_text(const struct agent *agent, uint32_t path, char buffer[static 24])
+{
+    uint64_t last_reply_ns = path == SELECTOR_NO_PATH ? 0 : agent->table.paths[path].health.last_reply_ns;
+
+    if (path == SELECTOR_NO_PATH)
+        return "0.0";
+    if (!last_reply_ns)
+        return "never";
+    snprintf(buffer, 24, "%.1f", (double)sub_sat_u64(agent->now_ns, last_reply_ns) / NS_PER_MS);
+    return buffer;
+}
+
+static void log_switch(const struct agent *agent, const struct happening *h)
+{
+    char silent[24], from[ADDRESS_TEXT_SIZE];
+
+    log_event(LOG_LEVEL_INFO, "switch",
+              "from=%s to=%s access=%s tier=%s reason=%s silent_ms=%s replace_us=%.0f why=%s",
+              address_text(agent, h->from, from), ADDRESS_TEXT(&h->route->hop), access_text(agent, h->path),
+              tier_text(agent, h->path), selector_reason_text(h->reason), silent_text(agent, h->from, silent),
+              (double)h->route->took_ns / NS_PER_US, LOG_QUOTE(selector_reason_sentence(h->reason)));
+}
+
+static void log_refusal(const struct agent *agent, const struct happening *h)
+{
+    log_event(LOG_LEVEL_ERROR, "switch-failed", "to=%s reason=%s error=%s", ADDRESS_TEXT(&h->route->hop),
+              selector_reason_text(h->reason), LOG_QUOTE(h->route->why));
+}
+
+static void log_adoption(const struct agent *agent, const struct happening *h)
+{
+    char text[KEEPER_TEXT_SIZE];
+
+    log_event(LOG_LEVEL_INFO, "adopt", "route=%s access=%s ours=%s",
+              LOG_QUOTE(fib_route_text(&h->route->route, text, sizeof(text))), access_text(agent, h->path),
+              h->route->ours ? "true" : "false");
+    if (agent_table_access(&agent->table, h->path) == SELECTOR_NO_ACCESS)
+        log_event(LOG_LEVEL_WARN, "next-hop-not-configured", "next_hop=%s", ADDRESS_TEXT(&h->route->hop));
+}
+
+static void log_packets(const struct keeper_event *route)
+{
+    const char *hop = address_is_set(&route->hop) ? ADDRESS_TEXT(&route->hop) : "none";
+
+    if (route->before != route->packets && route->before == PACKETS_SHADOWED)
+        log_event(LOG_LEVEL_INFO, "shadow-gone", "next_hop=%s", hop);
+    if (route->before != route->packets && route->before == PACKETS_NOWHERE)
+        log_event(LOG_LEVEL_INFO, "way-back", "next_hop=%s", hop);
+    if (route->packets == PACKETS_SHADOWED)
+        log_event(LOG_LEVEL_WARN, "shadowed", "by=%s", LOG_QUOTE(route->text));
+    if (route->packets == PACKETS_REDIRECTED)
+        log_event(LOG_LEVEL_WARN, "redirected", "next_hop=%s packets=%s", hop, LOG_QUOTE(route->text));
+    if (route->packets == PACKETS_NOWHERE)
+        log_event(LOG_LEVEL_ERROR, "no-way", "next_hop=%s reason=%s", hop, LOG_QUOTE(route->text));
+}
+
+static void log_route(const struct agent *agent, const struct happening *h)
+{
+    const struct keeper_event *route = h->route;
+    const char *hop = ADDRESS_TEXT(&route->hop);
+
+    switch (route->kind) {
+    case KEEPER_REPAIRED:
+        log_event(LOG_LEVEL_WARN, "route-repaired", "found=%s next_hop=%s", LOG_QUOTE(route->text), hop);
+        break;
+    case KEEPER_REPAIR_FAILED:
+        log_event(LOG_LEVEL_ERROR, "route-repair-failed", "found=%s next_hop=%s error=%s",
+                  LOG_QUOTE(route->text), hop, LOG_QUOTE(route->why));
+        break;
+    case KEEPER_TAKEN_BACK:
+        log_event(LOG_LEVEL_WARN, "route-taken-back", "found=%s", LOG_QUOTE(route->text));
+        break;
+    case KEEPER_REDIRECT_UNDONE: /* once a second, from a node that goes on: told once a minute */
+        log_event(route->again ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN, "redirect-undone",
+                  "next_hop=%s found=%s count=%" PRIu64, hop, LOG_QUOTE(route->text),
+                  keeper_report(agent->service.keeper)->redirects);
+        break;
+    case KEEPER_PACKETS:
+        log_packets(route);
+        break;
+    case KEEPER_UNREADABLE:
+        log_event(LOG_LEVEL_ERROR, "fib-read", "error=%s", LOG_QUOTE(route->why));
+        break;
+    case KEEPER_STANDS:
+    case KEEPER_REFUSED:
+    case KEEPER_ADOPTED:
+    case KEEPER_GONE:
+        break; /* happenings of their own, or nothing to be told */
+    }
+}
+
+static void log_planned_abandoned(const struct agent *agent, const struct happening *h)
+{
+    log_event(LOG_LEVEL_INFO, "planned-switch-abandoned", "to=%s reason=%s",
+              ADDRESS_TEXT(&agent->table.paths[h->path].address), selector_reason_text(h->reason));
+}
+
+static void log_planned_waits(const struct agent *agent, const struct happening *h)
+{
+    log_event(LOG_LEVEL_WARN, "planned-switch-waits", "to=%s reason=\"the last probe got no reply\"",
+              ADDRESS_TEXT(&agent->table.paths[h->path].address));
+}
+
+static void log_planned_untold(const struct agent *agent, const struct happening *h)
+{
+    log_event(LOG_LEVEL_WARN, "planned-switch-untold", "to=%s reason=%s",
+              ADDRESS_TEXT(&agent->table.paths[h->path].address), selector_reason_text(h->reason));
+}
+
+static void log_full_size_lost(const struct agent *agent, const struct happening *h)
+{
+    const struct agent_path *path = &agent->table.paths[h->path];
+
+    log_event(LOG_LEVEL_WARN, "full-size-probe-lost", "path=%s bytes=%u", ADDRESS_TEXT(&path->address),
+              path->mtu_bytes);
+}
+
+/* --- the journal --- */
+
+static void record_switch(struct agent *agent, const struct happening *h)
+{
+    const struct agent_path *paths = agent->table.paths;
+
+    journal_switch(agent->files.journal, agent->now_ns,
+                   h->from == SELECTOR_NO_PATH ? NULL : &paths[h->from].address, &h->route->hop, h->reason,
+                   h->route->error);
+}
+
+static void record_adoption(struct agent *agent, const struct happening *h)
+{
+    journal_adopt(agent->files.journal, agent->now_ns, &h->route->hop);
+}
+
+static void record_order(struct agent *agent, const struct happening *h)
+{
+    journal_command(agent->files.journal, agent->now_ns, order_text(h->order), h->target);
+}
+
+/* --- who is told what --- */
+
+enum {
+    SAVE = 1,      /* the state directory has to know */
+    CLUSTER = 2,   /* the cluster has to know where this host enters */
+    HEARTBEAT = 4, /* and whoever reads heartbeats */
+    STEP = 8,      /* decide again, from where we stand now */
+    COUNT_SWITCH = 16,
+};
+
+static const struct {
+    void (*log)(const struct agent *agent, const struct happening *happening);
+    void (*record)(struct agent *agent, const struct happening *happening);
+    unsigned others;
+} told[HAPPENED_KINDS] = {
+    [HAPPENED_PATH] = {log_path, NULL, SAVE},
+    [HAPPENED_SESSION] = {log_session, NULL, SAVE},
+    [HAPPENED_ACCESSES] = {log_accesses, NULL, 0},
+    [HAPPENED_PIN_LOST] = {log_pin_lost, NULL, 0},
+    [HAPPENED_DECISION] = {log_decision, NULL, 0},
+    [HAPPENED_ORDER] = {log_order, record_order, SAVE | STEP},
+    [HAPPENED_SWITCH] = {log_switch, record_switch, SAVE | CLUSTER | HEARTBEAT | STEP | COUNT_SWITCH},
+    [HAPPENED_REFUSAL] = {log_refusal, record_switch, STEP},
+    [HAPPENED_ADOPTION] = {log_adoption, record_adoption, CLUSTER | HEARTBEAT},
+    [HAPPENED_ROUTE] = {log_route, NULL, 0},
+    [HAPPENED_PLANNED_ABANDONED] = {log_planned_abandoned, NULL, 0},
+    [HAPPENED_PLANNED_WAITS] = {log_planned_waits, NULL, 0},
+    [HAPPENED_PLANNED_UNTOLD] = {log_planned_untold, NULL, 0},
+    [HAPPENED_FULL_SIZE_LOST] = {log_full_size_lost, NULL, 0},
+};
+
+void agent_tell(struct agent *agent, const struct happening *happening)
+{
+    unsigned others = told[happening->kind].others;
+
+    told[happening->kind].log(agent, happening);
+    if (told[happening->kind].record)
+        told[happening->kind].record(agent, happening);
+    if (others & SAVE)
+        agent->files.save_wanted = true;
+    if (others & CLUSTER)
+        telling_again(&agent->telling);
+    if (others & HEARTBEAT)
+        telling_heartbeat_soon(&agent->telling);
+    if (others & COUNT_SWITCH)
+        agent->service.switches++;
+    if (others & STEP)
+        agent_soon(agent);
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A new table in place of the old one. The path in use is kept even when it is not configured any more: it
+ * becomes a foreign one. A planned switch and the selector's doubt go on where their path is still there.
+ */
+#include "route/agent/private.h"
+
+int agent_build_table(struct agent *agent, const struct config *config, struct agent_table *table)
+{
+    const struct table_source source = {.config = config,
+                                        .identity = &agent->identity,
+                                        .lists = &agent->lists,
+                                        .old = &agent->table,
+                                        .now_ns = agent->now_ns};
+
+    return agent_table_build(table, &source);
+}
+
+int agent_use_foreign(struct agent *agent, const struct address *next_hop, uint32_t ifindex)
+{
+    int error = agent_table_add_foreign(&agent->table, next_hop, ifindex);
+
+    if (error < 0)
+        return error;
+    journal_renew(agent->files.journal, "paths");
+    agent->service.current = agent->table.path_count - 1;
+    return 0;
+}
+
+/* A planned switch goes on when its path is still there. */
+static void inherit_planned(struct agent *agent, const struct agent_table *old)
+{
+    if (agent->service.planned.stage != PLANNED_NONE)
+        agent->service.planned.to =
+            agent_table_find(&agent->table, &old->paths[agent->service.planned.to].address);
+    if (agent->service.planned.to == SELECTOR_NO_PATH) {
+        if (agent->service.planned.told)
+            telling_again(&agent->telling);
+        agent->service.planned = (struct planned){0};
+    }
+}
+
+/* Whoever is in the table should be in the lists. */
+static void expect_sessions(struct agent *agent)
+{
+    for (uint32_t i = 0; i < agent->table.access_count; i++) {
+        const struct agent_access *access = &agent->table.accesses[i];
+
+        if (address_is_set(&access->data) || address_is_set(&access->secondary))
+            session_liveness_expect(agent->lists.liveness, &access->data, &access->secondary);
+    }
+}
+
+void agent_table_install(struct agent *agent, struct agent_table *table)
+{
+    struct agent_table old = agent->table;
+    struct address in_use = {0};
+    uint32_t ifindex = 0;
+    bool doubted = old.selector.doubted == agent->service.current;
+
+    if (agent->service.current != SELECTOR_NO_PATH) {
+        in_use = old.paths[agent->service.current].address;
+        ifindex = old.paths[agent->service.current].ifindex;
+    }
+    agent_table_inherit(table, &old);
+    agent->table = *table;
+    *table = (struct agent_table){0};
+    expect_sessions(agent);
+    journal_renew(agent->files.journal, "paths");
+    inherit_planned(agent, &old);
+    agent->service.decision = (struct selector_decision){
+        .to = SELECTOR_NO_PATH, .candidate = SELECTOR_NO_PATH, .want_full_size = SELECTOR_NO_PATH};
+    if (address_is_set(&in_use)) {
+        agent->service.current = agent_table_find(&agent->table, &in_use);
+        if (agent->service.current == SELECTOR_NO_PATH && agent_use_foreign(agent, &in_use, ifindex) == 0) {
+            agent_path_inherit(&agent->table.paths[agent->service.current],
+                               &old.paths[agent_table_find(&old, &in_use)]);
+            log_event(LOG_LEVEL_WARN, "next-hop-not-configured", "next_hop=%s", ADDRESS_TEXT(&in_use));
+        }
+    }
+    agent->table.selector.doubt_since_ns = old.selector.doubt_since_ns;
+    agent->table.selector.doubted = doubted ? agent->service.current : SELECTOR_NO_PATH;
+    agent_table_clear(&old, agent->stream);
+    agent->egress_wanted = true;
+    agent->egress_ns = 0;
+    agent_egress_step(agent);
+}

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The step: what was learnt is taken in, the selector decides, the decision is carried out, and what is due is
+ * done. All that leads to it only notes.
+ */
+#include "route/agent/private.h"
+
+/* An extra request: of full size, the last one before a planned switch, or one that asks for proof of life.
+ */
+static void take_extra(struct agent *agent, uint32_t path, const struct probe_observation *observation)
+{
+    bool passed = observation->outcome == PROBE_REPLY;
+
+    if (observation->outcome == PROBE_DUPLICATE || observation->outcome == PROBE_LATE)
+        return;
+    if (passed) /* a reply is life, whoever asked for it */
+        health_observe(&agent->table.paths[path].health, &agent->health_settings, observation);
+    agent_planned_probe_result(agent, path, observation->payload_bytes, passed);
+}
+
+static void take_observations(struct agent *agent)
+{
+    struct probe_observation observation;
+    int error = probe_stream_dispatch(agent->stream);
+
+    if (error < 0 && error != agent->probe_error)
+        log_event(LOG_LEVEL_ERROR, "probe", "error=%s", LOG_QUOTE(strerror(-error)));
+    agent->probe_error = error;
+    while (probe_stream_next(agent->stream, &observation)) {
+        uint32_t path = agent_table_of_stream(&agent->table, observation.id);
+
+        if (path == SELECTOR_NO_PATH)
+            continue;
+        agent->now_ns = max_u64(agent->now_ns, observation.at_ns);
+        if (observation.extra)
+            take_extra(agent, path, &observation);
+        else
+            health_observe(&agent->table.paths[path].health, &agent->health_settings, &observation);
+    }
+}
+
+static void note_path(struct agent *agent, uint32_t index)
+{
+    struct agent_path *path = &agent->table.paths[index];
+
+    if (path->noted == path->health.state)
+        return;
+    path->noted = path->health.state;
+    agent_tell(agent, &(struct happening){.kind = HAPPENED_PATH, .path = index});
+}
+
+static void note_access(struct agent *agent, uint32_t index)
+{
+    struct agent_access *access = &agent->table.accesses[index];
+
+    if (access->memory.noted == access->view.state)
+        return;
+    access->memory.noted = access->view.state;
+    agent_tell(agent, &(struct happening){.kind = HAPPENED_SESSION, .access = index});
+}
+
+/* Said once, as soon as lists have had the chance to name it. */
+static void note_pin(struct agent *agent)
+{
+    bool lost = agent->orders.pin[0] && !orders_pin_is_known(&agent->orders, &agent->table) &&
+                (agent->lists.arrived || !lists_make_accesses(agent->config));
+
+    if (lost && !agent->orders.pin_lost)
+        agent_tell(agent, &(struct happening){.kind = HAPPENED_PIN_LOST});
+    agent->orders.pin_lost = lost;
+}
+
+static void note_changes(struct agent *agent)
+{
+    note_pin(agent);
+    for (uint32_t i = 0; i < agent->table.path_count; i++)
+        note_path(agent, i);
+    for (uint32_t i = 0; i < agent->table.access_count; i++)
+        note_access(agent, i);
+}
+
+static void note_decision(struct agent *agent, const struct selector_decision *before)
+{
+    const struct selector_decision *now = &agent->service.decision;
+
+    if (now->switch_now != before->switch_now || now->reason != before->reason || now->to != before->to ||
+        now->candidate != before->candidate)
+        agent_tell(agent, &(struct happening){.kind = HAPPENED_DECISION});
+}
+
+/* A person's hurry lasts as long as what it is for can be had at once; after that, hold counts again. */
+static void end_hurry(struct agent *agent, const struct selector_input *input)
+{
+    bool pinned = false, there;
+
+    for (uint32_t i = 0; i < input->path_count; i++)
+        pinned = pinned || (input->paths[i].pinned && selector_path_level(input, i, NULL) <= LEVEL_DEGRADED);
+    there = agent->service.current != SELECTOR_NO_PATH && input->paths[agent->service.current].pinned &&
+            !agent->service.decision.switch_now;
+    agent->orders.pin_now = agent->orders.pin_now && pinned && !there;
+    agent->orders.failback_now = agent->orders.failback_now && agent_failback_helps(agent);
+}
+
+/*
+ * A decision that waits for proof of life asks for it now: a link that went down is left within a round trip,
+ * and to the best path, not to the one whose turn happened to come first.
+ */
+static void ask_for_proof(struct agent *agent)
+{
+    for (uint32_t i = 0; i < agent->table.path_count; i++)
+        if (i != agent->service.current && agent->table.paths[i].streamed)
+            probe_stream_request(agent->stream, agent->table.paths[i].stream_id,
+                                 agent->config->probe.payload_bytes);
+}
+
+static void decide(struct agent *agent)
+{
+    struct selector_decision before = agent->service.decision;
+    struct selector_input input;
+
+    agent_fill_input(agent, &input);
+    selector_decide(&agent->table.selector, &input, &agent->service.decision);
+    end_hurry(agent, &input);
+    if (agent->service.decision.reason == KEEP_WAIT_PROOF && before.reason != KEEP_WAIT_PROOF)
+        ask_for_proof(agent);
+    note_decision(agent, &before);
+    agent_journal_step(agent, &input);
+}
+
+static void schedule(struct agent *agent)
+{
+    const struct situation now = agent_situation(agent);
+    uint64_t at_ns = min_u64(probe_stream_deadline_ns(agent->stream), agent->service.decision.again_ns);
+    uint64_t wait_us;
+    struct timeval wait;
+
+    at_ns = min_u64(at_ns, agent_switch_deadline_ns(agent));
+    at_ns = min_u64(at_ns, lists_deadline_ns(&agent->lists, &now));
+    at_ns = min_u64(at_ns, telling_deadline_ns(&agent->telling, &now));
+    at_ns = min_u64(at_ns, connections_deadline_ns(&agent->service.connections));
+    at_ns = min_u64(at_ns, manager_deadline_ns(&agent->manager));
+    if (agent_saves_by_time(agent))
+        at_ns = min_u64(at_ns, agent->files.save_ns);
+    if (agent->loop.reload_wanted)
+        at_ns = min_u64(at_ns, agent->loop.reload_ns);
+    if (agent->loop.step_wanted)
+        at_ns = 0;
+    wait_us = (sub_sat_u64(at_ns, probe_stream_now_ns(agent->stream)) + NS_PER_US - 1) / NS_PER_US;
+    wait.tv_sec = (time_t)(wait_us / 1000000);
+    wait.tv_usec = (suseconds_t)(wait_us % 1000000);
+    event_add(agent->loop.timer, &wait);
+}
+
+/* What the cluster answered since the last step. */
+static void take_answers(struct agent *agent)
+{
+    const struct situation now = agent_situation(agent);
+    enum planned_answer planned;
+    struct agent_table table;
+
+    if (telling_take(&agent->telling, &now, &planned))
+        lists_poll_soon(&agent->lists, agent->now_ns);
+    if (planned != PLANNED_NO_ANSWER)
+        agent->service.tell_answer = planned;
+    agent->table_wanted |= lists_take(&agent->lists, &now, &agent->files.kept);
+    if (agent->table_wanted && agent_build_table(agent, agent->config, &table) == 0) {
+        agent->table_wanted = false;
+        agent_table_install(agent, &table);
+        agent_tell(agent, &(struct happening){.kind = HAPPENED_ACCESSES});
+    }
+}
+
+/* A dry run sets no route: there is nothing to wait for. */
+static bool route_works(const struct agent *agent)
+{
+    uint32_t current = agent->service.current;
+
+    return agent->options->dry_run ||
+           (current != SELECTOR_NO_PATH && agent->table.paths[current].health.state == HEALTH_UP);
+}
+
+/* What is to be done from time to time, wherever the route leads. */
+static void do_what_is_due(struct agent *agent)
+{
+    const struct situation now = agent_situation(agent);
+    char summary[MANAGER_STATUS_SIZE];
+
+    if (now.current != SELECTOR_NO_PATH)
+        connections_step(&agent->service.connections, agent->fib, &agent->config->service,
+                         &agent->table.paths[now.current].source, now.now_ns);
+    agent_intervals_step(agent);
+    lists_step(&agent->lists, agent->provider, &now);
+    telling_step(&agent->telling, agent->provider, &now);
+    if (agent->files.save_wanted || (agent_saves_by_time(agent) && now.now_ns >= agent->files.save_ns))
+        agent_save(agent);
+    agent_summary(agent, summary, sizeof(summary));
+    manager_step(&agent->manager, route_works(agent), summary, now.now_ns);
+}
+
+void agent_step(struct agent *agent)
+{
+    agent->loop.step_wanted = false;
+    agent->now_ns = probe_stream_now_ns(agent->stream);
+    take_observations(agent);
+    take_answers(agent);
+    agent_egress_step(agent);
+    agent_route_step(agent);
+    agent_evidence_step(agent);
+    note_changes(agent);
+    decide(agent);
+    agent_apply(agent);
+    do_what_is_due(agent);
+    schedule(agent);
+}
