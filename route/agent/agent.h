@@ -4,13 +4,7 @@
  */
 #pragma once
 
-#include <stdbool.h>
-
-struct agent_options {
-    const char *config_path;
-    bool dry_run;        /* decide and explain, touch nothing */
-    const char *version; /* for the status, heartbeats and metrics */
-};
+#include "route/agent/options.h"
 
 /*
  * Runs the agent in this process. Returns 0 after SIGTERM or SIGINT (the route stays), or a negative errno

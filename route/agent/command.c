@@ -2,6 +2,7 @@
 /*
  * What a person may tell the agent by the control socket.
  */
+#include "route/agent/happening.h"
 #include "route/agent/private.h"
 
 static void ordered(struct agent *agent, enum order order, const char *target)

@@ -4,6 +4,7 @@
  * becomes a foreign one. A planned switch and the selector's doubt go on where their path is still there.
  */
 #include "route/agent/private.h"
+#include "route/agent/table_build.h"
 
 int agent_build_table(struct agent *agent, const struct config *config, struct agent_table *table)
 {
@@ -13,7 +14,7 @@ int agent_build_table(struct agent *agent, const struct config *config, struct a
                                         .old = &agent->table,
                                         .now_ns = agent->now_ns};
 
-    return agent_table_build(table, &source);
+    return table_build(table, &source);
 }
 
 int agent_use_foreign(struct agent *agent, const struct address *next_hop, uint32_t ifindex)

@@ -8,9 +8,7 @@
 #include <event2/event.h>
 
 #include "probe/stream.h"
-#include "route/agent/agent.h"
 #include "route/agent/connections.h"
-#include "route/agent/happening.h"
 #include "route/agent/host_identity.h"
 #include "route/agent/kept.h"
 #include "route/agent/lists.h"
@@ -98,11 +96,15 @@ struct agent {
     struct agent_files files;
 };
 
-/* agent.c */
+/* core.c */
 struct situation agent_situation(const struct agent *agent);
 void agent_soon(struct agent *agent); /* a step from the event loop, not from the caller's stack */
+const char *agent_reason_text(const struct agent *agent); /* why the route is as it is, a word */
+
+/* saved.c */
+void agent_load(struct agent *agent); /* at the start */
 void agent_save(struct agent *agent);
-bool agent_saves_by_time(const struct agent *agent);
+bool agent_saves_by_time(const struct agent *agent); /* also without news, every few seconds */
 
 /* step.c */
 void agent_step(struct agent *agent);
@@ -133,14 +135,12 @@ void agent_intervals_step(struct agent *agent); /* how often each path is asked 
 
 /* route.c */
 void agent_route_step(struct agent *agent); /* the keeper looks, and what it tells is taken in */
-void agent_route_want(struct agent *agent, uint32_t path); /* leads to one of the two below */
+void agent_route_want(struct agent *agent, uint32_t path); /* moves the route, or says why not */
 bool agent_route_note(struct agent *agent, const struct fib_event *event); /* false: it concerns nobody */
 void agent_route_warn(struct agent *agent); /* of settings of the kernel that work against us */
 
 /* switch.c */
 void agent_apply(struct agent *agent); /* carries out agent->decision */
-void agent_switched(struct agent *agent, const struct keeper_event *event);       /* KEEPER_STANDS */
-void agent_switch_refused(struct agent *agent, const struct keeper_event *event); /* KEEPER_REFUSED */
 void agent_planned_probe_result(struct agent *agent, uint32_t path, uint32_t payload_bytes, bool passed);
 uint64_t agent_switch_deadline_ns(const struct agent *agent);
 
@@ -151,7 +151,6 @@ void agent_journal_step(struct agent *agent, const struct selector_input *input)
 /* status.c */
 struct cJSON;
 struct cJSON *agent_status(const struct agent *agent);          /* reroute.status/1; owned by the caller */
-const char *agent_reason_text(const struct agent *agent); /* why the route is as it is, a word */
 void agent_summary(const struct agent *agent, char *text, size_t size_bytes); /* what it does, a line */
 /* Why a path is not eligible, in words, by the evidence of the last step; "" for an eligible one. May use
  * buffer. */

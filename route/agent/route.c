@@ -2,8 +2,12 @@
 /*
  * The route of the service and its keeper (route/keeper/): what it is told, and what follows from its answers.
  */
+#include "route/agent/happening.h"
 #include "route/agent/private.h"
 #include "route/fib/host.h"
+
+/* For so long a path is not chosen again through which the kernel refused a route. */
+#define REFUSED_FOR_NS (1 * NS_PER_S)
 
 static struct keeper_hop hop_of(const struct agent *agent, const struct agent_path *path)
 {
@@ -16,6 +20,48 @@ static struct keeper_hop hop_of(const struct agent *agent, const struct agent_pa
 }
 
 /* --- what it answers --- */
+
+static void refused(struct agent *agent, const struct keeper_event *event)
+{
+    uint32_t to = agent_table_find(&agent->table, &event->hop);
+    const struct happening refusal = {.kind = HAPPENED_REFUSAL,
+                                      .path = to,
+                                      .from = agent->service.current,
+                                      .reason = agent->service.switching.reason,
+                                      .route = event};
+
+    agent->service.switching = (struct agent_switching){0};
+    if (to != SELECTOR_NO_PATH)
+        agent->table.paths[to].refused_until_ns = agent->now_ns + REFUSED_FOR_NS;
+    agent_tell(agent, &refusal);
+}
+
+static void switched(struct agent *agent, const struct keeper_event *event)
+{
+    struct agent_service *service = &agent->service;
+    const struct happening happening = {.kind = HAPPENED_SWITCH,
+                                        .path = agent_table_find(&agent->table, &event->hop),
+                                        .from = service->current,
+                                        .reason = service->switching.reason,
+                                        .route = event};
+
+    service->switching = (struct agent_switching){0};
+    if (happening.path == SELECTOR_NO_PATH)
+        return; /* it left the table while the keeper worked: the next look finds the route elsewhere */
+    service->current = happening.path;
+    service->origin = ORIGIN_SWITCHED;
+    service->switch_reason = happening.reason;
+    service->since_realtime_ns = clock_now_ns(CLOCK_REALTIME);
+    service->misses = 0;
+    service->planned = (struct planned){0};
+    agent->orders.failback_now = false;
+    if (orders_pins(&agent->orders, &agent->table, service->current))
+        agent->orders.pin_now = false;
+    connections_moved(&service->connections, agent->fib, &agent->files.reserve, &agent->config->service,
+                      happening.from == SELECTOR_NO_PATH, agent->config->route.reset_connections,
+                      agent->now_ns);
+    agent_tell(agent, &happening);
+}
 
 static void adopted(struct agent *agent, const struct keeper_event *event)
 {
@@ -36,10 +82,10 @@ static void take_event(struct agent *agent, const struct keeper_event *event)
 {
     switch (event->kind) {
     case KEEPER_STANDS:
-        agent_switched(agent, event);
+        switched(agent, event);
         break;
     case KEEPER_REFUSED:
-        agent_switch_refused(agent, event);
+        refused(agent, event);
         break;
     case KEEPER_ADOPTED:
         adopted(agent, event);

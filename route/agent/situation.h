@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "route/agent/agent.h"
+#include "route/agent/options.h"
 #include "route/agent/table.h"
 
 struct situation {

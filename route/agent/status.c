@@ -173,7 +173,7 @@ static cJSON *failback_status(const struct agent *agent)
 
 static cJSON *refresh_status(const struct agent *agent)
 {
-    const struct refresh *refresh = &agent->telling.refresh;
+    const struct telling_refresh *refresh = &agent->telling.refresh;
     cJSON *item = cJSON_CreateObject();
 
     add_text(item, "session", refresh->uuid);
@@ -205,19 +205,6 @@ static const char *mode_text(const struct agent *agent)
     if (!agent->orders.pin[0])
         return "auto";
     return agent->orders.pin_hard ? "pinned-hard" : "pinned";
-}
-
-const char *agent_reason_text(const struct agent *agent)
-{
-    switch (agent->service.origin) {
-    case ORIGIN_ADOPTED:
-        return "adopted";
-    case ORIGIN_SWITCHED:
-        return selector_reason_text(agent->service.switch_reason);
-    case ORIGIN_NONE:
-        break;
-    }
-    return selector_reason_text(agent->service.decision.reason);
 }
 
 void agent_summary(const struct agent *agent, char *text, size_t size_bytes)

@@ -3,6 +3,7 @@
  * The step: what was learnt is taken in, the selector decides, the decision is carried out, and what is due is
  * done. All that leads to it only notes.
  */
+#include "route/agent/happening.h"
 #include "route/agent/private.h"
 
 /* An extra request: of full size, the last one before a planned switch, or one that asks for proof of life.

@@ -5,53 +5,8 @@
  * A failover replaces the route now and tells the cluster afterwards. A planned switch has stages, see
  * route/decide/planned.h.
  */
+#include "route/agent/happening.h"
 #include "route/agent/private.h"
-
-#define REFUSED_FOR_NS (1 * NS_PER_S)
-
-/* --- the switch itself --- */
-
-void agent_switch_refused(struct agent *agent, const struct keeper_event *event)
-{
-    uint32_t to = agent_table_find(&agent->table, &event->hop);
-    const struct happening refusal = {.kind = HAPPENED_REFUSAL,
-                                      .path = to,
-                                      .from = agent->service.current,
-                                      .reason = agent->service.switching.reason,
-                                      .route = event};
-
-    agent->service.switching = (struct agent_switching){0};
-    if (to != SELECTOR_NO_PATH)
-        agent->table.paths[to].refused_until_ns = agent->now_ns + REFUSED_FOR_NS;
-    agent_tell(agent, &refusal);
-}
-
-void agent_switched(struct agent *agent, const struct keeper_event *event)
-{
-    struct agent_service *service = &agent->service;
-    const struct happening happening = {.kind = HAPPENED_SWITCH,
-                                        .path = agent_table_find(&agent->table, &event->hop),
-                                        .from = service->current,
-                                        .reason = service->switching.reason,
-                                        .route = event};
-
-    service->switching = (struct agent_switching){0};
-    if (happening.path == SELECTOR_NO_PATH)
-        return; /* it left the table while the keeper worked: the next look finds the route elsewhere */
-    service->current = happening.path;
-    service->origin = ORIGIN_SWITCHED;
-    service->switch_reason = happening.reason;
-    service->since_realtime_ns = clock_now_ns(CLOCK_REALTIME);
-    service->misses = 0;
-    service->planned = (struct planned){0};
-    agent->orders.failback_now = false;
-    if (orders_pins(&agent->orders, &agent->table, service->current))
-        agent->orders.pin_now = false;
-    connections_moved(&service->connections, agent->fib, &agent->files.reserve, &agent->config->service,
-                      happening.from == SELECTOR_NO_PATH, agent->config->route.reset_connections,
-                      agent->now_ns);
-    agent_tell(agent, &happening);
-}
 
 /* One move at a time: the keeper answers each. In a dry run the decision has been logged, and that is all. */
 static void switch_to(struct agent *agent, uint32_t to, enum selector_reason reason)

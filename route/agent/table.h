@@ -5,14 +5,11 @@
  */
 #pragma once
 
-#include "route/agent/host_identity.h"
 #include "route/config/config.h"
 #include "route/decide/selector.h"
 #include "session/liveness.h"
 #include "session/provider.h"
 #include "session/service_check.h"
-
-struct lists;
 
 /* What the agent remembers of an access, beside what the selector does: survives a new table. */
 struct agent_access_memory {
@@ -74,17 +71,11 @@ struct agent_table {
     uint32_t stream_mask;
 };
 
-/* What a table is built from. */
-struct table_source {
-    const struct config *config;
-    const struct host_identity *identity;
-    const struct lists *lists;
-    const struct agent_table *old; /* whom the log knows */
-    uint64_t now_ns;
-};
+/* 0 or -ENOMEM. A path without an address is none, and left out. */
+int agent_table_add_access(struct agent_table *table, const struct agent_access *access);
+int agent_table_add_path(struct agent_table *table, uint32_t access, enum selector_tier tier,
+                         const struct address *address);
 
-/* 0 or -ENOMEM: *table is empty then. */
-int agent_table_build(struct agent_table *table, const struct table_source *source);
 /* The stream that its paths are probed by; NULL: they are not. */
 void agent_table_clear(struct agent_table *table, struct probe_stream *stream);
 /* What is remembered of each access and path goes over, with its place in the stream and its service check. */

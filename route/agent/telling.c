@@ -30,7 +30,7 @@ static void on_refresh(void *context, const struct session_answer *answer)
     note_answer(telling, &telling->refreshed, answer);
 }
 
-static void client_addresses(const struct situation *now, char *text, size_t size_bytes)
+static void addresses_of_host(const struct situation *now, char *text, size_t size_bytes)
 {
     const struct config_session *s = &now->config->session;
     const struct agent_table *table = now->table;
@@ -59,7 +59,7 @@ static void send_refresh(struct telling *telling, struct session_provider *provi
 {
     uint32_t access = agent_table_access(now->table, path);
     struct session_endpoint endpoints[64];
-    struct refresh *refresh = &telling->refresh;
+    struct telling_refresh *refresh = &telling->refresh;
     char addresses[1024];
     size_t count = 0;
     int error;
@@ -72,7 +72,7 @@ static void send_refresh(struct telling *telling, struct session_provider *provi
                 count += agent_table_endpoints(now->table, i, up, endpoints + count,
                                                ARRAY_SIZE(endpoints) - count);
     }
-    client_addresses(now, addresses, sizeof(addresses));
+    addresses_of_host(now, addresses, sizeof(addresses));
     memcpy(refresh->uuid, now->table->accesses[access].view.uuid, sizeof(refresh->uuid));
     refresh->under_way = which;
     telling->refreshed.came = false;
@@ -85,7 +85,7 @@ static void send_refresh(struct telling *telling, struct session_provider *provi
 
 static void refreshed(struct telling *telling, const struct situation *now)
 {
-    struct refresh *refresh = &telling->refresh;
+    struct telling_refresh *refresh = &telling->refresh;
     const struct telling_answer *answer = &telling->refreshed;
     bool planned = refresh->under_way == REFRESH_PLANNED;
 
@@ -141,7 +141,7 @@ static bool may_refresh(const struct telling *telling, const struct situation *n
 static void refresh_step(struct telling *telling, struct session_provider *provider,
                          const struct situation *now)
 {
-    struct refresh *refresh = &telling->refresh;
+    struct telling_refresh *refresh = &telling->refresh;
 
     if (!may_refresh(telling, now))
         return;

@@ -9,7 +9,7 @@
 
 enum refresh_of { REFRESH_NONE, REFRESH_CURRENT, REFRESH_PLANNED };
 
-struct refresh {
+struct telling_refresh {
     bool wanted; /* the access in use has not been told (since the last switch, start or new uuid) */
     enum refresh_of under_way;    /* one at a time */
     char uuid[SESSION_UUID_SIZE]; /* of the request under way, or the last one that succeeded */
@@ -19,7 +19,7 @@ struct refresh {
     char message[160];
 };
 
-struct heartbeat {
+struct telling_heartbeat {
     uint64_t at_ns;
     bool failed;
 };
@@ -33,8 +33,8 @@ struct telling_answer {
 };
 
 struct telling {
-    struct refresh refresh;
-    struct heartbeat heartbeat;
+    struct telling_refresh refresh;
+    struct telling_heartbeat heartbeat;
     struct telling_answer refreshed, beaten;
     struct waker waker;
 };

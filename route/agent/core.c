@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "route/agent/private.h"
+
+void agent_soon(struct agent *agent)
+{
+    /* Within a step schedule() would take the event off the loop's list again: it sees the wish. */
+    agent->loop.step_wanted = true;
+    event_active(agent->loop.timer, EV_TIMEOUT, 0);
+}
+
+const char *agent_reason_text(const struct agent *agent)
+{
+    switch (agent->service.origin) {
+    case ORIGIN_ADOPTED:
+        return "adopted";
+    case ORIGIN_SWITCHED:
+        return selector_reason_text(agent->service.switch_reason);
+    case ORIGIN_NONE:
+        break;
+    }
+    return selector_reason_text(agent->service.decision.reason);
+}
+
+struct situation agent_situation(const struct agent *agent)
+{
+    return (struct situation){
+        .now_ns = agent->now_ns,
+        .started_ns = agent->started_ns,
+        .options = agent->options,
+        .config = agent->config,
+        .table = &agent->table,
+        .current = agent->service.current,
+        .since_realtime_ns = agent->service.since_realtime_ns,
+        .reason = agent_reason_text(agent),
+    };
+}

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stdbool.h>
+
+/* How the agent was started. */
+struct agent_options {
+    const char *config_path;
+    bool dry_run;        /* decide and explain, touch nothing */
+    const char *version; /* for the status, heartbeats and metrics */
+};
