@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """What packets to the service really do: ICMP redirects, rules and blackholes, an emptied table, a very full one."""
 import os
+import statistics
 import sys
 import threading
 import time
 import urllib.request
 
-from harness import SANITIZED, log_time, main, stays
+from harness import log_time, main, stays
 from world import IPV6, inside
 
-SOON = 6 if SANITIZED else 2.5  # "a second or two"
+SOON = 8  # by the look at the way that the agent takes each second, not by its look at all routes, every 10 s
 
 
 def settled(t, nodes=3, world=None, **settings):
@@ -64,7 +65,7 @@ def detoured(t, world, agent, before, what):
     """Redirects come until the agent has undone one more: a node sends few of them a second, and none to a host
     that it has told often."""
     send(world, 2)
-    return t.eventually(lambda: send(world, 1) or agent.get("redirects") > before, what, detail=agent.status)
+    return t.eventually(lambda: send(world, 1) or (agent.get("redirects") or 0) > before, what, detail=agent.status)
 
 
 def redirected(t):
@@ -187,7 +188,7 @@ def nowhere(t):
     t.eventually(lambda: agent.get("packets") == "nowhere", "a blackhole in another table", seconds=SOON,
                  detail=agent.status)
     world.host.ip("route", "replace", world.service, "via", world.node(3).address("data"), "table", "77")
-    t.eventually(lambda: agent.get("packets") == "shadowed" and "table 77" in agent.get("shadowed_by"),
+    t.eventually(lambda: agent.get("packets") == "shadowed" and "table 77" in (agent.get("shadowed_by") or ""),
                  "a way in another table is a shadow", seconds=SOON, detail=agent.status)
     t.ok("reroute_route_present 1\n" in metrics(world) and "reroute_route_shadowed 1\n" in metrics(world),
          "in the metrics too", metrics(world))
@@ -214,13 +215,21 @@ def flushed(t):
         t.eventually(lambda: len(agent.events("route-repaired")) == repaired + 1, f"{what}: told", detail=agent.log)
         took = log_time(agent.events("route-repaired")[-1]) - at
         t.note(f"{what}: {1000 * took:.1f} ms after the connected network")
-        t.ok(took < (0.5 if SANITIZED else 0.1), f"{what}: at once", took)
+        t.ok(took < 0.5, f"{what}: at once", took)  # the next look at the way is due within a second
         t.eventually(lambda: agent.get("packets") == "ours", f"{what}: all well", detail=agent.status)
+
+
+def moves_on(t, world, agent):
+    """Cuts off the node in use; the event of the switch to another one."""
+    here = agent.get("next_hop")
+    world.cut(next(n for n in world.nodes if n.address("data") == here), "data")
+    t.eventually(lambda: agent.get("next_hop") not in (here, None), "failover", detail=agent.status)
+    return agent.events("switch")[-1]
 
 
 def full_table(t, routes=int(os.environ.get("REROUTE_TEST_ROUTES", "20000"))):
     """Many routes, and an address and a network that come and go all the time: failover is no later for it."""
-    world, monitor, agent, home = settled(t, timeout="100ms", count=5)
+    world, monitor, agent, home = settled(t, nodes=5, timeout="100ms", count=5)
     host, device = world.host, world.host.interface("management")
     gateway = world.node(2).address("management")
     host.run("ip", "-batch", "-", text="".join(
@@ -237,18 +246,24 @@ def full_table(t, routes=int(os.environ.get("REROUTE_TEST_ROUTES", "20000"))):
 
     flapping = threading.Thread(target=flap)
     flapping.start()
+    silent_ms, replace_us, read_us = [], [], []
     try:
         t.eventually(lambda: agent.get("packets") == "ours", "all well", detail=agent.status)
         stays(lambda: True, 0.5)
-        world.cut(world.node(1), "data")
-        t.eventually(lambda: agent.get("next_hop") not in (home, None), "failover", detail=agent.status)
-        switch = agent.events("switch")[-1]
-        t.note(f"{routes} routes: silent for {switch['silent_ms']} ms, replaced in {switch['replace_us']} us")
-        t.ok(float(switch["silent_ms"]) < (3000 if SANITIZED else 5 * 100 + 50 + 300), "in time", switch)
-        t.ok(float(switch["replace_us"]) < (50000 if SANITIZED else 10000), "and quickly", switch)
+        for _ in range(3):
+            switch = moves_on(t, world, agent)
+            silent_ms.append(float(switch["silent_ms"]))
+            replace_us.append(float(switch["replace_us"]))
+            began = time.monotonic()
+            monitor.read_all()
+            read_us.append(1e6 * (time.monotonic() - began))
     finally:
         ended.set()
         flapping.join()
+    silent, replaced, read = (statistics.median(values) for values in (silent_ms, replace_us, read_us))
+    t.note(f"{routes} routes: silent for {silent:.0f} ms, replaced in {replaced:.0f} us, read in {read:.0f} us")
+    t.ok(silent < 2 * (5 + 1) * 100, "in time", silent_ms)  # twice the window: the machine is busy
+    t.ok(replaced < read / 4, "and without reading the table", (replace_us, read_us))
     host.ip("route", "del", world.service)
     t.eventually(lambda: agent.get("repairs") == 1 and monitor.gateway(), "what is removed comes back",
                  detail=agent.status)

@@ -343,15 +343,25 @@ class RouteMonitor:
                 return
             self.events += [e for e in parse_routes(data, self.service, time.monotonic()) if e]
 
+    def _ask(self):
+        self.requests.send(struct.pack("=IHHII", 28, RTM_GETROUTE, NLM_F_REQUEST | NLM_F_DUMP, 1, 0) +
+                           struct.pack("=BBBBBBBBI", self.family, 0, 0, 0, 0, 0, 0, 0, 0))
+
     def standing(self):
         """The routes to the service now."""
         with self.lock:
-            self.requests.send(struct.pack("=IHHII", 28, RTM_GETROUTE, NLM_F_REQUEST | NLM_F_DUMP, 1, 0) +
-                               struct.pack("=BBBBBBBBI", self.family, 0, 0, 0, 0, 0, 0, 0, 0))
+            self._ask()
             found = []
             while not found or found[-1] is not None:
                 found += parse_routes(self.requests.recv(65536), self.service, time.monotonic())
             return found[:-1]
+
+    def read_all(self):
+        """Reads every route of the host, as fast as the kernel tells them."""
+        with self.lock:
+            self._ask()
+            while struct.unpack("=IH", self.requests.recv(65536)[-20:-14])[1] != NLMSG_DONE:
+                pass
 
     def gateway(self):
         routes = self.standing()
