@@ -117,9 +117,9 @@ def ready_in_vain(t):
     manager = Manager(t)
     began = time.monotonic()
     agent = manager.agent(t, world)
-    t.eventually(lambda: manager.hear(monitor).ready(), "READY=1", seconds=WAIT_S + 15, detail=manager.statuses)
+    t.eventually(lambda: manager.hear(monitor).ready(), "READY=1", seconds=WAIT_S + 30, detail=manager.statuses)
     took = time.monotonic() - began
-    t.ok(WAIT_S - 1 < took < WAIT_S + 5, f"after {WAIT_S} s", took)
+    t.ok(WAIT_S - 1 < took < WAIT_S + 15, f"after {WAIT_S} s", took)
     t.ok(manager.status() == f"no route to {world.service}, reason nothing-eligible: no path is eligible: the route "
          f"stays as it is; waited {WAIT_S} s in vain for a next hop that answers", "with the reason",
          manager.messages)
@@ -134,7 +134,7 @@ def ready_in_a_dry_run(t):
     world, service, monitor = t.cluster(settings=dict(nodes=2))
     manager = Manager(t)
     agent = manager.agent(t, world, arguments=["--dry-run"])
-    t.eventually(lambda: manager.hear(monitor).ready(), "READY=1", seconds=5, detail=agent.log)
+    t.eventually(lambda: manager.hear(monitor).ready(), "READY=1", detail=agent.log)
     t.ok(manager.ready() == [None], "without a route", manager.messages)
 
 
@@ -199,7 +199,7 @@ def first_route_where_answers_get_lost(t):
     new = Client(t, world)
     began = time.monotonic()
     t.ok(client.echoes(15) == "ECONNABORTED", "reset")
-    t.ok(time.monotonic() - began < 8, "in a few seconds", time.monotonic() - began)
+    t.ok(time.monotonic() - began < 12, "in a few seconds", time.monotonic() - began)
     t.ok(new.echoes() == "yes", "a new one goes on")
     t.ok(idle.echoes(15) == "ECONNABORTED", "one that said nothing until now is reset when it speaks")
     t.eventually(lambda: [e["count"] for e in agent.events("connections-reset")] == ["1", "1"], "no other")

@@ -35,7 +35,7 @@ def pins(t):
     world, service, monitor, agent, home = settled(t, hold="2s")
     second, third = world.node(2), world.node(3)
     run(t, agent, "pin to an access", 0, "pin", second.name)
-    t.eventually(agent.on(second.address("data")), "goes there at once", seconds=5, detail=agent.status)
+    t.eventually(agent.on(second.address("data")), "goes there at once", detail=agent.status)
     t.ok(agent.get("mode") == "pinned" and agent.get("pin") == second.name and agent.get("reason") == "pin",
          "the status says so", agent.status())
     t.ok(stays(agent.on(second.address("data")), 3), "and stays, longer than hold")
@@ -123,7 +123,7 @@ def failback(t):
     t.ok(countdown["to"] == home and countdown["hold_s"] == 60 and countdown["waits_for"] == "hold", "of 60 s",
          countdown)
     run(t, agent, "ends it", 0, "failback", "--now")
-    t.eventually(agent.on(home), "home", seconds=5, detail=agent.status)
+    t.eventually(agent.on(home), "home", detail=agent.status)
     t.ok(agent.get("reason") == "failback-now", "because somebody said so", agent.status())
 
 

@@ -80,9 +80,9 @@ def anew(t):
         t.eventually(lambda: waits(agent, home), "its path waits", detail=agent.status)
         replug(world, index)
         made = time.monotonic()
-        t.eventually(lambda: agent.path(next_hop(home)).get("up"), "made anew: up at once", seconds=3,
+        t.eventually(lambda: agent.path(next_hop(home)).get("up"), "made anew: up at once", seconds=8,
                      detail=agent.status)
-        t.eventually(monitor.standing, "and the route is back", seconds=3, detail=agent.status)
+        t.eventually(monitor.standing, "and the route is back", seconds=8, detail=agent.status)
         t.note(f"after {1000 * (time.monotonic() - made):.0f} ms")
         t.eventually(agent.on(next_hop(home)), "home", detail=agent.status)
         t.eventually(lambda: [(r.interface, r.gateway) for r in monitor.standing()] ==

@@ -197,7 +197,7 @@ def metrics():
          {'10.9.0.9': 0, '10.0.0.1': 1, 'nosuch.example': 0, 'fd00:1::1': 1})
     rtts = by_target(families['reroute_report_rtt_seconds'])
     same(set(rtts), {'10.0.0.1', 'fd00:1::1'})
-    check(all(0 < value < 0.2 for value in rtts.values()), rtts)
+    check(all(0 < value < 2 for value in rtts.values()), rtts)
     same({dict(k)['outcome']: v for k, v in families['reroute_report_targets'].items()},
          {'unfinished': 0, 'reachable': 3, 'unreachable': 1, 'not-found': 1, 'excluded': 1})
     packets = {dict(k)['kind']: v for k, v in families['reroute_report_packets'].items()}
