@@ -139,7 +139,6 @@ Test(event, routes_elsewhere_are_none_of_our_business)
 {
     struct fib_settings settings = world_settings();
     struct address service = service_of(AF_INET);
-    struct fib_event event;
     struct world world;
 
     world_open(&world, &settings);
@@ -147,7 +146,8 @@ Test(event, routes_elsewhere_are_none_of_our_business)
     drain_events(world.fib, FIB_EVENT_ROUTE);
     netns_must(NETNS_HERE, "ip route add 203.0.113.0/24 via 10.1.0.2; ip route del 203.0.113.0/24;"
                            "ip -6 route add default via fd01::2; ip route add 192.168.33.3 via 10.1.0.2");
-    cr_expect_not(fib_next_event(world.fib, &event));
+    /* A neighbour or a link of the new world may still have something to say. */
+    cr_expect_eq(drain_events(world.fib, FIB_EVENT_ROUTE), 0);
     world_close(&world);
 }
 
