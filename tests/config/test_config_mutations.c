@@ -9,7 +9,7 @@
 
 #include "tests/config/config_file.h"
 
-#define MUTATIONS 20000
+#define MUTATIONS 4000
 
 static const char seed[] =
     "service = \"10.9.9.9\"  # the address that is mounted\n"

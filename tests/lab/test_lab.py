@@ -118,7 +118,7 @@ def losses(lab):
         tap.ok((arrived() == before) == (direction == "in"), f"... all that goes {direction}, and nothing else",
                arrived() - before)
         lab.must("lose", "scvm1", "data", direction, 0)
-        tap.ok(lab.pings("host", "10.10.85.15"), "... and 0: nothing")
+        tap.ok(wait_for(lambda: lab.pings("host", "10.10.85.15")), "... and 0: nothing")
     lab.must("lose", "scvm1", "data", "in", 20)
     lab.must("lose", "scvm1", "data", "in", 50)
     count = answered()
