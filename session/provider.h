@@ -54,9 +54,12 @@ struct session_provider_settings {
     struct session_fields fields;
 };
 
+/* Whether this build has such a provider; false with one line in message. */
+bool session_provider_possible(const char *kind, char *message, size_t size_bytes);
+
 /*
  * Makes a provider. Strings are copied. Returns 0, or a negative errno with one line in message: -EINVAL
- * (settings; a token file that others can read), -ENOENT and so on (token file), -ENOSYS (libcurl cannot be
+ * (not possible; settings; a token file that others can read), -ENOENT and so on (token file), -ENOSYS (libcurl cannot be
  * loaded), -ENOMEM.
  */
 int session_provider_new(struct session_provider **out, struct event_base *base,

@@ -10,6 +10,7 @@
 #include "probe/text.h"
 #include "route/config/keys.h"
 #include "route/decide/selector.h"
+#include "session/provider.h"
 #include "tools/command/command.h"
 #include "tools/options.h"
 
@@ -274,6 +275,10 @@ int command_check_config(int argc, char **argv)
         path = at < argc ? argv[at] : CONFIG_PATH_DEFAULT;
     if (config_load(&config, path, message, sizeof(message))) {
         text_error("%s", message);
+        return EXIT_USAGE;
+    }
+    if (!session_provider_possible(config->session.provider, message, sizeof(message))) {
+        text_error("%s: %s", path, message);
         return EXIT_USAGE;
     }
     warn_of_interfaces(path, config);

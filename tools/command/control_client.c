@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/command/control_client.h"
 
+#include <event2/buffer.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+
 #include "probe/text.h"
-#include "session/curl.h"
 
 #define SOCKET_DEFAULT   "/run/reroute/control.sock"
 #define ANSWER_MAX_BYTES (16 << 20)
-#define TIMEOUT_MS       5000L
+#define TIMEOUT_S        5
 
 int control_client_socket(const char *socket_path, const char *config_path, char out[static CONFIG_TEXT_SIZE],
                           char *message, size_t size_bytes)
@@ -25,78 +29,107 @@ int control_client_socket(const char *socket_path, const char *config_path, char
     return 0;
 }
 
-struct answer {
-    char *text;
-    size_t size_bytes;
-};
+DEFINE_CLEANUP(struct evbuffer *, evbuffer_free)
 
-static size_t on_bytes(char *bytes, size_t size, size_t count, void *context)
+/* A connection on which no call waits for longer than TIMEOUT_S, or a negative errno. */
+static int reach(const char *socket_path)
 {
-    struct answer *answer = context;
-    size_t more = size * count;
-    char *bigger;
+    static const struct timeval patience = {.tv_sec = TIMEOUT_S};
+    struct sockaddr_un agent = {.sun_family = AF_UNIX};
+    int fd, error;
 
-    if (answer->size_bytes + more > ANSWER_MAX_BYTES)
-        return 0;
-    bigger = realloc(answer->text, answer->size_bytes + more + 1);
-    if (!bigger)
-        return 0;
-    memcpy(bigger + answer->size_bytes, bytes, more);
-    answer->text = bigger;
-    answer->size_bytes += more;
-    bigger[answer->size_bytes] = '\0';
-    return more;
+    if (strlen(socket_path) >= sizeof(agent.sun_path))
+        return -ENAMETOOLONG;
+    memcpy(agent.sun_path, socket_path, strlen(socket_path));
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) == 0 &&
+        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) == 0 &&
+        connect(fd, (const struct sockaddr *)&agent, sizeof(agent)) == 0)
+        return fd;
+    error = -errno;
+    close_fd(fd);
+    return error;
 }
 
-/* Does the exchange. The HTTP status, or a negative errno with one line in message. */
-static int exchange(const char *socket_path, const char *path, const char *body, struct answer *answer,
-                    char *message, size_t size_bytes)
+static int send_request(int fd, const char *path, const char *body)
 {
-    const struct curl_api *api;
-    char url[128];
-    long status = 0;
-    CURLcode code;
-    CURL *curl;
-    int error = curl_api_load(&api, message, size_bytes);
+    CLEANUP(evbuffer_free) struct evbuffer *request = evbuffer_new();
+    ssize_t sent;
+    int size_bytes =
+        request ? evbuffer_add_printf(request,
+                                      "%s %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: "
+                                      "%zu\r\n\r\n%s",
+                                      body ? "POST" : "GET", path, body ? strlen(body) : 0, body ? body : "")
+                : -1;
 
-    if (error < 0)
-        return error;
-    curl = api->easy_init();
-    if (!curl)
+    if (size_bytes < 0)
         return -ENOMEM;
-    snprintf(url, sizeof(url), "http://localhost%s", path);
-    api->easy_setopt(curl, CURLOPT_URL, url);
-    api->easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, socket_path);
-    api->easy_setopt(curl, CURLOPT_NOPROXY, "*");
-    api->easy_setopt(curl, CURLOPT_TIMEOUT_MS, TIMEOUT_MS);
-    api->easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_bytes);
-    api->easy_setopt(curl, CURLOPT_WRITEDATA, answer);
-    if (body)
-        api->easy_setopt(curl, CURLOPT_POSTFIELDS, body);
-    code = api->easy_perform(curl);
-    api->easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
-    api->easy_cleanup(curl);
-    if (code == CURLE_COULDNT_CONNECT) {
+    sent = send(fd, evbuffer_pullup(request, -1), (size_t)size_bytes, MSG_NOSIGNAL);
+    return sent == size_bytes ? 0 : sent < 0 && errno != EAGAIN ? -errno : -ETIMEDOUT;
+}
+
+/* Reads until the agent closes; a zero byte ends what came. 0 or a negative errno. */
+static int receive_answer(int fd, struct evbuffer *answer)
+{
+    uint64_t until_ns = clock_now_ns(CLOCK_MONOTONIC) + TIMEOUT_S * NS_PER_S;
+    int n;
+
+    do {
+        n = evbuffer_read(answer, fd, -1);
+        if (evbuffer_get_length(answer) > ANSWER_MAX_BYTES)
+            return -EMSGSIZE;
+        if ((n < 0 && errno == EAGAIN) || clock_now_ns(CLOCK_MONOTONIC) >= until_ns)
+            return -ETIMEDOUT;
+    } while (n > 0 || (n < 0 && errno == EINTR));
+    return n < 0 ? -errno : evbuffer_add(answer, "", 1) < 0 ? -ENOMEM : 0;
+}
+
+/* The HTTP status of an answer as server.c writes it, and its body within text; -EBADMSG: it is not whole. */
+static int take_apart(const char *text, const char **body)
+{
+    const char *end = strstr(text, "\r\n\r\n"), *length = strstr(text, "\r\nContent-Length: ");
+    size_t body_bytes = 0;
+    int status = 0;
+
+    if (!end || !length || sscanf(text, "HTTP/1.1 %3d", &status) != 1 ||
+        sscanf(length, " Content-Length: %zu", &body_bytes) != 1 || strlen(end + 4) != body_bytes)
+        return -EBADMSG;
+    *body = end + 4;
+    return status;
+}
+
+/* Does the exchange. The HTTP status and the body within answer, or a negative errno with one line in message. */
+static int exchange(const char *socket_path, const char *path, const char *request, struct evbuffer *answer,
+                    const char **body, char *message, size_t size_bytes)
+{
+    CLEANUP(close_fd) int fd = reach(socket_path);
+    int status;
+
+    if (fd < 0) {
         snprintf(message, size_bytes, "no agent answers on %s (is it running, and may this user talk to it?)",
                  socket_path);
         return -ECONNREFUSED;
     }
-    if (code != CURLE_OK) {
-        snprintf(message, size_bytes, "%s: %s%s", socket_path, api->easy_strerror(code),
-                 body ? " (what was asked for may still be done)" : "");
-        return -EIO;
-    }
-    return (int)status;
+    status = answer ? send_request(fd, path, request) : -ENOMEM;
+    if (!status)
+        status = receive_answer(fd, answer);
+    if (!status)
+        status = take_apart((const char *)evbuffer_pullup(answer, -1), body);
+    if (status < 0)
+        snprintf(message, size_bytes, "%s: %s%s", socket_path, strerror(-status),
+                 request ? " (what was asked for may still be done)" : "");
+    return status;
 }
 
 int control_client_ask(const char *socket_path, const char *path, const char *body, cJSON **answer,
                        char **text, char *message, size_t size_bytes)
 {
-    struct answer got = {0};
-    int status = exchange(socket_path, path, body, &got, message, size_bytes);
+    CLEANUP(evbuffer_free) struct evbuffer *buffer = evbuffer_new();
+    const char *got = NULL;
+    int status = exchange(socket_path, path, body, buffer, &got, message, size_bytes);
     const cJSON *refusal;
 
-    *answer = got.text ? cJSON_ParseWithLength(got.text, got.size_bytes + 1) : NULL;
+    *answer = got ? cJSON_Parse(got) : NULL;
     refusal = cJSON_GetObjectItemCaseSensitive(*answer, "message");
     if (status >= 0 && (status != 200 || !*answer)) {
         snprintf(message, size_bytes, "%s",
@@ -106,12 +139,9 @@ int control_client_ask(const char *socket_path, const char *path, const char *bo
     if (status < 0) {
         cJSON_Delete(*answer);
         *answer = NULL;
-        free(got.text);
         return status;
     }
     if (text)
-        *text = text_json(got.text);
-    else
-        free(got.text);
+        *text = text_json(strdup(got));
     return text && !*text ? -ENOMEM : 0;
 }

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Without libcurl, in the build or on the host, everything works but the session provider "rest", which is refused
+with one line; the commands that talk to the agent never need it."""
+import json
+import os
+import signal
+import sys
+
+from harness import main
+
+BUILT_WITH = os.environ.get("REROUTE_CURL", "true") == "true"
+REFUSAL = "cannot load libcurl" if BUILT_WITH else 'session provider "rest": this build has no HTTP client (libcurl), ' \
+                                                   'expected provider = "file" or "none"'
+
+
+def hide_libcurl(directory):
+    """What is started from now on finds an empty file in its place."""
+    hidden = os.path.join(directory, "libraries")
+    os.mkdir(hidden)
+    open(os.path.join(hidden, "libcurl.so.4"), "w").close()
+    os.environ["LD_LIBRARY_PATH"] = hidden
+
+
+def with_a_file(t):
+    """The agent of a list in a file, and every command that asks it."""
+    hide_libcurl(t.directory)
+    world = t.world(nodes=3)
+    home, other = world.node(1), world.node(2)
+    path = os.path.join(t.directory, "list.json")
+    with open(path, "w") as f:
+        json.dump([{"uuid": n.name, "ip": n.address("data"), "alive_sec": 5000, "host_data_ip":
+                    world.host.address("data") if n.local else ""} for n in world.nodes], f)
+    agent = t.agent(world, provider="file", session=f'file = "{path}"', hold="60s")
+    t.eventually(lambda: agent.get("next_hop"), "a route", detail=agent.status)
+    for command in (["check-config"], ["status"], ["status", "--json"], ["sessions"], ["drain", other.name],
+                    ["undrain", other.name], ["pin", home.name], ["unpin"], ["failback", "--now"]):
+        code, out, error = agent.command(*command)
+        t.ok(code == (1 if command[0] == "failback" else 0) and (code or out), f"{' '.join(command)}: as ever",
+             f"{code} {out} {error}")
+    code, out, error = agent.command("status", "--json")
+    t.ok(json.loads(out)["next_hop"] == agent.get("next_hop"), "the status is whole", out + error)
+    code, out, error = agent.command("drain", "nobody")
+    t.ok(code == 1 and "nobody" in error, "a refusal in the agent's own words", f"{code} {error}")
+    agent.write(agent.text())
+    agent.signal(signal.SIGHUP)
+    t.eventually(lambda: any(REFUSAL[:-1] in e["error"].replace("\\", "") for e in agent.events("reload-refused")),
+                 "a reload to \"rest\" is refused", detail=agent.log)
+    t.ok(agent.get("next_hop"), "and the agent goes on", agent.status())
+
+
+def with_a_service(t):
+    hide_libcurl(t.directory)
+    agent = t.agent(t.world(nodes=1, echo=False), start=False)
+    code, error = agent.run_to_end()
+    t.ok(code == (4 if BUILT_WITH else 3) and REFUSAL in error and error.count("\n") == 1, "the agent: one line",
+         f"{code} {error}")
+    code, out, error = agent.command("check-config")
+    t.ok(BUILT_WITH and code == 0 or (code, out, error) == (3, "", f"{agent.config_path}: {REFUSAL}\n"),
+         "check-config knows of the build", f"{code} {out} {error}")
+    code, out, error = agent.command("sessions")
+    t.ok(code == (4 if BUILT_WITH else 3) and REFUSAL in error and not out, "sessions: one line", f"{code} {out} {error}")
+
+
+sys.exit(main([with_a_file, with_a_service]))
