@@ -10,8 +10,8 @@
  * Deliberately not shared with sweep.c, which keeps less of each target because it asks only one thing.
  */
 #include "probe/front_end.h"
+#include "probe/wakeup.h"
 
-#include <sys/eventfd.h>
 #include <sys/random.h>
 
 /* How old our knowledge of the drop counter may be while requests leave. */
@@ -128,7 +128,7 @@ int front_end_wait(struct front_end *front, uint64_t until_ns, bool has_results,
         *now_ns = engine_now_ns(engine);
         /* Whatever it was for is looked at after this. */
         if (front->wakeup_fd >= 0)
-            eventfd_read(front->wakeup_fd, &(eventfd_t){0});
+            wakeup_empty(front->wakeup_fd);
     }
     return r < 0 ? r : engine_receive(engine, *now_ns);
 }

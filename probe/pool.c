@@ -18,8 +18,8 @@
  * Another round over the same targets keeps threads and sockets, the worker clears its records. The caller
  * has pulled all results by then.
  *
- * The other way go addresses of names and the end: a list under the same lock, a flag, an eventfd that ends
- * the worker's wait.
+ * The other way go addresses of names and the end: a list under the same lock, a flag, a wakeup that ends the
+ * worker's wait.
  *
  * Where they run. The kernel (6.18) starts a thread on its parent's CPU, and moves it a millisecond or two
  * later even when another CPU is idle. That is all the time that some hundred targets take. So each thread is
@@ -42,7 +42,6 @@
 
 #include <poll.h>
 #include <signal.h>
-#include <sys/eventfd.h>
 
 #define HAND_OVER_NS NS_PER_MS
 
@@ -70,7 +69,7 @@ static void hand_over(struct worker *w, int error)
     w->failed_call = engine_failed_call(&w->sweep->engine);
     pthread_mutex_unlock(&w->lock);
     atomic_store_explicit(&w->pool->news, true, memory_order_release);
-    eventfd_write(w->pool->workers[0].event_fd, 1);
+    wakeup_ring(w->pool->workers[0].wakeup.ring_fd);
 }
 
 static int work_on(struct worker *w)
@@ -117,12 +116,11 @@ static int work_round(struct worker *w, uint32_t round)
 /* Sleeps until there is another round, which it returns, or no more. */
 static uint32_t wait_for_round(struct worker *w, uint32_t round)
 {
-    struct pollfd event = {.fd = w->event_fd, .events = POLLIN};
-    eventfd_t ignored;
+    struct pollfd event = {.fd = w->wakeup.fd, .events = POLLIN};
 
     while (is_round(w, round)) {
         poll(&event, 1, -1);
-        eventfd_read(w->event_fd, &ignored);
+        wakeup_empty(w->wakeup.fd);
     }
     return atomic_load_explicit(&w->pool->round, memory_order_acquire);
 }
@@ -158,7 +156,7 @@ static void *work(void *argument)
 static void free_worker(struct worker *w)
 {
     probe_sweep_free(w->sweep);
-    close_fd(w->event_fd);
+    wakeup_close(&w->wakeup);
     pthread_mutex_destroy(&w->lock);
     free(w->mails);
 }
@@ -207,7 +205,7 @@ static void begin_round(struct probe_pool *pool)
     atomic_fetch_add_explicit(&pool->round, 1, memory_order_release);
     for (uint32_t i = 1; i < pool->count; i++)
         if (pool->workers[i].is_running)
-            eventfd_write(pool->workers[i].event_fd, 1);
+            wakeup_ring(pool->workers[i].wakeup.ring_fd);
 }
 
 /* Takes over what the others have handed over. Returns 0 or what one of them has failed of. */
@@ -238,7 +236,7 @@ static int join(struct probe_pool *pool)
     atomic_store_explicit(&pool->stop, true, memory_order_release);
     for (uint32_t i = 1; i < pool->count; i++)
         if (pool->workers[i].is_running)
-            eventfd_write(pool->workers[i].event_fd, 1);
+            wakeup_ring(pool->workers[i].wakeup.ring_fd);
     for (uint32_t i = 1; i < pool->count; i++) {
         if (pool->workers[i].is_running)
             pthread_join(pool->workers[i].thread, NULL);
@@ -313,7 +311,7 @@ static int send_mail(struct worker *w, uint32_t index, const struct address *add
     }
     pthread_mutex_unlock(&w->lock);
     if (r == 0)
-        eventfd_write(w->event_fd, 1);
+        wakeup_ring(w->wakeup.ring_fd);
     return r;
 }
 
@@ -331,7 +329,7 @@ int probe_pool_set(struct probe_pool *pool, uint32_t index, const struct address
 
 int probe_pool_wakeup(const struct probe_pool *pool)
 {
-    return pool->workers[0].event_fd;
+    return pool->workers[0].wakeup.ring_fd;
 }
 
 int probe_pool_step(struct probe_pool *pool, uint64_t until_ns)

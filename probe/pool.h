@@ -39,7 +39,7 @@ DEFINE_CLEANUP(struct probe_pool *, probe_pool_free)
 /* The address of a target that was added without one, once. 0 or -ENOMEM. */
 int probe_pool_set(struct probe_pool *pool, uint32_t index, const struct address *address);
 
-/* A non-blocking eventfd: who writes to it ends a wait of probe_pool_step(), which empties it. */
+/* The ring_fd of a wakeup (wakeup.h) that ends a wait of probe_pool_step(). */
 int probe_pool_wakeup(const struct probe_pool *pool);
 
 /* True when every target has its result and all results have been pulled. */

@@ -14,7 +14,6 @@
 #include "probe/cpus.h"
 #include "probe/pool_private.h"
 
-#include <sys/eventfd.h>
 #include <sys/resource.h>
 
 /* So many targets for each make one worker more worth its while: pool.c has the figures. */
@@ -71,15 +70,13 @@ static int add_worker(struct probe_pool *pool, const struct probe_settings *sett
         snprintf(message, size_bytes, "%s", strerror(-r));
         return r;
     }
-    w->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (w->event_fd < 0) {
-        r = -errno;
-        snprintf(message, size_bytes, "cannot make an eventfd: %s", strerror(-r));
+    r = wakeup_open(&w->wakeup, message, size_bytes);
+    if (r < 0) {
         r = r == -EACCES ? -EPERM : r; /* that says that sockets are not allowed */
         probe_sweep_free(w->sweep);
         return r;
     }
-    probe_sweep_set_wakeup(w->sweep, w->event_fd);
+    probe_sweep_set_wakeup(w->sweep, w->wakeup.fd);
     pthread_mutex_init(&w->lock, NULL);
     pool->count++;
     return 0;

@@ -4,6 +4,7 @@
 
 #include "probe/pool.h"
 #include "probe/sweep_private.h"
+#include "probe/wakeup.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -23,7 +24,7 @@ struct mail {
 struct worker {
     struct probe_sweep *sweep;
     struct probe_pool *pool;
-    int event_fd; /* ends its wait; the first worker's is the pool's */
+    struct wakeup wakeup; /* ends its wait; the first worker's is the pool's */
     pthread_t thread;
     bool is_running; /* the thread has not been joined */
 

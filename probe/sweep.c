@@ -23,8 +23,7 @@
  * many there are: sequence numbers repeat every 65,536 targets, the token tells them apart.
  */
 #include "probe/sweep_private.h"
-
-#include <sys/eventfd.h>
+#include "probe/wakeup.h"
 
 /* How long "no room" may last before it is a result. */
 #define PATIENCE_NS (10 * NS_PER_S)
@@ -459,7 +458,6 @@ int probe_sweep_step(struct probe_sweep *sweep, uint64_t until_ns)
     const struct transport_operations *operations = sweep->engine.operations;
     uint64_t now_ns = engine_now_ns(&sweep->engine);
     uint64_t wait_ns = min_u64(until_ns, next_ns(sweep, now_ns));
-    eventfd_t ignored;
     int r = 0;
 
     if (wait_ns == NEVER_NS && sweep->wakeup_fd < 0)
@@ -467,7 +465,7 @@ int probe_sweep_step(struct probe_sweep *sweep, uint64_t until_ns)
     if (wait_ns > now_ns && sweep->ready.head == NOBODY) {
         r = operations->wait(sweep->engine.transport, wait_ns, sweep->wakeup_fd);
         if (sweep->wakeup_fd >= 0)
-            eventfd_read(sweep->wakeup_fd, &ignored);
+            wakeup_empty(sweep->wakeup_fd);
         now_ns = engine_now_ns(&sweep->engine);
     }
     if (r == 0)

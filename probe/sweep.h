@@ -97,7 +97,7 @@ bool probe_sweep_done(const struct probe_sweep *sweep);
  */
 int probe_sweep_step(struct probe_sweep *sweep, uint64_t until_ns);
 
-/* A non-blocking eventfd that ends a wait when somebody writes to it; the sweep empties it then. -1: none. */
+/* The fd of a wakeup (wakeup.h), which ends a wait; the sweep empties it then. -1: none. */
 void probe_sweep_set_wakeup(struct probe_sweep *sweep, int wakeup_fd);
 
 /* Pulls one result. Returns false when none is waiting. */

@@ -26,10 +26,10 @@
  */
 #include "probe/icmp.h"
 #include "probe/socket.h"
+#include "probe/wakeup.h"
 
 #include <pthread.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/random.h>
 
 #define BOX_MAX_BYTES (16 << 20)
@@ -45,7 +45,7 @@ struct desk {
     bool is_open[2]; /* IPv4, IPv6 */
     struct box box[2];
     bool sleeps; /* wake it when there is something */
-    int event_fd;
+    struct wakeup wakeup;
 };
 
 struct hub {
@@ -131,7 +131,7 @@ static void put(struct hub *hub, int family, const struct packet_in *packet)
     if (!box_put(&desk->box[family == AF_INET6], packet))
         hub->lost++;
     if (desk->sleeps)
-        eventfd_write(desk->event_fd, 1);
+        wakeup_ring(desk->wakeup.ring_fd);
     desk->sleeps = false;
 }
 
@@ -260,7 +260,7 @@ static int shared_wait(struct transport *transport, uint64_t until_ns, int wakeu
         transport->failed_call = "epoll_wait";
     pthread_mutex_lock(&t->hub->lock);
     t->desk->sleeps = false;
-    eventfd_read(t->desk->event_fd, &(eventfd_t){0});
+    wakeup_empty(t->desk->wakeup.fd);
     pthread_mutex_unlock(&t->hub->lock);
     return r;
 }
@@ -361,7 +361,7 @@ static void shared_close(struct transport *transport)
         free(t->reading[i].bytes);
     }
     pthread_mutex_unlock(&t->hub->lock);
-    close_fd(desk->event_fd);
+    wakeup_close(&desk->wakeup);
     close_fd(t->epoll_fd);
     hub_leave(t->hub);
     socket_transport_destroy(&t->base);
@@ -410,13 +410,15 @@ static int open_one(struct transport **out, struct hub *hub, uint32_t number,
     t->desk = &hub->desks[number];
     t->wakeup_fd = -1;
     *out = &t->base.base;
+    t->desk->wakeup = WAKEUP_NONE;
     r = socket_transport_init(&t->base, &shared_operations, settings);
-    t->desk->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     t->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    if (r == 0 && (t->desk->event_fd < 0 || t->epoll_fd < 0))
+    if (r == 0 && t->epoll_fd < 0)
         r = -errno;
     if (r == 0)
-        r = watch(t, EPOLL_CTL_ADD, t->desk->event_fd, EPOLLIN);
+        r = wakeup_open(&t->desk->wakeup, message, size_bytes);
+    if (r == 0)
+        r = watch(t, EPOLL_CTL_ADD, t->desk->wakeup.fd, EPOLLIN);
     if (r < 0) {
         snprintf(message, size_bytes, "%s", strerror(-r));
         return r;

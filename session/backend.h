@@ -13,6 +13,7 @@ struct session_provider {
     const struct session_backend *backend;
     struct session_provider_settings settings; /* checked, empty strings made NULL, defaults filled in */
     char *strings[16];                         /* that settings point to */
+    char flaw[160];                            /* "": none */
 };
 
 struct session_backend {

@@ -4,7 +4,7 @@
  *
  * inotify watches the directory, not the file: a file that is replaced by rename() (the right way to write
  * one) is another file each time. A slow look at its stat() is the fallback, for what inotify does not see (a
- * directory that did not exist yet, a symlink switched elsewhere, a network file system).
+ * directory that did not exist yet, a symlink switched elsewhere, a network file system), and where there is none.
  *
  * Asked for the list, it answers with what there is, errors included. When the file has changed, it speaks
  * only if it holds a list: one that is half written, or gone for a moment, says nothing.
@@ -25,7 +25,7 @@ struct file {
     struct event *asked;  /* one answer is owed */
     struct event *look;   /* the slow look */
     struct event *notice; /* inotify */
-    int inotify_fd;       /* 0: none */
+    int inotify_fd;       /* 0 or -1: none */
     int watch;            /* of the directory; -1: it could not be watched */
     char *directory;
     const char *name;        /* within it */
@@ -106,7 +106,7 @@ static void on_asked(evutil_socket_t fd, short what, void *context)
 
 static void watch_directory(struct file *file)
 {
-    if (file->watch < 0)
+    if (file->notice && file->watch < 0)
         file->watch = inotify_add_watch(file->inotify_fd, file->directory,
                                         IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_DELETE_SELF |
                                             IN_MOVE_SELF | IN_ONLYDIR);
@@ -186,15 +186,16 @@ static int file_init(struct session_provider *provider, struct event_base *base,
     file->directory = slash ? strndup(path, slash == path ? 1 : (size_t)(slash - path)) : strdup(".");
     file->watch = -1;
     file->inotify_fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-    if (file->inotify_fd < 0) {
-        snprintf(message, size_bytes, "session provider file: inotify: %s", strerror(errno));
-        return -errno;
-    }
+    if (file->inotify_fd < 0)
+        snprintf(provider->flaw, sizeof(provider->flaw),
+                 "the file is looked at every %d s, for it cannot be watched: inotify: %s", LOOK_INTERVAL_S,
+                 strerror(errno));
+    else
+        file->notice = event_new(base, file->inotify_fd, EV_READ | EV_PERSIST, on_notice, file);
     file->asked = event_new(base, -1, 0, on_asked, file);
     file->look = event_new(base, -1, EV_PERSIST, on_look, file);
-    file->notice = event_new(base, file->inotify_fd, EV_READ | EV_PERSIST, on_notice, file);
-    if (!file->directory || !file->asked || !file->look || !file->notice ||
-        event_add(file->look, &interval) < 0 || event_add(file->notice, NULL) < 0)
+    if (!file->directory || !file->asked || !file->look || event_add(file->look, &interval) < 0 ||
+        (file->inotify_fd >= 0 && (!file->notice || event_add(file->notice, NULL) < 0)))
         return -ENOMEM;
     watch_directory(file);
     return 0;

@@ -118,6 +118,11 @@ struct session_provider *session_provider_free(struct session_provider *provider
     return NULL;
 }
 
+const char *session_provider_flaw(const struct session_provider *provider)
+{
+    return provider->flaw[0] ? provider->flaw : NULL;
+}
+
 int session_provider_list(struct session_provider *provider, const struct session_endpoint *endpoints,
                           size_t count, session_answer_fn *done, void *context)
 {

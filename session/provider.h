@@ -68,6 +68,9 @@ int session_provider_new(struct session_provider **out, struct event_base *base,
 struct session_provider *session_provider_free(struct session_provider *provider);
 DEFINE_CLEANUP(struct session_provider *, session_provider_free)
 
+/* What does not work as it should on this host, in one line; NULL: nothing. The provider's. */
+const char *session_provider_flaw(const struct session_provider *provider);
+
 /*
  * Lists. Endpoints in the order of preference; the first one of each access is used first. rest: requests are
  * hedged, the first good answer wins and the others are cancelled; when all fail the callback gets the last

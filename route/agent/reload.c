@@ -145,9 +145,12 @@ static void install_config(struct agent *agent, struct config *config, struct pr
 void agent_warn_config(const struct agent *agent)
 {
     const char *warning = config_warning(agent->config);
+    const char *flaw = session_provider_flaw(agent->provider);
 
     if (warning)
         log_event(LOG_LEVEL_WARN, "token-in-clear", "hint=%s", LOG_QUOTE(warning));
+    if (flaw)
+        log_event(LOG_LEVEL_WARN, "not-watched", "hint=%s", LOG_QUOTE(flaw));
 }
 
 void agent_reload(struct agent *agent)

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Without libcurl, in the build or on the host, everything works but the session provider "rest", which is refused
-with one line; the commands that talk to the agent never need it."""
+with one line; the commands that talk to the agent never need it. Without inotify and eventfd everything works, a
+change of the list's file is followed a little later, and the log says so."""
 import json
 import os
 import signal
 import sys
 
-from harness import main
+from harness import BUILD, REROUTE, main
 
 BUILT_WITH = os.environ.get("REROUTE_CURL", "true") == "true"
 REFUSAL = "cannot load libcurl" if BUILT_WITH else 'session provider "rest": this build has no HTTP client (libcurl), ' \
@@ -21,15 +22,18 @@ def hide_libcurl(directory):
     os.environ["LD_LIBRARY_PATH"] = hidden
 
 
+def write_list(path, nodes):
+    with open(path, "w") as f:
+        json.dump([{"uuid": n.name, "ip": n.address("data"), "alive_sec": 5000} for n in nodes], f)
+
+
 def with_a_file(t):
     """The agent of a list in a file, and every command that asks it."""
     hide_libcurl(t.directory)
     world = t.world(nodes=3)
     home, other = world.node(1), world.node(2)
     path = os.path.join(t.directory, "list.json")
-    with open(path, "w") as f:
-        json.dump([{"uuid": n.name, "ip": n.address("data"), "alive_sec": 5000, "host_data_ip":
-                    world.host.address("data") if n.local else ""} for n in world.nodes], f)
+    write_list(path, world.nodes)
     agent = t.agent(world, provider="file", session=f'file = "{path}"', hold="60s")
     t.eventually(lambda: agent.get("next_hop"), "a route", detail=agent.status)
     for command in (["check-config"], ["status"], ["status", "--json"], ["sessions"], ["drain", other.name],
@@ -61,4 +65,19 @@ def with_a_service(t):
     t.ok(code == (4 if BUILT_WITH else 3) and REFUSAL in error and not out, "sessions: one line", f"{code} {out} {error}")
 
 
-sys.exit(main([with_a_file, with_a_service]))
+def without_inotify(t):
+    world = t.world(nodes=2)
+    path = os.path.join(t.directory, "list.json")
+    write_list(path, world.nodes[:1])
+    agent = t.agent(world, start=False, accesses=[], provider="file", session=f'file = "{path}"')
+    agent.program = [os.path.join(BUILD, "tests", "lib", "without-watching"), REROUTE]
+    agent.start()
+    t.eventually(agent.on(world.node(1).address("data")), "a route", detail=agent.status)
+    write_list(path, world.nodes)
+    t.eventually(lambda: agent.path(world.node(2).address("data")), "a change is followed", detail=agent.status)
+    said = agent.events("not-watched")
+    t.ok(len(said) == 1 and "inotify" in said[0]["hint"], "the log says once how", agent.log())
+    t.ok(agent.terminate() == 0, "ends")
+
+
+sys.exit(main([with_a_file, with_a_service, without_inotify]))

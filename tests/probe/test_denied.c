@@ -6,13 +6,9 @@
  * sockets.
  */
 #include <criterion/criterion.h>
-#include <linux/audit.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
 
 #include "probe/pool.h"
+#include "tests/lib/forbid.h"
 #include "tests/probe/cluster.h"
 
 enum want {
@@ -27,6 +23,7 @@ static const struct row {
     bool late;     /* forbidden when all is open */
     enum want want;
     const char *word;
+    uint32_t workers; /* 0: one */
 } rows[] = {
     {"epoll", {SYS_recvmmsg}, true, WORKS},
     {"epoll", {SYS_recvmsg}, true, WORKS},
@@ -43,24 +40,11 @@ static const struct row {
     {"auto", {SYS_epoll_ctl}, false, WORKS},
     {"auto", {SYS_epoll_wait}, false, WORKS},
     {"epoll", {SYS_epoll_ctl}, false, SAYS, "epoll"},
-    {"auto", {SYS_eventfd2}, false, SAYS, "eventfd"},
+    {"auto", {SYS_eventfd2}, false, WORKS},
+    {"auto", {SYS_eventfd2}, false, WORKS, .workers = 2},
+    {"auto", {SYS_eventfd2, SYS_pipe2}, false, SAYS, "eventfd or a pipe"},
     {"auto", {SYS_getsockopt}, false, WORKS},
 };
-
-static void forbid(long call, int error)
-{
-    struct sock_filter code[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)call, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (uint32_t)error),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    struct sock_fprog program = {.len = ARRAY_SIZE(code), .filter = code};
-
-    if (call && (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
-                 prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0))
-        _exit(77);
-}
 
 struct way {
     const struct row *row;
@@ -69,8 +53,9 @@ struct way {
 
 static void forbid_all(const struct way *way)
 {
-    forbid(way->row->calls[0], way->error);
-    forbid(way->row->calls[1], way->error);
+    for (size_t i = 0; i < ARRAY_SIZE(way->row->calls); i++)
+        if (way->row->calls[i] && !forbid(way->row->calls[i], way->error))
+            _exit(77);
 }
 
 /* Asks a live host; how it ended. */
@@ -88,7 +73,8 @@ static int ask(const struct way *way, struct probe_result *result, char *text, s
     probe_targets_add(&targets, &range);
     if (!way->row->late)
         forbid_all(way);
-    r = probe_pool_new(&pool, &settings, 1, &targets, false, text, size_bytes);
+    r = probe_pool_new(&pool, &settings, way->row->workers ? way->row->workers : 1, &targets, false, text,
+                       size_bytes);
     probe_targets_clear(&targets);
     if (r < 0)
         return r;

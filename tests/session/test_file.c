@@ -4,6 +4,7 @@
  * (replaced by rename, written in place, removed and made again, the directory made later), and says nothing
  * while the file holds no list.
  */
+#include "tests/lib/forbid.h"
 #include "tests/session/client.h"
 
 #include <criterion/criterion.h>
@@ -196,6 +197,32 @@ Test(file, symlink_switched)
     list_replace(two, "three"); /* behind the link: found by the slow look */
     client_wait(client, 3);
     cr_expect_str_eq(client->uuid, "three");
+    client_close(client);
+}
+
+/* No inotify, whatever it is that forbids it: the slow look finds everything, and somebody can know. */
+Test(file, without_inotify)
+{
+    struct fixture fixture;
+    struct client *client = &fixture.client;
+
+    fixture_open(&fixture);
+    cr_expect_null(session_provider_flaw(client->provider));
+    client_close(client);
+    rmdir(fixture.directory);
+    if (!forbid(SYS_inotify_init1, EMFILE))
+        cr_skip_test("no seccomp here");
+    fixture_open(&fixture);
+    cr_expect_str_eq(
+        session_provider_flaw(client->provider),
+        "the file is looked at every 2 s, for it cannot be watched: inotify: Too many open files");
+    list_replace(fixture.path, "a");
+    ask(client);
+    for (unsigned i = 0; i < 2; i++) {
+        list_replace(fixture.path, i ? "c" : "b");
+        client_wait(client, 2 + i);
+        cr_expect_str_eq(client->uuid, i ? "c" : "b");
+    }
     client_close(client);
 }
 

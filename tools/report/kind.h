@@ -43,7 +43,7 @@ struct report_kind {
     int (*open)(struct report_probing **out, const struct report_options *options,
                 struct probe_targets *targets, char *message, size_t size_bytes);
     void (*close)(struct report_probing *probing);
-    /* A non-blocking eventfd: who writes to it ends a wait of step(), which empties it. */
+    /* The ring_fd of a wakeup (probe/wakeup.h) that ends a wait of step(). */
     int (*wakeup)(const struct report_probing *probing);
     /* The address of a target that had none, once. 0 or -ENOMEM. */
     int (*set)(struct report_probing *probing, uint32_t index, const struct address *address);

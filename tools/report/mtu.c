@@ -5,9 +5,9 @@
  * A target is reachable if its small packet was answered; whether the size that was asked about passes is the
  * verdict that this kind adds, and what the exit status of --mtu speaks of.
  */
-#include <sys/eventfd.h>
 
 #include "probe/path_mtu.h"
+#include "probe/wakeup.h"
 #include "tools/report/json.h"
 #include "tools/report/kind.h"
 #include "tools/report/line.h"
@@ -33,7 +33,7 @@ static const char *const verdict_texts[] = {
 struct mtu {
     struct report_probing base;
     struct probe_path_mtu *mtu;
-    int wakeup_fd;
+    struct wakeup wakeup;
     bool is_check; /* one size; otherwise a search */
 };
 
@@ -47,7 +47,7 @@ static void mtu_close(struct report_probing *probing)
     struct mtu *mtu = mtu_of(probing);
 
     probe_path_mtu_free(mtu->mtu);
-    close_fd(mtu->wakeup_fd);
+    wakeup_close(&mtu->wakeup);
     free(mtu);
 }
 
@@ -62,25 +62,22 @@ static int mtu_open(struct report_probing **out, const struct report_options *op
         return -ENOMEM;
     mtu->base.kind = &report_kind_mtu;
     mtu->is_check = options->mtu_bytes > 0;
-    mtu->wakeup_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    error = mtu->wakeup_fd < 0 ? -errno : 0;
-    if (error)
-        snprintf(message, size_bytes, "cannot make an eventfd: %s", strerror(-error));
-    else
+    error = wakeup_open(&mtu->wakeup, message, size_bytes);
+    if (!error)
         error = probe_path_mtu_new(&mtu->mtu, &options->settings, options->mtu_bytes, targets,
                                    !options->in_order, message, size_bytes);
     if (error) {
         mtu_close(&mtu->base);
         return error;
     }
-    probe_path_mtu_set_wakeup(mtu->mtu, mtu->wakeup_fd);
+    probe_path_mtu_set_wakeup(mtu->mtu, mtu->wakeup.fd);
     *out = &mtu->base;
     return 0;
 }
 
 static int mtu_wakeup(const struct report_probing *probing)
 {
-    return mtu_of(probing)->wakeup_fd;
+    return mtu_of(probing)->wakeup.ring_fd;
 }
 
 static int mtu_set(struct report_probing *probing, uint32_t index, const struct address *address)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/report/names.h"
+#include "probe/wakeup.h"
 
 #include <netdb.h>
 #include <pthread.h>
@@ -23,17 +24,17 @@ struct report_names {
     uint32_t *answered;   /* indices into list, in the order of the answers */
     uint32_t answered_count;
     unsigned users; /* the threads and the owner */
-    int event_fd;   /* -1 once the owner has left */
+    int ring_fd;    /* -1 once the owner has left */
 };
 
-int report_names_new(struct report_names **out, int family, int event_fd)
+int report_names_new(struct report_names **out, int family, int ring_fd)
 {
     struct report_names *names = calloc(1, sizeof(*names));
 
     if (!names)
         return -ENOMEM;
     names->family = family;
-    names->event_fd = event_fd;
+    names->ring_fd = ring_fd;
     names->users = 1;
     pthread_mutex_init(&names->lock, NULL);
     *out = names;
@@ -105,7 +106,7 @@ static void *run(void *argument)
     bool last;
 
     pthread_mutex_lock(&names->lock);
-    while (names->next < names->count && names->event_fd >= 0) {
+    while (names->next < names->count && names->ring_fd >= 0) {
         uint32_t index = names->next++;
         struct address address = {0};
         int error;
@@ -114,8 +115,8 @@ static void *run(void *argument)
         error = look_up(names->list[index].text, names->family, &address);
         pthread_mutex_lock(&names->lock);
         take_answer(names, index, error, &address);
-        if (names->event_fd >= 0 && write(names->event_fd, &(uint64_t){1}, sizeof(uint64_t)) < 0)
-            continue; /* the counter is full: the owner is awake anyway */
+        if (names->ring_fd >= 0)
+            wakeup_ring(names->ring_fd);
     }
     last = --names->users == 0;
     pthread_mutex_unlock(&names->lock);
@@ -188,7 +189,7 @@ struct report_names *report_names_free(struct report_names *names)
     if (!names)
         return NULL;
     pthread_mutex_lock(&names->lock);
-    names->event_fd = -1;
+    names->ring_fd = -1;
     last = --names->users == 0;
     pthread_mutex_unlock(&names->lock);
     if (last)

@@ -4,7 +4,7 @@
  *
  * getaddrinfo() blocks, for many seconds when a name server is dead, and cannot be stopped. So it runs in a
  * few threads, as many as there are names, up to 16, and none when there are none; each answer is handed over
- * through a queue, and an eventfd of the owner says that there is one. The threads share nothing else. The
+ * through a queue, and a wakeup of the owner says that there is one. The threads share nothing else. The
  * owner may leave while lookups hang: the last one to go frees the memory.
  */
 #pragma once
@@ -19,13 +19,13 @@ struct report_name_answer {
     struct address address; /* the first one that the system prefers (RFC 6724) */
 };
 
-/* family: AF_UNSPEC, AF_INET or AF_INET6. -ENOMEM. The eventfd stays the caller's, and open until free. */
-int report_names_new(struct report_names **out, int family, int event_fd);
+/* family: AF_UNSPEC, AF_INET or AF_INET6. -ENOMEM. ring_fd of a wakeup stays the caller's, and open until free. */
+int report_names_new(struct report_names **out, int family, int ring_fd);
 /* Before start. The text is copied. -ENOMEM. */
 int report_names_add(struct report_names *names, uint32_t target, const char *text);
 /* Starts the threads. A negative errno when there is not a single one. */
 int report_names_start(struct report_names *names);
-/* Pulls one answer. False: none is waiting. Does not read the eventfd. */
+/* Pulls one answer. False: none is waiting. Does not empty the wakeup. */
 bool report_names_next(struct report_names *names, struct report_name_answer *answer);
 /* All that have no answer yet are answered with REPORT_NAME_LATE; what hangs goes on hanging by itself. */
 void report_names_give_up(struct report_names *names);

@@ -5,7 +5,7 @@
  * The command line (report_options) names targets and files; they become one list in the order given
  * (report_targets), which is moved into what probes them: one of three kinds (report_kind), by default a
  * pool of workers that sweep. Names have a place in the list and are probed when their address is known: a
- * few threads look them up (report_names) and wake the probing by its eventfd. Everything else happens in
+ * few threads look them up (report_names) and wake the probing. Everything else happens in
  * this one thread: step, count results. When all is known, or at Ctrl-C, report_output writes the whole in
  * the order given, through report_writer.
  *
@@ -31,6 +31,7 @@
 #include <stdarg.h>
 
 #include "probe/text.h"
+#include "probe/wakeup.h"
 #include "tools/command/command.h"
 #include "tools/output_file.h"
 #include "tools/report/json.h"
@@ -50,7 +51,7 @@
 
 /* What a signal handler can reach. */
 static volatile sig_atomic_t interrupted_by;
-static int wakeup_fd = -1; /* of what probes */
+static int ring_fd = -1; /* of what probes */
 
 struct run {
     struct report_options options;
@@ -89,13 +90,8 @@ static int exit_code_of(int error)
 
 static void on_signal(int number)
 {
-    int saved = errno;
-
     interrupted_by = number;
-    if (write(wakeup_fd, &(uint64_t){1}, sizeof(uint64_t)) < 0) {
-        /* Its counter is full, so it is awake. */
-    }
-    errno = saved;
+    wakeup_ring(ring_fd);
 }
 
 /* The first signal ends probing, a second one this process. */
@@ -302,7 +298,7 @@ static int begin(struct run *run)
         if (!targets->texts[i].is_name)
             continue;
         if (!run->names)
-            error = report_names_new(&run->names, run->options.family, wakeup_fd);
+            error = report_names_new(&run->names, run->options.family, ring_fd);
         if (!error)
             error = report_names_add(run->names, i, targets->texts[i].text);
     }
@@ -348,7 +344,7 @@ static int open_probing(struct run *run)
     else if (error)
         complain(run, "%s", message);
     if (!error)
-        wakeup_fd = run->view.probing->kind->wakeup(run->view.probing);
+        ring_fd = run->view.probing->kind->wakeup(run->view.probing);
     return error;
 }
 

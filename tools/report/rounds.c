@@ -5,9 +5,9 @@
  * A target is reachable if one of them was answered, also when the report is interrupted before the last one;
  * the round-trip time that is common to all kinds is the median. Everything else is in what this kind adds.
  */
-#include <sys/eventfd.h>
 
 #include "probe/rounds.h"
+#include "probe/wakeup.h"
 #include "tools/report/json.h"
 #include "tools/report/kind.h"
 #include "tools/report/line.h"
@@ -19,7 +19,7 @@ struct rounds {
     struct report_probing base;
     struct probe_rounds *rounds;
     struct probe_rounds_plan plan;
-    int wakeup_fd;
+    struct wakeup wakeup;
     bool is_stopped;
     uint32_t unfinished; /* stopped: the next target that may have been interrupted */
 };
@@ -34,20 +34,17 @@ static void rounds_close(struct report_probing *probing)
     struct rounds *rounds = rounds_of(probing);
 
     probe_rounds_free(rounds->rounds);
-    close_fd(rounds->wakeup_fd);
+    wakeup_close(&rounds->wakeup);
     free(rounds);
 }
 
 static int start(struct rounds *rounds, const struct report_options *options, struct probe_targets *targets,
                  char *message, size_t size_bytes)
 {
-    int error;
+    int error = wakeup_open(&rounds->wakeup, message, size_bytes);
 
-    if (rounds->wakeup_fd < 0) {
-        error = -errno;
-        snprintf(message, size_bytes, "cannot make an eventfd: %s", strerror(-error));
+    if (error)
         return error;
-    }
     error = probe_rounds_new(&rounds->rounds, &options->settings, &options->rounds, targets,
                              !options->in_order, message, size_bytes);
     if (error == -ENOMEM)
@@ -56,7 +53,7 @@ static int start(struct rounds *rounds, const struct report_options *options, st
                  targets->count, options->rounds.count,
                  (uint64_t)targets->count * (40 + 4 * (uint64_t)options->rounds.count) / 1000000);
     if (!error)
-        probe_rounds_set_wakeup(rounds->rounds, rounds->wakeup_fd);
+        probe_rounds_set_wakeup(rounds->rounds, rounds->wakeup.fd);
     return error;
 }
 
@@ -72,7 +69,6 @@ static int rounds_open(struct report_probing **out, const struct report_options 
     }
     rounds->base.kind = &report_kind_rounds;
     rounds->plan = options->rounds;
-    rounds->wakeup_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     error = start(rounds, options, targets, message, size_bytes);
     if (error) {
         rounds_close(&rounds->base);
@@ -84,7 +80,7 @@ static int rounds_open(struct report_probing **out, const struct report_options 
 
 static int rounds_wakeup(const struct report_probing *probing)
 {
-    return rounds_of(probing)->wakeup_fd;
+    return rounds_of(probing)->wakeup.ring_fd;
 }
 
 static int rounds_set(struct report_probing *probing, uint32_t index, const struct address *address)
