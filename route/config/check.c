@@ -73,9 +73,9 @@ static int check_access(struct config_reader *reader, const struct config *confi
         rc = check_path(reader, config, access, i);
     }
     if (!rc && !any)
-        return config_fail(reader,
-                           reader->text.marks[config_reader_section(reader, CONFIG_ACCESS, (int)access)].line,
-                           "access '%s' has no path, expected data, secondary or management", a->name);
+        return config_fail(
+            reader, reader->text.tokens[config_reader_section(reader, CONFIG_ACCESS, (int)access)].line,
+            "access '%s' has no path, expected data, secondary or management", a->name);
     for (size_t i = 0; !rc && i < access; i++) {
         if (a->local == CONFIG_LOCAL_TRUE && config->accesses[i].local == CONFIG_LOCAL_TRUE)
             return config_fail(reader, config_reader_line(reader, CONFIG_ACCESS, (int)access, "local"),

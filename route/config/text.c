@@ -1,14 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Why the text is looked at before libconfuse gets it.
+ * From the bytes of a file to tokens: words, quoted or not, and the four signs. Comments and blanks are skipped,
+ * characters without a meaning are errors with a line, and braces must match. What may follow what is the parser's
+ * business (parse.c).
  *
- * libconfuse 3.3 parses our grammar, but it is lenient where a routing daemon must not be: it counts a line
- * too many after each C comment, refuses comments inside a list, drops characters that fit nowhere ('+',
- * '*'), expands ${HOME}, resolves "probe|rise" as a path, takes a section that is cut off for a whole one,
- * and does not remember where a value came from. So the bytes are walked once here. Comments become blanks,
- * characters without a meaning are errors with a line, braces must match, and each section, key and value
- * leaves a mark with its line. The grammar itself (what may follow what) is left to libconfuse; the marks are
- * only looked at after it was satisfied, so they need not doubt it.
+ * A routing daemon must not guess: nothing is expanded or escaped, and a text ends on its line.
  */
 #include "route/config/text.h"
 
@@ -24,19 +20,10 @@
 struct walk {
     struct config_text *text;
     char *at;
+    char *end; /* of the last word: becomes its zero byte when what stands there has been read */
     int line;
-    struct {
-        int line;
-        int section; /* to go back to when it closes */
-    } open[DEPTH_MAX];
+    int open[DEPTH_MAX]; /* the lines of the open braces */
     int depth;
-    int section; /* the mark of the innermost open section; -1 */
-    bool value;  /* after '=' */
-    bool list;   /* inside the braces of a list */
-    int words;   /* names since the last complete thing: "probe", or "access" and its title */
-    const char *name;
-    size_t name_bytes;
-    int name_line;
     char *why;
     size_t why_bytes;
 };
@@ -52,21 +39,24 @@ static int PRINTF_LIKE(3, 4) fail(struct walk *walk, int line, const char *forma
     return -EINVAL;
 }
 
-static int add_mark(struct walk *walk, enum config_mark_kind kind, int line, const char *name, size_t bytes)
+static int add_token(struct walk *walk, enum config_token_kind kind, const char *word)
 {
     struct config_text *text = walk->text;
 
-    if (text->mark_count == text->mark_room) {
-        int room = text->mark_room ? 2 * text->mark_room : 64;
-        struct config_mark *marks = realloc(text->marks, (size_t)room * sizeof(*marks));
+    if (text->count == text->room) {
+        int room = text->room ? 2 * text->room : 64;
+        struct config_token *tokens = realloc(text->tokens, (size_t)room * sizeof(*tokens));
 
-        if (!marks)
+        if (!tokens)
             return -ENOMEM;
-        text->marks = marks;
-        text->mark_room = room;
+        text->tokens = tokens;
+        text->room = room;
     }
-    text->marks[text->mark_count++] = (struct config_mark){
-        .kind = kind, .section = walk->section, .line = line, .name = name, .name_bytes = bytes};
+    if (walk->end)
+        *walk->end = '\0';
+    walk->end = NULL;
+    text->tokens[text->count++] =
+        (struct config_token){.kind = kind, .section = -1, .line = walk->line, .text = word};
     return 0;
 }
 
@@ -87,43 +77,30 @@ static bool is_comment(const char *at)
     return *at == '#' || (*at == '/' && (at[1] == '/' || at[1] == '*'));
 }
 
-static int blank_comment(struct walk *walk)
+static int skip_comment(struct walk *walk)
 {
-    int opened = walk->line;
+    const char *end;
 
     if (walk->at[0] != '/' || walk->at[1] != '*') {
-        while (*walk->at && *walk->at != '\n')
-            *walk->at++ = ' ';
+        walk->at += strcspn(walk->at, "\n");
         return 0;
     }
-    walk->at[0] = walk->at[1] = ' ';
-    for (walk->at += 2; *walk->at; walk->at++) {
-        if (walk->at[0] == '*' && walk->at[1] == '/') {
-            walk->at[0] = walk->at[1] = ' ';
-            walk->at += 2;
-            return 0;
-        }
-        if (*walk->at == '\n')
-            walk->line++;
-        else
-            *walk->at = ' ';
-    }
-    return fail(walk, opened, "the comment is not closed, expected '*/'");
+    end = strstr(walk->at + 2, "*/");
+    if (!end)
+        return fail(walk, walk->line, "the comment is not closed, expected '*/'");
+    for (; walk->at < end; walk->at++)
+        walk->line += *walk->at == '\n';
+    walk->at += 2;
+    return 0;
 }
 
-/* A name or a value, quoted or not. */
-static int take_word(struct walk *walk, const char *word, size_t bytes)
+/* The word that ends before walk->at. */
+static int take_word(struct walk *walk, const char *word, char *end)
 {
-    if (walk->value || walk->list) {
-        walk->value = false;
-        return add_mark(walk, CONFIG_MARK_VALUE, walk->line, word, bytes);
-    }
-    if (walk->words++ == 0) {
-        walk->name = word;
-        walk->name_bytes = bytes;
-        walk->name_line = walk->line;
-    }
-    return 0;
+    int rc = add_token(walk, CONFIG_TOKEN_WORD, word);
+
+    walk->end = end;
+    return rc;
 }
 
 static int take_quoted(struct walk *walk)
@@ -142,7 +119,7 @@ static int take_quoted(struct walk *walk)
             return bad_character(walk, (char)c);
     }
     walk->at++;
-    return take_word(walk, start, (size_t)(walk->at - 1 - start));
+    return take_word(walk, start, walk->at - 1);
 }
 
 static int take_bare(struct walk *walk)
@@ -155,47 +132,20 @@ static int take_bare(struct walk *walk)
         walk->at++;
     if (walk->at == start)
         return bad_character(walk, *walk->at);
-    return take_word(walk, start, (size_t)(walk->at - start));
+    return take_word(walk, start, walk->at);
 }
 
-static int open_brace(struct walk *walk)
+static int take_brace(struct walk *walk, bool opens)
 {
-    int rc = 0;
-
-    if (walk->depth == DEPTH_MAX)
+    if (opens && walk->depth == DEPTH_MAX)
         return fail(walk, walk->line, "more than %d braces deep, expected '}'", DEPTH_MAX);
-    walk->open[walk->depth].line = walk->line;
-    walk->open[walk->depth++].section = walk->section;
-    if (walk->value) {
-        walk->value = false;
-        walk->list = true;
-        return 0;
-    }
-    rc = add_mark(walk, CONFIG_MARK_SECTION, walk->words ? walk->name_line : walk->line,
-                  walk->words ? walk->name : "", walk->words ? walk->name_bytes : 0);
-    walk->section = walk->text->mark_count - 1;
-    walk->words = 0;
-    return rc;
-}
-
-static int close_brace(struct walk *walk)
-{
-    if (walk->depth == 0)
+    if (!opens && walk->depth == 0)
         return fail(walk, walk->line, "'}' closes nothing, expected a key or a section");
-    walk->section = walk->open[--walk->depth].section;
-    walk->list = false;
-    walk->value = false;
-    walk->words = 0;
-    return 0;
-}
-
-static int take_equals(struct walk *walk)
-{
-    int rc = walk->words ? add_mark(walk, CONFIG_MARK_KEY, walk->name_line, walk->name, walk->name_bytes) : 0;
-
-    walk->value = true;
-    walk->words = 0;
-    return rc;
+    if (opens)
+        walk->open[walk->depth++] = walk->line;
+    else
+        walk->depth--;
+    return add_token(walk, CONFIG_TOKEN_SIGN, opens ? "{" : "}");
 }
 
 static int walk_step(struct walk *walk)
@@ -203,35 +153,22 @@ static int walk_step(struct walk *walk)
     char c = *walk->at;
 
     if (is_comment(walk->at))
-        return blank_comment(walk);
+        return skip_comment(walk);
     if (c == '"' || c == '\'')
         return take_quoted(walk);
     if (!strchr("\n \t\r,{}=", c))
         return take_bare(walk);
 
     walk->at++;
-    switch (c) {
-    case '\n':
-        walk->line++;
-        return 0;
-    case '\r': /* libconfuse would drop it anywhere */
-        walk->at[-1] = ' ';
-        return 0;
-    case '{':
-        return open_brace(walk);
-    case '}':
-        return close_brace(walk);
-    case '=':
-        return take_equals(walk);
-    default:
-        return 0;
-    }
+    walk->line += c == '\n';
+    if (c == '{' || c == '}')
+        return take_brace(walk, c == '{');
+    return c == '=' || c == ',' ? add_token(walk, CONFIG_TOKEN_SIGN, c == '=' ? "=" : ",") : 0;
 }
 
 static int walk_text(struct config_text *text, size_t size_bytes, int *line, char *why, size_t why_bytes)
 {
-    struct walk walk = {
-        .text = text, .at = text->bytes, .line = 1, .section = -1, .why = why, .why_bytes = why_bytes};
+    struct walk walk = {.text = text, .at = text->bytes, .line = 1, .why = why, .why_bytes = why_bytes};
     int rc = 0;
 
     while (!rc && *walk.at)
@@ -239,9 +176,12 @@ static int walk_text(struct config_text *text, size_t size_bytes, int *line, cha
     if (!rc && walk.at != text->bytes + size_bytes)
         rc = bad_character(&walk, '\0');
     if (!rc && walk.depth > 0)
-        rc = fail(&walk, walk.open[walk.depth - 1].line,
-                  "the file ends before this '{' is closed, expected '}'");
-    *line = walk.line;
+        rc = fail(&walk, walk.open[walk.depth - 1], "the file ends before this '{' is closed, expected '}'");
+    if (!rc) {
+        walk.line = text->count ? text->tokens[text->count - 1].line : 1;
+        rc = add_token(&walk, CONFIG_TOKEN_END, "");
+    }
+    *line = rc == -EINVAL ? walk.line : 0;
     return rc;
 }
 
@@ -301,20 +241,24 @@ int config_text_read(struct config_text *text, const char *path, int *line, char
 void config_text_clear(struct config_text *text)
 {
     free(text->bytes);
-    free(text->marks);
+    free(text->tokens);
     *text = (struct config_text){0};
 }
 
-static bool mark_is(const struct config_mark *mark, enum config_mark_kind kind, int section, const char *name)
+bool config_token_is(const struct config_token *token, const char *sign)
 {
-    return mark->kind == kind && mark->section == section && strlen(name) == mark->name_bytes &&
-           memcmp(mark->name, name, mark->name_bytes) == 0;
+    return token->kind == CONFIG_TOKEN_SIGN && strcmp(token->text, sign) == 0;
 }
 
-int config_text_section(const struct config_text *text, int parent, const char *name, int nth)
+int config_text_find(const struct config_text *text, enum config_token_kind kind, int parent,
+                     const char *name, int nth)
 {
-    for (int i = parent + 1; i < text->mark_count; i++) {
-        if (mark_is(&text->marks[i], CONFIG_MARK_SECTION, parent, name) && nth-- == 0)
+    for (int i = parent + 1; i < text->at; i++) {
+        const struct config_token *token = &text->tokens[i];
+
+        if (token->kind >= CONFIG_TOKEN_SECTION && token->section < parent)
+            break; /* that section is over */
+        if (token->kind == kind && token->section == parent && strcmp(token->text, name) == 0 && nth-- == 0)
             return i;
     }
     return -1;
@@ -322,29 +266,12 @@ int config_text_section(const struct config_text *text, int parent, const char *
 
 int config_text_line(const struct config_text *text, int section, const char *key, int nth)
 {
-    /* Whatever is inside the section follows its mark, up to the first thing that belongs further out. */
-    for (int i = section + 1; i < text->mark_count && text->marks[i].section >= section; i++) {
-        if (mark_is(&text->marks[i], CONFIG_MARK_KEY, section, key))
-            return text->marks[i + nth + 1].line;
-    }
-    return 0;
-}
+    int at = config_text_find(text, CONFIG_TOKEN_KEY, section, key, 0);
 
-int config_text_repeated(const struct config_text *text, const char *many, int *first)
-{
-    for (int i = 0; i < text->mark_count; i++) {
-        const struct config_mark *mark = &text->marks[i];
-
-        if (mark->kind == CONFIG_MARK_VALUE || mark_is(mark, CONFIG_MARK_SECTION, -1, many))
-            continue;
-        for (*first = mark->section + 1; *first < i; ++*first) {
-            const struct config_mark *earlier = &text->marks[*first];
-
-            if (earlier->kind == mark->kind && earlier->section == mark->section &&
-                earlier->name_bytes == mark->name_bytes &&
-                memcmp(earlier->name, mark->name, mark->name_bytes) == 0)
-                return i;
-        }
-    }
-    return -1;
+    if (at < 0)
+        return 0;
+    for (int i = at + 1; nth >= 0; i++)
+        if (text->tokens[i].kind == CONFIG_TOKEN_VALUE && nth-- == 0)
+            at = i;
+    return text->tokens[at].line;
 }

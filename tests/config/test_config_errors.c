@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What this proves: every kind of bad configuration is refused with exactly one line that names the file, the
- * line, what is wrong and what was expected. The first group is what libconfuse by itself would have let
- * through or blamed on the wrong place.
+ * line, what is wrong and what was expected. The first group is what a lenient parser would let through
+ * or blame on the wrong place.
  */
 #include <criterion/criterion.h>
 
@@ -15,7 +15,7 @@ static const struct {
     const char *text;
     const char *error;
 } rows[] = {
-    /* --- libconfuse's weaknesses ------------------------------------------------------------------- */
+    /* --- what a lenient parser lets through -------------------------------------------------------- */
     {GOOD "probe {\n rise = x\n}", ":3: rise = \"x\": expected a number from 1 to 1000"},
     {GOOD "probe {\n raise = 3\n}", ":3: unknown key 'raise' in section 'probe', expected perhaps 'rise'"},
     {GOOD "access a { data = 10.0.0.2 }", ":2: a second access is named 'a', expected different names"},
