@@ -11,7 +11,6 @@
 #include "probe/text.h"
 #include "tools/command/command.h"
 
-#define ROWS_MAX   32
 #define LONG_FIRST 256 /* getopt_long() answers this plus the row: no letter is that large */
 
 int options_complain(const char *program, const char *format, ...)
@@ -49,21 +48,16 @@ static void print_help(const struct command_line *line, const char *program)
         printf("\n%s", line->after);
 }
 
-/* The table as getopt_long() wants it; how many rows there are. */
-static int prepare(const struct option_row *rows, struct option options[static ROWS_MAX + 2],
-                   char letters[static 2 * ROWS_MAX + 5])
+/* The table of `count` rows as getopt_long() wants it. */
+static void prepare(const struct option_row *rows, int count, struct option *options, char *letters)
 {
-    int count = 0;
-
     *letters++ = ':'; /* a missing value is told apart */
     *letters++ = 'h';
-    for (; rows[count].name; count++) {
-        const struct option_row *row = &rows[count];
+    for (int i = 0; i < count; i++) {
+        const struct option_row *row = &rows[i];
 
-        if (count == ROWS_MAX)
-            abort(); /* a table of ours that is too long: at the first start, not at an option of its end */
-        options[count] = (struct option){row->name, row->argument ? required_argument : no_argument, NULL,
-                                         LONG_FIRST + count};
+        options[i] =
+            (struct option){row->name, row->argument ? required_argument : no_argument, NULL, LONG_FIRST + i};
         if (row->letter)
             *letters++ = row->letter;
         if (row->letter && row->argument)
@@ -71,7 +65,6 @@ static int prepare(const struct option_row *rows, struct option options[static R
     }
     *letters = '\0';
     options[count] = (struct option){"help", no_argument, NULL, 'h'};
-    return count;
 }
 
 static void take(const struct option_row *rows, int count, int option)
@@ -99,11 +92,11 @@ static void complain_option(char **argv, int option)
                          argv[optind - 1]);
 }
 
-int options_parse(const struct command_line *line, int argc, char **argv)
+/* Reads the options with what prepare() made: as options_parse(), but for the operands. */
+static int read_options(const struct command_line *line, int argc, char **argv, int count,
+                        const struct option *options, const char *letters)
 {
-    struct option options[ROWS_MAX + 2] = {0};
-    char letters[2 * ROWS_MAX + 5];
-    int count = prepare(line->rows, options, letters), option;
+    int option;
 
     optind = opterr = 0; /* from a clean state; what is wrong we say ourselves */
     while ((option = getopt_long(argc, argv, letters, options, NULL)) != -1) {
@@ -117,6 +110,29 @@ int options_parse(const struct command_line *line, int argc, char **argv)
         }
         take(line->rows, count, option);
     }
+    return optind;
+}
+
+int options_parse(const struct command_line *line, int argc, char **argv)
+{
+    struct option *options;
+    char *letters;
+    int count = 0, at = -EINVAL;
+
+    while (line->rows[count].name)
+        count++;
+    options = calloc((size_t)count + 2, sizeof(*options));
+    letters = calloc((size_t)count + 2, 2);
+    if (options && letters) {
+        prepare(line->rows, count, options, letters);
+        at = read_options(line, argc, argv, count, options, letters);
+    } else {
+        options_complain(argv[0], "%s", strerror(ENOMEM));
+    }
+    free(options);
+    free(letters);
+    if (at <= 0)
+        return at;
     if (argc - optind > line->most) {
         options_complain(argv[0], "'%s' is one operand too many, expected %s", argv[optind + line->most],
                          line->operands ? line->operands : "none");
