@@ -8,8 +8,13 @@
  */
 #pragma once
 
-#define EXIT_USAGE  3 /* bad arguments or configuration; as fping's */
-#define EXIT_SYSTEM 4 /* the system did not let us; as fping's */
+/* As fping's. 0: all is done and well. */
+enum command_exit {
+    EXIT_NOT_ALL = 1,        /* refused; or not all of what was asked for came */
+    EXIT_NAME_NOT_FOUND = 2, /* report: something is no target, or a name has no address */
+    EXIT_USAGE = 3,          /* bad arguments or configuration */
+    EXIT_SYSTEM = 4,         /* the system did not let us */
+};
 
 struct command {
     const char *name;

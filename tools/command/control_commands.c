@@ -46,7 +46,7 @@ static int ask(const char *program, const struct control_command *command, const
     cJSON_Delete(answer);
     if (error < 0) {
         answer_refused(program, json, message);
-        return error == -EREMOTEIO ? 1 : EXIT_SYSTEM;
+        return error == -EREMOTEIO ? EXIT_NOT_ALL : EXIT_SYSTEM;
     }
     snprintf(done, sizeof(done), "%s%s%s", operand ? TEXT(operand) : "", operand ? " " : "", command->done);
     answer_done(json, done, NULL);

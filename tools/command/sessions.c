@@ -58,7 +58,7 @@ static void on_list(void *context, const struct session_answer *answer)
 
     if (answer->error < 0) {
         text_error("reroute sessions: %s", answer->message);
-        query->code = 1;
+        query->code = EXIT_NOT_ALL;
     } else if (query->json) {
         print_json(answer);
     } else {

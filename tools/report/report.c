@@ -42,12 +42,10 @@
 #include "tools/report/targets.h"
 #include "tools/report/watch.h"
 
-#define MESSAGE_BYTES       768
-#define LINE_DELAY_NS       (10 * NS_PER_MS)
-#define PROGRESS_FIRST_NS   NS_PER_S
-#define PROGRESS_PERIOD_NS  (200 * NS_PER_MS)
-#define EXIT_SOME           1
-#define EXIT_NAME_NOT_FOUND 2
+#define MESSAGE_BYTES      768
+#define LINE_DELAY_NS      (10 * NS_PER_MS)
+#define PROGRESS_FIRST_NS  NS_PER_S
+#define PROGRESS_PERIOD_NS (200 * NS_PER_MS)
 
 /* What a signal handler can reach. */
 static volatile sig_atomic_t interrupted_by;
@@ -471,7 +469,7 @@ static int verdict(const struct run *run)
         return 128 + interrupted_by;
     if (run->view.totals[REPORT_NOT_FOUND] > 0 || run->targets.bad.count > 0)
         return EXIT_NAME_NOT_FOUND;
-    return run->view.failed > 0 ? EXIT_SOME : 0;
+    return run->view.failed > 0 ? EXIT_NOT_ALL : 0;
 }
 
 /* To the file that was asked for, or to standard output. */
