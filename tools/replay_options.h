@@ -11,8 +11,7 @@
 /* "60s,2m,180s" (up to REPLAY_HOLDS_MAX, an hour each at most; sorted, none twice). How many, or -EINVAL. */
 int replay_parse_holds(const char *text, uint64_t holds_ns[static REPLAY_HOLDS_MAX]);
 
-/* "on", "off", or the longest damped hold, "10m": as damping_max_ns of struct selector_input. 0 or -EINVAL.
- */
+/* "on", "off", or the longest damped hold, "10m": as damping_max_ns of struct host_evidence. 0 or -EINVAL. */
 int replay_parse_damping(const char *text, uint64_t *out_ns);
 
 /* The word for that: "on", "off", "600s". Returns buffer. */

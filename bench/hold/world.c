@@ -197,7 +197,7 @@ static void take_change(struct world *w, const struct hold_change *change)
         break;
     case HOLD_SESSION_BORN:
         home->session = SESSION_ALIVE;
-        home->stable_at_ns = BEGIN_NS + change->value + w->input.hold_ns;
+        home->stable_at_ns = BEGIN_NS + change->value + w->input.host.hold_ns;
         w->births_ns[w->birth++ % ARRAY_SIZE(w->births_ns)] = BEGIN_NS + change->value;
         break;
     }
@@ -286,11 +286,11 @@ static void build(struct world *w, const struct hold_history *history, const str
         .accesses = w->accesses,
         .access_count = PATHS,
         .current = 0,
-        .window_ns = SELECT_NS * SELECT_COUNT,
-        .select_timeout_ns = SELECT_NS,
-        .hold_ns = hold_ns,
-        .damping_max_ns = settings->damping_max_ns,
-        .list_arrived = true,
+        .host.window_ns = SELECT_NS * SELECT_COUNT,
+        .host.select_timeout_ns = SELECT_NS,
+        .host.hold_ns = hold_ns,
+        .host.damping_max_ns = settings->damping_max_ns,
+        .host.list_arrived = true,
     };
     w->news = true;
 }

@@ -125,7 +125,8 @@ static bool is_storage(const struct path_evidence *path)
 uint64_t selector_hold_ns(const struct selector *selector, const struct selector_input *input, uint32_t path)
 {
     const struct access_evidence *access = access_of(input, path);
-    uint64_t hold_ns = input->hold_ns, most_ns = max_u64(input->hold_ns, input->damping_max_ns);
+    uint64_t hold_ns = input->host.hold_ns,
+             most_ns = max_u64(input->host.hold_ns, input->host.damping_max_ns);
 
     if (!access || access->locality != LOCALITY_LOCAL)
         return hold_ns;
@@ -159,7 +160,7 @@ static uint64_t silent_since_ns(const struct selector_input *input, uint32_t acc
     for (uint32_t i = 0; i < input->path_count; i++)
         if (input->paths[i].access == access && is_storage(&input->paths[i]))
             missed_ns = max_u64(missed_ns, input->paths[i].health.first_missed_ns);
-    return missed_ns ? missed_ns + input->select_timeout_ns / 2 : NEVER_NS;
+    return missed_ns ? missed_ns + input->host.select_timeout_ns / 2 : NEVER_NS;
 }
 
 static void watch_access(struct access_memory *memory, const struct selector_input *input, uint32_t index)
@@ -279,7 +280,7 @@ static bool is_proven(const struct selector_input *input, uint32_t path)
     current = &input->paths[input->current].health;
     if (current->state == HEALTH_DOWN || current->missing || !input->paths[input->current].link_usable)
         return health->proven_ns > max_u64(current->last_reply_ns, current->first_missed_ns);
-    return health->proven_ns && health->proven_ns + input->window_ns >= input->now_ns;
+    return health->proven_ns && health->proven_ns + input->host.window_ns >= input->now_ns;
 }
 
 /* The best other path up to level `worst`; with proof of life when that is asked for. */
@@ -328,13 +329,14 @@ static uint32_t top_ranked(const struct selector_input *input)
 
 static void decide_cold_start(const struct selector_input *input, struct selector_decision *decision)
 {
-    bool late = input->now_ns >= input->cold_deadline_ns;
+    bool late = input->now_ns >= input->host.cold_deadline_ns;
     uint32_t top = top_ranked(input), best;
 
     decision->doubt = true;
-    if (!late && (top == SELECTOR_NO_PATH || level_of(input, top) != LEVEL_CLEAN || !input->list_arrived)) {
+    if (!late &&
+        (top == SELECTOR_NO_PATH || level_of(input, top) != LEVEL_CLEAN || !input->host.list_arrived)) {
         keep(decision, KEEP_COLD_START);
-        decision->again_ns = input->cold_deadline_ns;
+        decision->again_ns = input->host.cold_deadline_ns;
         return;
     }
     best = pick(input, LEVEL_UNWANTED, false);
@@ -372,7 +374,7 @@ static bool is_alike(const struct selector_input *input, uint32_t path)
 
     return access && selector_rank(input, path) < selector_rank(input, input->current) &&
            level_of(input, path) == LEVEL_DEGRADED && is_proven(input, path) && p->service_good &&
-           (input->sessions_waived || access->session == SESSION_STABLE) &&
+           (input->host.sessions_waived || access->session == SESSION_STABLE) &&
            p->health.loss_ppm <= input->paths[input->current].health.loss_ppm + ALIKE_PPM;
 }
 
@@ -383,7 +385,7 @@ static bool is_alike(const struct selector_input *input, uint32_t path)
 static void settle(const struct selector *selector, const struct selector_input *input,
                    struct selector_decision *decision)
 {
-    uint64_t settled_ns = add_sat_u64(selector->doubt_since_ns, input->hold_ns);
+    uint64_t settled_ns = add_sat_u64(selector->doubt_since_ns, input->host.hold_ns);
     uint32_t best = SELECTOR_NO_PATH;
 
     keep(decision, KEEP_DEGRADED);
@@ -405,7 +407,7 @@ static void leave(const struct selector *selector, const struct selector_input *
 {
     enum selector_level worst = worst_acceptable(level);
     uint32_t living = pick(input, worst, true), hoped = pick(input, worst, false);
-    uint64_t patience_ns = add_sat_u64(selector->doubt_since_ns, input->select_timeout_ns);
+    uint64_t patience_ns = add_sat_u64(selector->doubt_since_ns, input->host.select_timeout_ns);
 
     decision->doubt = true;
     if (hoped == SELECTOR_NO_PATH) {
@@ -436,7 +438,7 @@ static void leave(const struct selector *selector, const struct selector_input *
 /* A person's word: no hold. */
 static bool is_hurried(const struct selector_input *input, uint32_t path)
 {
-    return input->failback_now || (input->pin_now && input->paths[path].pinned);
+    return input->host.failback_now || (input->host.pin_now && input->paths[path].pinned);
 }
 
 /* May the route move to this path one day? Rule 5: equal rank never moves. */
@@ -460,12 +462,12 @@ static uint64_t hold_over_ns(const struct selector *selector, const struct selec
     uint64_t hold_ns = selector_hold_ns(selector, input, path), damped_ns;
 
     /* A restart of the access is no break of its path; the longer hold begins with the session then. */
-    if (hold_ns > input->hold_ns && !input->sessions_waived && access->stable_at_ns != NEVER_NS)
-        since_ns = max_u64(since_ns, sub_sat_u64(access->stable_at_ns, input->hold_ns));
+    if (hold_ns > input->host.hold_ns && !input->host.sessions_waived && access->stable_at_ns != NEVER_NS)
+        since_ns = max_u64(since_ns, sub_sat_u64(access->stable_at_ns, input->host.hold_ns));
     damped_ns = add_sat_u64(since_ns, hold_ns);
     if (!memory->was_healthy)
         return damped_ns;
-    return min_u64(damped_ns, max_u64(add_sat_u64(since_ns, input->hold_ns),
+    return min_u64(damped_ns, max_u64(add_sat_u64(since_ns, input->host.hold_ns),
                                       add_sat_u64(memory->healthy_since_ns, HEALTHY_AGAIN_NS)));
 }
 
@@ -475,14 +477,15 @@ static uint64_t ready_at_ns(const struct selector *selector, const struct select
 {
     if (is_hurried(input, path))
         return input->now_ns;
-    if (input->sessions_waived)
+    if (input->host.sessions_waived)
         return hold_over_ns(selector, input, path);
     return max_u64(hold_over_ns(selector, input, path), access_of(input, path)->stable_at_ns);
 }
 
 static bool lacks_full_size(const struct selector_input *input, uint32_t path)
 {
-    return input->paths[path].full_size != FULL_SIZE_PASSED && !(input->pin_now && input->paths[path].pinned);
+    return input->paths[path].full_size != FULL_SIZE_PASSED &&
+           !(input->host.pin_now && input->paths[path].pinned);
 }
 
 /* What keeps us from moving to this candidate: a KEEP_ reason, or KEEP_BEST for nothing. */
@@ -494,7 +497,7 @@ static enum selector_reason obstacle(const struct selector *selector, const stru
     if (!is_hurried(input, path)) {
         if (input->now_ns < hold_over_ns(selector, input, path))
             return KEEP_HOLD;
-        if (!input->sessions_waived && access_of(input, path)->session != SESSION_STABLE)
+        if (!input->host.sessions_waived && access_of(input, path)->session != SESSION_STABLE)
             return KEEP_WAIT_STABLE;
         if (selector_loses(p->health.loss_ppm, input->paths[input->current].health.loss_ppm))
             return KEEP_WAIT_LOSS;
@@ -532,14 +535,14 @@ static bool is_soon(const struct selector *selector, const struct selector_input
     if (why == KEEP_WAIT_FULL_SIZE)
         return input->paths[path].full_size == FULL_SIZE_UNTESTED;
     return (why == KEEP_HOLD || why == KEEP_WAIT_STABLE) && ready_ns > input->now_ns &&
-           ready_ns - input->now_ns <= input->hold_ns / 10;
+           ready_ns - input->now_ns <= input->host.hold_ns / 10;
 }
 
 static enum selector_reason homecoming_reason(const struct selector_input *input, uint32_t path)
 {
     if (input->paths[path].pinned && !input->paths[input->current].pinned)
         return SWITCH_PIN;
-    return input->failback_now ? SWITCH_FAILBACK_NOW : SWITCH_FAILBACK;
+    return input->host.failback_now ? SWITCH_FAILBACK_NOW : SWITCH_FAILBACK;
 }
 
 static void improve(struct selector *selector, const struct selector_input *input,
@@ -576,7 +579,7 @@ static void improve(struct selector *selector, const struct selector_input *inpu
         keep(decision, obstacle(selector, input, best));
         return;
     }
-    if (input->failback_now && access_of(input, ready)->locality == LOCALITY_LOCAL)
+    if (input->host.failback_now && access_of(input, ready)->locality == LOCALITY_LOCAL)
         selector->accesses[input->paths[ready].access].failures = 0;
     go(decision, ready, homecoming_reason(input, ready), true);
 }
@@ -594,7 +597,7 @@ static void decide_pin_hard(const struct selector_input *input, struct selector_
             best = i;
     /* Of a new pin the best path is taken, be it from a lesser one of the same access; after that, no more.
      */
-    if (best == SELECTOR_NO_PATH || (there && (!input->pin_now || !is_better(input, best, current))))
+    if (best == SELECTOR_NO_PATH || (there && (!input->host.pin_now || !is_better(input, best, current))))
         keep(decision, KEEP_PIN_HARD);
     else
         go(decision, best, SWITCH_PIN,
@@ -616,7 +619,7 @@ void selector_decide(struct selector *selector, const struct selector_input *inp
     };
     remember(selector, input);
 
-    if (input->pin_hard) {
+    if (input->host.pin_hard) {
         decide_pin_hard(input, decision);
         return;
     }

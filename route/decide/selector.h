@@ -68,7 +68,7 @@ const char *selector_reason_sentence(enum selector_reason reason);
 #define SELECTOR_NO_ACCESS UINT32_MAX
 #define SELECTOR_NO_PATH   UINT32_MAX
 
-/* Evidence: all that the rules read of an access, of a path. Values, which the caller writes anew. */
+/* Evidence: all that the rules read of an access, a path, the host. Values, which the caller writes anew. */
 struct access_evidence {
     enum selector_locality locality;
     enum session_state session;
@@ -91,13 +91,7 @@ struct path_evidence {
     enum selector_full_size full_size;
 };
 
-struct selector_input {
-    uint64_t now_ns;
-    const struct path_evidence *paths;
-    uint32_t path_count;
-    const struct access_evidence *accesses;
-    uint32_t access_count;
-    uint32_t current; /* SELECTOR_NO_PATH: there is no route */
+struct host_evidence {
     uint64_t window_ns;
     uint64_t select_timeout_ns;
     uint64_t hold_ns;
@@ -108,6 +102,16 @@ struct selector_input {
     bool failback_now;         /* a person ended the countdown: hold, stability and loss are not asked for */
     bool pin_hard;             /* the pinned paths are never left */
     bool pin_now;              /* the pin is new: go there without hold */
+};
+
+struct selector_input {
+    uint64_t now_ns;
+    const struct path_evidence *paths;
+    uint32_t path_count;
+    const struct access_evidence *accesses;
+    uint32_t access_count;
+    uint32_t current; /* SELECTOR_NO_PATH: there is no route */
+    struct host_evidence host;
 };
 
 /* What the selector remembers of an access, of a path. */

@@ -17,10 +17,8 @@ struct journal_access {
     char uuid[SESSION_UUID_SIZE]; /* for people */
 };
 
-struct evidence_host {
-    bool sessions_waived, list_arrived, failback_now, pin_hard, pin_now;
-    uint64_t window_ns, select_timeout_ns, hold_ns, damping_max_ns;
-    uint64_t cold_deadline_ns;
+struct journal_host {
+    struct host_evidence evidence;
     uint64_t doubt_since_ns; /* of struct selector, which remembers misses that no line has told of */
 };
 
@@ -31,8 +29,3 @@ bool evidence_answers(const struct path_evidence *path);
 void evidence_of_paths(const struct selector_input *input, struct path_evidence *paths);
 /* The way back, for a decision at now_ns. */
 struct path_evidence evidence_at(struct path_evidence path, uint64_t now_ns);
-
-void evidence_of_host(const struct selector_input *input, const struct selector *selector,
-                      struct evidence_host *out);
-/* The way back. */
-void evidence_apply_host(const struct evidence_host *evidence, struct selector_input *input);

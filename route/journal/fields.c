@@ -12,7 +12,7 @@ static const char *const sessions[] = {"unknown", "alive", "stable", "dead", NUL
 #define PATH(member)   offsetof(struct path_evidence, member)
 #define HEALTH(member) offsetof(struct path_evidence, health.member)
 #define ACCESS(member) offsetof(struct journal_access, member)
-#define HOST(member)   offsetof(struct evidence_host, member)
+#define HOST(member)   offsetof(struct journal_host, member)
 
 const struct field fields_path[] = {
     {"tier", FIELD_WORD, PATH(tier), tiers},
@@ -46,16 +46,16 @@ const struct field fields_access[] = {
 };
 
 const struct field fields_host[] = {
-    {"sessions_waived", FIELD_BOOL, HOST(sessions_waived)},
-    {"list_arrived", FIELD_BOOL, HOST(list_arrived)},
-    {"failback_now", FIELD_BOOL, HOST(failback_now)},
-    {"pin_hard", FIELD_BOOL, HOST(pin_hard)},
-    {"pin_now", FIELD_BOOL, HOST(pin_now)},
-    {"window_ns", FIELD_U64, HOST(window_ns)},
-    {"select_timeout_ns", FIELD_U64, HOST(select_timeout_ns)},
-    {"hold_ns", FIELD_U64, HOST(hold_ns)},
-    {"damping_max_ns", FIELD_U64, HOST(damping_max_ns)},
-    {"cold_deadline_ns", FIELD_TIME, HOST(cold_deadline_ns)},
+    {"sessions_waived", FIELD_BOOL, HOST(evidence.sessions_waived)},
+    {"list_arrived", FIELD_BOOL, HOST(evidence.list_arrived)},
+    {"failback_now", FIELD_BOOL, HOST(evidence.failback_now)},
+    {"pin_hard", FIELD_BOOL, HOST(evidence.pin_hard)},
+    {"pin_now", FIELD_BOOL, HOST(evidence.pin_now)},
+    {"window_ns", FIELD_U64, HOST(evidence.window_ns)},
+    {"select_timeout_ns", FIELD_U64, HOST(evidence.select_timeout_ns)},
+    {"hold_ns", FIELD_U64, HOST(evidence.hold_ns)},
+    {"damping_max_ns", FIELD_U64, HOST(evidence.damping_max_ns)},
+    {"cold_deadline_ns", FIELD_TIME, HOST(evidence.cold_deadline_ns)},
     {"doubt_since_ns", FIELD_TIME, HOST(doubt_since_ns), .soft = true},
     {0},
 };

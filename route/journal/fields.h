@@ -30,7 +30,7 @@ struct field {
 
 extern const struct field fields_path[];          /* struct path_evidence */
 extern const struct field fields_access[];        /* struct journal_access */
-extern const struct field fields_host[];          /* struct evidence_host */
+extern const struct field fields_host[];          /* struct journal_host */
 extern const struct field fields_memory_path[];   /* struct path_memory */
 extern const struct field fields_memory_access[]; /* struct access_memory */
 

@@ -44,7 +44,7 @@ struct reader {
         bool present, serves, well, known;
     } * paths;
     struct journal_access *accesses;
-    struct evidence_host host;
+    struct journal_host host;
     struct history_decision decision;
     char *message;
     size_t message_bytes;
@@ -468,7 +468,7 @@ static int end_step(struct reader *reader, const cJSON *line)
 /* Settings by which the selector asks for its next decision: what they can be, or it asks for ever. */
 static int check_host(const struct reader *reader)
 {
-    const struct evidence_host *host = &reader->host;
+    const struct host_evidence *host = &reader->host.evidence;
 
     if (host->select_timeout_ns < NS_PER_MS || host->select_timeout_ns > TIMEOUT_MAX_NS)
         return refuse(reader, "select_timeout_ns '%" PRIu64 "', expected a millisecond to an hour",

@@ -30,7 +30,7 @@ struct history_event {
     union {
         struct path_evidence path;
         struct access_evidence access;
-        struct evidence_host host;
+        struct journal_host host;
         struct {
             bool start; /* of the agent's process: it remembers nothing */
         } current;

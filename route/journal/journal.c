@@ -58,7 +58,7 @@
 struct picture {
     struct path_evidence *paths;
     struct journal_access *accesses;
-    struct evidence_host host;
+    struct journal_host host;
     uint32_t current;
     struct selector_decision decision;
 };
@@ -413,7 +413,8 @@ static int look(struct journal *journal, const struct journal_step *step)
         access->evidence = input->accesses[i];
         snprintf(access->uuid, sizeof(access->uuid), "%s", step->source->access_uuid(step->source->owner, i));
     }
-    evidence_of_host(input, step->selector, &journal->seen.host);
+    journal->seen.host =
+        (struct journal_host){.evidence = input->host, .doubt_since_ns = step->selector->doubt_since_ns};
     journal->seen.current = input->current;
     journal->seen.decision = *step->decision;
     return 0;

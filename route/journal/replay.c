@@ -33,7 +33,7 @@ struct player {
     /* evidence as it was recorded last */
     struct path_evidence *paths;
     struct access_evidence *accesses;
-    struct evidence_host host;
+    struct journal_host host;
     bool *serves, *well;
     bool *assumed_full_size; /* a full-size probe that nobody sent has passed */
     bool *was_stable;        /* per access, before silence */
@@ -103,15 +103,15 @@ static struct selector_input input_of(const struct player *p)
         .accesses = p->told_accesses,
         .access_count = p->history->access_count,
         .current = p->current,
+        .host = p->host.evidence,
     };
 
-    evidence_apply_host(&p->host, &input);
     if (p->settings->hold_ns != REPLAY_AS_RECORDED)
-        input.hold_ns = p->settings->hold_ns;
+        input.host.hold_ns = p->settings->hold_ns;
     if (p->settings->damping_max_ns != REPLAY_AS_RECORDED)
-        input.damping_max_ns = p->settings->damping_max_ns;
+        input.host.damping_max_ns = p->settings->damping_max_ns;
     if (p->settings->without_sessions)
-        input.sessions_waived = input.list_arrived = true;
+        input.host.sessions_waived = input.host.list_arrived = true;
     return input;
 }
 
@@ -136,9 +136,10 @@ static void judge_session(struct player *p, uint32_t index, const struct selecto
         a->session = SESSION_UNKNOWN;
         a->unlisted = false;
         a->restarts = 0;
-    } else if (alive && input->hold_ns != p->host.hold_ns) {
+    } else if (alive && input->host.hold_ns != p->host.evidence.hold_ns) {
         if (a->stable_at_ns != NEVER_NS) {
-            a->stable_at_ns = add_sat_u64(sub_sat_u64(a->stable_at_ns, p->host.hold_ns), input->hold_ns);
+            a->stable_at_ns =
+                add_sat_u64(sub_sat_u64(a->stable_at_ns, p->host.evidence.hold_ns), input->host.hold_ns);
             p->was_stable[index] = p->now_ns >= a->stable_at_ns;
         }
         a->session = p->was_stable[index] ? SESSION_STABLE : SESSION_ALIVE;
@@ -199,10 +200,10 @@ static void plan(struct player *p)
     p->again_ns = d->again_ns;
     /* Nobody is proven: the next replies would prove it. */
     if (d->reason == KEEP_WAIT_PROOF && p->proofs++ < PROOFS)
-        p->again_ns = min_u64(p->again_ns, add_sat_u64(p->now_ns, p->host.select_timeout_ns));
+        p->again_ns = min_u64(p->again_ns, add_sat_u64(p->now_ns, p->host.evidence.select_timeout_ns));
     if (d->want_full_size != SELECTOR_NO_PATH && p->asked != d->want_full_size) {
         p->asked = d->want_full_size;
-        p->asked_at_ns = add_sat_u64(p->now_ns, p->host.select_timeout_ns + REPLAY_SLACK_NS);
+        p->asked_at_ns = add_sat_u64(p->now_ns, p->host.evidence.select_timeout_ns + REPLAY_SLACK_NS);
     }
     if (p->asked != SELECTOR_NO_PATH)
         p->again_ns = min_u64(p->again_ns, p->asked_at_ns);

@@ -226,13 +226,13 @@ static void apply(const struct row *row, uint64_t now_ns)
             c.accesses[n].drained = row->drained[n] == YES;
     }
     if (row->list)
-        c.input.list_arrived = row->list == YES;
+        c.input.host.list_arrived = row->list == YES;
     c.input.now_ns = now_ns;
     c.input.current = scenario_index(c.current);
-    c.input.failback_now = row->failback_now;
-    c.input.pin_now = row->pin_now;
-    c.input.pin_hard = row->pin_hard;
-    c.input.sessions_waived = row->waived;
+    c.input.host.failback_now = row->failback_now;
+    c.input.host.pin_now = row->pin_now;
+    c.input.host.pin_hard = row->pin_hard;
+    c.input.host.sessions_waived = row->waived;
 }
 
 #define EXPECT(condition, format, ...) \
@@ -299,12 +299,12 @@ static void build(const struct scenario *scenario)
         .accesses = c.accesses,
         .access_count = NODES,
         .current = scenario_index(c.current),
-        .window_ns = WINDOW_NS,
-        .select_timeout_ns = SELECT_NS,
-        .hold_ns = HOLD_NS,
-        .damping_max_ns = SELECTOR_DAMPING_MAX_NS,
-        .list_arrived = !scenario->unjudged,
-        .cold_deadline_ns = BEGIN_NS + WINDOW_NS,
+        .host.window_ns = WINDOW_NS,
+        .host.select_timeout_ns = SELECT_NS,
+        .host.hold_ns = HOLD_NS,
+        .host.damping_max_ns = SELECTOR_DAMPING_MAX_NS,
+        .host.list_arrived = !scenario->unjudged,
+        .host.cold_deadline_ns = BEGIN_NS + WINDOW_NS,
     };
 }
 

@@ -539,10 +539,10 @@ static void little_world(struct little_world *w)
                                        .path_count = 2,
                                        .accesses = w->accesses,
                                        .access_count = 2,
-                                       .window_ns = NS_PER_S,
-                                       .select_timeout_ns = 100 * NS_PER_MS,
-                                       .hold_ns = 180 * NS_PER_S,
-                                       .list_arrived = true};
+                                       .host.window_ns = NS_PER_S,
+                                       .host.select_timeout_ns = 100 * NS_PER_MS,
+                                       .host.hold_ns = 180 * NS_PER_S,
+                                       .host.list_arrived = true};
 }
 
 static int decide_and_write(struct journal *journal, struct little_world *w, bool *again)
@@ -669,7 +669,7 @@ Test(history, only_news_is_written, .init = begin, .fini = end)
             w.paths[index].service_bad = rows[i].value;
             break;
         case HOLD:
-            w.input.hold_ns = rows[i].value;
+            w.input.host.hold_ns = rows[i].value;
             break;
         case PIN:
             w.paths[index].pinned = rows[i].value;

@@ -110,14 +110,14 @@ static void build(struct world *w, uint64_t seed)
         .accesses = w->accesses,
         .access_count = 2 + (uint32_t)below(w, ACCESSES - 1),
         .current = SELECTOR_NO_PATH,
-        .window_ns = select_ns * w->settings.select_count,
-        .select_timeout_ns = select_ns,
-        .hold_ns = w->settings.hold_ns,
-        .damping_max_ns = one_in(w, 3) ? 0 : 40 * NS_PER_S,
-        .sessions_waived = one_in(w, 6),
-        .cold_deadline_ns = BEGIN_NS + NS_PER_S,
+        .host.window_ns = select_ns * w->settings.select_count,
+        .host.select_timeout_ns = select_ns,
+        .host.hold_ns = w->settings.hold_ns,
+        .host.damping_max_ns = one_in(w, 3) ? 0 : 40 * NS_PER_S,
+        .host.sessions_waived = one_in(w, 6),
+        .host.cold_deadline_ns = BEGIN_NS + NS_PER_S,
     };
-    w->input.list_arrived = w->input.sessions_waived;
+    w->input.host.list_arrived = w->input.host.sessions_waived;
     for (uint32_t i = 0; i < w->input.access_count; i++) {
         w->accesses[i] = (struct access_evidence){
             .locality = i == 0 ? LOCALITY_LOCAL : LOCALITY_SAME_ZONE + (enum selector_locality)below(w, 2),
@@ -165,15 +165,15 @@ static void observe(struct world *w, uint32_t i, enum probe_outcome outcome)
 static void send_next(struct world *w, uint32_t i)
 {
     bool often = i == w->input.current || w->decision.doubt;
-    uint64_t interval_ns = often ? w->input.select_timeout_ns : 5 * w->input.select_timeout_ns;
+    uint64_t interval_ns = often ? w->input.host.select_timeout_ns : 5 * w->input.host.select_timeout_ns;
     enum mode mode = w->mode[i];
 
     w->sent_ns[i] = max_u64(w->sent_ns[i] + interval_ns, w->input.now_ns);
     if (mode == LOSES)
         mode = below(w, 100) < 25 ? DIES : ANSWERS;
     w->will_answer[i] = mode == ANSWERS && w->paths[i].link_usable;
-    w->judged_ns[i] = w->sent_ns[i] +
-                      (w->will_answer[i] ? NS_PER_MS + below(w, 9 * NS_PER_MS) : w->input.select_timeout_ns);
+    w->judged_ns[i] = w->sent_ns[i] + (w->will_answer[i] ? NS_PER_MS + below(w, 9 * NS_PER_MS)
+                                                         : w->input.host.select_timeout_ns);
     w->late_ns[i] = NEVER_NS;
 }
 
@@ -224,7 +224,7 @@ static void change_path(struct world *w, uint32_t i)
         break;
     case 1:
         p->pinned = !p->pinned && p->access != SELECTOR_NO_ACCESS && one_in(w, 3);
-        w->input.pin_now = p->pinned;
+        w->input.host.pin_now = p->pinned;
         break;
     case 2:
         p->service_bad = !p->service_bad;
@@ -258,7 +258,7 @@ static void begin_life(struct world *w, uint32_t i)
         w->restarts_ns[i][0] = w->input.now_ns;
     }
     a->session = SESSION_ALIVE;
-    a->stable_at_ns = w->input.now_ns + w->input.hold_ns - below(w, NS_PER_S);
+    a->stable_at_ns = w->input.now_ns + w->input.host.hold_ns - below(w, NS_PER_S);
     snprintf(w->uuids[i], sizeof(w->uuids[i]), "%" PRIx64, random_next(&w->random));
 }
 
@@ -301,17 +301,17 @@ static void change_silence(struct world *w)
         if (w->silent && a->session == SESSION_ALIVE)
             a->stable_at_ns = NEVER_NS;
         else if (!w->silent && a->session == SESSION_ALIVE && a->stable_at_ns == NEVER_NS)
-            a->stable_at_ns = w->input.now_ns + below(w, w->input.hold_ns);
+            a->stable_at_ns = w->input.now_ns + below(w, w->input.host.hold_ns);
     }
 }
 
 static void change(struct world *w)
 {
     w->change_ns = w->input.now_ns + below(w, one_in(w, 3) ? 15 * NS_PER_S : NS_PER_S);
-    w->input.list_arrived = w->input.list_arrived || one_in(w, 2);
-    w->input.failback_now = w->input.failback_now ? one_in(w, 2) : one_in(w, 12);
-    w->input.pin_hard = w->input.pin_hard ? one_in(w, 2) : one_in(w, 40);
-    w->input.pin_now = w->input.pin_now && one_in(w, 2);
+    w->input.host.list_arrived = w->input.host.list_arrived || one_in(w, 2);
+    w->input.host.failback_now = w->input.host.failback_now ? one_in(w, 2) : one_in(w, 12);
+    w->input.host.pin_hard = w->input.host.pin_hard ? one_in(w, 2) : one_in(w, 40);
+    w->input.host.pin_now = w->input.host.pin_now && one_in(w, 2);
     if (one_in(w, 3))
         change_access(w, (uint32_t)below(w, w->input.access_count));
     else if (one_in(w, 8))
@@ -361,8 +361,8 @@ static void switch_to(struct world *w, uint32_t to, enum selector_reason reason)
         w->moves[w->move_count++] =
             (struct tally_move){.at_ns = w->input.now_ns, .from = from, .to = to, .reason = reason};
     w->input.current = to;
-    w->input.failback_now = false;
-    w->input.pin_now = w->input.pin_now && !w->paths[to].pinned;
+    w->input.host.failback_now = false;
+    w->input.host.pin_now = w->input.host.pin_now && !w->paths[to].pinned;
     w->planned_to = SELECTOR_NO_PATH;
 }
 
@@ -371,7 +371,7 @@ static void carry_out(struct world *w)
     const struct selector_decision *d = &w->decision;
 
     if (d->want_full_size != SELECTOR_NO_PATH && w->sized_ns[d->want_full_size] == NEVER_NS)
-        w->sized_ns[d->want_full_size] = w->input.now_ns + 1 + below(w, w->input.select_timeout_ns);
+        w->sized_ns[d->want_full_size] = w->input.now_ns + 1 + below(w, w->input.host.select_timeout_ns);
     if (!d->switch_now || !d->planned) {
         w->planned_to = SELECTOR_NO_PATH;
         if (d->switch_now)

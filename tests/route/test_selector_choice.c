@@ -52,7 +52,7 @@ static uint32_t choice_of_key(uint64_t key, unsigned down)
                                    .accesses = accesses,
                                    .access_count = NODES_OF_MANY,
                                    .current = SELECTOR_NO_PATH,
-                                   .list_arrived = true};
+                                   .host.list_arrived = true};
     struct selector selector = {.paths = path_memory, .accesses = access_memory};
     struct selector_decision decision;
     char text[32];

@@ -111,12 +111,12 @@ static void build(struct world *w, uint64_t seed)
         .accesses = w->accesses,
         .access_count = 1 + (uint32_t)below(w, ACCESSES),
         .current = SELECTOR_NO_PATH,
-        .window_ns = SELECT_NS * w->settings.select_count,
-        .select_timeout_ns = SELECT_NS,
-        .hold_ns = w->settings.hold_ns,
-        .damping_max_ns = SELECTOR_DAMPING_MAX_NS,
-        .sessions_waived = one_in(w, 8),
-        .cold_deadline_ns = BEGIN_NS + max_u64(SELECT_NS * w->settings.select_count, 2 * NS_PER_S),
+        .host.window_ns = SELECT_NS * w->settings.select_count,
+        .host.select_timeout_ns = SELECT_NS,
+        .host.hold_ns = w->settings.hold_ns,
+        .host.damping_max_ns = SELECTOR_DAMPING_MAX_NS,
+        .host.sessions_waived = one_in(w, 8),
+        .host.cold_deadline_ns = BEGIN_NS + max_u64(SELECT_NS * w->settings.select_count, 2 * NS_PER_S),
     };
     for (uint32_t i = 0; i < w->input.access_count; i++)
         w->accesses[i] = (struct access_evidence){
@@ -209,11 +209,11 @@ static void change_access(struct world *w, uint32_t i)
         a->session = SESSION_DEAD;
     } else if (what < 5) {
         a->session = SESSION_ALIVE;
-        a->stable_at_ns = w->input.now_ns + below(w, w->input.hold_ns * 2);
-    } else if (what == 5 && !w->input.sessions_waived) {
+        a->stable_at_ns = w->input.now_ns + below(w, w->input.host.hold_ns * 2);
+    } else if (what == 5 && !w->input.host.sessions_waived) {
         a->restarts = (unsigned)below(w, 5);
         a->session = SESSION_ALIVE;
-        a->stable_at_ns = w->input.now_ns + w->input.hold_ns;
+        a->stable_at_ns = w->input.now_ns + w->input.host.hold_ns;
     } else if (what == 6) {
         a->drained = !a->drained;
     }
@@ -252,10 +252,10 @@ static void step(struct world *w)
     }
     for (uint32_t i = 0; i < w->input.access_count; i++)
         change_access(w, i);
-    w->input.list_arrived = w->input.list_arrived || one_in(w, 3);
-    w->input.failback_now = one_in(w, 48);
-    w->input.pin_now = one_in(w, 48);
-    w->input.pin_hard = one_in(w, 96);
+    w->input.host.list_arrived = w->input.host.list_arrived || one_in(w, 3);
+    w->input.host.failback_now = one_in(w, 48);
+    w->input.host.pin_now = one_in(w, 48);
+    w->input.host.pin_hard = one_in(w, 96);
 }
 
 /* --- the rules, a second time --- */
@@ -324,7 +324,7 @@ static bool has_proved(const struct world *w, uint32_t i)
 
     if (current->state == HEALTH_DOWN || current->misses > 0)
         return w->health[i].proven_ns > max_u64(current->last_reply_ns, current->first_missed_ns);
-    return w->health[i].proven_ns > 0 && w->health[i].proven_ns + w->input.window_ns >= w->input.now_ns;
+    return w->health[i].proven_ns > 0 && w->health[i].proven_ns + w->input.host.window_ns >= w->input.now_ns;
 }
 
 /* May a path like this be gone to from the current one? The worse that one is, the more. */
@@ -348,8 +348,8 @@ static bool is_settling(const struct world *w, uint32_t i)
     if (!is_eligible(w, current) || !is_eligible(w, i) || is_clean(w, i) || !access ||
         w->paths[current].access == SELECTOR_NO_ACCESS)
         return false;
-    return rank(w, i) < rank(w, current) && w->input.now_ns >= w->unwell_since_ns + w->input.hold_ns &&
-           w->paths[i].service_good && (w->input.sessions_waived || access->session == SESSION_STABLE) &&
+    return rank(w, i) < rank(w, current) && w->input.now_ns >= w->unwell_since_ns + w->input.host.hold_ns &&
+           w->paths[i].service_good && (w->input.host.sessions_waived || access->session == SESSION_STABLE) &&
            health_loss_ppm(&w->health[i]) <= health_loss_ppm(&w->health[current]) + 100000;
 }
 
@@ -407,16 +407,16 @@ static void check_target(struct world *w, const struct selector_decision *d)
     MUST(d->to < w->input.path_count && d->to != w->input.current, "a switch goes to another path");
     MUST(w->paths[d->to].access != SELECTOR_NO_ACCESS, "a switch goes to a configured path");
     MUST(w->paths[d->to].on_link, "a switch goes to a path that can be entered");
-    MUST(!w->input.pin_hard || d->reason == SWITCH_PIN, "pinned hard: a pin is the only reason");
-    MUST(d->planned == planned || w->input.pin_hard, "planned only where nobody waits");
-    MUST(w->input.pin_hard || works(w, d->to), "a switch goes to a path that works");
+    MUST(!w->input.host.pin_hard || d->reason == SWITCH_PIN, "pinned hard: a pin is the only reason");
+    MUST(d->planned == planned || w->input.host.pin_hard, "planned only where nobody waits");
+    MUST(w->input.host.pin_hard || works(w, d->to), "a switch goes to a path that works");
 }
 
 static void check_pin_hard(struct world *w, const struct selector_decision *d)
 {
     uint32_t current = w->input.current;
 
-    MUST(current == SELECTOR_NO_PATH || !w->paths[current].pinned || !d->switch_now || w->input.pin_now,
+    MUST(current == SELECTOR_NO_PATH || !w->paths[current].pinned || !d->switch_now || w->input.host.pin_now,
          "pinned hard: never left but for a better path of a new pin");
     MUST(!d->switch_now || w->paths[d->to].pinned, "pinned hard: to a pinned path only");
     MUST(!d->planned || is_eligible(w, d->to), "pinned hard: planned only to a path that works");
@@ -424,10 +424,11 @@ static void check_pin_hard(struct world *w, const struct selector_decision *d)
 
 static void check_cold_start(struct world *w, const struct selector_decision *d)
 {
-    bool late = w->input.now_ns >= w->input.cold_deadline_ns;
+    bool late = w->input.now_ns >= w->input.host.cold_deadline_ns;
 
     MUST(d->doubt, "cold start: all paths are probed");
-    MUST(!d->switch_now || late || w->input.list_arrived, "cold start: not before a list, or the deadline");
+    MUST(!d->switch_now || late || w->input.host.list_arrived,
+         "cold start: not before a list, or the deadline");
     for (uint32_t i = 0; i < w->input.path_count; i++) {
         if (w->paths[i].access == SELECTOR_NO_ACCESS)
             continue;
@@ -460,7 +461,7 @@ static void check_leaving(struct world *w, const struct selector_decision *d)
                  "failover: among what is degraded alike to the best-ranked");
         if (!is_acceptable(w, i) || !has_proved(w, i))
             continue;
-        MUST(d->switch_now || w->input.now_ns < w->trouble_since_ns + w->input.select_timeout_ns,
+        MUST(d->switch_now || w->input.now_ns < w->trouble_since_ns + w->input.host.select_timeout_ns,
              "failover: not eligible, while something that has proved that it works is there");
         MUST(!d->switch_now || !is_better(w, i, d->to),
              "failover: to the best that has proved that it works");
@@ -471,7 +472,7 @@ static void check_coming_home(struct world *w, const struct selector_decision *d
 {
     uint32_t to = d->to, current = w->input.current;
     const struct path_evidence *p = &w->paths[to];
-    bool new_pin = w->input.pin_now && p->pinned, hurried = new_pin || w->input.failback_now;
+    bool new_pin = w->input.host.pin_now && p->pinned, hurried = new_pin || w->input.host.failback_now;
     uint32_t loss_ppm = health_loss_ppm(&w->health[to]);
 
     MUST(rank(w, to) < rank(w, current),
@@ -483,11 +484,11 @@ static void check_coming_home(struct world *w, const struct selector_decision *d
          "a foreign next hop that answers is kept");
     if (hurried)
         return;
-    MUST(w->input.now_ns >= w->steady_since_ns[to] + w->input.hold_ns, "failback: not before hold");
+    MUST(w->input.now_ns >= w->steady_since_ns[to] + w->input.host.hold_ns, "failback: not before hold");
     /* Evidence of a step is up to JUDGED_AFTER_NS older than the decision. */
     MUST(w->steady_since_ns[to] + JUDGED_AFTER_NS > w->down_seen_ns[to],
          "failback: hold begins after it was down");
-    MUST(w->input.sessions_waived || access_at(w, to)->session == SESSION_STABLE,
+    MUST(w->input.host.sessions_waived || access_at(w, to)->session == SESSION_STABLE,
          "failback: the session is stable");
     MUST(loss_ppm <= 10000 || loss_ppm <= health_loss_ppm(&w->health[current]), "failback: the loss is low");
 }
@@ -503,7 +504,7 @@ static void check(struct world *w, const struct selector_decision *d)
         check_target(w, d);
     if (w->broken)
         return;
-    if (w->input.pin_hard)
+    if (w->input.host.pin_hard)
         check_pin_hard(w, d);
     else if (current == SELECTOR_NO_PATH)
         check_cold_start(w, d);
@@ -565,9 +566,9 @@ static void print_step(const struct world *w, const struct selector_decision *d)
 {
     fprintf(stderr, "%9.3f s, on %d%s:", (double)(w->input.now_ns - BEGIN_NS) / NS_PER_S,
             (int)w->input.current,
-            w->input.pin_hard       ? ", pinned hard"
-            : w->input.failback_now ? ", --now"
-                                    : "");
+            w->input.host.pin_hard       ? ", pinned hard"
+            : w->input.host.failback_now ? ", --now"
+                                         : "");
     for (uint32_t i = 0; i < w->input.path_count; i++) {
         const struct access_evidence *a = access_at(w, i);
 

@@ -25,7 +25,7 @@ struct replay_case {
 struct study {
     const char *path;
     struct history *history;
-    struct evidence_host host; /* its settings, the last that it had */
+    struct host_evidence host; /* its settings, the last that it had */
     struct place {
         uint32_t access, tier;
     } * places; /* of each path, the last that was configured */
@@ -213,7 +213,7 @@ static int survey(struct study *study)
 
         study->end_ns = max_u64(study->end_ns, event->at_ns);
         if (event->kind == HISTORY_HOST)
-            study->host = event->host;
+            study->host = event->host.evidence;
         else if (event->kind == HISTORY_PATH && event->path.access != SELECTOR_NO_ACCESS)
             study->places[event->index] = (struct place){event->path.access, event->path.tier};
     }
@@ -222,7 +222,7 @@ static int survey(struct study *study)
 
 static int run_case(struct study *study, const char *what, const struct replay_settings *settings)
 {
-    const struct evidence_host *host = &study->host;
+    const struct host_evidence *host = &study->host;
     struct replay_case *c = &study->cases[study->count++];
 
     c->what = what;
