@@ -37,8 +37,11 @@ def a_host(t):
     t.eventually(agent.on(home.address("data")), "home again", detail=agent.status)
     t.ok(agent.command("drain", home.name)[0] == 0, "drain")
     t.eventually(lambda: agent.get("next_hop") != home.address("data"), "drained")
+    t.ok(agent.command("undrain", home.name)[0] == 0, "undrain")
     agent.signal(signal.SIGHUP)
     t.eventually(lambda: agent.events("reload"), "reload")
+    t.ok(agent.command("drain", home.name)[0] == 0, "drain again")
+    t.eventually(lambda: agent.get("next_hop") != home.address("data"), "drained again")
     t.ok(agent.terminate() == 0, "ends")
     t.ok(agent.command("undrain", home.name)[0] != 0, "no agent now")
     agent.start()
@@ -53,7 +56,11 @@ def a_host(t):
     t.ok([line["why"] for line in every if line["kind"] == "snapshot"] == ["start", "reload", "start"],
          "a snapshot at each start and reload", every)
     t.ok([(line["command"], line["target"]) for line in every if line["kind"] == "command"] ==
-         [("drain", home.name), ("undrain", home.name)], "commands", kinds)
+         2 * [("drain", home.name), ("undrain", home.name)], "commands", kinds)
+    snapshot = next(line for line in every if line.get("why") == "reload")
+    path = next(path for path in snapshot["paths"] if path["path"] == home.address("data"))
+    access = next(access for access in snapshot["accesses"] if access["access"] == home.name)
+    t.ok(path["blocked_ns"] != "0" and access["failures"] == 1, "a reload forgets neither drain nor failure", snapshot)
     times = [int(line["t_ns"]) for line in every]
     t.ok(times == sorted(times), "in order of time", times)
 
