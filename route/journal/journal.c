@@ -53,6 +53,7 @@
 #define ALIVE_NS       (3600 * NS_PER_S)
 #define STABLE_STEP_NS (1 * NS_PER_S)
 #define LOSS_STEP_PPM  10000
+#define NOTE_MAX_BYTES 512
 
 /* What was seen at one step. */
 struct picture {
@@ -159,6 +160,12 @@ static int file_open(struct journal *journal)
         write(journal->fd, "\n", 1) == 1)
         journal->size_bytes++;
     return 0;
+}
+
+/* For so much, and a note behind it? */
+static bool has_room(const struct journal *journal, size_t length)
+{
+    return journal->size_bytes + length + NOTE_MAX_BYTES < journal->max_bytes;
 }
 
 static int file_rotate(struct journal *journal)
@@ -435,7 +442,7 @@ static int write_step(struct journal *journal, const struct journal_step *step)
     text = step_text(journal, step, why);
     if (!text)
         return -ENOMEM;
-    if (journal->size_bytes > 0 && journal->size_bytes + strlen(text) >= journal->max_bytes) {
+    if (journal->size_bytes > 0 && !has_room(journal, strlen(text))) {
         error = file_rotate(journal);
         free(text);
         text = error < 0 ? NULL : step_text(journal, step, why ? why : "rotate");
@@ -474,6 +481,8 @@ static void write_note(struct journal *journal, uint64_t now_ns, cJSON *line)
         return;
     if (file_write(journal, text, strlen(text)) < 0)
         journal_renew(journal, "resumed"); /* the next step tries again, and says if it cannot */
+    else if (!has_room(journal, 0))
+        journal_renew(journal, "rotate");
     journal->written_ns = now_ns;
 }
 

@@ -729,6 +729,27 @@ Test(history, two_files_are_the_most, .init = begin, .fini = end)
     }
 }
 
+/* What is said beside the steps counts too: a person's command that changes nothing, again and again. */
+Test(history, commands_alone_do_not_make_it_grow, .init = begin, .fini = end)
+{
+    CLEANUP(history_free) struct history *history = NULL;
+    struct journal *journal;
+    struct little_world w;
+    char message[256];
+
+    little_world(&w);
+    cr_assert_eq(journal_new(&journal, directory, 8000, 0, 0), 0);
+    for (unsigned i = 0; i < 1000; i++) {
+        w.input.now_ns += NS_PER_S;
+        cr_assert_eq(write_step(journal, &w, NULL), 0);
+        journal_command(journal, w.input.now_ns, "pin", "home");
+        cr_assert_leq(size_of(path), 8000);
+        cr_assert_leq(size_of(older), 8000);
+    }
+    journal = journal_free(journal);
+    cr_expect_eq(history_read(&history, path, message, sizeof(message)), 0, "%s", message);
+}
+
 /* What a crash cut off gets its end of line, lest the next snapshot is lost with it. */
 Test(history, half_a_line_ends_before_the_next, .init = begin, .fini = end)
 {
