@@ -2,6 +2,7 @@
 #include "tools/output_file.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/magic.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
@@ -165,11 +166,15 @@ static int take_after(int fd, const char *place)
     return fchmod(fd, old.st_mode & 0777) < 0 ? -errno : 0;
 }
 
+/* Its name begins as that of the file, as far as there is room in a name for the rest. */
 static int begin_beside(struct output_file *file)
 {
+    static const char rest[] = ".XXXXXX";
+    const char *slash = strrchr(file->place, '/'), *name = slash ? slash + 1 : file->place;
+    size_t length = (size_t)(name - file->place) + strnlen(name, NAME_MAX + 1 - sizeof(rest));
     int error;
 
-    if (asprintf(&file->beside, "%s.XXXXXX", file->place) < 0) {
+    if (asprintf(&file->beside, "%.*s%s", (int)length, file->place, rest) < 0) {
         file->beside = NULL;
         return -ENOMEM;
     }

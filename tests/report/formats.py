@@ -274,6 +274,10 @@ def output_replaces_a_file_as_a_whole():
         with open(path, encoding='ascii') as new:
             check('10.0.0.1' in new.read() or not form, form)
     os.unlink(path)
+    path = f'/tmp/out/{"a" * 255}'  # no file beside it can have a longer name
+    same(run('10.0.0.1', '--csv', '--output', path), (0, '', ''))
+    same(files(), [os.path.basename(path)])
+    os.unlink(path)
 
 
 def current_umask():
@@ -296,6 +300,7 @@ def output_that_cannot_be():
         ('/dev/fd/77', 4, "--output '/dev/fd/77': cannot write there: No such file or directory"),
         ('/dev/fd/0', 4, "--output '/dev/fd/0': cannot write there: Bad file descriptor"),
         ('/proc/self/a', 4, "cannot write"),
+        (f'/tmp/out/{"a" * 256}', 4, 'cannot write there: File name too long'),
     ]
     for path, code, text in write_only:
         got, out, error = run('10.0.0.1', '--output', path)
