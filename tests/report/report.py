@@ -341,6 +341,8 @@ BAD_INPUTS = [
     (['10.0.0.1', '--source', '192.0.2.1'], '', 3, "--source '192.0.2.1': this host has no such address"),
     (['fd00:1::1', '--source', '2001:db8::1'], '', 3, "--source '2001:db8::1': this host has no such address"),
     (['10.0.0.1', '--source', 'me'], '', 3, "--source 'me': expected an address"),
+    (['10.0.0.1', '--source', '224.0.0.1'], '', 3, "--source '224.0.0.1': it is a multicast address, no host's"),
+    (['fd00:1::1', '--source', '::'], '', 3, "--source '::': it is the unspecified address, no host's"),
     (['10.0.0.1', '--select-timeout', '-1'], '', 3, "--select-timeout '-1': expected a time"),
     (['10.0.0.1', '--transport', 'udp'], '', 3, "--transport 'udp': expected auto, epoll, io_uring or poll"),
     (['10.0.0.1', '--nonsense'], '', 3, "'--nonsense'"),

@@ -3,6 +3,7 @@
 
 #include "probe/path_mtu.h"
 #include "probe/quantity.h"
+#include "tools/report/target_text.h"
 
 #include <getopt.h>
 #include <stdarg.h>
@@ -201,10 +202,13 @@ static int take_source(const struct parser *parser)
 {
     struct address address, *slot;
     int error = address_parse(&address, optarg);
+    const char *no_host = error ? NULL : report_no_host(&address);
 
     if (error)
         return bad(parser, "--source '%s': %s", optarg,
                    error == -ENODEV ? "there is no such interface on this host" : "expected an address");
+    if (no_host)
+        return bad(parser, "--source '%s': it is %s, no host's", optarg, no_host);
     slot =
         address.family == AF_INET ? &parser->options->settings.source4 : &parser->options->settings.source6;
     if (address_is_set(slot))
