@@ -434,7 +434,8 @@ static int take_option(const struct parser *parser, int key, char **argv)
     case ':':
         return bad(parser, "option '%s' needs a value", argv[optind - 1]);
     case '?':
-        if (optopt > 0 && optopt < 256)
+        /* Of --help and --quiet with a value it is their letter. */
+        if (optopt > 0 && optopt < 256 && optopt != 'h' && optopt != 'q')
             return bad(parser, "unknown option '-%c'", optopt);
         return bad(parser, optopt ? "option '%s' takes no value" : "unknown or ambiguous option '%s'",
                    argv[optind - 1]);
