@@ -29,6 +29,15 @@ static bool token_is_good(char *token)
     return length > 0;
 }
 
+/* Says what the system said, and returns it. */
+static int system_error(const char *path, char *message, size_t size_bytes)
+{
+    int error = errno;
+
+    snprintf(message, size_bytes, "token file %s: %s", path, strerror(error));
+    return -error;
+}
+
 /* token has room for TOKEN_MAX_BYTES + 1. */
 static int token_read(int fd, const char *path, char *token, char *message, size_t size_bytes)
 {
@@ -36,7 +45,7 @@ static int token_read(int fd, const char *path, char *token, char *message, size
     ssize_t got;
 
     if (fstat(fd, &st) < 0)
-        return -errno;
+        return system_error(path, message, size_bytes);
     if (!S_ISREG(st.st_mode)) {
         snprintf(message, size_bytes, "token file %s: not a regular file", path);
         return -EINVAL;
@@ -49,7 +58,7 @@ static int token_read(int fd, const char *path, char *token, char *message, size
     }
     got = read(fd, token, TOKEN_MAX_BYTES + 1);
     if (got < 0)
-        return -errno;
+        return system_error(path, message, size_bytes);
     if (got <= TOKEN_MAX_BYTES)
         token[got] = '\0';
     if (got > TOKEN_MAX_BYTES || strlen(token) != (size_t)got || !token_is_good(token)) {
@@ -71,11 +80,8 @@ int token_header_read(char **out, const char *name, const char *path, char *mess
         return -EINVAL;
     }
     fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0) {
-        r = -errno;
-        snprintf(message, size_bytes, "token file %s: %s", path, strerror(-r));
-        return r;
-    }
+    if (fd < 0)
+        return system_error(path, message, size_bytes);
     r = token_read(fd, path, token, message, size_bytes);
     if (r == 0 &&
         asprintf(out, "%s: %s%s", name, strcasecmp(name, "Authorization") == 0 ? "Bearer " : "", token) < 0) {
