@@ -40,7 +40,7 @@ static bool stat_equal(const struct stat *a, const struct stat *b)
            a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
-/* The whole file, at most `limit_bytes` of it; a longer one is an error. */
+/* The whole file, at most `limit_bytes` of it; a longer one is an error. -EINVAL: no regular file. */
 static int file_read(struct file *file, char **out, size_t *size_bytes)
 {
     CLEANUP(close_fd)
@@ -83,7 +83,8 @@ static void file_answer(struct file *file, bool quietly)
 
     answer.error = file_read(file, &body, &size_bytes);
     if (answer.error < 0)
-        snprintf(why, sizeof(why), "%s", strerror(-answer.error));
+        snprintf(why, sizeof(why), "%s",
+                 answer.error == -EINVAL ? "not a regular file" : strerror(-answer.error));
     else
         answer.error = session_list_parse(body, size_bytes, &file->provider.settings.fields, &list,
                                           &answer.skipped, why, sizeof(why));

@@ -244,6 +244,7 @@ Test(file, what_cannot_be_read)
     cr_assert_eq(mkfifo(fixture.path, 0600), 0);
     ask(client); /* and does not wait for a writer */
     cr_expect_eq(client->error, -EINVAL, "%s", client->message);
+    cr_expect(strstr(client->message, "sessions.json: not a regular file"), "%s", client->message);
     cr_expect_eq(session_provider_refresh(client->provider, &endpoint, 1, "u", "", client_answered, client),
                  -ENOTSUP);
     cr_expect_eq(session_provider_heartbeat(client->provider, &endpoint, "{}", client_answered, client),
