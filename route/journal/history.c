@@ -571,10 +571,10 @@ static int read_file(struct reader *reader, const char *path)
     ssize_t length;
     int error = 0;
 
-    if (!file)
-        return -errno;
     reader->name = path;
     reader->line = 1;
+    if (!file)
+        return -errno;
     for (; !error && (length = text_read_line(file, &text, &room, LINE_MAX_BYTES)) > 0; reader->line++) {
         cJSON *line = cJSON_ParseWithLength(text, (size_t)length + 1);
 
@@ -610,12 +610,12 @@ int history_read(struct history **out, const char *path, char *message, size_t s
                  JOURNAL_SCHEMA);
         error = -EPROTO;
     }
-    if (error && !message[0])
-        snprintf(message, size_bytes, "%s: %s", path, strerror(-error));
-    free(reader.paths);
-    free(reader.accesses);
     if (!error)
         error = history_sort(history);
+    if (error && !message[0])
+        snprintf(message, size_bytes, "%s: %s", reader.name, strerror(-error));
+    free(reader.paths);
+    free(reader.accesses);
     if (error)
         return error;
     *out = TAKE(history);

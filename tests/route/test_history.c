@@ -408,6 +408,10 @@ Test(history, what_is_no_journal_is_refused, .init = begin, .fini = end)
     char message[256];
 
     cr_expect_eq(history_read(&history, path, message, sizeof(message)), -ENOENT);
+    cr_assert_eq(mkdir(older, 0700), 0);
+    cr_expect_eq(history_read(&history, path, message, sizeof(message)), -EISDIR);
+    cr_expect(strncmp(message, older, strlen(older)) == 0, "it is the older one: %s", message);
+    cr_assert_eq(rmdir(older), 0);
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         put(path, rows[i].text);
         cr_expect_eq(history_read(&history, path, message, sizeof(message)), -EPROTO, "row %zu", i);
