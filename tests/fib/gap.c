@@ -138,6 +138,7 @@ static void check_adoptions(uint8_t family)
     cr_expect_gt(sender.sent, 0);
     cr_expect_leq(sender.no_way, LIMIT(ADOPTIONS), "%lu of %lu sends found no way", sender.no_way,
                   sender.sent);
+    cr_expect_eq(sender.other_error, 0, "%s", strerror(sender.other_error));
     fib_close(owner[1]);
     world_close(&world);
 }
