@@ -150,6 +150,47 @@ Test(reset, a_flow_stalls_when_its_network_is_gone_and_a_reset_tells_its_owner)
     world_close(&world);
 }
 
+/* Of two that nobody acknowledges any more, and one that says nothing. */
+Test(reset, only_what_stands_still_from_another_address)
+{
+    struct fib_settings settings = world_settings();
+    struct address service = service_of(AF_INET);
+    struct address source = address_of("10.2.0.1");
+    uint64_t deadline_ns = clock_now_ns(CLOCK_MONOTONIC) + 20 * NS_PER_S;
+    struct connection idle, stalled, own;
+    struct world world;
+    unsigned count;
+    int listener;
+
+    world_open(&world, &settings);
+    skip_unless_possible(&world, &service);
+    listener = listen_at(world.node, AF_INET, PORT);
+    move_to(&world, &service, "10.1.0.2", world.data);
+    idle = connect_to_address(listener, &service);
+    stalled = connect_to_address(listener, &service);
+    netns_must(world.node, "ip link set dev data down");
+    move_to(&world, &service, "10.2.0.2", world.management);
+    own = connect_to_address(listener, &service);
+    netns_must(world.node, "ip route add blackhole 10.2.0.1");
+    carries(own, 0);
+    carries(stalled, 0);
+    cr_expect_eq(fib_reset_stalled(world.fib, &service, &source, &count), 0, "%s", fib_error(world.fib));
+    cr_expect_eq(count, 0, "it may be answered yet");
+    while (count == 0 && clock_now_ns(CLOCK_MONOTONIC) < deadline_ns) {
+        poll(NULL, 0, 20);
+        cr_assert_eq(fib_reset_stalled(world.fib, &service, &source, &count), 0, "%s", fib_error(world.fib));
+    }
+    cr_expect_eq(count, 1);
+    cr_expect_eq(error_of(stalled.client), ECONNABORTED);
+    cr_expect_eq(error_of(idle.client), 0, "it may work");
+    cr_expect_eq(error_of(own.client), 0, "a new one would be no better");
+    hang_up(idle);
+    hang_up(stalled);
+    hang_up(own);
+    close(listener);
+    world_close(&world);
+}
+
 Test(reset, ipv6)
 {
     struct fib_settings settings = world_settings();
