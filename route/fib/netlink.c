@@ -4,7 +4,8 @@
  *
  * Every request asks for an acknowledgement, so every answer has an end: NLMSG_DONE of a dump, else
  * NLMSG_ERROR. Left-overs of an earlier request that timed out carry an older sequence number and are
- * skipped. Datagrams that do not come from the kernel (port 0) are skipped too.
+ * skipped. A list is read to its end whatever becomes of it: until then the kernel starts no other one on that
+ * socket. Datagrams that do not come from the kernel (port 0) are skipped too.
  */
 #include "route/fib/netlink.h"
 
@@ -110,16 +111,15 @@ int netlink_read_end(const struct nlmsghdr *header, char *text, size_t size_byte
     return error < 0 ? error : -error;
 }
 
-/* One datagram of an answer. 1: more to come; 0: the end; or a negative errno. */
+/* One datagram of an answer. 1: more to come; 0: the end; or a negative errno. After *failed nothing is handed
+ * over any more. */
 static int read_datagram(struct netlink *netlink, const void *bytes, size_t size_bytes,
-                         netlink_message_fn *each, void *context, bool *interrupted)
+                         netlink_message_fn *each, void *context, bool *interrupted, int *failed)
 {
     const struct nlmsghdr *header = bytes;
     int left = (int)size_bytes;
 
     for (; left > 0 && netlink_message_ok(header, (size_t)left); header = mnl_nlmsg_next(header, &left)) {
-        int r;
-
         if (header->nlmsg_seq != netlink->sequence ||
             !mnl_nlmsg_portid_ok(header, mnl_socket_get_portid(netlink->socket)))
             continue;
@@ -127,11 +127,8 @@ static int read_datagram(struct netlink *netlink, const void *bytes, size_t size
             *interrupted = true;
         if (header->nlmsg_type == NLMSG_DONE || header->nlmsg_type == NLMSG_ERROR)
             return netlink_read_end(header, netlink->message, sizeof(netlink->message));
-        if (header->nlmsg_type < NLMSG_MIN_TYPE || !each)
-            continue;
-        r = each(context, header);
-        if (r < 0)
-            return r;
+        if (header->nlmsg_type >= NLMSG_MIN_TYPE && each && *failed == 0)
+            *failed = each(context, header);
     }
     return 1;
 }
@@ -144,7 +141,7 @@ int netlink_request(struct netlink *netlink, struct nlmsghdr *request, netlink_m
         char bytes[NETLINK_RECEIVE_BYTES];
     } buffer;
     bool interrupted = false;
-    int r = 1;
+    int r = 1, failed = 0;
 
     netlink->message[0] = '\0';
     request->nlmsg_flags |= NLM_F_REQUEST | NLM_F_ACK;
@@ -156,7 +153,9 @@ int netlink_request(struct netlink *netlink, struct nlmsghdr *request, netlink_m
 
         if (n < 0)
             return n == -EAGAIN ? -ETIMEDOUT : (int)n;
-        r = read_datagram(netlink, buffer.bytes, (size_t)n, each, context, &interrupted);
+        r = read_datagram(netlink, buffer.bytes, (size_t)n, each, context, &interrupted, &failed);
     }
+    if (r == 0)
+        r = failed;
     return r == 0 && interrupted ? -EINTR : r;
 }

@@ -39,7 +39,7 @@ static inline bool netlink_message_ok(const struct nlmsghdr *header, size_t size
  * own text in `text` if it sent one. Reads within nlmsg_len only. */
 int netlink_read_end(const struct nlmsghdr *header, char *text, size_t size_bytes);
 
-/* Called for each message of an answer; a negative errno ends the request with it. */
+/* Called for each message of an answer; after a negative errno for none any more: the request ends with it. */
 typedef int netlink_message_fn(void *context, const struct nlmsghdr *message);
 
 /*

@@ -361,3 +361,46 @@ Test(host, messages_cut_off_anywhere)
     netlink_close(&netlink);
     world_close(&world);
 }
+
+static int refuse(void *context, const struct nlmsghdr *message)
+{
+    return -ENOMEM;
+}
+
+static int count_messages(void *context, const struct nlmsghdr *message)
+{
+    ++*(unsigned *)context;
+    return 0;
+}
+
+static int list_routes(struct netlink *netlink, netlink_message_fn *each, void *context)
+{
+    union netlink_request request;
+    struct nlmsghdr *header = mnl_nlmsg_put_header(request.bytes);
+
+    header->nlmsg_type = RTM_GETROUTE;
+    header->nlmsg_flags = NLM_F_DUMP;
+    mnl_nlmsg_put_extra_header(header, sizeof(struct rtmsg));
+    return netlink_request(netlink, header, each, context);
+}
+
+/* The kernel starts no list before the one before it has been read. */
+Test(host, a_list_that_was_given_up_does_not_hinder_the_next)
+{
+    struct fib_settings settings = world_settings();
+    struct netlink netlink;
+    struct world world;
+    unsigned count = 0;
+
+    world_open(&world, &settings);
+    netns_must(
+        NETNS_HERE,
+        "for i in $(seq 20); do for j in $(seq 250); do echo route add 198.18.$i.$j dev data; done; done |"
+        "ip -batch -");
+    cr_assert_eq(netlink_open(&netlink, NETLINK_ROUTE), 0);
+    cr_expect_eq(list_routes(&netlink, refuse, NULL), -ENOMEM);
+    cr_expect_eq(list_routes(&netlink, count_messages, &count), 0);
+    cr_expect_gt(count, 5000);
+    netlink_close(&netlink);
+    world_close(&world);
+}
