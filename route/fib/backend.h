@@ -37,7 +37,8 @@ struct fib_backend {
     /* Forgets what was learnt about destinations beside the routes, for all of them. */
     int (*forget)(struct fib *fib, uint8_t family);
 
-    /* Removes this very route, no similar one. -ESRCH: it is not there. */
+    /* Removes this route. On IPv4 a metric of 0 stands for any, and so does no preferred source: of several that match
+     * the first one goes. -ESRCH: there is none. */
     int (*drop)(struct fib *fib, const struct fib_route *route);
 
     /* Fills an empty host with links and addresses. What was added before a failure is cleared by the caller.

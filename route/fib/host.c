@@ -108,7 +108,7 @@ bool fib_host_owns(const struct fib_host *host, const struct address *address)
     return false;
 }
 
-/* One way to enter the address; ranked by ways_compare(). */
+/* One way to enter the address; ranked by way_is_better(). */
 struct way {
     uint32_t ifindex;
     uint32_t metric;

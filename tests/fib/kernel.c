@@ -56,6 +56,8 @@ static const struct change ipv4[] = {
      "10.1.0.3", 0, -EEXIST, 0, "S via 10.1.0.2 dev data proto static metric 0"},
     {"delete: metric 0 matches any metric", "ip route add S via 10.1.0.2 proto 213 metric 50", DEL, 0,
      "10.1.0.2", 0, 0, 1, ""},
+    {"delete: no source matches any source", "ip route add S via 10.1.0.2 src 10.1.0.1 proto 213", DEL, 0,
+     "10.1.0.2", 0, 0, 1, ""},
     {"delete: another protocol does not match", "ip route add S via 10.1.0.2 proto static", DEL, 0,
      "10.1.0.2", 0, -ESRCH, 0, "S via 10.1.0.2 dev data proto static metric 0"},
     {"delete: another gateway does not match", "ip route add S via 10.1.0.2 proto 213", DEL, 0, "10.1.0.3", 0,
