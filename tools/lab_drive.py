@@ -81,8 +81,8 @@ class Interrupts:
 # --- the lab ---------------------------------------------------------------------------------------------------
 
 class Lab:
-    """One lab. `with Lab(name) as lab:` brings it up and always takes it down. The settings are the lab's: LAB_HOLD,
-    LAB_LEASE_MS and so on."""
+    """One lab. `with Lab(name) as lab:` brings it up and always takes it down, or fails. The settings are the lab's:
+    LAB_HOLD, LAB_LEASE_MS and so on."""
 
     def __init__(self, name, accesses=3, **settings):
         self.name = name
@@ -124,7 +124,9 @@ class Lab:
         return self
 
     def __exit__(self, *_):
-        self.run("down")
+        code, output = self.run("down")
+        if code != 0:
+            raise Failed(f"{self.name} is not taken down: {output}".strip())
 
     def nodes(self):
         return [f"scvm{i}" for i in range(1, self.accesses + 1)]

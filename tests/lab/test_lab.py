@@ -10,6 +10,7 @@ import subprocess
 import sys
 
 from lab import Lab, Tap, need_namespaces, wait_for
+from lab_drive import Failed
 
 need_namespaces()
 tap = Tap()
@@ -181,6 +182,19 @@ def killed():
         tap.ok(wait_for(lambda: lab.remains() == ""), f"up killed after {stage}: down leaves nothing", lab.remains())
 
 
+def not_taken_down():
+    lab = Lab(accesses=1)
+    marker, said = f"{lab.directory}/made-by-tools-lab", ""
+    try:
+        with lab:
+            os.rename(marker, marker + ".away")
+    except Failed as why:
+        said = str(why)
+    tap.ok(lab.name in said and "nothing is removed" in said, "a lab that cannot be taken down is told", said)
+    os.rename(marker + ".away", marker)
+    lab.must("down")
+
+
 def side_by_side():
     one = Lab(accesses=1)
     with one:
@@ -196,5 +210,6 @@ only_its_own()
 commands()
 interrupted()
 killed()
+not_taken_down()
 side_by_side()
 sys.exit(tap.done())
