@@ -34,7 +34,7 @@ static void usage(FILE *out)
     fprintf(out, "Usage: reroute COMMAND [OPTION...]\n\n");
     for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
         fprintf(out, "  %-14s %s\n", commands[i].name, commands[i].summary);
-    fprintf(out, "\n'reroute COMMAND --help' tells more. 'reroute help' prints this, 'reroute --version' the "
+    fprintf(out, "\n'reroute help COMMAND' tells more. 'reroute help' prints this, 'reroute --version' the "
                  "version.\n");
 }
 
@@ -55,7 +55,7 @@ static bool open_standard_files(void)
 
 int main(int argc, char **argv)
 {
-    static char name[64];
+    static char name[64], help[] = "--help";
     int code;
 
     if (!open_standard_files())
@@ -64,7 +64,10 @@ int main(int argc, char **argv)
         usage(stderr);
         return EXIT_USAGE;
     }
-    if (strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+    if (strcmp(argv[1], "help") == 0 && argc > 2) {
+        argv[1] = argv[2];
+        argv[2] = help;
+    } else if (strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
         usage(stdout);
         return options_written("reroute");
     }
