@@ -65,6 +65,21 @@ def missing_files():
            "check-config warns of a file that is not there", f"{code} {error}")
 
 
+def sessions_of_a_file():
+    """Who gave a list is said also where it was nobody with an address."""
+    with tempfile.TemporaryDirectory() as directory:
+        config, file = os.path.join(directory, "conf"), os.path.join(directory, "list.json")
+        with open(config, "w") as f:
+            f.write('service = "10.9.9.9"\naccess "a" { data = "10.9.9.1" }\n'
+                    f'session {{ provider = "file" file = "{file}" }}\n')
+        with open(file, "w") as f:
+            f.write('[{"uuid":"u","ip":"10.9.9.1"}]')
+        code, out, error = run("sessions", "-c", config)
+        ok(code == 0 and error == "" and out.startswith(f"1 session from {file} in "), "sessions of a file", out + error)
+        code, out, _ = run("sessions", "--json", "-c", config)
+        ok(code == 0 and json.loads(out)["from"] == file, "sessions of a file, as a document", out)
+
+
 def closed_files():
     """An agent whose service is an address of its host is refused when it has its lock file already: nothing of
     what it says may be in there."""
@@ -102,6 +117,7 @@ for name in OPERANDS:
 for name in sorted(ANSWER):
     answers(name)
 missing_files()
+sessions_of_a_file()
 closed_files()
 full_disk()
 ok(run("help") == run("--help") == run("-h") and run("help")[0] == 0, "reroute help")

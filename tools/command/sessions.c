@@ -12,17 +12,18 @@
 
 struct query {
     struct event_base *base;
+    const char *file; /* who answers where nobody has an address */
     bool json;
     int code;
 };
 
-static void print_json(const struct session_answer *answer)
+static void print_json(const struct session_answer *answer, const char *from)
 {
     CLEANUP(free) char *list = session_list_print(answer->list);
     cJSON *root = cJSON_CreateObject(), *sessions = list ? cJSON_Parse(list) : NULL;
 
     cJSON_AddStringToObject(root, "schema", "reroute.sessions/1");
-    cJSON_AddStringToObject(root, "from", ADDRESS_TEXT(&answer->origin.address));
+    cJSON_AddStringToObject(root, "from", from);
     cJSON_AddNumberToObject(root, "took_ms", (double)answer->took_ns / NS_PER_MS);
     cJSON_AddNumberToObject(root, "skipped", (double)answer->skipped);
     cJSON_AddItemToObject(root, "sessions", sessions ? sessions : cJSON_CreateArray());
@@ -35,10 +36,10 @@ static void print_json(const struct session_answer *answer)
     cJSON_Delete(root);
 }
 
-static void print_table(const struct session_answer *answer)
+static void print_table(const struct session_answer *answer, const char *from)
 {
-    printf("%zu sessions from %s in %.1f ms", answer->list->count, ADDRESS_TEXT(&answer->origin.address),
-           (double)answer->took_ns / NS_PER_MS);
+    printf("%zu session%s from %s in %.1f ms", answer->list->count, answer->list->count == 1 ? "" : "s",
+           TEXT(from), (double)answer->took_ns / NS_PER_MS);
     printf(answer->skipped ? ", %zu entries not understood\n" : "\n", answer->skipped);
     printf("%-18s %-18s %-12s %-18s %9s  %s\n", "DATA", "SECONDARY", "ZONE", "ON HOST", "ALIVE s", "UUID");
     for (size_t i = 0; i < answer->list->count; i++) {
@@ -55,14 +56,18 @@ static void print_table(const struct session_answer *answer)
 static void on_list(void *context, const struct session_answer *answer)
 {
     struct query *query = context;
+    char address[ADDRESS_TEXT_SIZE];
+    const char *from = address_is_set(&answer->origin.address)
+                           ? address_format(&answer->origin.address, address)
+                           : query->file;
 
     if (answer->error < 0) {
         text_error("reroute sessions: %s", answer->message);
         query->code = EXIT_NOT_ALL;
     } else if (query->json) {
-        print_json(answer);
+        print_json(answer, from);
     } else {
-        print_table(answer);
+        print_table(answer, from);
     }
     event_base_loopbreak(query->base);
 }
@@ -88,7 +93,7 @@ static size_t all_endpoints(const struct config *config, struct session_endpoint
 
 static int ask(const struct config *config, bool json)
 {
-    struct query query = {.base = event_base_new(), .json = json};
+    struct query query = {.base = event_base_new(), .file = config->session.file, .json = json};
     struct session_endpoint *endpoints =
         calloc(3 * config->access_count + config->bootstrap_count + 1, sizeof(*endpoints));
     struct session_provider *provider = NULL;
