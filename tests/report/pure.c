@@ -436,6 +436,28 @@ Test(report, files_with_bad_lines)
     report_targets_clear(&targets);
 }
 
+/* A pipe gives what is there: the byte order mark of an editor may come byte by byte. */
+Test(report, a_byte_order_mark_in_pieces)
+{
+    static const char text[] = "\xef\xbb\xbf"
+                               "10.0.0.1\n";
+    struct report_targets targets = {0};
+    char message[256] = "";
+    int ends[2], error;
+
+    cr_assert_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+    for (size_t i = 0; i < sizeof(text) - 1; i++)
+        cr_assert_eq(write(ends[1], text + i, 1), 1);
+    close(ends[1]);
+    cr_assert_eq(dup2(ends[0], STDIN_FILENO), STDIN_FILENO);
+    error = report_targets_read(&targets, "-", message, sizeof(message));
+    cr_expect_eq(error, 0, "%s", message);
+    cr_expect_eq(targets.bad.count, 0, "%s", targets.bad.lines[0]);
+    cr_expect_eq(targets.list.count, 1);
+    close(ends[0]);
+    report_targets_clear(&targets);
+}
+
 /* A file is read in pieces: words across their seams are whole, and one of any length is an error. */
 Test(report, long_files)
 {

@@ -14,6 +14,7 @@ struct reader {
     char *message;
     size_t size_bytes;
     unsigned line;
+    bool has_begun; /* the first word, or what stands for it, is over */
     bool in_comment;
     size_t length; /* of the word that has begun */
     char word[WORD_BYTES];
@@ -26,15 +27,20 @@ static bool is_space(char c)
 
 static int end_word(struct reader *reader)
 {
+    const char *word = reader->word;
     char why[WHY_BYTES];
     int error;
 
-    if (reader->length == 0)
-        return 0;
     reader->word[reader->length] = '\0';
     reader->length = 0;
-    error = reader->function(reader->context, &(struct report_word){reader->word, reader->name, reader->line},
-                             why, sizeof(why));
+    /* The byte order mark that some editors put first. */
+    if (!reader->has_begun && strncmp(word, "\xef\xbb\xbf", 3) == 0)
+        word += 3;
+    reader->has_begun = true;
+    if (*word == '\0')
+        return 0;
+    error = reader->function(reader->context, &(struct report_word){word, reader->name, reader->line}, why,
+                             sizeof(why));
     if (error)
         snprintf(reader->message, reader->size_bytes, "%s:%u: %s", reader->name, reader->line, why);
     return error;
@@ -68,12 +74,10 @@ static int take_byte(struct reader *reader, char c)
 static int read_pieces(struct reader *reader, int fd)
 {
     static char piece[READ_BYTES];
-    bool at_start = true;
     int error = 0;
 
     while (!error) {
         ssize_t size = read(fd, piece, sizeof(piece));
-        ssize_t i = 0;
 
         if (size < 0 && errno == EINTR)
             continue;
@@ -85,11 +89,7 @@ static int read_pieces(struct reader *reader, int fd)
         }
         if (size == 0)
             break;
-        /* The byte order mark that some editors put first. */
-        if (at_start && size >= 3 && memcmp(piece, "\xef\xbb\xbf", 3) == 0)
-            i = 3;
-        at_start = false;
-        for (; i < size && !error; i++)
+        for (ssize_t i = 0; i < size && !error; i++)
             error = take_byte(reader, piece[i]);
     }
     return error ? error : end_word(reader);
