@@ -10,6 +10,8 @@
  * same ports meanwhile is safe. A small program filters by the peer inside the kernel; since destroying the
  * wrong socket would be grave the peer is compared again here. The socket for all this lives for one call.
  *
+ * What cannot be listed or destroyed keeps no other one from its end; the first error is told.
+ *
  * Left alone: listening sockets, which have no peer, and TIME_WAIT, which nobody owns.
  */
 #include "route/fib/diag.h"
@@ -137,6 +139,17 @@ static int destroy_socket(struct netlink *netlink, const struct inet_diag_req_v2
     return netlink_request(netlink, header, NULL, NULL);
 }
 
+/*
+ * It ended by itself, or is TIME_WAIT by now. Some kernels answer EOPNOTSUPP to that one alone, so they are asked
+ * about a socket that does not exist.
+ */
+static bool has_ended(struct netlink *netlink, int error)
+{
+    static const struct inet_diag_req_v2 none = {.sdiag_family = AF_INET, .sdiag_protocol = IPPROTO_TCP};
+
+    return error == -ENOENT || (error == -EOPNOTSUPP && destroy_socket(netlink, &none) == -ENOENT);
+}
+
 static int destroy_all(struct netlink *netlink, struct found_sockets *found, unsigned *count)
 {
     int r = list_sockets(netlink, AF_INET6, found);
@@ -145,12 +158,13 @@ static int destroy_all(struct netlink *netlink, struct found_sockets *found, uns
         r = list_sockets(netlink, AF_INET, found);
     if (r == -ENOENT) /* nobody answers for TCP: no tcp_diag */
         return -EOPNOTSUPP;
-    for (size_t i = 0; i < found->count && r == 0; i++) {
-        r = destroy_socket(netlink, &found->items[i]);
-        if (r == 0)
+    for (size_t i = 0; i < found->count && r != -EOPNOTSUPP; i++) {
+        int error = destroy_socket(netlink, &found->items[i]);
+
+        if (error == 0)
             ++*count;
-        if (r == -ENOENT) /* it ended by itself */
-            r = 0;
+        else if (r == 0 && !has_ended(netlink, error))
+            r = error;
     }
     return r;
 }
