@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A switch leaves a way that failed, and whoever is connected over it would wait for its retransmissions: all
- * connections are destroyed at once, and their owners connect again over the new way.
+ * connections are destroyed at once, and their owners connect again over the new way. When that fails it is
+ * tried again for RESETS_NS. Who has connected anew by then has to do it once more.
  *
  * The first route is different. What is connected by then went another way (a default route), which may work,
  * and a connection may go on over the new one. A mount that is just being made may not outlive the loss of
@@ -18,52 +19,55 @@
 
 #define LOOK_INTERVAL_NS (1 * NS_PER_S)
 #define LOOKS_NS         (120 * NS_PER_S)
+#define RESETS_NS        (10 * NS_PER_S)
 
 static void note_result(struct connections *connections, int error, unsigned count)
 {
-    if (error == 0 && count)
+    if (count)
         log_event(LOG_LEVEL_INFO, "connections-reset", "count=%u", count);
-    if (error < 0 && !connections->unsupported) {
-        connections->unsupported = true;
+    if (error < 0 && error != connections->error)
         log_event(LOG_LEVEL_WARN, "connections-reset",
                   "error=%s hint=\"TCP clients wait out their retransmission timer after a switch\"",
                   LOG_QUOTE(strerror(-error)));
-    }
+    connections->error = error;
+}
+
+static void look(struct connections *connections, struct fib *fib, struct reserve *reserve,
+                 const struct address *service, const struct address *source, uint64_t now_ns)
+{
+    unsigned count = 0;
+    int error;
+
+    reserve_release(reserve); /* it opens a socket */
+    error = connections->all ? fib_reset_connections(fib, service, &count)
+                             : fib_reset_stalled(fib, service, source, &count);
+    reserve_keep(reserve);
+    note_result(connections, error, count);
+    if (error == -EOPNOTSUPP || (connections->all && error == 0))
+        connections->looks_end_ns = now_ns;
 }
 
 void connections_moved(struct connections *connections, struct fib *fib, struct reserve *reserve,
                        const struct address *service, bool first, bool reset, uint64_t now_ns)
 {
-    unsigned count = 0;
-    int error;
-
     connections->look_ns = connections->looks_end_ns = 0;
     if (!reset)
         return;
-    if (first) {
-        connections->look_ns = now_ns + LOOK_INTERVAL_NS;
-        connections->looks_end_ns = now_ns + LOOKS_NS;
-        return;
-    }
-    reserve_release(reserve); /* it opens a socket */
-    error = fib_reset_connections(fib, service, &count);
-    reserve_keep(reserve);
-    note_result(connections, error, count);
+    connections->all = !first;
+    connections->look_ns = first ? now_ns + LOOK_INTERVAL_NS : now_ns;
+    connections->looks_end_ns = now_ns + (first ? LOOKS_NS : RESETS_NS);
+    if (!first)
+        connections_step(connections, fib, reserve, service, service, now_ns);
 }
 
-void connections_step(struct connections *connections, struct fib *fib, const struct address *service,
-                      const struct address *source, uint64_t now_ns)
+void connections_step(struct connections *connections, struct fib *fib, struct reserve *reserve,
+                      const struct address *service, const struct address *source, uint64_t now_ns)
 {
-    unsigned count = 0;
-    int error;
-
     if (!connections->look_ns || now_ns < connections->look_ns)
         return;
-    error = fib_reset_stalled(fib, service, source, &count);
-    note_result(connections, error, count);
-    connections->look_ns = now_ns + LOOK_INTERVAL_NS;
-    if (error < 0 || now_ns >= connections->looks_end_ns)
-        connections->look_ns = 0;
+    if (source)
+        look(connections, fib, reserve, service, source, now_ns);
+    connections->look_ns = now_ns < connections->looks_end_ns ? now_ns + LOOK_INTERVAL_NS : 0;
 }
 
 uint64_t connections_deadline_ns(const struct connections *connections)

@@ -8,15 +8,16 @@
 #include "route/fib/fib.h"
 
 struct connections {
-    uint64_t look_ns, looks_end_ns; /* next look for those that stand still; 0: none */
-    bool unsupported;               /* the kernel cannot destroy them, and the log says so */
+    uint64_t look_ns, looks_end_ns; /* next look; 0: none */
+    bool all;                       /* it is for all of them, else for those that stand still */
+    int error;                      /* of the last look, which the log has; 0: none */
 };
 
 /* The route to `service` moved, or stands for the first time. reset: as configured. */
 void connections_moved(struct connections *connections, struct fib *fib, struct reserve *reserve,
                        const struct address *service, bool first, bool reset, uint64_t now_ns);
 
-/* source: the address that the route gives to new connections. */
-void connections_step(struct connections *connections, struct fib *fib, const struct address *service,
-                      const struct address *source, uint64_t now_ns);
+/* source: the address that the route gives to new connections; NULL: there is no route, and no look. */
+void connections_step(struct connections *connections, struct fib *fib, struct reserve *reserve,
+                      const struct address *service, const struct address *source, uint64_t now_ns);
 uint64_t connections_deadline_ns(const struct connections *connections);

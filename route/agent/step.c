@@ -186,9 +186,9 @@ static void do_what_is_due(struct agent *agent)
     const struct situation now = agent_situation(agent);
     char summary[MANAGER_STATUS_SIZE];
 
-    if (now.current != SELECTOR_NO_PATH)
-        connections_step(&agent->service.connections, agent->fib, &agent->config->service,
-                         &agent->table.paths[now.current].source, now.now_ns);
+    connections_step(&agent->service.connections, agent->fib, &agent->files.reserve, &agent->config->service,
+                     now.current == SELECTOR_NO_PATH ? NULL : &agent->table.paths[now.current].source,
+                     now.now_ns);
     agent_intervals_step(agent);
     lists_step(&agent->lists, agent->provider, &now);
     telling_step(&agent->telling, agent->provider, &now);

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* When connections are looked for, and how often again when the kernel refuses. The FIB is played here. */
+#include "route/agent/connections.h"
+
+#include <criterion/criterion.h>
+#include <fcntl.h>
+#include <sys/resource.h>
+
+static const struct address service = {.family = AF_INET, .bytes = {192, 168, 33, 2}};
+static const struct address source = {.family = AF_INET, .bytes = {10, 0, 0, 1}};
+static int answer;
+static unsigned resets, stalled;
+
+/* It needs a descriptor, as the real one does. */
+static int answer_with_socket(void)
+{
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    if (fd < 0)
+        return -errno;
+    close(fd);
+    return answer;
+}
+
+int fib_reset_connections(struct fib *fib, const struct address *to, unsigned *count)
+{
+    resets++;
+    return answer_with_socket();
+}
+
+int fib_reset_stalled(struct fib *fib, const struct address *to, const struct address *from, unsigned *count)
+{
+    stalled++;
+    return answer_with_socket();
+}
+
+/* Runs until there is nothing to be done, a step at each deadline; returns the time. */
+static uint64_t run(struct connections *connections, const struct address *from, uint64_t now_ns)
+{
+    struct reserve reserve = RESERVE_EMPTY;
+
+    for (int i = 0; i < 1000 && connections_deadline_ns(connections) != NEVER_NS; i++) {
+        cr_assert_gt(connections_deadline_ns(connections), now_ns, "a deadline that is over: a busy loop");
+        now_ns = connections_deadline_ns(connections);
+        connections_step(connections, NULL, &reserve, &service, from, now_ns);
+    }
+    cr_expect_eq(connections_deadline_ns(connections), NEVER_NS, "it ends");
+    reserve_release(&reserve);
+    return now_ns;
+}
+
+static void move(struct connections *connections, bool first)
+{
+    struct reserve reserve = RESERVE_EMPTY;
+
+    connections_moved(connections, NULL, &reserve, &service, first, true, NS_PER_S);
+    reserve_release(&reserve);
+}
+
+Test(connections, a_reset_that_failed_is_tried_again_and_not_for_ever)
+{
+    const struct {
+        int first, then;
+        unsigned want;
+    } rows[] = {{0, 0, 1}, {-ENOBUFS, 0, 2}, {-EINTR, -ENOBUFS, 11}, {-EOPNOTSUPP, 0, 1}};
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct connections connections = {0};
+
+        resets = 0;
+        answer = rows[i].first;
+        move(&connections, false);
+        answer = rows[i].then;
+        run(&connections, &source, NS_PER_S);
+        cr_expect_eq(resets, rows[i].want, "row %zu: %u", i, resets);
+    }
+    cr_expect_eq(stalled, 0);
+}
+
+Test(connections, an_error_does_not_end_the_looks)
+{
+    struct connections connections = {0};
+    struct reserve reserve = RESERVE_EMPTY;
+
+    move(&connections, true);
+    answer = -ENOBUFS;
+    connections_step(&connections, NULL, &reserve, &service, &source, 2 * NS_PER_S);
+    answer = 0;
+    run(&connections, &source, 2 * NS_PER_S);
+    cr_expect_geq(stalled, 100, "%u", stalled);
+    cr_expect_eq(resets, 0, "nothing is destroyed that moves");
+    cr_expect_eq(connections.error, 0, "what is over is over");
+
+    stalled = 0;
+    answer = -EOPNOTSUPP;
+    move(&connections, true);
+    run(&connections, &source, NS_PER_S);
+    cr_expect_eq(stalled, 1, "a kernel that cannot is asked once");
+}
+
+Test(connections, without_a_route_nobody_looks)
+{
+    struct connections connections = {0};
+
+    move(&connections, true);
+    run(&connections, NULL, NS_PER_S);
+    cr_expect_eq(stalled, 0);
+}
+
+/* The kernel gives the lowest descriptor, so the limit is at the first free one. */
+Test(connections, the_last_descriptors_are_for_a_look)
+{
+    struct connections connections = {0};
+    struct reserve reserve = RESERVE_EMPTY;
+    int next;
+
+    reserve_keep(&reserve);
+    next = open("/", O_PATH | O_CLOEXEC);
+    cr_assert_geq(next, 0);
+    close(next);
+    cr_assert_eq(
+        setrlimit(RLIMIT_NOFILE, &(struct rlimit){.rlim_cur = (rlim_t)next, .rlim_max = (rlim_t)next}), 0);
+    cr_assert_eq(open("/", O_PATH | O_CLOEXEC), -1, "no descriptor is left");
+    connections_moved(&connections, NULL, &reserve, &service, true, true, NS_PER_S);
+    connections_step(&connections, NULL, &reserve, &service, &source, 3 * NS_PER_S);
+    cr_expect_eq(stalled, 1);
+    cr_expect_eq(connections.error, 0);
+    reserve_release(&reserve);
+}
