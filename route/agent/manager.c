@@ -10,13 +10,16 @@
  * for which a port of a bridge with spanning tree passes nothing at first (IEEE 802.1D: twice a forward delay
  * of 15 s). The status line says then that the wait was in vain.
  *
- * What could not be sent is sent at the next step.
+ * What could not be sent is sent RETRY_NS later: its socket may be full, or gone for a moment. A keep-alive for
+ * the watchdog is sent again after a quarter of its interval. Of a reload that could not be told both ends are
+ * told again, for one without the other leaves the manager waiting.
  */
 #include "route/agent/manager.h"
 
 #include "route/agent/sd_notify.h"
 
 #define READY_WAIT_NS (45 * NS_PER_S)
+#define RETRY_NS      (1 * NS_PER_S)
 
 void manager_start(struct manager *manager, uint64_t now_ns)
 {
@@ -35,51 +38,70 @@ static void write_status(const struct manager *manager, bool ready, const char *
                  ready ? "waited" : "waits up to", (double)READY_WAIT_NS / NS_PER_S, ready ? " in vain" : "");
 }
 
-static void tell(struct manager *manager, bool stands, const char *summary, uint64_t now_ns)
+static int tell_reload_begins(void)
+{
+    char text[64];
+
+    snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
+             clock_now_ns(CLOCK_MONOTONIC) / NS_PER_US);
+    return notify_manager(text);
+}
+
+static int tell_reload_again(struct manager *manager)
+{
+    int error = tell_reload_begins();
+
+    if (!error)
+        error = notify_manager("READY=1");
+    manager->reload_untold = error < 0;
+    return error;
+}
+
+static int tell(struct manager *manager, bool stands, const char *summary, uint64_t now_ns)
 {
     bool ready = manager->ready || stands || now_ns >= manager->ready_by_ns;
     char status[MANAGER_STATUS_SIZE], text[MANAGER_STATUS_SIZE + 32];
+    int error = manager->reload_untold ? tell_reload_again(manager) : 0;
 
-    manager->stood = manager->stood || stands;
     write_status(manager, ready, summary, status);
-    if (ready == manager->ready && strcmp(status, manager->status) == 0)
-        return;
+    if (error || (ready == manager->ready && strcmp(status, manager->status) == 0))
+        return error;
     snprintf(text, sizeof(text), "%sSTATUS=%s", ready && !manager->ready ? "READY=1\n" : "", status);
-    if (notify_manager(text) < 0)
-        return;
+    error = notify_manager(text);
+    if (error)
+        return error;
     manager->ready = ready;
     memcpy(manager->status, status, sizeof(status));
+    return 0;
 }
 
 void manager_step(struct manager *manager, bool stands, const char *summary, uint64_t now_ns)
 {
-    tell(manager, stands, summary, now_ns);
-    if (now_ns >= manager->watchdog_ns) {
-        notify_manager("WATCHDOG=1");
-        manager->watchdog_ns = now_ns + manager->watchdog_interval_ns;
-    }
+    manager->stood = manager->stood || stands;
+    if (now_ns >= manager->again_ns)
+        manager->again_ns = tell(manager, stands, summary, now_ns) < 0 ? now_ns + RETRY_NS : 0;
+    if (now_ns >= manager->watchdog_ns)
+        manager->watchdog_ns = now_ns + (notify_manager("WATCHDOG=1") < 0 ? manager->watchdog_interval_ns / 4
+                                                                          : manager->watchdog_interval_ns);
 }
 
 uint64_t manager_deadline_ns(const struct manager *manager)
 {
+    if (manager->again_ns)
+        return min_u64(manager->watchdog_ns, manager->again_ns);
     return manager->ready ? manager->watchdog_ns : min_u64(manager->watchdog_ns, manager->ready_by_ns);
 }
 
-void manager_reload_begins(const struct manager *manager)
-{
-    char text[64];
-
-    if (!manager->ready)
-        return;
-    snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
-             clock_now_ns(CLOCK_MONOTONIC) / NS_PER_US);
-    notify_manager(text);
-}
-
-void manager_reload_ended(const struct manager *manager)
+void manager_reload_begins(struct manager *manager)
 {
     if (manager->ready)
-        notify_manager("READY=1");
+        manager->reload_untold = tell_reload_begins() < 0;
+}
+
+void manager_reload_ended(struct manager *manager)
+{
+    if (manager->ready && !manager->reload_untold)
+        manager->reload_untold = notify_manager("READY=1") < 0;
 }
 
 void manager_stop(void)

@@ -13,6 +13,8 @@ struct manager {
     bool stood;           /* the route has led to a next hop that answered, at some time */
     uint64_t ready_by_ns; /* the wait for it ends */
     char status[MANAGER_STATUS_SIZE];
+    uint64_t again_ns;  /* what could not be sent is tried again then; 0: there is nothing of it */
+    bool reload_untold; /* a reload whose begin or end could not be sent */
     uint64_t watchdog_interval_ns, watchdog_ns;
 };
 
@@ -25,7 +27,8 @@ void manager_start(struct manager *manager, uint64_t now_ns);
 void manager_step(struct manager *manager, bool stands, const char *summary, uint64_t now_ns);
 uint64_t manager_deadline_ns(const struct manager *manager);
 
-/* Around a reload. To a manager that still waits for READY=1 the end of a reload must not look like it. */
-void manager_reload_begins(const struct manager *manager);
-void manager_reload_ended(const struct manager *manager);
+/* Around a reload, before a step. To a manager that still waits for READY=1 the end of a reload must not look
+ * like it. */
+void manager_reload_begins(struct manager *manager);
+void manager_reload_ended(struct manager *manager);
 void manager_stop(void);

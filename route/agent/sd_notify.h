@@ -9,8 +9,7 @@
 
 #include "probe/base.h"
 
-/* Sends state; does nothing when no service manager asked. 0 or a negative errno (which nobody needs to act
- * on). */
+/* Sends state; does nothing when no service manager asked. 0, or a negative errno: it did not arrive. */
 int notify_manager(const char *state);
 
 /* Half of the watchdog's period ($WATCHDOG_USEC, when meant for this process); NEVER_NS: there is none. */
