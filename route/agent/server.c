@@ -7,8 +7,10 @@
  *                  one that goes.
  *   time           of a connection from accept() to the end of its answer, however it is spent
  *   size           see request.h
- *   rate           so many are accepted at once, then the listening socket rests, and four times as long as
- *                  the answers took: whoever asks in a loop gets his answers late
+ *   rate           so many are accepted at once, then the listening socket rests: four times as long as the
+ *                  answers took since nobody was waiting there, but not for long: a flood of connections gets
+ *                  its answers late, and a person who comes after it does not. Who asks in a loop and waits
+ *                  for each answer is slowed by nothing; he takes what the agent leaves (see priority)
  *   descriptors    the last ones of the process are left to sockets that a switch needs; when there are none
  *                  at all the listening socket rests, for accept() would fail again at once
  *
@@ -28,6 +30,7 @@
 #define ACCEPT_AT_ONCE   32
 #define REST_NS          (10 * NS_PER_MS)
 #define REST_PER_WORK    4
+#define REST_MAX_NS      (500 * NS_PER_MS)
 #define STARVED_NS       (500 * NS_PER_MS)
 #define DESCRIPTORS_LEFT 24
 
@@ -50,7 +53,7 @@ struct server {
     int fd;
     struct event *acceptable, *rest;
     bool starved;                        /* the log has been told */
-    uint64_t work_ns;                    /* on answers, since it rested last */
+    uint64_t work_ns;                    /* on answers, since it rested or nobody waited */
     TAILQ_HEAD(clients, client) clients; /* oldest first */
 };
 
@@ -300,8 +303,10 @@ static void on_acceptable(evutil_socket_t listening, short what, void *context)
 
         if (fd < 0 && (errno == EINTR || errno == ECONNABORTED))
             continue;
-        if (fd < 0 && errno == EAGAIN)
+        if (fd < 0 && errno == EAGAIN) {
+            server->work_ns = 0;
             return;
+        }
         if (fd < 0) {
             note_starved(server, errno);
             return;
@@ -309,7 +314,7 @@ static void on_acceptable(evutil_socket_t listening, short what, void *context)
         server->starved = false;
         client_new(server, fd);
     }
-    rest(server, REST_NS + REST_PER_WORK * server->work_ns);
+    rest(server, min_u64(REST_NS + REST_PER_WORK * server->work_ns, REST_MAX_NS));
     server->work_ns = 0;
 }
 
