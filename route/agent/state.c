@@ -143,6 +143,9 @@ void state_load(struct state *state, const char *directory, uint64_t max_age_ns)
         }
         load_paths(state, root, max_age_ns);
         load_deaths(state, root);
+    } else if (text) {
+        log_event(LOG_LEVEL_WARN, "not-read", "file=%s/state.json error=%s", directory,
+                  LOG_QUOTE(root ? "its schema is not " SCHEMA : "it is no JSON"));
     }
     cJSON_Delete(root);
 }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Proves what the state directory keeps of the dead: through a restart, for a bounded time, over a boot by
- * the wall clock.
+ * the wall clock. And that a state which is broken is told.
  */
 #include "probe/scope.h"
 #include "route/agent/state.h"
+#include "route/log.h"
 
 #include <criterion/criterion.h>
 
@@ -95,4 +96,51 @@ Test(state, the_dead_are_kept_over_a_boot_but_not_for_ever, .init = make_directo
         cr_expect_eq(state.death_count, rows[i].want, "%s: %zu", rows[i].name, state.death_count);
         state_clear(&state);
     }
+}
+
+/* What the log says while a state is loaded. */
+static const char *said_of(const char *text)
+{
+    static char said[1024];
+    int both[2];
+    struct state state;
+    char path[96];
+    FILE *file;
+    ssize_t n;
+
+    snprintf(path, sizeof(path), "%s/state.json", directory);
+    unlink(path);
+    if (text) {
+        file = fopen(path, "we");
+        cr_assert(file);
+        fputs(text, file);
+        fclose(file);
+    }
+    cr_assert_eq(pipe(both), 0);
+    log_open(both[1], NULL);
+    state_load(&state, directory, NS_PER_S);
+    cr_expect_eq(state.pin[0], '\0');
+    state_clear(&state);
+    log_close();
+    close(both[1]);
+    n = read(both[0], said, sizeof(said) - 1);
+    said[n > 0 ? n : 0] = '\0';
+    close(both[0]);
+    return said;
+}
+
+Test(state, what_is_broken_is_told, .init = make_directory, .fini = remove_directory)
+{
+    static const char *const broken[] = {
+        "",
+        "{\"schema\":\"reroute.state/1\",\"pin\":{\"target\":\"no",
+        "{\"schema\":\"reroute.state/2\",\"pin\":{\"target\":\"node1\"}}",
+        "{}",
+        "7",
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(broken); i++)
+        cr_expect(strstr(said_of(broken[i]), "event=not-read file="), "%zu: %s", i, said_of(broken[i]));
+    cr_expect_str_eq(said_of(NULL), "", "the first start");
+    cr_expect_str_eq(said_of("{\"schema\":\"reroute.state/1\"}"), "");
 }
