@@ -290,6 +290,7 @@ static void finish(struct agent *agent)
         event_base_free(agent->loop.base);
     config_free(agent->config);
     orders_clear(&agent->orders);
+    free(agent->files.deaths);
     lock_release(&agent->files.lock);
     reserve_release(&agent->files.reserve);
     libevent_global_shutdown();

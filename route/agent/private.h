@@ -45,6 +45,8 @@ struct agent_files {
     struct lock lock;
     struct reserve reserve; /* descriptors that a switch needs */
     struct kept kept;
+    struct state_death *deaths; /* that were loaded at the start */
+    size_t death_count;
     bool save_wanted;
     uint64_t save_ns;
 };

@@ -16,6 +16,15 @@ static uint64_t boottime_offset_ns(void)
     return clock_now_ns(CLOCK_BOOTTIME) - monotonic_ns;
 }
 
+/* As it was loaded: what came before this clock has the time 0 in the liveness, which is no age. */
+static const struct state_death *loaded_death(const struct agent *agent, const struct address *address)
+{
+    for (size_t i = 0; i < agent->files.death_count; i++)
+        if (address_equal(&agent->files.deaths[i].address, address))
+            return &agent->files.deaths[i];
+    return NULL;
+}
+
 /* Who is dead by what is known: a restart does not forget it. */
 static void remember_deaths(const struct agent *agent, struct state *state)
 {
@@ -24,11 +33,14 @@ static void remember_deaths(const struct agent *agent, struct state *state)
     state->deaths = calloc((size_t)table->access_count + 1, sizeof(*state->deaths));
     for (uint32_t i = 0; state->deaths && i < table->access_count; i++) {
         const struct agent_access *access = &table->accesses[i];
+        struct state_death death = {.address =
+                                        address_is_set(&access->data) ? access->data : access->secondary,
+                                    .missed_ns = access->view.missed_ns + boottime_offset_ns()};
+        const struct state_death *loaded =
+            access->view.missed_ns ? NULL : loaded_death(agent, &death.address);
 
         if (access->view.state == SESSION_DEAD)
-            state->deaths[state->death_count++] = (struct state_death){
-                .address = address_is_set(&access->data) ? access->data : access->secondary,
-                .missed_ns = access->view.missed_ns + boottime_offset_ns()};
+            state->deaths[state->death_count++] = loaded ? *loaded : death;
     }
 }
 
@@ -91,5 +103,7 @@ void agent_load(struct agent *agent)
         session_liveness_restore_dead(agent->lists.liveness, &state.deaths[i].address,
                                       &state.deaths[i].address,
                                       sub_sat_u64(state.deaths[i].missed_ns, offset_ns));
+    agent->files.deaths = TAKE(state.deaths);
+    agent->files.death_count = state.death_count;
     state_clear(&state);
 }

@@ -117,6 +117,7 @@ static void load_deaths(struct state *state, const cJSON *root)
             scope_parse_lasting(&d->address, address->valuestring) < 0)
             continue;
         d->missed_ns = sub_sat_u64(now_ns, old_ns);
+        d->before_ns = sub_sat_u64(old_ns, now_ns);
         state->death_count++;
     }
 }
@@ -167,7 +168,8 @@ static void add_deaths(cJSON *root, const struct state *state)
         cJSON *item = cJSON_CreateObject();
 
         cJSON_AddStringToObject(item, "address", ADDRESS_TEXT(&state->deaths[i].address));
-        add_number(item, "age_ns", sub_sat_u64(now_ns, state->deaths[i].missed_ns));
+        add_number(item, "age_ns",
+                   sub_sat_u64(now_ns, state->deaths[i].missed_ns) + state->deaths[i].before_ns);
         cJSON_AddItemToArray(list, item);
     }
 }

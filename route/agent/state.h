@@ -18,6 +18,7 @@ struct state_path {
 struct state_death {
     struct address address;
     uint64_t missed_ns; /* CLOCK_BOOTTIME; 0: before this boot */
+    uint64_t before_ns; /* how long before */
 };
 
 /* Owned by whoever filled it: state_clear(). */

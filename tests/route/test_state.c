@@ -8,8 +8,20 @@
 #include "route/log.h"
 
 #include <criterion/criterion.h>
+#include <sys/syscall.h>
 
 static char directory[64];
+static uint64_t uptime_ns; /* of a host that has just booted; 0: as it is */
+
+/* In place of the C library's. */
+int clock_gettime(clockid_t clock, struct timespec *ts)
+{
+    if (clock != CLOCK_BOOTTIME || !uptime_ns)
+        return (int)syscall(SYS_clock_gettime, clock, ts);
+    *ts =
+        (struct timespec){.tv_sec = (time_t)(uptime_ns / NS_PER_S), .tv_nsec = (long)(uptime_ns % NS_PER_S)};
+    return 0;
+}
 
 static void make_directory(void)
 {
@@ -96,6 +108,32 @@ Test(state, the_dead_are_kept_over_a_boot_but_not_for_ever, .init = make_directo
         cr_expect_eq(state.death_count, rows[i].want, "%s: %zu", rows[i].name, state.death_count);
         state_clear(&state);
     }
+}
+
+/* Agents that are started again and again after a boot. */
+Test(state, a_death_of_before_this_boot_gets_no_younger, .init = make_directory, .fini = remove_directory)
+{
+    uint64_t left_ns = 10 * NS_PER_S;
+
+    write_state(clock_now_ns(CLOCK_REALTIME), STATE_DEATH_AGE_NS - left_ns);
+    for (uptime_ns = NS_PER_S; uptime_ns < left_ns; uptime_ns += 2 * NS_PER_S) {
+        struct state state;
+
+        state_load(&state, directory, NS_PER_S);
+        cr_assert_eq(state.death_count, 1);
+        cr_expect_eq(state.deaths[0].missed_ns, 0);
+        cr_assert_eq(state_save(&state, directory), 0);
+        state_clear(&state);
+    }
+    uptime_ns = left_ns + 3 * NS_PER_S;
+    {
+        struct state state;
+
+        state_load(&state, directory, NS_PER_S);
+        cr_expect_eq(state.death_count, 0, "it is over");
+        state_clear(&state);
+    }
+    uptime_ns = 0;
 }
 
 /* What the log says while a state is loaded. */
