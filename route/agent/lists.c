@@ -367,10 +367,8 @@ static void poll_list(struct lists *lists, struct session_provider *provider, co
         return;
     lists->polls.under_way = true;
     error = session_provider_list(provider, endpoints, count, on_list, lists);
-    if (error < 0) {
-        lists->polls.under_way = false;
-        log_event(LOG_LEVEL_ERROR, "session-list-failed", "error=%s", LOG_QUOTE(strerror(-error)));
-    }
+    if (error < 0)
+        on_list(lists, &(struct session_answer){.error = error, .message = strerror(-error)});
 }
 
 /* When lists are old news, or none, for so long, somebody should know: the network evidence is all there is.
