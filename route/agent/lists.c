@@ -393,7 +393,7 @@ static void note_age(struct lists *lists, const struct situation *now)
     if (overdue && !lists->overdue)
         log_event(LOG_LEVEL_WARN, "session-lists-overdue", "seconds=%" PRIu64 " error=%s", age_ns / NS_PER_S,
                   LOG_QUOTE(lists->polls.message[0] ? lists->polls.message : "nobody can be asked"));
-    if (!overdue && lists->overdue)
+    if (!overdue && lists->overdue && situation_has_provider(now))
         log_event(LOG_LEVEL_INFO, "session-lists-fresh", "accesses=%u", now->table->access_count);
     lists->overdue = overdue;
 }
@@ -440,5 +440,7 @@ void lists_provider_changed(struct lists *lists)
 {
     lists->polls.under_way = false;
     lists->polls.at_ns = 0;
+    lists->polls.failed = false;
+    lists->polls.message[0] = '\0';
     lists->answer.came = false;
 }

@@ -61,7 +61,7 @@ bool lists_take(struct lists *lists, const struct situation *now, struct kept *k
 void lists_step(struct lists *lists, struct session_provider *provider, const struct situation *now);
 
 void lists_poll_soon(struct lists *lists, uint64_t at_ns);
-void lists_provider_changed(struct lists *lists); /* what was under way is not answered any more */
+void lists_provider_changed(struct lists *lists); /* what was under way, or failed, is over */
 uint64_t lists_deadline_ns(const struct lists *lists, const struct situation *now);
 
 /* Since the last fresh list, or the start. */

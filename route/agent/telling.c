@@ -280,6 +280,7 @@ void telling_provider_changed(struct telling *telling)
 {
     telling->refreshed.came = telling->beaten.came = false;
     telling->refresh.under_way = REFRESH_NONE;
+    telling->refresh.failed = telling->heartbeat.failed = false;
     telling_again(telling);
 }
 

@@ -57,5 +57,5 @@ void telling_cancel(struct telling *telling, struct session_provider *provider);
 
 void telling_again(struct telling *telling); /* what the cluster was told is not true (any more) */
 void telling_heartbeat_soon(struct telling *telling);
-void telling_provider_changed(struct telling *telling); /* what was under way is not answered any more */
+void telling_provider_changed(struct telling *telling); /* what was under way, or failed, is over */
 uint64_t telling_deadline_ns(const struct telling *telling, const struct situation *now);
