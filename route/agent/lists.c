@@ -204,7 +204,7 @@ static void save_list(struct lists *lists, const struct session_list *list, cons
     struct session_list chosen = {.items = calloc(list->count, sizeof(*chosen.items))};
     uint64_t digest = 0;
     CLEANUP(free) char *body = NULL;
-    int error;
+    int error = 0;
 
     if (now->options->dry_run || !chosen.items)
         return;
@@ -217,13 +217,13 @@ static void save_list(struct lists *lists, const struct session_list *list, cons
         for (size_t j = 0; j < ARRAY_SIZE(both); j++)
             digest += siphash24(both[j]->bytes, sizeof(both[j]->bytes), (const uint64_t[2]){j, 0});
     }
-    if (digest == lists->accesses.saved_digest)
-        return;
-    body = session_list_print(&chosen);
-    error = body ? state_save_list(now->config->state_directory, body) : -ENOMEM;
-    kept_note(kept, now->config->state_directory, KEPT_LIST, error);
+    if (digest != lists->accesses.saved_digest) {
+        body = session_list_print(&chosen);
+        error = body ? state_save_list(now->config->state_directory, body) : -ENOMEM;
+    }
     if (!error)
         lists->accesses.saved_digest = digest;
+    kept_note(kept, now->config->state_directory, KEPT_LIST, error);
 }
 
 static void load_remembered(struct lists *lists, const struct config *config)
