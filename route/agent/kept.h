@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What cannot be kept in the state directory: said when it begins and when it is over, and in the status for
- * as long as it lasts. Nothing else follows from it.
+ * as long as it lasts. Each file is tried again when it is next to be written, the lock whenever the state is
+ * saved. Nothing else follows from it.
  */
 #pragma once
 

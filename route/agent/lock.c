@@ -176,6 +176,17 @@ int lock_take(struct lock *lock, const char *directory, const struct address *se
     return 0;
 }
 
+int lock_take_file(struct lock *lock, const char *directory)
+{
+    pid_t holder = 0;
+    int fd = take_file(directory, &holder);
+
+    if (fd < 0)
+        return fd;
+    lock->file_fd = fd;
+    return 0;
+}
+
 void lock_release(struct lock *lock)
 {
     lock->file_fd = close_fd(lock->file_fd);

@@ -44,6 +44,15 @@ static void remember_deaths(const struct agent *agent, struct state *state)
     }
 }
 
+/* What could not be had at the start may be had now. */
+static void keep_lock(struct agent *agent)
+{
+    const char *directory = agent->config->state_directory;
+
+    if (agent->files.kept.error[KEPT_LOCK] < 0)
+        kept_note(&agent->files.kept, directory, KEPT_LOCK, lock_take_file(&agent->files.lock, directory));
+}
+
 void agent_save(struct agent *agent)
 {
     struct state state = {.drained = agent->orders.drained,
@@ -67,6 +76,7 @@ void agent_save(struct agent *agent)
     remember_deaths(agent, &state);
     reserve_release(&agent->files.reserve);
     error = state_save(&state, agent->config->state_directory);
+    keep_lock(agent);
     reserve_keep(&agent->files.reserve);
     free(state.paths);
     free(state.deaths);

@@ -447,6 +447,20 @@ def lock_of_others(t):
         code, error = agent.run_to_end()
         t.ok(code == 4 and str(os.getpid()) in error and "pid 1)" not in error, "who really holds it is named",
              f"{code} {error}")
+    # What could not be had at the start is had when the state is saved next.
+    os.unlink(lock)
+    os.makedirs(os.path.join(lock, "full"))
+    agent.start()
+    t.eventually(agent.settled(home), "starts without the file", detail=agent.log)
+    t.ok([k["file"] for k in agent.get("not_kept") or []] == ["lock"], "and says so", agent.get("not_kept"))
+    os.rmdir(os.path.join(lock, "full"))
+    os.rmdir(lock)
+    t.ok(agent.command("drain", world.node(2).name)[0] == 0, "an order, which is saved")
+    t.eventually(lambda: agent.get("not_kept") is None, "the file is had by now", detail=agent.status)
+    with open(lock) as f, contextlib.suppress(BlockingIOError):
+        fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        t.ok(False, "it is locked")
+    t.ok(agent.terminate() == 0, "ends")
     # A reroute command makes the lock no more readable than the agent does.
     os.unlink(lock)
     os.umask(0)
