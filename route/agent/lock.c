@@ -10,7 +10,7 @@
  * or not ours; then the name is enough. The name can be taken by any local user; that is no reason not to
  * start, so a holder who is neither root nor ourselves does not count, and the file is enough. The same for a
  * file that somebody opened while it was still readable: it is made anew. A restart must not depend on what
- * others do.
+ * others do. Nor does one count who cannot be asked because others have filled his queue: he could be anybody.
  *
  * Who holds it is asked of the kernel, never read from a file.
  */
