@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The start of a host: when the service manager is told that the agent is ready, and what a first route does to the
-connections that were there before it."""
+"""The start of a host: when the service manager is told that the agent is ready, what a first route does to the
+connections that were there before it, who was dead before the boot."""
 import errno
+import json
 import os
 import re
 import signal
@@ -9,7 +10,7 @@ import socket
 import sys
 import time
 
-from harness import main, stays
+from harness import REROUTE, main, stays
 from world import Echo, inside
 
 WAIT_S = 45  # READY_WAIT_NS
@@ -205,6 +206,29 @@ def first_route_where_answers_get_lost(t):
     t.eventually(lambda: [e["count"] for e in agent.events("connections-reset")] == ["1", "1"], "no other")
 
 
+def died_before_the_boot(t):
+    """The agent of a host that has just booted saves a death of before as old as it is."""
+    world, service, monitor = t.cluster(settings=dict(nodes=2))
+    service.behave("hang")
+    agent = t.agent(world, start=False)
+    state = os.path.join(agent.state_directory, "state.json")
+    os.mkdir(agent.state_directory, 0o700)
+    with open(state, "w") as f:
+        json.dump({"schema": "reroute.state/1", "boot_id": "another", "saved_realtime_ns": str(time.time_ns()),
+                   "deaths": [{"address": world.node(2).address("data"), "age_ns": str(400 * 10**9)}]}, f)
+    back = f"-{int(time.clock_gettime(time.CLOCK_BOOTTIME)) - 20}"  # up for 20 s
+    agent.program = ["unshare", "--time", "--boottime", back, "--monotonic", back, REROUTE]
+    agent.start()
+    t.eventually(lambda: agent.access(world.node(2).name).get("state") == "dead", "dead still", detail=agent.log)
+    os.kill(agent.get("pid"), signal.SIGTERM)
+    t.ok(agent.process.wait(10) == 0, "ends")
+    with open(state) as f:
+        saved = json.load(f)
+    t.ok(saved["boot_id"] != "another" and int(saved["saved_ns"]) < 300 * 10**9, "saved by this boot", saved)
+    t.ok([int(d["age_ns"]) // 10**9 >= 400 for d in saved["deaths"]] == [True], "no younger", saved)
+
+
 sys.exit(main([ready_in_vain, ready_with_the_route, ready_with_a_found_route, ready_in_a_dry_run,
-               first_route_leaves_what_goes_on, first_route_to_another_node, first_route_where_answers_get_lost],
+               first_route_leaves_what_goes_on, first_route_to_another_node, first_route_where_answers_get_lost,
+               died_before_the_boot],
               parallel=5))
