@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The last line of `bench hold`, see hold.h: can the hold be shorter?
+ * The last line of `bench hold`, see hold.c: can the hold be shorter?
  */
-#include "bench/hold/hold.h"
+#include "bench/hold/answer.h"
 #include "tools/replay_options.h"
 
 /* Every row has as many runs as its neighbours, so sums can be compared. */

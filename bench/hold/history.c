@@ -3,7 +3,9 @@
  * Failure histories of the access of this host, a day each. What is drawn differs from run to run within the
  * bounds that `about` gives; the same seed gives the same run.
  */
-#include "bench/hold/hold.h"
+#include "bench/hold/history.h"
+
+#include "probe/random.h"
 
 #define DAY_NS (24 * 3600 * NS_PER_S)
 /* A session stays listed until its lease is over; two lists are needed to call it dead. */

@@ -12,9 +12,9 @@
  * to weigh, and the table shows both sides. The answer in the last line takes a shorter hold only when no
  * history gets worse by it. It is as good as the histories are.
  */
-#include "bench/hold/hold.h"
-
 #include "bench/bench.h"
+#include "bench/hold/answer.h"
+#include "bench/hold/plot.h"
 #include "bench/study/study.h"
 #include "bench/study/table.h"
 #include "probe/quantity.h"

@@ -3,8 +3,9 @@
  * The picture of the hold study: a row for each history with three curves over the hold, a line for each
  * damping: needless switches, minutes away from home, seconds without service.
  */
+#include "bench/hold/plot.h"
+
 #include "bench/study/plot.h"
-#include "bench/hold/hold.h"
 #include "tools/replay_options.h"
 
 static double needless(const struct hold_cell *cell)

@@ -13,7 +13,9 @@
  * A decision is made when evidence changes in a way that the selector can tell, and when it asked for it: all
  * the others would have been the same.
  */
-#include "bench/hold/hold.h"
+#include "bench/hold/world.h"
+
+#include "probe/random.h"
 #include "route/decide/selector.h"
 
 #define PATHS           3 /* one of each access; the first is the host's own */

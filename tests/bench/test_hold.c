@@ -6,7 +6,7 @@
  */
 #include <criterion/criterion.h>
 
-#include "bench/hold/hold.h"
+#include "bench/hold/answer.h"
 
 #define S NS_PER_S
 
