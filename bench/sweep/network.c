@@ -3,8 +3,9 @@
  * The networks of a sweep: one responder with a /12 for each profile, and the other host of the stage for
  * `kernel`.
  */
+#include "bench/sweep/network.h"
+
 #include "bench/study/stage.h"
-#include "bench/sweep/sweep.h"
 #include "probe/range.h"
 
 #define OUR_ADDRESS "198.18.0.1/30"

@@ -10,10 +10,11 @@
  * The heat maps are of the first transport and number of workers, the curves of the first setting; the titles
  * say so. A cell that was never measured is left blank.
  */
+#include "bench/sweep/plot.h"
+
 #include <stdarg.h>
 
 #include "bench/study/plot.h"
-#include "bench/sweep/sweep.h"
 #include "probe/statistics.h"
 
 #define COLUMN_WIDTH 460

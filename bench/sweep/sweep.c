@@ -5,7 +5,7 @@
  *
  * Every combination of addresses, settings, workers, transports and profiles is a cell. The networks are
  * simulated in a stage of our own (sweep_network), the engine is that of `reroute report`, used as a library
- * in this process (sweep_run). All cells take turns, in another order each round, so that a change of the
+ * in this process (sweep_cell_run). All cells take turns, in another order each round, so that a change of the
  * machine's mood hits all of them. The truth is known: the responder says which addresses it never answers
  * for.
  *
@@ -14,7 +14,8 @@
 #include <math.h>
 
 #include "bench/bench.h"
-#include "bench/sweep/sweep.h"
+#include "bench/study/table.h"
+#include "bench/sweep/plot.h"
 #include "probe/cpus.h"
 #include "probe/quantity.h"
 #include "probe/shuffle.h"
@@ -37,17 +38,7 @@ struct study {
 
 /* --- the plan --------------------------------------------------------------------------------------------*/
 
-size_t sweep_cell_index(const struct sweep_axes *axes, size_t profile, size_t transport, size_t workers,
-                        size_t setting, size_t addresses)
-{
-    size_t index = profile * axes->transport_count + transport;
-
-    index = index * axes->worker_count + workers;
-    index = index * axes->setting_count + setting;
-    return index * axes->address_count + addresses;
-}
-
-/* The counterpart: which values the nth cell has. */
+/* The counterpart of sweep_cell_index(): which values the nth cell has. */
 static struct sweep_cell cell_at(const struct sweep_axes *axes, size_t index)
 {
     struct sweep_cell cell = {.addresses = axes->addresses[index % axes->address_count]};

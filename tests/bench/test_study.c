@@ -16,7 +16,9 @@
 #include "bench/study/child.h"
 #include "bench/study/plot.h"
 #include "bench/study/stage.h"
-#include "bench/sweep/sweep.h"
+#include "bench/study/study.h"
+#include "bench/study/table.h"
+#include "bench/sweep/network.h"
 
 #define MESSAGE_BYTES 512
 #define DEADLINE_MS   20000

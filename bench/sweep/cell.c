@@ -1,13 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One round of one cell: a pool of probes over its addresses, timed from before the sockets are opened until
- * the last verdict; then the verdicts are held against the truth. CPU time is this process', threads
- * included; the responder has a process of its own.
+ * The order of the cells, and one round of one of them: a pool of probes over its addresses, timed from before
+ * the sockets are opened until the last verdict; then the verdicts are held against the truth. CPU time is
+ * this process', threads included; the responder has a process of its own.
  */
+#include "bench/sweep/cell.h"
+
 #include <sys/resource.h>
 
-#include "bench/sweep/sweep.h"
 #include "probe/pool.h"
+
+size_t sweep_cell_index(const struct sweep_axes *axes, size_t profile, size_t transport, size_t workers,
+                        size_t setting, size_t addresses)
+{
+    size_t index = profile * axes->transport_count + transport;
+
+    index = index * axes->worker_count + workers;
+    index = index * axes->setting_count + setting;
+    return index * axes->address_count + addresses;
+}
 
 static uint64_t cpu_now_ns(void)
 {
