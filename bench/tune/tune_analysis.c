@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The analysis of a trace, see tune.h.
+ * The analysis of a trace, see tune_analysis.h.
  *
  * For each path and select-timeout the trace is replayed once with a path health that never gives up: that
  * yields the runs of misses, from which a tail is fitted. For each select-count that such a run reached it is
@@ -10,7 +10,7 @@
  * All histories (phases) of a trace are used. Which of their events have one cause is decided by the requests
  * that were missed: those that lie together, with hardly an answer between them, are one incident.
  */
-#include "bench/tune/tune.h"
+#include "bench/tune/tune_analysis.h"
 
 #include <math.h>
 

@@ -47,12 +47,6 @@ static const char *time_text(double seconds, char buffer[static RATE_SIZE])
 }
 #define TIME(seconds) time_text((seconds), (char[RATE_SIZE]){0})
 
-const char *tune_pair_text(const struct tune_pair *pair, char buffer[static STUDY_SETTING_SIZE])
-{
-    const struct study_setting setting = {pair->select_timeout_us * NS_PER_US, pair->select_count};
-
-    return study_setting_text(&setting, buffer);
-}
 #define PAIR(pair) tune_pair_text((pair), (char[STUDY_SETTING_SIZE]){0})
 
 /* --- what was watched ------------------------------------------------------------------------------------*/

@@ -4,7 +4,7 @@
 
 #include "bench/responder/responder.h"
 #include "bench/study/study.h"
-#include "bench/tune/tune.h"
+#include "bench/tune/tune_analysis.h"
 #include "bench/tune/validate.h"
 #include "bench/tune/watch.h"
 #include "route/config/config.h"
@@ -57,7 +57,12 @@ int tune_source(struct tune_study *study, const char *program);
 int tune_validate(struct tune_study *study, const char *program);
 
 /* "0.1x10", as other studies have it. Returns buffer. */
-const char *tune_pair_text(const struct tune_pair *pair, char buffer[static STUDY_SETTING_SIZE]);
+static inline const char *tune_pair_text(const struct tune_pair *pair, char buffer[static STUDY_SETTING_SIZE])
+{
+    const struct study_setting setting = {pair->select_timeout_us * NS_PER_US, pair->select_count};
+
+    return study_setting_text(&setting, buffer);
+}
 
 /* Prints what was found. */
 void tune_report_text(const struct tune_study *study, FILE *out);

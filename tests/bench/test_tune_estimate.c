@@ -11,7 +11,7 @@
 #include <math.h>
 
 #include "bench/tune/simulation.h"
-#include "bench/tune/tune.h"
+#include "bench/tune/tune_analysis.h"
 #include "bench/tune/validate.h"
 #include "probe/random.h"
 
