@@ -13,9 +13,63 @@
  * Buffers grow with the largest payload that is to be sent, but only between receiving and sending: the
  * packets of a batch that is being received are in them.
  */
-#include "probe/path_mtu_private.h"
+#include "probe/path_mtu.h"
+
+#include <sys/queue.h>
+
+#include "probe/front_end.h"
+#include "probe/path_mtu_search.h"
+#include "probe/transport.h"
 
 #define REFUSED_PAUSE_NS (10 * NS_PER_US) /* for each of those that are tried again */
+
+enum path_mtu_state {
+    PATH_MTU_NEW,     /* has not had its first turn; in no queue */
+    PATH_MTU_DUE,     /* a request is to be sent */
+    PATH_MTU_WAITING, /* for a reply to the last one */
+    PATH_MTU_REFUSED, /* the kernel had no room for the next one */
+    PATH_MTU_READY,   /* done, not pulled */
+    PATH_MTU_DONE,    /* in no queue */
+    PATH_MTU_STATES,
+};
+
+/* All zero is a target that has not been asked. */
+struct path_mtu_record {
+    TAILQ_ENTRY(path_mtu_record) link; /* in the queue of its state */
+    uint64_t due_ns;                   /* PATH_MTU_WAITING: end of this wait */
+    uint64_t refused_since_ns;         /* 0: the last request left */
+    uint64_t rtt_ns;
+    struct path_mtu_search search; /* once the small packet has passed */
+    uint32_t size_bytes;           /* that is asked about now */
+    uint32_t asked;                /* requests for it */
+    uint32_t failed;               /* of them, from the first on without a gap */
+    uint32_t named_bytes;          /* MTU in a message about it that could be anybody's */
+    uint32_t requests;             /* in all */
+    uint32_t drops_seen;           /* growths of the drop counter before the first one for this size */
+    uint32_t reason;               /* why this size does not pass, as far as it is known */
+    uint32_t limit;                /* why search.fails does not */
+    uint32_t reply_bytes;          /* of the last reply that was cut short */
+    uint8_t state;                 /* enum path_mtu_state */
+    bool is_sealed;                /* the reason cannot have been made up */
+    bool is_again;                 /* this size is asked for the second time */
+    bool is_doubtful;
+    bool is_limited; /* search.fails was tried, or told by somebody */
+};
+_Static_assert(sizeof(struct path_mtu_record) <= 128, "what path_mtu.h promises");
+
+TAILQ_HEAD(path_mtu_queue, path_mtu_record);
+
+struct probe_path_mtu {
+    struct front_end front;
+    uint32_t check_bytes; /* 0: search */
+    struct path_mtu_record *records;
+    struct path_mtu_queue queues[PATH_MTU_STATES];
+    uint32_t position; /* of the next first turn */
+    uint32_t refused_count;
+    uint64_t refused_at_ns; /* when those that were refused are tried again */
+    uint64_t blocked_until_ns;
+    uint32_t asked_again;
+};
 
 static void move(struct probe_path_mtu *mtu, struct path_mtu_record *record, enum path_mtu_state state)
 {
@@ -246,7 +300,7 @@ static void path_mtu_event(void *owner, const struct engine_event *event)
     }
 }
 
-const struct engine_owner path_mtu_owner = {
+static const struct engine_owner path_mtu_owner = {
     .lookup = path_mtu_lookup,
     .find = path_mtu_find,
     .event = path_mtu_event,
@@ -488,4 +542,129 @@ int probe_path_mtu_stop(struct probe_path_mtu *mtu)
     int r = engine_receive(&mtu->front.engine, now_ns);
 
     return r < 0 ? r : judge(mtu, now_ns);
+}
+
+/* --- life and results ------------------------------------------------------------------------------------ */
+
+static int take(struct probe_path_mtu *mtu, struct probe_targets *targets, bool shuffled)
+{
+    mtu->records = calloc(max_u64(targets->count, 1), sizeof(*mtu->records));
+    if (!mtu->records)
+        return -ENOMEM;
+    return front_end_take(&mtu->front, targets, shuffled);
+}
+
+int probe_path_mtu_new_over(struct probe_path_mtu **out, const struct probe_settings *settings,
+                            uint32_t check_bytes, struct probe_targets *targets, bool shuffled,
+                            struct transport *transport)
+{
+    CLEANUP(probe_path_mtu_free) struct probe_path_mtu *mtu = calloc(1, sizeof(*mtu));
+    struct probe_settings small = *settings;
+    int r;
+
+    if (!mtu) {
+        transport_close(transport);
+        return -ENOMEM;
+    }
+    mtu->check_bytes = check_bytes;
+    for (size_t i = 0; i < ARRAY_SIZE(mtu->queues); i++)
+        TAILQ_INIT(&mtu->queues[i]);
+    small.payload_bytes = PROBE_PATH_MTU_SMALL_PAYLOAD_BYTES;
+    r = front_end_init(&mtu->front, transport, &small, &path_mtu_owner, mtu);
+    if (r == 0)
+        r = take(mtu, targets, shuffled);
+    if (r < 0)
+        return r;
+    *out = TAKE(mtu);
+    return 0;
+}
+
+int probe_path_mtu_new(struct probe_path_mtu **out, const struct probe_settings *settings,
+                       uint32_t check_bytes, struct probe_targets *targets, bool shuffled, char *message,
+                       size_t size_bytes)
+{
+    struct transport *transport = NULL;
+    int r = transport_open(&transport, settings, targets->count, message, size_bytes);
+
+    if (r < 0)
+        return r;
+    r = probe_path_mtu_new_over(out, settings, check_bytes, targets, shuffled, transport);
+    if (r < 0)
+        snprintf(message, size_bytes, "%s", strerror(-r));
+    return r;
+}
+
+struct probe_path_mtu *probe_path_mtu_free(struct probe_path_mtu *mtu)
+{
+    if (!mtu)
+        return NULL;
+    front_end_destroy(&mtu->front);
+    free(mtu->records);
+    free(mtu);
+    return NULL;
+}
+
+const struct probe_targets *probe_path_mtu_targets(const struct probe_path_mtu *mtu)
+{
+    return &mtu->front.targets;
+}
+
+void probe_path_mtu_set_wakeup(struct probe_path_mtu *mtu, int wakeup_fd)
+{
+    mtu->front.wakeup_fd = wakeup_fd;
+}
+
+bool probe_path_mtu_next(struct probe_path_mtu *mtu, uint32_t *index)
+{
+    struct path_mtu_record *record = TAILQ_FIRST(&mtu->queues[PATH_MTU_READY]);
+
+    if (!record)
+        return false;
+    TAILQ_REMOVE(&mtu->queues[PATH_MTU_READY], record, link);
+    TAILQ_INSERT_TAIL(&mtu->queues[PATH_MTU_DONE], record, link);
+    record->state = PATH_MTU_DONE;
+    *index = (uint32_t)(record - mtu->records);
+    return true;
+}
+
+bool probe_path_mtu_result(const struct probe_path_mtu *mtu, uint32_t index,
+                           struct probe_path_mtu_result *result)
+{
+    const struct path_mtu_record *record = &mtu->records[index];
+
+    *result = (struct probe_path_mtu_result){
+        .requests = record->requests,
+        .doubtful = record->is_doubtful,
+        .passes_bytes = record->search.passes,
+        .outcome = PROBE_REPLY,
+        .rtt_ns = record->rtt_ns,
+        .error.reply_bytes = record->search.passes ? record->reply_bytes : 0,
+    };
+    if (record->search.passes == 0)
+        result->outcome = reasons_get(&mtu->front.reasons, record->reason, &result->error);
+    if (record->is_limited) {
+        result->fails_bytes = record->search.fails;
+        result->limit = reasons_get(&mtu->front.reasons, record->limit, &result->limit_error);
+    }
+    return record->state == PATH_MTU_READY || record->state == PATH_MTU_DONE;
+}
+
+uint32_t probe_path_mtu_asked_again(const struct probe_path_mtu *mtu)
+{
+    return mtu->asked_again;
+}
+
+const struct probe_counters *probe_path_mtu_counters(struct probe_path_mtu *mtu)
+{
+    return engine_counters(&mtu->front.engine);
+}
+
+const char *probe_path_mtu_transport(const struct probe_path_mtu *mtu)
+{
+    return mtu->front.engine.operations->name;
+}
+
+const char *probe_path_mtu_failed_call(const struct probe_path_mtu *mtu)
+{
+    return engine_failed_call(&mtu->front.engine);
 }
