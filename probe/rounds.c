@@ -11,7 +11,7 @@
  *
  * There is no table of requests under way either. The time at which a request left travels in it, so that a
  * reply is a round trip by itself; it is put into the target's sample of that number. What has not come by
- * then is judged when somebody asks (rounds_result.c): the requests of a target are at least a period (less
+ * then is judged when somebody asks (probe_rounds_result()): the requests of a target are at least a period (less
  * the slack) apart, so the time of the last one says which ones are certain to be over.
  *
  * A target whose turns are used up waits in the queue `ending` for the end of its last window. Windows are
@@ -19,7 +19,87 @@
  *
  * Doubt is marked on the samples, for those in flight: when the next request leaves, and in the end.
  */
-#include "probe/rounds_private.h"
+#include "probe/rounds.h"
+
+#include "probe/front_end.h"
+#include "probe/transport.h"
+
+#define NOBODY UINT32_MAX
+
+/* What a request's four bytes say; from SAMPLE_FIRST on it is the round trip, in units of sample_ns. */
+enum sample {
+    SAMPLE_OPEN,     /* no answer (so far) */
+    SAMPLE_DOUBTFUL, /* the same, and our own buffer dropped replies meanwhile */
+    SAMPLE_UNSENT,   /* it did not leave for want of room on this host */
+    SAMPLE_FAILED,   /* an ICMP error that cannot be made up, or no way out */
+    SAMPLE_LATE,     /* answered after the window */
+    SAMPLE_FIRST,
+};
+
+/* All zero is a target that has not had a turn. */
+struct rounds_record {
+    uint64_t left_ns;    /* when the last request left */
+    uint32_t requests;   /* turns used */
+    uint32_t drops_seen; /* growths of the drop counter before the last request left */
+    uint32_t next;       /* in the queue `ending`, then among the results */
+    uint32_t reason;
+    uint32_t late;
+    uint32_t duplicates;
+    uint16_t refusals; /* in a row */
+    bool is_sealed;    /* the reason cannot have been made up */
+    bool is_done;
+    bool has_error;       /* the reason is an error */
+    uint16_t reply_bytes; /* of the last reply that was cut short; 0: none was */
+};
+_Static_assert(sizeof(struct rounds_record) <= 40, "what rounds.h promises");
+
+struct rounds_queue {
+    uint32_t head, tail;
+};
+
+struct probe_rounds {
+    struct front_end front;
+    struct probe_rounds_plan plan;
+    uint64_t window_ns;
+    uint64_t sample_ns; /* the unit of samples: 1 up to a window of 4 seconds */
+    uint32_t in_flight; /* how many requests to one target can be under way */
+    struct rounds_record *records;
+    uint32_t *samples;    /* plan.count for each target */
+    uint64_t *scratch;    /* two times plan.count, for probe_rounds_result() */
+    uint32_t open;        /* targets with an address and with turns left */
+    uint16_t patience;    /* refusals in a row until a turn is given up */
+    uint64_t gap_ns;      /* from one turn to the next */
+    uint64_t round_ns;    /* when this round began; 0: none has */
+    uint32_t position;    /* of the next turn in it */
+    uint32_t held_count;  /* turns that came, but found no room */
+    uint64_t held_due_ns; /* the first one's */
+    uint32_t held[ENGINE_BATCH];
+    uint64_t blocked_until_ns;
+    uint64_t blocked_since_ns;  /* NEVER_NS: the last send went through */
+    struct rounds_queue ending; /* all turns used, in the order of the last one */
+    struct rounds_queue ready;  /* done, not pulled */
+};
+
+static inline uint32_t *rounds_samples(const struct probe_rounds *rounds, uint32_t index)
+{
+    return rounds->samples + (size_t)index * rounds->plan.count;
+}
+
+/* The first request of a target that can be under way. */
+static inline uint32_t rounds_first_in_flight(const struct probe_rounds *rounds,
+                                              const struct rounds_record *record)
+{
+    return (uint32_t)sub_sat_u64(record->requests, rounds->in_flight);
+}
+
+/* When the wait of a request is over, at the latest. */
+static inline uint64_t rounds_deadline_ns(const struct probe_rounds *rounds,
+                                          const struct rounds_record *record, uint32_t attempt)
+{
+    uint64_t before_ns = (record->requests - 1 - attempt) * (rounds->plan.period_ns - PACING_SLACK_NS);
+
+    return sub_sat_u64(record->left_ns, before_ns) + rounds->window_ns;
+}
 
 static void queue_push(struct probe_rounds *rounds, struct rounds_queue *queue, uint32_t index)
 {
@@ -38,6 +118,20 @@ static uint32_t queue_pop(struct probe_rounds *rounds, struct rounds_queue *queu
     if (index != NOBODY)
         queue->head = rounds->records[index].next;
     return index;
+}
+
+/* Marks those that are under way without an answer, if replies were dropped meanwhile. */
+static void mark_doubtful(struct probe_rounds *rounds, uint32_t index)
+{
+    const struct rounds_record *record = &rounds->records[index];
+    uint32_t *samples = rounds_samples(rounds, index);
+
+    if (record->drops_seen == rounds->front.growths)
+        return;
+    for (uint32_t i = rounds_first_in_flight(rounds, record); i < record->requests; i++)
+        if (samples[i] == SAMPLE_OPEN &&
+            front_end_has_dropped(&rounds->front, record->drops_seen, rounds_deadline_ns(rounds, record, i)))
+            samples[i] = SAMPLE_DOUBTFUL;
 }
 
 /* --- what comes in ------------------------------------------------------------------------------------- */
@@ -127,7 +221,7 @@ static void take_error(struct probe_rounds *rounds, const struct engine_event *e
 /* Everything that can be known of a target is. */
 static void finish(struct probe_rounds *rounds, uint32_t index)
 {
-    rounds_mark_doubtful(rounds, index);
+    mark_doubtful(rounds, index);
     rounds->records[index].is_done = true;
 }
 
@@ -153,7 +247,7 @@ static void rounds_refused(void *owner, const struct engine_event *event)
     record->has_error = true;
 }
 
-const struct engine_owner rounds_owner = {
+static const struct engine_owner rounds_owner = {
     .lookup = rounds_lookup,
     .find = rounds_find,
     .event = rounds_event,
@@ -216,7 +310,7 @@ static void turn_used(struct probe_rounds *rounds, uint32_t index)
 /* From now on it is another request that left last. */
 static void note_left(struct probe_rounds *rounds, uint32_t index, uint64_t left_ns)
 {
-    rounds_mark_doubtful(rounds, index);
+    mark_doubtful(rounds, index);
     rounds->records[index].left_ns = left_ns;
     rounds->records[index].drops_seen = rounds->front.growths;
 }
@@ -431,4 +525,191 @@ bool probe_rounds_next(struct probe_rounds *rounds, uint32_t *index)
     ending_ns(rounds);
     *index = queue_pop(rounds, &rounds->ready);
     return *index != NOBODY;
+}
+
+/* --- life ---------------------------------------------------------------------------------------------- */
+
+struct probe_rounds *probe_rounds_free(struct probe_rounds *rounds)
+{
+    if (!rounds)
+        return NULL;
+    front_end_destroy(&rounds->front);
+    free(rounds->records);
+    free(rounds->samples);
+    free(rounds->scratch);
+    free(rounds);
+    return NULL;
+}
+
+/* What follows from the number of targets. */
+static void plan_periods(struct probe_rounds *rounds)
+{
+    uint64_t count = max_u64(rounds->front.targets.count, 1);
+    uint64_t refusals;
+
+    rounds->plan.period_ns = max_u64(rounds->plan.period_ns, count * rounds->front.pacing.interval_ns);
+    rounds->gap_ns = rounds->plan.period_ns / count;
+    rounds->in_flight =
+        (uint32_t)min_u64(rounds->window_ns / (rounds->plan.period_ns - PACING_SLACK_NS) + 1, UINT32_MAX);
+    refusals = FRONT_END_PATIENCE_NS / rounds->plan.period_ns + 1;
+    rounds->patience = (uint16_t)min_u64(refusals, UINT16_MAX);
+}
+
+/* Room for the replies to all that can be under way. */
+static int reserve(struct probe_rounds *rounds)
+{
+    uint64_t each = min_u64(rounds->in_flight, rounds->plan.count);
+
+    return engine_reserve(&rounds->front.engine, rounds->front.engine.settings.payload_bytes,
+                          (uint32_t)min_u64(each * rounds->front.targets.count, INT32_MAX));
+}
+
+static int take(struct probe_rounds *rounds, struct probe_targets *targets, bool shuffled)
+{
+    uint32_t count = targets->count;
+    int r;
+
+    rounds->records = calloc(max_u64(count, 1), sizeof(*rounds->records));
+    rounds->samples = calloc((size_t)max_u64(count, 1) * rounds->plan.count, sizeof(*rounds->samples));
+    rounds->scratch = calloc(rounds->plan.count, 2 * sizeof(*rounds->scratch));
+    if (!rounds->records || !rounds->samples || !rounds->scratch)
+        return -ENOMEM;
+    r = front_end_take(&rounds->front, targets, shuffled);
+    if (r < 0)
+        return r;
+    for (uint32_t i = 0; i < count; i++) {
+        struct address address = probe_targets_at(&rounds->front.targets, i);
+
+        rounds->open += address_is_set(&address);
+    }
+    plan_periods(rounds);
+    return reserve(rounds);
+}
+
+int probe_rounds_new_over(struct probe_rounds **out, const struct probe_settings *settings,
+                          const struct probe_rounds_plan *plan, struct probe_targets *targets, bool shuffled,
+                          struct transport *transport)
+{
+    CLEANUP(probe_rounds_free) struct probe_rounds *rounds = calloc(1, sizeof(*rounds));
+    int r;
+
+    if (!rounds) {
+        transport_close(transport);
+        return -ENOMEM;
+    }
+    rounds->plan = *plan;
+    rounds->window_ns = settings->select_timeout_ns * settings->select_count;
+    rounds->sample_ns = rounds->window_ns / (UINT32_MAX - SAMPLE_FIRST) + 1;
+    rounds->blocked_since_ns = NEVER_NS;
+    rounds->ending = rounds->ready = (struct rounds_queue){NOBODY, NOBODY};
+    r = front_end_init(&rounds->front, transport, settings, &rounds_owner, rounds);
+    if (r == 0)
+        r = take(rounds, targets, shuffled);
+    if (r < 0)
+        return r;
+    *out = TAKE(rounds);
+    return 0;
+}
+
+int probe_rounds_new(struct probe_rounds **out, const struct probe_settings *settings,
+                     const struct probe_rounds_plan *plan, struct probe_targets *targets, bool shuffled,
+                     char *message, size_t size_bytes)
+{
+    struct transport *transport = NULL;
+    int r = transport_open(&transport, settings, targets->count, message, size_bytes);
+
+    if (r < 0)
+        return r;
+    r = probe_rounds_new_over(out, settings, plan, targets, shuffled, transport);
+    if (r < 0)
+        snprintf(message, size_bytes, "%s", strerror(-r));
+    return r;
+}
+
+void probe_rounds_set(struct probe_rounds *rounds, uint32_t index, const struct address *address)
+{
+    engine_open_family(&rounds->front.engine, address->family);
+    probe_targets_set(&rounds->front.targets, index, address);
+    rounds->open++;
+}
+
+const struct probe_targets *probe_rounds_targets(const struct probe_rounds *rounds)
+{
+    return &rounds->front.targets;
+}
+
+void probe_rounds_set_wakeup(struct probe_rounds *rounds, int wakeup_fd)
+{
+    rounds->front.wakeup_fd = wakeup_fd;
+}
+
+const struct probe_counters *probe_rounds_counters(struct probe_rounds *rounds)
+{
+    return engine_counters(&rounds->front.engine);
+}
+
+const char *probe_rounds_transport(const struct probe_rounds *rounds)
+{
+    return rounds->front.engine.operations->name;
+}
+
+const char *probe_rounds_failed_call(const struct probe_rounds *rounds)
+{
+    return engine_failed_call(&rounds->front.engine);
+}
+
+/* --- results ------------------------------------------------------------------------------------------- */
+
+/* Files one sample under what it is, now. Returns its round trip, 0 for none. */
+static uint64_t count_sample(struct probe_rounds *rounds, const struct rounds_record *record,
+                             uint32_t attempt, uint32_t sample, uint64_t now_ns,
+                             struct probe_rounds_result *result)
+{
+    switch (sample) {
+    case SAMPLE_OPEN:
+    case SAMPLE_DOUBTFUL:
+        if (!record->is_done && rounds_deadline_ns(rounds, record, attempt) > now_ns) {
+            result->waiting++;
+            return 0;
+        }
+        result->doubtful += sample == SAMPLE_DOUBTFUL;
+        result->lost++;
+        return 0;
+    case SAMPLE_UNSENT:
+        result->unsent++;
+        return 0;
+    case SAMPLE_FAILED:
+    case SAMPLE_LATE:
+        result->lost++;
+        return 0;
+    default:
+        result->answered++;
+        /* 0 stands for no answer. */
+        return max_u64(1, (sample - SAMPLE_FIRST) * rounds->sample_ns);
+    }
+}
+
+bool probe_rounds_result(struct probe_rounds *rounds, uint32_t index, struct probe_rounds_result *result)
+{
+    const struct rounds_record *record = &rounds->records[index];
+    const uint32_t *samples = rounds_samples(rounds, index);
+    uint64_t *times_ns = rounds->scratch + rounds->plan.count;
+    uint64_t now_ns = engine_now_ns(&rounds->front.engine);
+
+    *result = (struct probe_rounds_result){
+        .done = record->is_done,
+        .late = record->late,
+        .duplicates = record->duplicates,
+        .reply_bytes = record->reply_bytes,
+    };
+    if (!record->is_done)
+        mark_doubtful(rounds, index);
+    for (uint32_t i = 0; i < record->requests; i++)
+        times_ns[i] = count_sample(rounds, record, i, samples[i], now_ns, result);
+    result->sent = record->requests - result->unsent;
+    result->error_outcome = reasons_get(&rounds->front.reasons, record->reason, &result->error);
+    result->has_error = record->has_error;
+    result->outcome = result->answered > 0 ? PROBE_REPLY : result->error_outcome;
+    result->times = probe_rounds_times_of(times_ns, record->requests, rounds->scratch);
+    return record->requests > 0;
 }

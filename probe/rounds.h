@@ -29,6 +29,7 @@
 #pragma once
 
 #include "probe/probe.h"
+#include "probe/rounds_times.h"
 #include "probe/targets.h"
 
 #define PROBE_ROUNDS_COUNT_MAX     1000000
@@ -39,19 +40,6 @@ struct probe_rounds;
 struct probe_rounds_plan {
     uint32_t count;     /* requests to each target: 1 to PROBE_ROUNDS_COUNT_MAX */
     uint64_t period_ns; /* from one to the next: PROBE_ROUNDS_PERIOD_MIN_NS or more */
-};
-
-/* Round trips of requests that were answered; all 0 when none was. */
-struct probe_rounds_times {
-    uint64_t min_ns, mean_ns, p50_ns, p95_ns, p99_ns, max_ns; /* percentiles by nearest rank */
-    /*
-     * The mean of how much the round trip differs from that of the request before, over all pairs of requests
-     * in a row that were both answered (the delay variation of RFC 3393 section 4, of round trips, as an
-     * absolute value); without a pair 0 and `pairs` is 0. Not smoothed as in RFC 3550 section 6.4.1, so that
-     * its value does not depend on where one stops.
-     */
-    uint64_t jitter_ns;
-    uint32_t pairs;
 };
 
 /* sent = answered + lost + waiting. Until it is done, a target's numbers are those of now. */
@@ -105,13 +93,6 @@ int probe_rounds_stop(struct probe_rounds *rounds);
 bool probe_rounds_next(struct probe_rounds *rounds, uint32_t *index);
 /* What is known of a target now. False: nothing, not a single request has been made. */
 bool probe_rounds_result(struct probe_rounds *rounds, uint32_t index, struct probe_rounds_result *result);
-
-/*
- * The pure part of it: samples are round trips in ns, in the order of the requests, 0 where there was no
- * answer. Works in `scratch`, which has room for `count` values.
- */
-struct probe_rounds_times probe_rounds_times_of(const uint64_t *samples_ns, uint32_t count,
-                                                uint64_t *scratch);
 
 const struct probe_counters *probe_rounds_counters(struct probe_rounds *rounds);
 const char *probe_rounds_transport(const struct probe_rounds *rounds);
