@@ -7,7 +7,7 @@
  * which their worker itself writes. So the workers have nothing in common that anybody writes to. The caller
  * is the first of them: who has one worker has no thread.
  *
- * Results. A sweep's results form a list through its records (sweep_private.h). A worker cuts off that list
+ * Results. A sweep's results form a list through its records (sweep_state.h). A worker cuts off that list
  * and appends it to the one that it has for the caller, at most once in HAND_OVER_NS, under a lock, and wakes
  * the caller. The caller takes the whole list under the lock. No result is copied, nothing can be full, and
  * no lock is taken for a single one. A record that has been handed over is never written to again, but for

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "probe/pool.h"
-#include "probe/sweep_private.h"
+#include "probe/sweep_state.h"
 #include "probe/wakeup.h"
 
 #include <pthread.h>

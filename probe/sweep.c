@@ -22,7 +22,9 @@
  * addresses as in targets.h. The number of a target is its place in the array, and nothing else limits how
  * many there are: sequence numbers repeat every 65,536 targets, the token tells them apart.
  */
-#include "probe/sweep_private.h"
+#include "probe/sweep.h"
+
+#include "probe/sweep_state.h"
 #include "probe/wakeup.h"
 
 /* How long "no room" may last before it is a result. */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A sweep's life, its targets and its results. The rules are in sweep.c. */
-#include "probe/sweep_private.h"
-
 #include <sys/random.h>
+
+#include "probe/sweep.h"
+#include "probe/sweep_state.h"
 
 #define RECORDS_MIN 64
 

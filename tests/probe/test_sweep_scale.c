@@ -10,7 +10,7 @@
 
 #include "probe/simulated.h"
 #include "probe/sweep.h"
-#include "probe/sweep_private.h"
+#include "probe/sweep_state.h"
 
 #define LATENCY_NS (300 * NS_PER_US)
 

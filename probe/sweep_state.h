@@ -9,7 +9,7 @@
 #include "probe/pacing.h"
 #include "probe/reason.h"
 #include "probe/shuffle.h"
-#include "probe/sweep.h"
+#include "probe/targets.h"
 
 #define NOBODY UINT32_MAX
 
