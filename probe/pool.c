@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Several sweeps side by side: see pool.h. How they are made is in pool_open.c.
+ * Several sweeps side by side: see pool.h. How many, and over which sockets, is in pool_transports.c.
  *
  * Worker w has the targets from w x block on, and a sweep of its own over them: own sockets, idents, key,
  * reasons, pacing, doubt. The list of targets is shared and only read, but for addresses that come late,
@@ -37,13 +37,68 @@
  * Deliberately not done: to move targets from a slow worker to one that is done. Shares are equal and their
  * order is random, so they take the same time unless CPUs do not.
  */
-#include "probe/cpus.h"
-#include "probe/pool_private.h"
+#include "probe/pool.h"
 
 #include <poll.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
+
+#include "probe/cpus.h"
+#include "probe/pool_transports.h"
+#include "probe/sweep_state.h"
+#include "probe/wakeup.h"
 
 #define HAND_OVER_NS NS_PER_MS
+
+#define CACHE_LINE_BYTES 64
+
+/* The address of a name, on its way to its worker. */
+struct mail {
+    uint32_t index; /* the worker's */
+    struct address address;
+};
+
+struct worker {
+    struct probe_sweep *sweep;
+    struct probe_pool *pool;
+    struct wakeup wakeup; /* ends its wait; the first worker's is the pool's */
+    pthread_t thread;
+    bool is_running; /* the thread has not been joined */
+
+    struct queue pending; /* the worker's: results to be handed over */
+    uint64_t handed_ns;
+
+    struct queue taken; /* the caller's: results to be pulled */
+    uint32_t taken_count;
+
+    _Alignas(CACHE_LINE_BYTES) pthread_mutex_t lock; /* what follows is shared */
+    struct queue handed;
+    uint32_t finished;
+    struct mail *mails;
+    uint32_t mail_count, mail_room;
+    struct probe_counters counters; /* as of the last hand-over */
+    uint32_t asked_again;
+    int error;
+    const char *failed_call; /* whose error that is */
+    _Atomic bool has_mail;   /* look into it */
+};
+
+struct probe_pool {
+    struct probe_targets targets;
+    struct worker *workers;
+    uint32_t count; /* of workers */
+    uint32_t block; /* targets of each worker but the last */
+    cpu_set_t cpus; /* where the caller may run */
+    bool is_shared; /* one raw socket hears for all: what it drops is dropped once */
+    bool is_stopped;
+    const char *failed_call;                      /* the call of the kernel that made going on useless */
+    struct probe_counters counters;               /* the sum that was last asked for */
+    _Alignas(CACHE_LINE_BYTES) _Atomic bool news; /* somebody has handed something over */
+    _Atomic bool stop;
+    _Atomic uint32_t round; /* 0: none has begun */
+};
 
 /* --- a worker's thread ---------------------------------------------------------------------------------- */
 
@@ -181,7 +236,8 @@ static int start_worker(struct probe_pool *pool, struct worker *w, uint32_t step
     return r;
 }
 
-void pool_start_workers(struct probe_pool *pool)
+/* Starts a thread for each worker but the first; those that get none are taken out of the pool. */
+static void start_workers(struct probe_pool *pool)
 {
     uint32_t running = 1;
     sigset_t all, before;
@@ -288,6 +344,102 @@ struct probe_pool *probe_pool_free(struct probe_pool *pool)
 }
 
 /* --- the caller's side ---------------------------------------------------------------------------------- */
+
+/* Takes over the transport, also when it fails. */
+static int add_worker(struct probe_pool *pool, const struct probe_settings *settings,
+                      struct transport *transport, char *message, size_t size_bytes)
+{
+    struct worker *w = &pool->workers[pool->count];
+    int r;
+
+    *w = (struct worker){
+        .pool = pool, .pending = {NOBODY, NOBODY}, .taken = {NOBODY, NOBODY}, .handed = {NOBODY, NOBODY}};
+    r = probe_sweep_new_over(&w->sweep, settings, transport);
+    if (r < 0) {
+        snprintf(message, size_bytes, "%s", strerror(-r));
+        return r;
+    }
+    r = wakeup_open(&w->wakeup, message, size_bytes);
+    if (r < 0) {
+        r = r == -EACCES ? -EPERM : r; /* that says that sockets are not allowed */
+        probe_sweep_free(w->sweep);
+        return r;
+    }
+    probe_sweep_set_wakeup(w->sweep, w->wakeup.fd);
+    pthread_mutex_init(&w->lock, NULL);
+    pool->count++;
+    return 0;
+}
+
+static int open_workers(struct probe_pool *pool, const struct probe_settings *settings, uint32_t count,
+                        uint32_t targets, char *message, size_t size_bytes)
+{
+    struct transport *transports[POOL_WORKERS_MAX];
+    int r =
+        pool_transports_open(transports, &count, &pool->is_shared, *settings, targets, message, size_bytes);
+
+    if (r < 0)
+        return r;
+    pool->workers = aligned_alloc(CACHE_LINE_BYTES, count * sizeof(*pool->workers));
+    r = pool->workers ? 0 : -ENOMEM;
+    if (r < 0)
+        snprintf(message, size_bytes, "%s", strerror(-r));
+    for (uint32_t i = 0; i < count; i++) {
+        if (r == 0)
+            r = add_worker(pool, settings, transports[i], message, size_bytes);
+        else
+            transport_close(transports[i]);
+    }
+    return r;
+}
+
+static int share_out(struct probe_pool *pool, uint32_t targets, bool shuffled)
+{
+    uint32_t first = 0;
+    int r = 0;
+
+    pool->block = (uint32_t)max_u64(1, pool_share(targets, pool->count));
+    for (uint32_t i = 0; r == 0 && i < pool->count; i++) {
+        struct probe_sweep *sweep = pool->workers[i].sweep;
+        uint32_t count = (uint32_t)min_u64(pool->block, targets - first);
+
+        r = sweep_share(sweep, &pool->targets, first, count, shuffled);
+        first += count;
+        /* Each has its share of the rate, one after the other. */
+        sweep->pacing.next_ns = engine_now_ns(&sweep->engine) + i * sweep->pacing.interval_ns;
+        sweep->pacing.interval_ns *= pool->count;
+    }
+    return r;
+}
+
+int probe_pool_new(struct probe_pool **out, const struct probe_settings *settings, uint32_t workers,
+                   struct probe_targets *targets, bool shuffled, char *message, size_t size_bytes)
+{
+    CLEANUP(probe_pool_free) struct probe_pool *pool = NULL;
+    int r;
+
+    pool = aligned_alloc(CACHE_LINE_BYTES, sizeof(*pool));
+    if (!pool) {
+        snprintf(message, size_bytes, "%s", strerror(ENOMEM));
+        return -ENOMEM;
+    }
+    *pool = (struct probe_pool){0};
+    workers = pool_workers_wanted(settings, workers, targets->count, shuffled);
+    r = open_workers(pool, settings, workers, targets->count, message, size_bytes);
+    if (r < 0)
+        return r;
+    start_workers(pool);
+    pool->targets = *targets;
+    r = share_out(pool, targets->count, shuffled);
+    if (r < 0) {
+        pool->targets = (struct probe_targets){0};
+        snprintf(message, size_bytes, "%s", strerror(-r));
+        return r;
+    }
+    *targets = (struct probe_targets){0};
+    *out = TAKE(pool);
+    return 0;
+}
 
 static int send_mail(struct worker *w, uint32_t index, const struct address *address)
 {

@@ -28,7 +28,7 @@ struct probe_pool;
  * workers: how many there are to be; 0: as many as pay, at most one a CPU that this process may use, and one
  * when not shuffled. There are fewer when there are fewer targets, when the system gives no more sockets,
  * descriptors or threads, and over raw sockets when settings name another transport than "auto" or "epoll",
- * see pool_open.c. shuffled: as for probe_sweep_take(), each worker by itself. Errors as for
+ * see pool_transports.c. shuffled: as for probe_sweep_take(), each worker by itself. Errors as for
  * probe_sweep_new(), and -ENOMEM.
  */
 int probe_pool_new(struct probe_pool **out, const struct probe_settings *settings, uint32_t workers,
