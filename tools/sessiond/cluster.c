@@ -22,9 +22,69 @@
  * Time is an argument, messages are JSON text, nothing here knows a socket. Deliberately not done: a log. A
  * leader does not wait for a majority to have its table; what only it knew goes with it.
  */
+#include "tools/sessiond/cluster.h"
+
+#include <cjson/cJSON.h>
 #include <sys/random.h>
 
-#include "tools/sessiond/cluster_private.h"
+#include "tools/sessiond/clients.h"
+
+#define SESSIONS_MAX 256
+#define BURIED_MAX   64
+
+struct session {
+    char uuid[LAB_UUID_SIZE];
+    struct lab_identity who;
+    char clients[LAB_CLIENTS_SIZE]; /* comma-separated */
+    uint64_t born_ns;
+    uint64_t lease_end_ns; /* kept by the leader */
+};
+
+/* How new a table is. All zero: of a member that has just started. */
+struct position {
+    uint64_t term;  /* of the leader that wrote it */
+    uint64_t index; /* grows with every table, and from leader to leader */
+};
+
+struct member {
+    uint64_t heard_ns; /* last heard of; 0: never */
+    struct position position;
+};
+
+struct lab_cluster {
+    struct lab_cluster_settings set;
+    char uuid[LAB_UUID_SIZE]; /* of this member's own session */
+    bool enlisted;            /* that uuid has been in the table */
+    uint64_t missing_ns;      /* since when tables come without it; 0: they have it */
+    struct member members[LAB_MEMBERS_MAX + 1];
+
+    struct session sessions[SESSIONS_MAX];
+    size_t count;
+    struct position position; /* of the table */
+    uint64_t as_of_ns;        /* the table is what was known then */
+    unsigned leader;          /* 0: none */
+    uint64_t leader_ns;       /* last heard of it; the start, when never */
+    uint64_t next_heartbeat_ns;
+
+    uint64_t highest_term;   /* asked for by anybody, as far as is known */
+    uint64_t consented_term; /* to a leader of this term, our own asking included; to no other one */
+    uint64_t asked_term;     /* the last for which this member asked */
+    uint64_t consents;       /* to that, a bit for each member */
+    uint64_t next_ask_ns;
+
+    char buried[BURIED_MAX][LAB_UUID_SIZE]; /* taken out: not let in again */
+    size_t burials;
+};
+
+static inline uint64_t patience_ns(const struct lab_cluster *c)
+{
+    return 5 * c->set.heartbeat_ns;
+}
+
+static inline bool leads(const struct lab_cluster *c)
+{
+    return c->leader == c->set.self.id;
+}
 
 /* --- small things ----------------------------------------------------------------------------------------*/
 
@@ -478,4 +538,68 @@ struct lab_cluster *lab_cluster_free(struct lab_cluster *cluster)
 {
     free(cluster);
     return NULL;
+}
+
+/* --- what it tells ---------------------------------------------------------------------------------------*/
+
+cJSON *lab_cluster_list(struct lab_cluster *c, uint64_t now_ns)
+{
+    cJSON *list = cJSON_CreateArray();
+
+    if (leads(c))
+        c->as_of_ns = now_ns;
+    for (size_t i = 0; list && i < c->count; i++) {
+        const struct session *s = &c->sessions[i];
+        cJSON *entry = cJSON_CreateObject();
+        uint32_t ip = 0;
+
+        inet_pton(AF_INET, s->who.ip, &ip);
+        cJSON_AddStringToObject(entry, "uuid", s->uuid);
+        cJSON_AddStringToObject(entry, "ip", s->who.ip);
+        cJSON_AddNumberToObject(entry, "num_ip", ip);
+        cJSON_AddNumberToObject(entry, "port", 10201);
+        cJSON_AddNumberToObject(entry, "cid", s->who.id);
+        cJSON_AddStringToObject(entry, "zone", s->who.zone);
+        if (s->who.host_data[0])
+            cJSON_AddStringToObject(entry, "scvm_mode_host_data_ip", s->who.host_data);
+        cJSON_AddNumberToObject(entry, "alive_sec",
+                                (double)(sub_sat_u64(c->as_of_ns, s->born_ns) / NS_PER_S));
+        cJSON_AddStringToObject(entry, "machine_uuid", s->who.machine);
+        cJSON_AddItemToArray(list, entry);
+    }
+    return list;
+}
+
+/* The states a session goes through, as its own member knows them. */
+static const char *own_state(const struct lab_cluster *c, uint64_t now_ns)
+{
+    uint64_t silent_ns = now_ns - c->leader_ns;
+
+    if (!c->enlisted)
+        return "init";
+    return silent_ns <= patience_ns(c) ? "keep-alive" : silent_ns <= c->set.lease_ns ? "jeopardy" : "expired";
+}
+
+cJSON *lab_cluster_state(struct lab_cluster *c, uint64_t now_ns)
+{
+    cJSON *state = cJSON_CreateObject(), *sessions;
+
+    cJSON_AddNumberToObject(state, "id", c->set.self.id);
+    cJSON_AddStringToObject(state, "uuid", c->uuid);
+    cJSON_AddStringToObject(state, "state", own_state(c, now_ns));
+    cJSON_AddNumberToObject(state, "leader", c->leader);
+    cJSON_AddNumberToObject(state, "term", (double)c->position.term);
+    cJSON_AddNumberToObject(state, "index", (double)c->position.index);
+    sessions = cJSON_AddArrayToObject(state, "sessions");
+    for (size_t i = 0; i < c->count; i++) {
+        const struct session *s = &c->sessions[i];
+        cJSON *entry = cJSON_CreateObject();
+
+        cJSON_AddStringToObject(entry, "uuid", s->uuid);
+        cJSON_AddNumberToObject(entry, "cid", s->who.id);
+        cJSON_AddStringToObject(entry, "ip", s->who.ip);
+        cJSON_AddStringToObject(entry, "clients", s->clients);
+        cJSON_AddItemToArray(sessions, entry);
+    }
+    return state;
 }
