@@ -2,7 +2,7 @@
 /* The responder's TUN device: made, set up and asked in the network namespace where it was opened. */
 #pragma once
 
-#include "bench/responder/responder.h"
+#include "bench/responder/settings.h"
 #include "route/fib/netlink.h"
 
 /* All zero but fd is closed. */

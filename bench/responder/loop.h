@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the files of the running responder share; private to them. */
+/* The running responder. */
 #pragma once
 
 #include "bench/responder/device.h"
+#include "bench/responder/figures.h"
 #include "bench/responder/memory.h"
 #include "bench/responder/packet.h"
 #include "bench/responder/queue.h"
@@ -28,3 +29,9 @@ struct responder {
     pid_t child; /* 0: none */
     int stop_fd; /* closed or written to, it ends the child */
 };
+
+/*
+ * Answers in the calling thread until stop_fd is readable or its other end is closed. The thread keeps its
+ * timer slack of 1 ns, and with settings.realtime its priority, afterwards. 0 or a negative errno.
+ */
+int responder_run(struct responder *responder, int stop_fd);

@@ -5,9 +5,10 @@
 #include <signal.h>
 #include <sys/signalfd.h>
 
+#include "bench/responder/loop.h"
 #include "bench/responder/responder.h"
 #include "probe/text.h"
-#include "tools/command/command.h"
+#include "tools/exit_code.h"
 
 #define MESSAGE_BYTES 1024
 

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "bench/responder/responder.h"
+#include "bench/responder/model.h"
 
 /* All zero remembers nothing and can remember nothing. */
 struct responder_memories {

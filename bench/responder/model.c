@@ -18,7 +18,8 @@
  */
 #include <math.h>
 
-#include "bench/responder/responder.h"
+#include "bench/responder/model.h"
+
 #include "probe/random.h"
 
 #define DELAY_MAX_NS 3600e9

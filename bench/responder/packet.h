@@ -2,7 +2,7 @@
 /* IP packets of the responder as bytes: recognise an echo request, turn it into its answer. Pure. */
 #pragma once
 
-#include "bench/responder/responder.h"
+#include "bench/responder/model.h"
 
 #define RESPONDER_PACKET_MAX_BYTES 65535
 /* The answer may be this much longer than the request: an IPv6 header and an ICMP header before a quote. */

@@ -9,7 +9,8 @@
 #include <math.h>
 #include <stdarg.h>
 
-#include "bench/responder/responder.h"
+#include "bench/responder/profile.h"
+
 #include "route/config/config.h"
 
 #define DELAY_MAX_NS   (3600 * NS_PER_S)

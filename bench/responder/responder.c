@@ -11,6 +11,8 @@
  * nothing else of its parent: when the parent is gone, killed or not, the pipe ends and so does the child,
  * and with the last descriptor of the device the device and its routes.
  */
+#include "bench/responder/responder.h"
+
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Prefixes and rules: which profile has an address? The longest prefix that covers it decides. */
-#include "bench/responder/responder.h"
+#include "bench/responder/rules.h"
 
 #define PREFIX_TEXT_MAX 64
 
