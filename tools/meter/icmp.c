@@ -5,7 +5,7 @@
  *
  * It is on purpose no user of probe/: what measures the project should not share its mistakes.
  */
-#include "tools/meter/meter.h"
+#include "tools/meter/icmp.h"
 
 #include <netinet/ip.h>
 #include <netinet/ip_icmp.h>

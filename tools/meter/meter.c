@@ -17,8 +17,6 @@
  *
  * One thread, one poll loop, two timers. Nothing is counted before the first echo has come back.
  */
-#include "tools/meter/meter.h"
-
 #include <getopt.h>
 #include <math.h>
 #include <poll.h>
@@ -27,63 +25,10 @@
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
 
-#define SILENT_NS (100 * NS_PER_MS)
-#define STALL_NS  (10 * NS_PER_MS)
+#include "tools/meter/icmp.h"
+#include "tools/meter/tcp.h"
 
-static double seconds(uint64_t ns)
-{
-    return (double)ns / 1e9;
-}
-
-static double milliseconds(uint64_t ns)
-{
-    return (double)ns / 1e6;
-}
-
-/* --- lines -----------------------------------------------------------------------------------------------*/
-
-void meter_arrived(struct meter_figures *f, uint64_t at_ns)
-{
-    f->received++;
-    f->last_arrived_ns = at_ns;
-    f->told_silent = false;
-    if (f->started)
-        return;
-    f->started = true;
-    printf("{\"event\":\"first\",\"stream\":\"%s\",\"at\":%.6f}\n", f->stream, seconds(at_ns));
-}
-
-void meter_watch(struct meter_figures *f, uint64_t now_ns)
-{
-    if (!f->started || f->told_silent || sub_sat_u64(now_ns, f->last_arrived_ns) < SILENT_NS)
-        return;
-    f->told_silent = true;
-    printf("{\"event\":\"silent\",\"stream\":\"%s\",\"since\":%.6f}\n", f->stream,
-           seconds(f->last_arrived_ns));
-}
-
-void meter_interrupted(struct meter_figures *f, const struct meter_interruption *i)
-{
-    uint64_t length_ns = i->until_ns - i->from_ns;
-
-    f->interruptions++;
-    f->total_ns += length_ns;
-    f->longest_ns = max_u64(f->longest_ns, length_ns);
-    printf("{\"event\":\"interruption\",\"stream\":\"%s\",\"from\":%.6f,\"until\":%.6f,\"length_ms\":%.3f,"
-           "\"silence_ms\":%.3f,\"lost\":%" PRIu64 ",\"errors\":%u,\"breaks\":%u,\"error\":\"%s\","
-           "\"own_ms\":%.3f,\"open\":%s}\n",
-           f->stream, seconds(i->from_ns), seconds(i->until_ns), milliseconds(length_ns),
-           milliseconds(i->silence_ns), i->lost, i->errors, i->breaks, i->error ? strerror(i->error) : "",
-           milliseconds(i->own_ns), i->open ? "true" : "false");
-}
-
-static void print_figures(const struct meter_figures *f)
-{
-    printf("\"%s\":{\"sent\":%" PRIu64 ",\"received\":%" PRIu64 ",\"errors\":%" PRIu64
-           ",\"interruptions\":%u,\"longest_ms\":%.3f,\"total_ms\":%.3f,\"longest_silence_ms\":%.3f",
-           f->stream, f->sent, f->received, f->send_errors, f->interruptions, milliseconds(f->longest_ns),
-           milliseconds(f->total_ns), milliseconds(f->longest_silence_ns));
-}
+#define STALL_NS (10 * NS_PER_MS)
 
 /* --- the loop --------------------------------------------------------------------------------------------*/
 
@@ -154,10 +99,10 @@ static void finish(struct meter *m)
 
     meter_icmp_losses(m->icmp, &lost, &late);
     printf("{\"event\":\"summary\",\"elapsed_s\":%.3f,", seconds(now_ns - m->started_ns));
-    print_figures(icmp);
+    meter_print_figures(icmp);
     printf(",\"lost\":%" PRIu64 ",\"late\":%" PRIu64 "},", lost, late);
     if (tcp) {
-        print_figures(tcp);
+        meter_print_figures(tcp);
         printf(",\"breaks\":%u},", meter_tcp_breaks(m->tcp));
     }
     printf("\"stalls\":{\"count\":%u,\"longest_ms\":%.3f,\"total_ms\":%.3f}}\n", m->stalls.count,

@@ -5,7 +5,7 @@
  * attempt only a short time, so that what is measured is the network's return and not the kernel's
  * retransmission timer. A connection that is established is never given up by the meter itself.
  */
-#include "tools/meter/meter.h"
+#include "tools/meter/tcp.h"
 
 #include <netinet/tcp.h>
 #include <poll.h>

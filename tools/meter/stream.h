@@ -1,10 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The meter's two streams and what they share. See meter.c for what is measured.
+ * What the meter's two streams have in common: what they are given, what they count, and the lines of JSON that
+ * they print on standard output.
  */
 #pragma once
 
 #include "probe/base.h"
+
+static inline double seconds(uint64_t ns)
+{
+    return (double)ns / 1e9;
+}
+
+static inline double milliseconds(uint64_t ns)
+{
+    return (double)ns / 1e6;
+}
 
 struct meter_settings {
     struct address service;
@@ -20,8 +31,6 @@ struct meter_stalls {
     unsigned count; /* of those over 10 ms */
     uint64_t longest_ns, total_ns;
 };
-
-/* --- one stream's figures, and its lines of JSON on standard output --------------------------------------*/
 
 struct meter_figures {
     const char *stream; /* "icmp", "tcp" */
@@ -51,30 +60,5 @@ void meter_arrived(struct meter_figures *figures, uint64_t at_ns);
 /* Prints one line when nothing has arrived for 100 ms, once per silence. */
 void meter_watch(struct meter_figures *figures, uint64_t now_ns);
 void meter_interrupted(struct meter_figures *figures, const struct meter_interruption *what);
-
-/* --- the streams -----------------------------------------------------------------------------------------*/
-
-struct meter_icmp;
-int meter_icmp_new(struct meter_icmp **out, const struct meter_settings *settings,
-                   const struct meter_stalls *stalls);
-struct meter_icmp *meter_icmp_free(struct meter_icmp *icmp);
-DEFINE_CLEANUP(struct meter_icmp *, meter_icmp_free)
-int meter_icmp_fd(const struct meter_icmp *icmp);
-void meter_icmp_tick(struct meter_icmp *icmp, uint64_t now_ns); /* every interval_ns */
-void meter_icmp_readable(struct meter_icmp *icmp);
-/* Judges what is left and prints an interruption that is not over. */
-struct meter_figures *meter_icmp_finish(struct meter_icmp *icmp, uint64_t now_ns);
-/* Lost echoes, and replies that came after they had been given up. */
-void meter_icmp_losses(const struct meter_icmp *icmp, uint64_t *lost, uint64_t *late);
-
-struct meter_tcp;
-int meter_tcp_new(struct meter_tcp **out, const struct meter_settings *settings,
-                  const struct meter_stalls *stalls);
-struct meter_tcp *meter_tcp_free(struct meter_tcp *tcp);
-DEFINE_CLEANUP(struct meter_tcp *, meter_tcp_free)
-int meter_tcp_fd(const struct meter_tcp *tcp);               /* changes with each connection; -1: none */
-short meter_tcp_events(const struct meter_tcp *tcp);         /* poll(2) events to wait for */
-void meter_tcp_tick(struct meter_tcp *tcp, uint64_t now_ns); /* every tcp_interval_ns */
-void meter_tcp_ready(struct meter_tcp *tcp, short events);
-struct meter_figures *meter_tcp_finish(struct meter_tcp *tcp, uint64_t now_ns);
-unsigned meter_tcp_breaks(const struct meter_tcp *tcp);
+/* Prints a member of the summary, without its closing brace. */
+void meter_print_figures(const struct meter_figures *figures);
