@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "tools/command/command.h"
+#include "tools/exit_code.h"
 #include "tools/options.h"
 
 /* The options by which every study says what it found. */

@@ -11,6 +11,7 @@
 #include "bench/bench.h"
 #include "bench/study/plot.h"
 #include "probe/text.h"
+#include "tools/command/command.h"
 
 static const struct command studies[] = {
     {"sweep", "how long a sweep takes and whom it wrongly calls unreachable, for all settings", bench_sweep},

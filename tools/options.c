@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "probe/text.h"
-#include "tools/command/command.h"
+#include "tools/exit_code.h"
 
 #define LONG_FIRST 256 /* getopt_long() answers this plus the row: no letter is that large */
 

@@ -9,7 +9,7 @@
 #include "bench/tune/tune_study.h"
 #include "probe/text.h"
 #include "route/fib/fib.h"
-#include "tools/command/command.h"
+#include "tools/exit_code.h"
 
 #define MESSAGE_BYTES 512
 

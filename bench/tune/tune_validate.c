@@ -10,7 +10,7 @@
 #include "bench/tune/simulation.h"
 #include "bench/tune/tune_study.h"
 #include "probe/text.h"
-#include "tools/command/command.h"
+#include "tools/exit_code.h"
 
 #define EXPECTED          10
 #define REAL_DURATION_NS  (20 * NS_PER_S)

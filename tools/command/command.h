@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The subcommands of `reroute`. Each is one file; main() only finds the right one.
+ * The subcommands of `reroute` but `report`. Each is one file; main() in reroute.c only finds the right one.
  *
  * run() gets argv with argv[0] replaced by "reroute NAME" (for messages) and argc accordingly, parses with
  * tools/options.h (but `report`), and returns the exit code. Bad arguments: one line on standard error, "Try
@@ -8,13 +8,7 @@
  */
 #pragma once
 
-/* As fping's. 0: all is done and well. */
-enum command_exit {
-    EXIT_NOT_ALL = 1,        /* refused; or not all of what was asked for came */
-    EXIT_NAME_NOT_FOUND = 2, /* report: something is no target, or a name has no address */
-    EXIT_USAGE = 3,          /* bad arguments or configuration */
-    EXIT_SYSTEM = 4,         /* the system did not let us */
-};
+#include "tools/exit_code.h"
 
 struct command {
     const char *name;
@@ -22,7 +16,6 @@ struct command {
     int (*run)(int argc, char **argv);
 };
 
-int command_report(int argc, char **argv);
 int command_agent(int argc, char **argv);
 int command_status(int argc, char **argv);
 int command_pin(int argc, char **argv);

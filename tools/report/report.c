@@ -27,12 +27,14 @@
  *
  * Deliberately not done: reverse lookups, several addresses of one name, looking up a name again.
  */
+#include "tools/report/report.h"
+
 #include <signal.h>
 #include <stdarg.h>
 
 #include "probe/text.h"
 #include "probe/wakeup.h"
-#include "tools/command/command.h"
+#include "tools/exit_code.h"
 #include "tools/output_file.h"
 #include "tools/report/json.h"
 #include "tools/report/names.h"

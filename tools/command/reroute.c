@@ -10,6 +10,7 @@
 
 #include "tools/command/command.h"
 #include "tools/options.h"
+#include "tools/report/report.h"
 
 static const struct command commands[] = {
     {"report", "is each of these addresses reachable?", command_report},
