@@ -8,7 +8,9 @@
 
 Within route/ each part is a folder, and none knows one that stands above it:
 
-    log, own_file  <-  config   decide   fib  <-  journal (of decide)   keeper (of fib)  <-  agent (all)"""
+    log, own_file  <-  config   decide   fib  <-  journal (of decide)   keeper (of fib)  <-  agent (all)
+
+Nowhere do includes form a circle: neither units (a .c with the .h of its name) nor folders."""
 import os
 import re
 import sys
@@ -86,8 +88,28 @@ def complaint(path, include):
     return None
 
 
+def circles(arrows):
+    """Those of the arrows (from, to) that are part of a circle."""
+    ahead = {}
+    for here, there in arrows:
+        if here != there:
+            ahead.setdefault(here, set()).add(there)
+
+    def reached(start):
+        found, todo = set(), [start]
+        while todo:
+            new = ahead.get(todo.pop(), set()) - found
+            found |= new
+            todo += new
+        return found
+
+    reach = {name: reached(name) for name in ahead}
+    return [f"{here} -> {there}" for here in sorted(ahead) for there in sorted(ahead[here])
+            if here in reach.get(there, ())]
+
+
 def check():
-    files, includes, strays, mains, meetings = sources(), [], [], [], []
+    files, includes, strays, mains, meetings, arrows = sources(), [], [], [], [], []
     for path in files:
         if path.split("/")[0] not in FOLDERS:
             strays.append(path)
@@ -96,15 +118,20 @@ def check():
             text = f.read()
         found = INCLUDE.findall(text)
         includes += [f'{path} includes "{i}": {why}' for i in found if (why := complaint(path, i))]
+        arrows += [(path, meant) for i in found if (meant := target(path, i))]
         if path.startswith(("probe/", "session/", "route/")) and MAIN.search(text):
             mains.append(path)
         met = {i.split("/")[0] for i in found if i != "probe/base.h"}
         if path.startswith("route/") and {"probe", "session"} <= met and not path.startswith("route/agent/"):
             meetings.append(path)
+    units = circles(tuple(os.path.splitext(name)[0] for name in arrow) for arrow in arrows)
+    folders = circles(tuple(os.path.dirname(name) for name in arrow) for arrow in arrows)
     return [
         (len(files) > 10, "the sources are found", [ROOT]),
         (not strays, "code lies in the known folders only", strays),
         (not includes, "every include goes in the allowed direction", includes),
+        (not units, "no circle of units", units),
+        (not folders, "no circle of folders", folders),
         (not mains, "main() is in tools/, bench/ or tests/", mains),
         (not meetings, "probe, session and route meet in route/agent/ only", meetings),
     ]
