@@ -12,8 +12,8 @@
  * reply, and is called truncated. One that is cut before the end of the token proves nothing: anybody may
  * have made it up.
  *
- * A reply that is not believed is told to the owner as what it is (from elsewhere, corrupt, too short), since
- * whoever reads "no reply" looks in the wrong place. It is a reason and no more.
+ * A reply that is not believed is told to the owner as what it is (from elsewhere, corrupt, too short): a
+ * person who reads "no reply" would look in the wrong place. It is a reason and no more.
  *
  * An ICMP error is about us if the request it quotes is ours. Where the quote is too short to hold the token,
  * ident, sequence and destination must do, and the event is marked: such an error may be a reason, but not a

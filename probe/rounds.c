@@ -4,15 +4,15 @@
  *
  * The schedule is no list. A round is a walk over all positions of the (shuffled) order, a gap of
  * period / targets apart; the next round begins a period after this one. Whose turn it is at a position is
- * computed, whoever needs no turn (done, no address yet) is passed over without waiting. When a turn comes
- * more than PACING_SLACK_NS late, the round's beginning moves with it, so that two requests to one target
- * never come closer than a period less that slack. There are as many rounds as it takes: a target that was
- * refused, or whose name was found later, has its turns in those after the last.
+ * computed. A target that needs no turn (it is done, or has no address yet) is passed over without waiting.
+ * When a turn comes more than PACING_SLACK_NS late, the round's beginning moves with it. So two requests to
+ * one target never come closer than a period less that slack. There are as many rounds as it takes: a target
+ * that was refused, or whose name was found later, has its turns in further rounds.
  *
- * There is no table of requests under way either. The time at which a request left travels in it, so that a
- * reply is a round trip by itself; it is put into the target's sample of that number. What has not come by
- * then is judged when somebody asks (probe_rounds_result()): the requests of a target are at least a period (less
- * the slack) apart, so the time of the last one says which ones are certain to be over.
+ * There is no table of requests under way either. The time at which a request left travels in it, so the
+ * reply alone gives the round trip. It is put into the target's sample of that number. A request without a
+ * reply is judged when somebody asks (probe_rounds_result()). The requests of a target are at least a period
+ * (less the slack) apart, so the time of the last one says which ones are certain to be over.
  *
  * A target whose turns are used up waits in the queue `ending` for the end of its last window. Windows are
  * equally long, so the queue is in order. If nothing is under way any more it is done at once.

@@ -29,7 +29,7 @@ struct simulated_script {
 #define SIMULATED_IDENT4 0x1234
 #define SIMULATED_IDENT6 0x5678
 
-/* The transport is freed by whoever takes it over. The script outlives it. -ENOMEM. */
+/* The caller owns the transport, until something else takes it over. The script outlives it. -ENOMEM. */
 int simulated_open(struct transport **out, const struct simulated_script *script);
 struct simulated *simulated_of(struct transport *transport);
 

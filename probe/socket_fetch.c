@@ -2,12 +2,14 @@
 /*
  * Fetching messages from a socket: recvmmsg, or recvmsg where that is not to be had.
  *
- * An error of a call to receive may be an ICMP error about one of our requests, which the kernel tells once
- * in this way; or the call is not allowed here (seccomp, an odd system). Which of both is not seen by its
- * number, since a filter may give any. But the one is gone by being told, the other comes again for ever. So
- * an error that comes again and again is the call's: then the plainer call is taken, and when that does not
- * work either, whoever asked is told. Never is an error taken for "nothing there", which would call
- * everybody unreachable.
+ * An error of a call to receive has one of two causes:
+ *
+ *   - an ICMP error about one of our requests: the kernel tells each of them once in this way;
+ *   - the call is not allowed here (seccomp, an odd system): the error comes each time.
+ *
+ * The number of the error does not tell which, since a filter may give any. So an error that comes again and
+ * again is the call's. Then the plainer call is taken. When that does not work either, the caller gets the
+ * error. No error is ever taken for "nothing there": all targets would be called unreachable.
  *
  * Want of memory is our own fault and passes: the messages stay where they are. It counts like a message
  * that did not fit into our buffer, so that silence meanwhile is doubtful and not a verdict.

@@ -20,10 +20,10 @@
  * when the first request has left. If nothing at all can be sent for a whole window, and for ten seconds at
  * least, the target that waits longest gets PROBE_SEND_FAILED with that errno, so that every sweep ends.
  *
- * Replies that our own full buffer dropped are no evidence about a target. Whoever is not reachable when its
- * waiting is over, while the drop counter grew between its first request and then, is doubtful: it is asked
- * once more, from the beginning (settings.retry_doubtful), and when that ends in the same way the result says
- * so. Nobody else can have lost a reply there. A target that nobody has room to send to is doubtful as well.
+ * Replies that our own full buffer dropped are no evidence about a target. A target is doubtful if its
+ * waiting is over without a reply and the drop counter grew since its first request. It is asked once more,
+ * from the beginning (settings.retry_doubtful). When that ends in the same way, the result says so. A target
+ * to which this host had no room to send is doubtful as well.
  *
  * settings.rate bounds the packets a second, those to all targets together, see pacing.h.
  *

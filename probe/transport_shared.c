@@ -8,11 +8,11 @@
  * one. So the workers' own sockets hear nothing (a type filter works before the copy), and a hub has the one
  * that hears all their idents, which are a block of numbers.
  *
- * Who wants to receive empties that socket into boxes, one for each worker, by ident, and then takes what is
- * in its own. That is done under the hub's lock, so whoever has received knows all that had arrived for it,
- * also what another worker has read in between; arrival times are the kernel's. A worker that sleeps wakes up
- * when the socket has something (one of them does: EPOLLEXCLUSIVE) or when another one has put something into
- * its box.
+ * A worker that wants to receive empties that socket into boxes, one for each worker, by ident. Then it takes
+ * what is in its own box. Both are done under the hub's lock. So afterwards the worker knows all that had
+ * arrived for it, also what another worker has read in between. Arrival times are the kernel's. A sleeping
+ * worker wakes up when the socket has something (one of them does: EPOLLEXCLUSIVE), or when another worker
+ * has put something into its box.
  *
  * A box has a bound, like a socket's buffer, and what does not fit in is counted like what did not fit into
  * that: a flood must not take all memory. Errors of the network come as packets and go the same way; the
@@ -446,7 +446,7 @@ static int hub_new(struct hub **out, uint32_t count)
         return -EIO;
     }
     hub->ident &= (uint16_t) ~(hub->idents - 1);
-    /* Whoever has it will be done in some microseconds: not worth a sleep. */
+    /* The worker that has it will be done in some microseconds: not worth a sleep. */
     pthread_mutexattr_init(&attributes);
     pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_ADAPTIVE_NP);
     pthread_mutex_init(&hub->lock, &attributes);

@@ -24,7 +24,7 @@ int transport_uring_open_limited(struct transport **out, const struct probe_sett
 /* What a completion is about. */
 enum uring_request {
     URING_RECEIVE, /* detail: which family */
-    URING_ERRORS,  /* likewise */
+    URING_ERRORS,  /* detail: which family */
     URING_SEND,    /* which message of the batch */
     URING_WAKEUP,  /* which descriptor */
     URING_OTHER,   /* nobody cares how it ends */

@@ -2,8 +2,13 @@
 /*
  * Provided buffers: where a multishot receive puts its messages.
  *
- * Each buffer is in one of three places: free, in the ring from which the kernel takes them; filled, in a
- * queue by arrival; or lent to whoever reads the message. Moving one on is a store to shared memory, no call.
+ * Each buffer is in one of three places:
+ *
+ *   free    in the ring from which the kernel takes them
+ *   filled  in a queue by arrival
+ *   lent    to the reader of the message
+ *
+ * Moving one on is a store to shared memory, no call.
  *
  * A larger set gets a name (group) that was not used before. A kernel may keep its place in the ring of a
  * group beyond the end of that ring (Linux 6.1 does, for groups below 64, when the next ring has the same

@@ -21,7 +21,7 @@ struct session {
     uint64_t alive_sec;
 };
 
-/* Owned by whoever filled it; all zero is the empty list. */
+/* The side that fills it owns it. All zero is the empty list. */
 struct session_list {
     struct session *items;
     size_t count;

@@ -11,14 +11,16 @@
  * long as another one can be asked. (An access whose own list does not have it either agrees with those who
  * miss it.)
  *
- * Nor is the dead one a witness against others, as long as one that is not dead has answered lately: who is
- * cut off misses all of them, for ever. What it says for others counts: they, too, may have been called dead
- * wrongly.
+ * A dead access is no witness against others, as long as one that is not dead has answered lately. An access
+ * that is cut off misses all the others, for ever. What it says for others counts: they, too, may have been
+ * called dead wrongly.
  *
- * How many must agree. Two fresh lists in a row, of two different answerers where there are two: the owner
- * asks in turns, whoever answered last is asked last, and those first whom the last list has just lost, for
- * if they answer they know better. With only one other node it is two lists of that one; between them the
- * access itself is asked.
+ * How many must agree. Two fresh lists in a row, of two different answerers where there are two. With only
+ * one other node it is two lists of that one; between them the access itself is asked. The owner asks in this
+ * order:
+ *   - First those that the last list does not name any more. If they answer, they know better.
+ *   - Then the others.
+ *   - Last the one that answered last.
  *
  * When they contradict each other:
  *   - The two lists of the row deny each other's giver (each access names only itself, a cluster in pieces).
@@ -26,7 +28,7 @@
  *     nothing. Else word stands against word: the row begins anew.
  *   - The access answers and does not know its only accuser (two nodes, each alone): the same.
  *   - Another one's list has it again, as the same life (entries that come and go by whom one asks). It was
- *     not dead, whoever said so. From one list to the next of the same giver that is only a change of mind.
+ *     not dead. From one list to the next of the same giver that is only a change of mind.
  * After a contradiction two lists are not enough: two more for each one, eight at most, until there was none
  * for five minutes. So a real death in such a cluster is found seconds later, and lists that change all the
  * time are not believed any more. Time alive does not satisfy stability while it is disputed.

@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 #
 # For the scripts that need root, at their beginning: `source root.sh` starts the script again by sudo where it is
-# not root. Whoever calls it may then be an ordinary user, and what root has built is the user's at the end.
+# not root. So an ordinary user may call it. What root has built is the user's at the end.
 
 if ((EUID != 0)); then
     if ! command -v sudo >/dev/null; then

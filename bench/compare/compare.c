@@ -4,10 +4,10 @@
  * reroute replaces.
  *
  * Everything is started in a stage (stage.h) whose other host answers for all addresses in its kernel, so the
- * truth is known: who is live and not reported reachable is a false unreachable. A run is the life of a
+ * truth is known: a live host that is not reported reachable is a false unreachable. A run is the life of a
  * process, its start included: wall time from outside, CPU time as the kernel accounts for it when it is
- * gone. The kernel's work for the answering host is part of the CPU time of whoever made it answer, alike for
- * all.
+ * gone. The kernel's work for the answering host is part of the CPU time of the tool that asked. That is the
+ * same for all tools.
  *
  * All ways to ask all lists take turns, in another order each round, so that a change of the machine's mood
  * hits all; what is shown are medians. A tool that is not installed, or fails, has a row that says so.

@@ -28,7 +28,7 @@ int detect_clean(struct trace_path *path, uint64_t interval_us, uint64_t failure
 /*
  * Calls observe() for every observation of a stream that probes this path every select_timeout_us, beginning
  * phase_us after its first request; `request` is the request's place in the path. restart() is called where
- * the trace has a gap of a second or more: nothing is known of what was there, so whoever judges begins anew.
+ * the trace has a gap of a second or more. Nothing is known of what was there, so the observer begins anew.
  * Times are those of the trace plus a second.
  */
 struct detect_observer {

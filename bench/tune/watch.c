@@ -99,7 +99,7 @@ static const struct engine_owner watch_owner = {
 
 /* --- one round -------------------------------------------------------------------------------------------*/
 
-/* Replies were lost in our own buffer: whoever has none may be one of those. */
+/* Replies were lost in our own buffer. A request without a reply may be one of those. */
 static void note_drops(struct watch *watch, uint64_t now_ns)
 {
     uint64_t drops = engine_counters(&watch->engine)->receive_drops;

@@ -464,7 +464,7 @@ def lock_of_others(t):
     # A reroute command makes the lock no more readable than the agent does.
     os.unlink(lock)
     os.umask(0)
-    t.ok(agent.command("clear")[0] == 0 and os.stat(lock).st_mode & 0o777 == 0o600, "0600 by whoever makes it")
+    t.ok(agent.command("clear")[0] == 0 and os.stat(lock).st_mode & 0o777 == 0o600, "0600 also when clear makes it")
 
 
 def crash(agent):

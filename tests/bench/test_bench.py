@@ -234,7 +234,7 @@ def compare_side_by_side():
 
 @test
 def compare_with_dead_ones():
-    """They are no false unreachables; whoever waits for them waits for the window."""
+    """They are no false unreachables; a tool that waits for them waits for the window."""
     rows = compare('--addresses', '20', '--dead', '3', '--rounds', '1', '--tools', 'reroute')['rows']
     for row in rows:
         same(row['false_sum'], 0, row)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What becomes of TCP connections to the service when its route moves: by themselves they keep the source
- * address they began with and stall; destroyed, their owner is told at once and a new connection works over
- * the new way. Connections to others, and whoever listens here, are left alone.
+ * What becomes of TCP connections to the service when its route moves. By themselves they keep the source
+ * address they began with and stall. When they are destroyed, their owner is told at once and a new
+ * connection works over the new way. Connections to others, and sockets that listen here, are left alone.
  */
 #include "tests/fib/world.h"
 

@@ -594,7 +594,7 @@ static uint32_t receive_all(struct transport *transport)
     return count;
 }
 
-/* What each transport gets of what one socket hears, whoever reads first; what is dropped concerns all. */
+/* What each transport gets of what one socket hears, in any order of reading. Drops concern all of them. */
 Test(pool, what_is_heard_is_sorted, .timeout = 60)
 {
     struct probe_settings settings;
@@ -638,7 +638,8 @@ Test(pool, what_is_heard_is_sorted, .timeout = 60)
     close(peer);
 }
 
-/* A worker that waits long is woken for its own replies, whoever reads them; others' echoes reach nobody. */
+/* A worker that waits long is woken for its own replies, also when another one reads them. Others' echoes
+ * reach nobody. */
 Test(pool, raw_workers_get_their_own, .timeout = 60)
 {
     struct probe_settings settings;

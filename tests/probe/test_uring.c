@@ -428,7 +428,7 @@ Test(uring, wakes_an_outer_loop, .timeout = 60)
             expect(&w, family, 7, 1, PAYLOAD_BYTES);
             cr_assert_not(is_readable(fd, 0));
 
-            /* As long as something is left it stays so, whoever has it. */
+            /* As long as something is left it stays so, in the kernel or with us. */
             deliver(&w, family, 0, 40, PAYLOAD_BYTES);
             deliver(&w, other, 0, 40, PAYLOAD_BYTES);
             for (uint32_t i = 0; i < 40; i++) {

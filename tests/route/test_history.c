@@ -441,7 +441,7 @@ Test(history, nobody_answers_for_ever, .init = begin, .fini = end, .timeout = 10
     cr_expect_eq(tally.watched_ns, 2999999900 * NS_PER_S);
 }
 
-/* Whoever has a longer name than is kept of it is one access or path all the same. */
+/* An access or path whose name is longer than what is kept of it is still one access or path. */
 Test(history, names_that_are_too_long, .init = begin, .fini = end)
 {
     static struct text text;
@@ -754,7 +754,7 @@ Test(history, commands_alone_do_not_make_it_grow, .init = begin, .fini = end)
     cr_expect_eq(history_read(&history, path, message, sizeof(message)), 0, "%s", message);
 }
 
-/* What a crash cut off gets its end of line, lest the next snapshot is lost with it. */
+/* A line that a crash cut off gets its end of line. Otherwise the next snapshot would be lost with it. */
 Test(history, half_a_line_ends_before_the_next, .init = begin, .fini = end)
 {
     CLEANUP(history_free) struct history *history = NULL;

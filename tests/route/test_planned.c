@@ -187,7 +187,7 @@ Test(planned, stories)
     }
 }
 
-/* Whoever waits for the deadline alone sees the same. */
+/* Waiting for the deadline alone gives the same. */
 Test(planned, deadlines)
 {
     struct planned_input input = {.now_ns = S(1000), .wanted = true, .to = 3, .reason = SWITCH_DRAINED};

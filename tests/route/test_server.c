@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How long the listening socket rests: after a flood, and no longer for whoever asked before it. */
+/* How long the listening socket rests: after a flood, and no longer because of requests before it. */
 #include "route/agent/server.h"
 
 #include <criterion/criterion.h>
@@ -76,7 +76,7 @@ static void hang_up(const int fds[], unsigned count)
         close(fds[i]);
 }
 
-/* 240 answers of 5 ms were 4.8 s of rest for whoever came next with many. */
+/* 240 answers of 5 ms once made 4.8 s of rest for the next burst. */
 Test(server, who_asked_before_costs_a_later_burst_nothing, .init = begin, .fini = end)
 {
     int fds[80];

@@ -40,8 +40,8 @@ static void usage(FILE *out)
 }
 
 /*
- * Whoever started us may have closed these, and the next file opened (a lock, a socket) would get what is
- * meant for them. Input and output stay as unusable as they are; what goes to standard error is gone.
+ * Our parent may have closed these. Then the next file opened (a lock, a socket) would get what is meant for
+ * them. Input and output stay as unusable as they are; what goes to standard error is gone.
  */
 static bool open_standard_files(void)
 {
