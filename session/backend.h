@@ -6,7 +6,9 @@
  */
 #pragma once
 
-#include "session/provider.h"
+#include "session/request.h"
+
+struct event_base;
 
 /* First member of each kind's own struct. */
 struct session_provider {

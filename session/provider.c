@@ -3,6 +3,8 @@
  * Providers: finds the kind by its name, keeps the settings, passes the calls on. "none" is the kind that can
  * do nothing.
  */
+#include "session/provider.h"
+
 #include "session/backend.h"
 
 #define BODY_LIMIT_BYTES (4 * 1024 * 1024)

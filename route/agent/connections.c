@@ -2,7 +2,7 @@
 /*
  * A switch leaves a way that failed, and whoever is connected over it would wait for its retransmissions: all
  * connections are destroyed at once, and their owners connect again over the new way. When that fails it is
- * tried again for RESETS_NS. Who has connected anew by then has to do it once more.
+ * tried again for RESETS_NS; when it failed for some of them only, what stands still is looked for instead.
  *
  * The first route is different. What is connected by then went another way (a default route), which may work,
  * and a connection may go on over the new one. A mount that is just being made may not outlive the loss of
@@ -45,6 +45,8 @@ static void look(struct connections *connections, struct fib *fib, struct reserv
     note_result(connections, error, count);
     if (error == -EOPNOTSUPP || (connections->all && error == 0))
         connections->looks_end_ns = now_ns;
+    if (count)
+        connections->all = false; /* who has connected anew by then is let be */
 }
 
 void connections_moved(struct connections *connections, struct fib *fib, struct reserve *reserve,

@@ -270,17 +270,6 @@ static int check_route(struct config_reader *reader, const struct config *config
     return 0;
 }
 
-/* A token over plain HTTP can be read on the way; with bootstrap, whoever a list names is sent it. */
-const char *config_warning(const struct config *config)
-{
-    if (!config->session.token_file[0] || config->session.tls)
-        return NULL;
-    return config->bootstrap_count ? "the token goes out in the clear, to every address that a session list "
-                                     "names: set tls = true, "
-                                     "or name the accesses instead of bootstrap"
-                                   : "the token goes out in the clear: set tls = true";
-}
-
 int config_check(struct config_reader *reader, const struct config *config)
 {
     static int (*const checks[])(struct config_reader *, const struct config *) = {

@@ -66,3 +66,14 @@ struct config *config_free(struct config *config)
     free(config);
     return NULL;
 }
+
+/* A token over plain HTTP can be read on the way; with bootstrap it is sent to every address that a list names. */
+const char *config_warning(const struct config *config)
+{
+    if (!config->session.token_file[0] || config->session.tls)
+        return NULL;
+    return config->bootstrap_count ? "the token goes out in the clear, to every address that a session list "
+                                     "names: set tls = true, "
+                                     "or name the accesses instead of bootstrap"
+                                   : "the token goes out in the clear: set tls = true";
+}

@@ -4,88 +4,9 @@
  */
 #pragma once
 
-#include "probe/base.h"
+#include "route/config/settings.h"
 
 #define CONFIG_PATH_DEFAULT "/etc/reroute/reroute.conf"
-#define CONFIG_NAME_SIZE    64
-#define CONFIG_TEXT_SIZE    256
-
-enum config_local { CONFIG_LOCAL_AUTO, CONFIG_LOCAL_TRUE, CONFIG_LOCAL_FALSE };
-
-struct config_access {
-    char name[CONFIG_NAME_SIZE];
-    enum config_local local;
-    char zone[CONFIG_NAME_SIZE]; /* empty: not said */
-    struct address data;         /* any of the three may be empty, not all */
-    struct address secondary;
-    struct address management;
-    char service_check[CONFIG_NAME_SIZE]; /* "tcp:2049"; empty: as session.service-check; "none": no check
-                                             here */
-};
-
-struct config_probe {
-    uint64_t select_timeout_ns;
-    uint32_t select_count;
-    uint32_t rise;
-    uint32_t payload_bytes;
-    uint64_t candidate_interval_ns;
-    char transport[CONFIG_NAME_SIZE];
-    uint32_t degraded_percent; /* a path that lost more than this over degraded_over_ns is degraded */
-    uint64_t degraded_over_ns;
-    uint8_t tos;
-    uint32_t mark;
-};
-
-struct config_session {
-    char provider[CONFIG_NAME_SIZE]; /* "rest", "file", "none" */
-    char file[CONFIG_TEXT_SIZE];     /* of provider "file" */
-    uint16_t port;
-    uint64_t poll_interval_ns;
-    uint64_t timeout_ns;
-    uint64_t hedge_ns;
-    char service_check[CONFIG_NAME_SIZE];
-    struct address *client_addresses; /* empty: the source address of every path */
-    size_t client_address_count;
-    char token_file[CONFIG_TEXT_SIZE];
-    char token_header[CONFIG_NAME_SIZE];
-    char heartbeat_path[CONFIG_TEXT_SIZE];
-    uint64_t heartbeat_interval_ns;
-    bool tls;
-    char ca_file[CONFIG_TEXT_SIZE];
-    char tls_server_name[CONFIG_TEXT_SIZE];
-    size_t body_limit_bytes;
-    /* JSON Pointers of the list's fields; empty: SESSION-API's names. Section `fields` inside `session`. */
-    char field_list[CONFIG_NAME_SIZE], field_uuid[CONFIG_NAME_SIZE], field_data[CONFIG_NAME_SIZE],
-        field_secondary[CONFIG_NAME_SIZE], field_zone[CONFIG_NAME_SIZE], field_host_data[CONFIG_NAME_SIZE],
-        field_alive_sec[CONFIG_NAME_SIZE];
-};
-
-struct config_route {
-    uint64_t hold_ns;
-    char backend[CONFIG_NAME_SIZE];
-    uint32_t table;
-    uint32_t metric;
-    uint8_t protocol;
-    bool reset_connections;
-};
-
-struct config {
-    struct address service;
-    char zone[CONFIG_NAME_SIZE]; /* empty: that of the local access */
-    char host[CONFIG_NAME_SIZE]; /* this host's name for heartbeats and for spreading; default: gethostname()
-                                  */
-    struct config_access *accesses;
-    size_t access_count;
-    struct address *bootstrap; /* accesses come from the session list, asked for here first */
-    size_t bootstrap_count;
-    struct config_probe probe;
-    struct config_session session;
-    struct config_route route;
-    char control_socket[CONFIG_TEXT_SIZE];
-    char state_directory[CONFIG_TEXT_SIZE];
-    char metrics_listen[CONFIG_TEXT_SIZE]; /* "ADDRESS:PORT"; empty: none */
-};
-
 /*
  * Reads and checks a file. Returns 0 with *out filled (free with config_free), or a negative errno with one
  * line in message: "FILE:LINE: what is wrong, what was expected" (-EINVAL), "FILE: ..." (-ENOENT, -EACCES).

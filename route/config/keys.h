@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "route/config/config.h"
+#include "route/config/settings.h"
 
 struct config_key;
 

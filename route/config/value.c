@@ -6,6 +6,8 @@
 #include <ctype.h>
 #include <stdarg.h>
 
+#include "route/config/config.h"
+
 #include "probe/quantity.h"
 #include "probe/scope.h"
 #include "route/config/keys.h"

@@ -9,6 +9,9 @@
 
 #define FIB_MESSAGE_SIZE 512
 
+struct fib;
+struct fib_event;
+
 struct fib_backend {
     const char *name;
 

@@ -18,6 +18,7 @@
  */
 #include "route/fib/backend.h"
 #include "route/fib/diag.h"
+#include "route/fib/fib.h"
 #include "route/fib/message.h"
 #include "route/fib/netlink.h"
 

@@ -26,6 +26,8 @@
  * One thread, one owner, no globals. Deliberately not done: deleting the last route to the service by
  * ourselves, preferred sources (the kernel chooses by the gateway's network), multipath routes of our own.
  */
+#include "route/fib/fib.h"
+
 #include "route/fib/backend.h"
 
 #include <linux/rtnetlink.h>

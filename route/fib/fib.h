@@ -8,7 +8,7 @@
  */
 #pragma once
 
-#include "probe/base.h"
+#include "route/fib/route.h"
 
 struct fib;
 
@@ -18,26 +18,6 @@ struct fib_settings {
     uint32_t metric;     /* of our route; 0 on IPv4 means none, on IPv6 the kernel makes it 1024 */
     uint8_t protocol;    /* of our route; marks it as ours */
     bool dry_run;        /* replace, remove and reset_connections do nothing and succeed */
-};
-
-/* One route to the service (a /32 or /128), or one that covers it. */
-struct fib_route {
-    struct address destination;
-    uint8_t prefix_length;
-    struct address gateway; /* empty: on-link (or no unicast route) */
-    uint32_t ifindex;       /* 0: none (blackhole, unreachable, multipath) */
-    struct address source;  /* preferred source; empty: none */
-    uint32_t table;
-    uint32_t metric;
-    uint8_t protocol; /* rtnetlink(7) RTPROT_*, or ours */
-    uint8_t type;     /* RTN_UNICAST, RTN_LOCAL, RTN_BLACKHOLE, ... */
-    uint8_t tos;
-    uint32_t nexthop_id; /* RTA_NH_ID: the route points at a nexthop object; 0: none */
-    bool onlink;         /* RTNH_F_ONLINK */
-    bool redirected;     /* not of the FIB, but what the kernel made of it after an ICMP redirect */
-    bool cached;         /* not of the FIB, but what the kernel derived from it for one destination */
-    bool link_down;      /* RTNH_F_LINKDOWN or RTNH_F_DEAD */
-    bool multipath;      /* more than one next hop: gateway and ifindex are those of the first one */
 };
 
 /* Writes "192.168.33.2/32 via 10.0.0.1 dev eth1 proto 213 metric 0" and returns buffer. */
@@ -138,14 +118,6 @@ int fib_remove(struct fib *fib, const struct address *service, const struct fib_
  * errno: it is not known.
  */
 int fib_egress(struct fib *fib, const struct address *address, uint32_t *ifindex, struct address *source);
-
-struct fib_link {
-    uint32_t ifindex;
-    char name[IF_NAMESIZE];
-    uint32_t mtu_bytes;
-    bool usable; /* administratively up, with a carrier */
-    bool loopback;
-};
 
 /* 0; -ENODEV: there is no such interface; or another negative errno: it is not known. *link is all zero then. */
 int fib_link(struct fib *fib, uint32_t ifindex, struct fib_link *link);

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "route/fib/fib.h"
+#include "route/fib/route.h"
 
 struct fib_own_address {
     struct address address;

@@ -3,6 +3,8 @@
  * What the kernel's settings (ip-sysctl) say of an interface, as the kernel combines them with those of
  * "all".
  */
+#include "route/fib/fib.h"
+
 #include "route/fib/backend.h"
 
 /* The value of one setting, or a negative errno. */

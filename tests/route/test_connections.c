@@ -9,7 +9,7 @@
 static const struct address service = {.family = AF_INET, .bytes = {192, 168, 33, 2}};
 static const struct address source = {.family = AF_INET, .bytes = {10, 0, 0, 1}};
 static int answer;
-static unsigned resets, stalled;
+static unsigned resets, stalled, destroyed;
 
 /* It needs a descriptor, as the real one does. */
 static int answer_with_socket(void)
@@ -25,6 +25,7 @@ static int answer_with_socket(void)
 int fib_reset_connections(struct fib *fib, const struct address *to, unsigned *count)
 {
     resets++;
+    *count = destroyed;
     return answer_with_socket();
 }
 
@@ -75,6 +76,21 @@ Test(connections, a_reset_that_failed_is_tried_again_and_not_for_ever)
         cr_expect_eq(resets, rows[i].want, "row %zu: %u", i, resets);
     }
     cr_expect_eq(stalled, 0);
+}
+
+/* Who lost his connection connects anew: he must not lose it again because another one could not be destroyed. */
+Test(connections, a_reset_of_some_is_not_done_twice)
+{
+    struct connections connections = {0};
+
+    resets = stalled = 0;
+    destroyed = 3;
+    answer = -EPERM;
+    move(&connections, false);
+    answer = destroyed = 0;
+    run(&connections, &source, NS_PER_S);
+    cr_expect_eq(resets, 1, "%u", resets);
+    cr_expect_eq(stalled, 10, "%u", stalled);
 }
 
 Test(connections, an_error_does_not_end_the_looks)

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "probe/text.h"
+#include "route/config/config.h"
 #include "route/config/keys.h"
 #include "route/decide/selector.h"
 #include "session/provider.h"
