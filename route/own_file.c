@@ -21,6 +21,8 @@ const char *own_error_text(int error)
         return "what is there is no regular file";
     case -ELOOP:
         return "it is a link";
+    case -ETIMEDOUT:
+        return "the disk does not answer";
     case -ENOTDIR:
         return "the state directory is no directory";
     default:

@@ -17,11 +17,11 @@
  *   control.c    the control socket, the metrics; server.c: what their clients may cost
  *
  * These know the agent as a whole (private.h). The parts that they wire together do not: table.h (accesses and
- * paths), lists.h, telling.h, orders.h, connections.h, manager.h, kept.h, state.h, lock.h. A part owns its state
- * and gets what else it may read as a struct situation.
+ * paths), lists.h, telling.h, orders.h, connections.h, manager.h, disk.h, kept.h, state.h, lock.h. A part owns its
+ * state and gets what else it may read as a struct situation.
  *
- * Nothing here blocks but netlink's round trips and small writes to the state directory. On exit the route
- * stays.
+ * Nothing here blocks but netlink's round trips; a thread of its own writes to the state directory, see disk.h. On
+ * exit the route stays.
  */
 #include <signal.h>
 
@@ -31,6 +31,7 @@
 
 #define EVENTS_PER_STEP  256
 #define RELOAD_APART_NS  (500 * NS_PER_MS)
+#define DRAIN_NS         (1 * NS_PER_S) /* at the end the disk is waited for no longer */
 
 static void wake(void *context)
 {
@@ -218,6 +219,27 @@ static int lock(struct agent *agent, char *message, size_t size_bytes)
     return 0;
 }
 
+static void on_disk(evutil_socket_t fd, short what, void *context)
+{
+    agent_step(context);
+}
+
+static int open_disk(struct agent *agent, char *message, size_t size_bytes)
+{
+    int error;
+
+    if (agent->options->dry_run)
+        return 0;
+    snprintf(message, size_bytes, "out of memory");
+    error = disk_open(&agent->files.disk, agent->config->state_directory);
+    if (error < 0)
+        return error;
+    disk_note(agent->files.disk, KEPT_LOCK, agent->files.kept.error[KEPT_LOCK]);
+    agent->loop.disk_event =
+        event_new(agent->loop.base, disk_fd(agent->files.disk), EV_READ | EV_PERSIST, on_disk, agent);
+    return add_event(agent->loop.disk_event);
+}
+
 static int start(struct agent *agent, char *message, size_t size_bytes)
 {
     const struct waker waker = {.wake = wake, .context = agent};
@@ -229,6 +251,8 @@ static int start(struct agent *agent, char *message, size_t size_bytes)
     error = lock(agent, message, size_bytes);
     if (!error)
         error = open_loop(agent, message, size_bytes);
+    if (!error)
+        error = open_disk(agent, message, size_bytes);
     if (!error)
         error = open_fib(agent, message, size_bytes);
     if (!error)
@@ -273,7 +297,8 @@ static int start(struct agent *agent, char *message, size_t size_bytes)
 static void finish(struct agent *agent)
 {
     struct event *events[] = {agent->loop.timer,     agent->loop.stream_event, agent->loop.fib_event,
-                              agent->loop.terminate, agent->loop.interrupt,    agent->loop.hangup};
+                              agent->loop.disk_event, agent->loop.terminate,   agent->loop.interrupt,
+                              agent->loop.hangup};
 
     control_close(agent->control);
     journal_free(agent->files.journal);
@@ -288,6 +313,7 @@ static void finish(struct agent *agent)
     lists_close(&agent->lists);
     if (agent->loop.base)
         event_base_free(agent->loop.base);
+    disk_close(agent->files.disk);
     config_free(agent->config);
     orders_clear(&agent->orders);
     free(agent->files.deaths);
@@ -326,6 +352,9 @@ int agent_run(const struct agent_options *options)
         manager_stop();
         agent_save(&agent);
         journal_stop(agent.files.journal, probe_stream_now_ns(agent.stream));
+        if (agent.files.disk)
+            disk_drain(agent.files.disk, DRAIN_NS);
+        agent_note_kept(&agent, NEVER_NS);
     }
     finish(&agent);
     log_close();

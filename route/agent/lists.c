@@ -198,15 +198,14 @@ static bool is_let_in(const struct lists *lists, const struct situation *now, co
  * those have changed.
  */
 static void save_list(struct lists *lists, const struct session_list *list, const struct situation *now,
-                      struct kept *kept)
+                      struct disk *disk)
 {
     CLEANUP(session_list_clear)
     struct session_list chosen = {.items = calloc(list->count, sizeof(*chosen.items))};
     uint64_t digest = 0;
     CLEANUP(free) char *body = NULL;
-    int error = 0;
 
-    if (now->options->dry_run || !chosen.items)
+    if (!disk || !chosen.items)
         return;
     for (size_t i = 0; i < list->count; i++) {
         const struct address *both[] = {&list->items[i].data, &list->items[i].secondary};
@@ -217,13 +216,25 @@ static void save_list(struct lists *lists, const struct session_list *list, cons
         for (size_t j = 0; j < ARRAY_SIZE(both); j++)
             digest += siphash24(both[j]->bytes, sizeof(both[j]->bytes), (const uint64_t[2]){j, 0});
     }
-    if (digest != lists->accesses.saved_digest) {
-        body = session_list_print(&chosen);
-        error = body ? state_save_list(now->config->state_directory, body) : -ENOMEM;
+    if (digest == lists->accesses.given_digest)
+        return;
+    if (!lists->accesses.given_digest && digest == lists->accesses.saved_digest) {
+        disk_note(disk, KEPT_LIST, 0);
+        return;
     }
-    if (!error)
-        lists->accesses.saved_digest = digest;
-    kept_note(kept, now->config->state_directory, KEPT_LIST, error);
+    body = session_list_print(&chosen);
+    disk_replace(disk, KEPT_LIST, body);
+    lists->accesses.given_digest = digest;
+}
+
+void lists_note_saved(struct lists *lists, const struct disk_report *report)
+{
+    if (report->waits[KEPT_LIST] || !lists->accesses.given_digest)
+        return;
+    if (report->error[KEPT_LIST] == 0)
+        lists->accesses.saved_digest = lists->accesses.given_digest;
+    else
+        lists->accesses.given_digest = 0;
 }
 
 static void load_remembered(struct lists *lists, const struct config *config)
@@ -272,7 +283,7 @@ static void take_stale(struct lists *lists, const struct situation *now, enum se
              session_verdict_text(verdict));
 }
 
-static bool take_list(struct lists *lists, const struct situation *now, struct kept *kept)
+static bool take_list(struct lists *lists, const struct situation *now, struct disk *disk)
 {
     struct list_answer *answer = &lists->answer;
     struct list_polls *polls = &lists->polls;
@@ -301,14 +312,14 @@ static bool take_list(struct lists *lists, const struct situation *now, struct k
     polls->message[0] = '\0';
     lists->arrived = true;
     admitted = admit(lists, now);
-    save_list(lists, &answer->list, now, kept);
+    save_list(lists, &answer->list, now, disk);
     /* One list without it is no death: ask somebody else, as soon as the answer can mean something. */
     if (current_is_missed(lists, now))
         lists_poll_soon(lists, now->now_ns + CONFIRM_NS);
     return admitted;
 }
 
-bool lists_take(struct lists *lists, const struct situation *now, struct kept *kept)
+bool lists_take(struct lists *lists, const struct situation *now, struct disk *disk)
 {
     struct list_answer *answer = &lists->answer;
     struct list_polls *polls = &lists->polls;
@@ -326,7 +337,7 @@ bool lists_take(struct lists *lists, const struct situation *now, struct kept *k
         if (polls->failed)
             log_event(LOG_LEVEL_INFO, "session-list", "from=%s count=%zu",
                       ADDRESS_TEXT(&answer->origin.address), answer->list.count);
-        admitted = take_list(lists, now, kept);
+        admitted = take_list(lists, now, disk);
     }
     polls->failed = answer->error < 0;
     session_list_clear(&answer->list);

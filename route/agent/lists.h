@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "route/agent/kept.h"
+#include "route/agent/disk.h"
 #include "route/agent/situation.h"
 #include "route/decide/admission.h"
 
@@ -32,6 +32,7 @@ struct list_answer {
 struct list_accesses {
     struct session_list remembered; /* the last list of before this start: addresses only, never liveness */
     uint64_t saved_digest;          /* of the addresses in the list on disk; 0: not written by us yet */
+    uint64_t given_digest;          /* of the list that the disk was given last; 0: it could not be written */
     struct admission admission;
     uint64_t weed_ns; /* next look for those that are not worth their place */
 };
@@ -54,8 +55,11 @@ void lists_close(struct lists *lists);
 /* Do accesses also come from session lists? With bootstrap, or when none is configured (provider "file"). */
 bool lists_make_accesses(const struct config *config);
 
-/* Takes in the list that came since the last step. True: a new table would have other accesses. */
-bool lists_take(struct lists *lists, const struct situation *now, struct kept *kept);
+/* Takes in the list that came since the last step. True: a new table would have other accesses. disk: NULL in a dry
+ * run. */
+bool lists_take(struct lists *lists, const struct situation *now, struct disk *disk);
+/* What has become of the list that the disk was given. */
+void lists_note_saved(struct lists *lists, const struct disk_report *report);
 
 /* Asks for the next list when it is due, and says when a fresh one is overdue. */
 void lists_step(struct lists *lists, struct session_provider *provider, const struct situation *now);

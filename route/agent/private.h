@@ -9,6 +9,7 @@
 
 #include "probe/stream.h"
 #include "route/agent/connections.h"
+#include "route/agent/disk.h"
 #include "route/agent/host_identity.h"
 #include "route/agent/kept.h"
 #include "route/agent/lists.h"
@@ -33,7 +34,7 @@ struct control;
 
 struct agent_loop {
     struct event_base *base;
-    struct event *timer, *stream_event, *fib_event, *terminate, *interrupt, *hangup;
+    struct event *timer, *stream_event, *fib_event, *disk_event, *terminate, *interrupt, *hangup;
     bool step_wanted;
     bool reload_wanted; /* by SIGHUP */
     uint64_t reload_ns; /* not before: many signals within a moment are one reload */
@@ -41,6 +42,7 @@ struct agent_loop {
 
 /* What is kept outside of this process. */
 struct agent_files {
+    struct disk *disk;       /* who writes them; NULL: a dry run, nothing is written */
     struct journal *journal; /* NULL: none is written */
     struct lock lock;
     struct reserve reserve; /* descriptors that a switch needs */
@@ -106,6 +108,7 @@ const char *agent_reason_text(const struct agent *agent); /* why the route is as
 /* saved.c */
 void agent_load(struct agent *agent); /* at the start */
 void agent_save(struct agent *agent);
+void agent_note_kept(struct agent *agent, uint64_t now_ns); /* what has become of what was handed to the disk */
 bool agent_saves_by_time(const struct agent *agent); /* also without news, every few seconds */
 
 /* step.c */

@@ -21,10 +21,12 @@ static const char *access_uuid(const void *owner, uint32_t access)
 
 int agent_journal_open(struct agent *agent)
 {
-    if (agent->options->dry_run)
+    struct journal_sink sink;
+
+    if (!agent->files.disk)
         return 0;
-    return journal_new(&agent->files.journal, agent->config->state_directory, JOURNAL_MAX_BYTES,
-                       clock_now_ns(CLOCK_BOOTTIME), agent->now_ns);
+    sink = disk_journal(agent->files.disk);
+    return journal_new(&agent->files.journal, &sink, JOURNAL_MAX_BYTES, clock_now_ns(CLOCK_BOOTTIME), agent->now_ns);
 }
 
 void agent_journal_step(struct agent *agent, const struct selector_input *input)
@@ -41,12 +43,7 @@ void agent_journal_step(struct agent *agent, const struct selector_input *input)
     };
     const struct journal_step step = {
         .source = &source, .input = input, .selector = &agent->table.selector, .decision = &agent->service.decision};
-    bool again;
-    int error;
 
-    if (!agent->files.journal)
-        return;
-    error = journal_step(agent->files.journal, &step, &again);
-    if (error < 0 || again)
-        kept_note(&agent->files.kept, agent->config->state_directory, KEPT_JOURNAL, error);
+    if (agent->files.journal)
+        journal_step(agent->files.journal, &step); /* what cannot be written the disk reports */
 }

@@ -44,24 +44,16 @@ static void remember_deaths(const struct agent *agent, struct state *state)
     }
 }
 
-/* What could not be had at the start may be had now. */
-static void keep_lock(struct agent *agent)
-{
-    const char *directory = agent->config->state_directory;
-
-    if (agent->files.kept.error[KEPT_LOCK] < 0)
-        kept_note(&agent->files.kept, directory, KEPT_LOCK, lock_take_file(&agent->files.lock, directory));
-}
-
 void agent_save(struct agent *agent)
 {
     struct state state = {.drained = agent->orders.drained,
                           .drained_count = agent->orders.drained_count,
                           .pin_hard = agent->orders.pin_hard};
-    int error;
+    CLEANUP(free) char *text = NULL;
 
     agent->files.save_wanted = false;
-    agent->files.save_ns = agent->now_ns + SAVE_INTERVAL_NS;
+    agent->files.save_ns =
+        agent->now_ns + (agent->files.kept.error[KEPT_STATE] < 0 ? SAVE_RETRY_NS : SAVE_INTERVAL_NS);
     if (agent->options->dry_run)
         return;
     memcpy(state.pin, agent->orders.pin, sizeof(state.pin));
@@ -74,15 +66,26 @@ void agent_save(struct agent *agent)
                 .address = path->address, .up_since_ns = path->health.up_since_ns + boottime_offset_ns()};
     }
     remember_deaths(agent, &state);
-    reserve_release(&agent->files.reserve);
-    error = state_save(&state, agent->config->state_directory);
-    keep_lock(agent);
-    reserve_keep(&agent->files.reserve);
+    text = state_text(&state);
+    disk_replace(agent->files.disk, KEPT_STATE, text);
+    if (agent->files.kept.error[KEPT_LOCK] < 0)
+        disk_lock(agent->files.disk);
     free(state.paths);
     free(state.deaths);
-    kept_note(&agent->files.kept, agent->config->state_directory, KEPT_STATE, error);
-    if (error < 0)
-        agent->files.save_ns = agent->now_ns + SAVE_RETRY_NS;
+}
+
+void agent_note_kept(struct agent *agent, uint64_t now_ns)
+{
+    struct disk_report report;
+
+    if (!agent->files.disk)
+        return;
+    disk_report(agent->files.disk, now_ns, &report);
+    for (int i = 0; i < KEPT_COUNT; i++)
+        kept_note(&agent->files.kept, agent->config->state_directory, (enum kept_file)i, report.error[i]);
+    lists_note_saved(&agent->lists, &report);
+    if (report.lines_lost)
+        journal_lost(agent->files.journal, agent->now_ns, report.lines_lost, report.error[KEPT_JOURNAL]);
 }
 
 /* While a better path is waited for since when it has been up must be kept; and what could not be saved. */

@@ -174,11 +174,10 @@ static void add_deaths(cJSON *root, const struct state *state)
     }
 }
 
-int state_save(const struct state *state, const char *directory)
+char *state_text(const struct state *state)
 {
     cJSON *root = cJSON_CreateObject(), *list, *item;
-    char id[64];
-    int error;
+    char id[64], *text;
 
     cJSON_AddStringToObject(root, "schema", SCHEMA);
     cJSON_AddStringToObject(root, "boot_id", boot_id(id));
@@ -200,22 +199,12 @@ int state_save(const struct state *state, const char *directory)
     list = cJSON_AddArrayToObject(root, "drained");
     for (size_t i = 0; i < state->drained_count; i++)
         cJSON_AddItemToArray(list, cJSON_CreateString(state->drained[i]));
-
-    {
-        CLEANUP(free) char *text = cJSON_Print(root);
-
-        error = text ? own_file_write(directory, "state.json", text) : -ENOMEM;
-    }
+    text = cJSON_Print(root);
     cJSON_Delete(root);
-    return error;
+    return text;
 }
 
 char *state_load_list(const char *directory, size_t *size_bytes)
 {
     return read_file(directory, "sessions.json", size_bytes);
-}
-
-int state_save_list(const char *directory, const char *text)
-{
-    return own_file_write(directory, "sessions.json", text);
 }

@@ -40,8 +40,7 @@ void state_clear(struct state *state);
 
 /* Reads the state; paths are left out when they are older than max_age_ns or of another boot. */
 void state_load(struct state *state, const char *directory, uint64_t max_age_ns);
-int state_save(const struct state *state, const char *directory);
+char *state_text(const struct state *state); /* what goes into state.json, malloc'ed; NULL without memory */
 
-/* The last list's text (malloc'ed; NULL: none), and replacing it. */
+/* The last list's text (malloc'ed; NULL: none). */
 char *state_load_list(const char *directory, size_t *size_bytes);
-int state_save_list(const char *directory, const char *text);

@@ -140,6 +140,8 @@ static void schedule(struct agent *agent)
     at_ns = min_u64(at_ns, telling_deadline_ns(&agent->telling, &now));
     at_ns = min_u64(at_ns, connections_deadline_ns(&agent->service.connections));
     at_ns = min_u64(at_ns, manager_deadline_ns(&agent->manager));
+    if (agent->files.disk)
+        at_ns = min_u64(at_ns, disk_deadline_ns(agent->files.disk, agent->now_ns));
     if (agent_saves_by_time(agent))
         at_ns = min_u64(at_ns, agent->files.save_ns);
     if (agent->loop.reload_wanted)
@@ -163,7 +165,7 @@ static void take_answers(struct agent *agent)
         lists_poll_soon(&agent->lists, agent->now_ns);
     if (planned != PLANNED_NO_ANSWER)
         agent->service.tell_answer = planned;
-    agent->table_wanted |= lists_take(&agent->lists, &now, &agent->files.kept);
+    agent->table_wanted |= lists_take(&agent->lists, &now, agent->files.disk);
     if (agent->table_wanted && agent_build_table(agent, agent->config, &table) == 0) {
         agent->table_wanted = false;
         agent_table_install(agent, &table);
@@ -204,6 +206,7 @@ void agent_step(struct agent *agent)
     agent->now_ns = probe_stream_now_ns(agent->stream);
     take_observations(agent);
     take_answers(agent);
+    agent_note_kept(agent, agent->now_ns);
     agent_egress_step(agent);
     agent_route_step(agent);
     agent_evidence_step(agent);

@@ -31,23 +31,19 @@
  * as the agent does.
  *
  * The file is bounded: two of max_bytes at most. No fsync: what a crash of the host takes is a line or two,
- * and a reader takes a line that was cut off for what it is. Nothing is buffered either: a line is one
- * write(2). What cannot be written (a full disk) is given up, said once by the owner, and tried again a
- * minute later with a snapshot, since deltas without their base are worth nothing. The same when somebody has
- * removed or emptied the file, which is looked at before each step is written. The owner is the agent's one
- * thread.
+ * and a reader takes a line that was cut off for what it is. Nothing is collected either: a line is one
+ * write(2), see file.c. What cannot be written (a full disk) is given up, said once by the owner, and tried again a
+ * minute later with a snapshot, since deltas without their base are worth nothing. When somebody has removed or
+ * emptied the file, which is looked at before each line is written, the next step is a snapshot.
+ *
+ * The file is another's (struct journal_sink): the agent's thread may not wait for a disk.
  */
 #include "route/journal/journal.h"
-
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <sys/uio.h>
 
 #include "probe/text.h"
 #include "route/journal/evidence.h"
 #include "route/journal/fields.h"
 #include "route/log.h"
-#include "route/own_file.h"
 
 #define RETRY_NS       (60 * NS_PER_S)
 #define ALIVE_NS       (3600 * NS_PER_S)
@@ -65,11 +61,11 @@ struct picture {
 };
 
 struct journal {
-    char *directory, *path, *older;
-    int fd;
-    uint64_t size_bytes, max_bytes;
+    struct journal_sink sink;
+    uint64_t max_bytes;
     uint64_t shift_ns; /* to CLOCK_BOOTTIME */
     const char *renew; /* why everything is to be written; NULL: it is not */
+    uint64_t lost;     /* lines, since the last snapshot */
     bool failing;
     uint64_t retry_ns;
     uint64_t written_ns; /* the last line */
@@ -77,26 +73,17 @@ struct journal {
     struct picture told, seen;
 };
 
-int journal_new(struct journal **out, const char *directory, uint64_t max_bytes, uint64_t boottime_ns,
+int journal_new(struct journal **out, const struct journal_sink *sink, uint64_t max_bytes, uint64_t boottime_ns,
                 uint64_t now_ns)
 {
     struct journal *journal = calloc(1, sizeof(*journal));
 
     if (!journal)
         return -ENOMEM;
-    journal->fd = -1;
+    journal->sink = *sink;
     journal->max_bytes = max_bytes;
     journal->shift_ns = sub_sat_u64(boottime_ns, now_ns);
     journal->renew = "start";
-    if (asprintf(&journal->path, "%s/%s", directory, JOURNAL_FILE) < 0)
-        journal->path = NULL;
-    if (asprintf(&journal->older, "%s/%s.1", directory, JOURNAL_FILE) < 0)
-        journal->older = NULL;
-    journal->directory = strdup(directory);
-    if (!journal->directory || !journal->path || !journal->older) {
-        journal_free(journal);
-        return -ENOMEM;
-    }
     *out = journal;
     return 0;
 }
@@ -112,12 +99,8 @@ struct journal *journal_free(struct journal *journal)
 {
     if (!journal)
         return NULL;
-    close_fd(journal->fd);
     picture_clear(&journal->told);
     picture_clear(&journal->seen);
-    free(journal->directory);
-    free(journal->path);
-    free(journal->older);
     free(journal);
     return NULL;
 }
@@ -126,75 +109,6 @@ void journal_renew(struct journal *journal, const char *why)
 {
     if (journal && !journal->renew)
         journal->renew = why;
-}
-
-/* --- the file --- */
-
-/* Somebody removed, replaced or emptied it: what we hold is not what its name stands for. */
-static bool is_gone(const struct journal *journal)
-{
-    struct stat held, named;
-
-    return fstat(journal->fd, &held) < 0 || lstat(journal->path, &named) < 0 || held.st_dev != named.st_dev ||
-           held.st_ino != named.st_ino || (uint64_t)held.st_size < journal->size_bytes;
-}
-
-/* Opens it where it ended; what a crash cut off gets its end of line. */
-static int file_open(struct journal *journal)
-{
-    struct stat st;
-    char last = '\n';
-
-    if (journal->fd >= 0 && !is_gone(journal))
-        return 0;
-    if (journal->fd >= 0)
-        journal_renew(journal, "resumed");
-    close_fd(journal->fd);
-    journal->fd = own_file_open(journal->directory, JOURNAL_FILE, O_RDWR | O_CREAT | O_APPEND);
-    if (journal->fd < 0)
-        return journal->fd;
-    if (fstat(journal->fd, &st) < 0)
-        return -errno;
-    journal->size_bytes = (uint64_t)st.st_size;
-    if (st.st_size > 0 && pread(journal->fd, &last, 1, st.st_size - 1) == 1 && last != '\n' &&
-        write(journal->fd, "\n", 1) == 1)
-        journal->size_bytes++;
-    return 0;
-}
-
-/* For so much, and a note behind it? */
-static bool has_room(const struct journal *journal, size_t length)
-{
-    return journal->size_bytes + length + NOTE_MAX_BYTES < journal->max_bytes;
-}
-
-static int file_rotate(struct journal *journal)
-{
-    journal->fd = close_fd(journal->fd);
-    if (rename(journal->path, journal->older) < 0)
-        return -errno;
-    return file_open(journal);
-}
-
-static int file_write(struct journal *journal, const char *text, size_t length)
-{
-    struct iovec line[] = {{.iov_len = length}, {.iov_len = 1}};
-    char end = '\n';
-    ssize_t written;
-    int error;
-
-    memcpy(&line[0].iov_base, &text, sizeof(text)); /* writev() does not write into it, but does not say so */
-    line[1].iov_base = &end;
-    written = writev(journal->fd, line, 2);
-    if (written == (ssize_t)(length + 1)) {
-        journal->size_bytes += length + 1;
-        return 0;
-    }
-    error = written < 0 ? -errno : -ENOSPC;
-    /* Half a line is of no use to anybody. Should this fail as well, the next start ends the line. */
-    if (written > 0 && ftruncate(journal->fd, (off_t)journal->size_bytes) < 0)
-        error = -errno;
-    return error;
 }
 
 /* --- lines --- */
@@ -308,7 +222,7 @@ static char *boot_id(char buffer[static 64])
     return buffer;
 }
 
-static void add_head(cJSON *line, const struct journal_step *step, const char *why)
+static void add_head(const struct journal *journal, cJSON *line, const struct journal_step *step, const char *why)
 {
     const struct journal_source *source = step->source;
     const char *const texts[][2] = {
@@ -321,6 +235,8 @@ static void add_head(cJSON *line, const struct journal_step *step, const char *w
     for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
         if (texts[i][1])
             cJSON_AddStringToObject(line, texts[i][0], texts[i][1]);
+    if (journal->lost)
+        fields_add_u64(line, "lost", journal->lost);
     add_address(line, "current", path_address(step, step->input->current));
 }
 
@@ -331,7 +247,7 @@ static char *step_text(const struct journal *journal, const struct journal_step 
     char *text;
 
     if (why)
-        add_head(line, step, why);
+        add_head(journal, line, step, why);
     add_host(journal, line, why);
     add_accesses(journal, line, step, why);
     add_paths(journal, line, step, why);
@@ -429,29 +345,37 @@ static int look(struct journal *journal, const struct journal_step *step)
 
 /* --- writing --- */
 
+static int append(struct journal *journal, const char *text, enum journal_line kind)
+{
+    return journal->sink.append(journal->sink.context, text, kind);
+}
+
+/* For so much, and a note behind it? */
+static bool has_room(const struct journal *journal, size_t length)
+{
+    uint64_t size_bytes = journal->sink.size_bytes(journal->sink.context);
+
+    return size_bytes == 0 || size_bytes + length + NOTE_MAX_BYTES < journal->max_bytes;
+}
+
 static int write_step(struct journal *journal, const struct journal_step *step)
 {
-    CLEANUP(free) char *text = NULL;
+    const char *why = journal->renew;
+    CLEANUP(free) char *text = step_text(journal, step, why);
+    enum journal_line kind = why ? JOURNAL_SNAPSHOT : JOURNAL_NEWS;
     struct picture told = journal->told;
-    const char *why;
-    int error = file_open(journal);
+    int error;
 
-    if (error < 0)
-        return error;
-    why = journal->renew;
-    text = step_text(journal, step, why);
-    if (!text)
-        return -ENOMEM;
-    if (journal->size_bytes > 0 && !has_room(journal, strlen(text))) {
-        error = file_rotate(journal);
+    if (text && !has_room(journal, strlen(text))) {
         free(text);
-        text = error < 0 ? NULL : step_text(journal, step, why ? why : "rotate");
-        if (!text)
-            return error < 0 ? error : -ENOMEM;
+        text = step_text(journal, step, why ? why : "rotate");
+        kind = JOURNAL_HEAD;
     }
-    error = file_write(journal, text, strlen(text));
+    error = append(journal, text, kind);
     if (error < 0)
         return error;
+    if (kind != JOURNAL_NEWS)
+        journal->lost = 0;
     journal->renew = NULL;
     journal->told = journal->seen;
     journal->seen = told; /* its arrays, to be filled anew */
@@ -459,16 +383,24 @@ static int write_step(struct journal *journal, const struct journal_step *step)
     return 0;
 }
 
-/* Given up for now; true when it has just begun to fail. */
-static bool fail(struct journal *journal, uint64_t now_ns)
+/* Lines are missing. Returns the error that it is given up for now for, when it has just begun to fail. */
+static int lose(struct journal *journal, uint64_t now_ns, uint64_t lines, int error)
 {
     bool first = !journal->failing;
 
-    journal->fd = close_fd(journal->fd);
+    journal->lost += lines;
+    journal_renew(journal, "resumed");
+    if (!error || error == -ESTALE)
+        return 0;
     journal->failing = true;
     journal->retry_ns = now_ns + RETRY_NS;
-    journal_renew(journal, "resumed");
-    return first;
+    return first ? error : 0;
+}
+
+void journal_lost(struct journal *journal, uint64_t now_ns, uint64_t lines, int error)
+{
+    if (journal)
+        lose(journal, now_ns, lines, error);
 }
 
 static void write_note(struct journal *journal, uint64_t now_ns, cJSON *line)
@@ -479,20 +411,18 @@ static void write_note(struct journal *journal, uint64_t now_ns, cJSON *line)
     /* Before the snapshot that it would belong to it is nothing: that one tells what came of it. */
     if (journal->renew || !text)
         return;
-    if (file_write(journal, text, strlen(text)) < 0)
-        journal_renew(journal, "resumed"); /* the next step tries again, and says if it cannot */
+    if (append(journal, text, JOURNAL_NEWS) < 0)
+        lose(journal, now_ns, 1, 0); /* the next step tries again, and says if it cannot */
     else if (!has_room(journal, 0))
         journal_renew(journal, "rotate");
     journal->written_ns = now_ns;
 }
 
-int journal_step(struct journal *journal, const struct journal_step *step, bool *again)
+int journal_step(struct journal *journal, const struct journal_step *step)
 {
     uint64_t now_ns = step->input->now_ns;
     int error;
 
-    if (again)
-        *again = false;
     if (journal->failing && now_ns < journal->retry_ns)
         return 0;
     error = look(journal, step);
@@ -504,9 +434,7 @@ int journal_step(struct journal *journal, const struct journal_step *step, bool 
     if (!error)
         error = write_step(journal, step);
     if (error < 0)
-        return fail(journal, now_ns) ? error : 0;
-    if (again)
-        *again = journal->failing;
+        return lose(journal, now_ns, 1, error);
     journal->failing = false;
     return 0;
 }

@@ -29,23 +29,45 @@ struct journal_step {
     const struct selector_decision *decision;
 };
 
+enum journal_line {
+    JOURNAL_NEWS,     /* says what has changed since the line before: nothing without that one */
+    JOURNAL_SNAPSHOT, /* says everything */
+    JOURNAL_HEAD,     /* a snapshot, at the head of a new file: the one until now becomes JOURNAL_FILE ".1" */
+};
+
+/* Where the lines go: to journal_file_sink(), which writes, or to somebody who has that done. */
+struct journal_sink {
+    void *context;
+    uint64_t (*size_bytes)(void *context); /* of the file, with all that has been handed over */
+    /*
+     * Takes one line, which it copies; it adds the end of line. NULL: there was no memory for it. Returns 0, or a
+     * negative errno when the line is lost. One that was taken and is lost later: journal_lost().
+     */
+    int (*append)(void *context, const char *line, enum journal_line kind);
+};
+
 struct journal;
 
 /*
- * A journal in this directory. Nothing is opened before the first step. At most max_bytes go into the file
- * before it becomes JOURNAL_FILE ".1". boottime_ns and now_ns: the same moment on CLOCK_BOOTTIME and on the
- * clock of all the times that are handed in from now on. -ENOMEM.
+ * A journal that goes into this sink. At most max_bytes go into the file before a new one is begun. boottime_ns
+ * and now_ns: the same moment on CLOCK_BOOTTIME and on the clock of all the times that are handed in from now on.
+ * -ENOMEM.
  */
-int journal_new(struct journal **out, const char *directory, uint64_t max_bytes, uint64_t boottime_ns,
+int journal_new(struct journal **out, const struct journal_sink *sink, uint64_t max_bytes, uint64_t boottime_ns,
                 uint64_t now_ns);
 struct journal *journal_free(struct journal *journal);
 
 /*
  * After each decision. Writes a line when there is news, which is seldom. 0, or a negative errno when the
- * journal has just become impossible to write: it is tried again from time to time, and *again (may be NULL)
- * says when that has succeeded.
+ * journal has just become impossible to write: it is tried again from time to time.
  */
-int journal_step(struct journal *journal, const struct journal_step *step, bool *again);
+int journal_step(struct journal *journal, const struct journal_step *step);
+
+/*
+ * So many lines that the sink had taken were not written. error: the journal cannot be written, as above; 0 or
+ * -ESTALE: it can be, with a snapshot.
+ */
+void journal_lost(struct journal *journal, uint64_t now_ns, uint64_t lines, int error);
 
 /* The next step writes everything, because of `why` ("reload", "paths"; static). Needed when indices change.
  */

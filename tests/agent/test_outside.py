@@ -4,6 +4,7 @@ descriptors left, a state directory in any condition, a lock that others hold.""
 import contextlib
 import ctypes
 import fcntl
+import json
 import os
 import resource
 import signal
@@ -12,13 +13,14 @@ import subprocess
 import sys
 import time
 
-from harness import REROUTE, main, stays, wait_for
+from harness import BUILD, REROUTE, SANITIZED, main, stays, wait_for
 from world import end_of_life, entering, inside, libc
 
 WINDOW = 0.05 * 4
 LIMIT = WINDOW + 3  # of a failover here: several scenarios run at once; what they guard against is none at all
 NOBODY = 65534
 PORT = 9321
+HANG = os.path.join(BUILD, "tests", "agent", "libhang.so")
 
 
 def processor_seconds(pid):
@@ -335,6 +337,42 @@ def full_or_read_only(t):
     t.ok(agent.terminate() == 0, "ends")
 
 
+def disk_hangs(t):
+    """Nothing in the state directory comes back: not a write, not a look. Later it does; and once more at the end."""
+    if SANITIZED:
+        t.ok(True, "not with a sanitizer, which would be loaded first")
+        return
+    world, service, monitor = t.cluster(settings=dict(nodes=3))
+    home, hang = world.node(1).address("data"), os.path.join(t.directory, "hang")
+    agent = t.agent(world, start=False, hold="1s")
+    agent.environment = {"LD_PRELOAD": HANG, "HANG_DIRECTORY": agent.state_directory, "HANG_WHILE": hang}
+    agent.start()
+    t.eventually(agent.settled(home), "at home", detail=agent.status)
+    with open(hang, "w"):
+        pass
+    fails_over(t, world, monitor, home, "a disk that hangs")
+    t.ok(agent.command("drain", world.node(1).name)[0] == 0, "an order is taken")
+    t.eventually(lambda: {k["file"] for k in agent.get("not_kept") or []} >= {"state.json", "journal.jsonl"},
+                 "says what is not kept", detail=agent.status)
+    t.ok(all("does not answer" in k["reason"] for k in agent.get("not_kept")), "and why", agent.get("not_kept"))
+    os.unlink(hang)
+    t.eventually(lambda: agent.status() and not agent.get("not_kept"), "it answers: all is kept", detail=agent.status)
+
+    def kept(name):
+        with open(os.path.join(agent.state_directory, name)) as f:
+            return f.read()
+
+    t.eventually(lambda: f'"{world.node(1).name}"' in kept("state.json"), "the order", detail=agent.log)
+    lines = [json.loads(line) for line in kept("journal.jsonl").splitlines()]
+    switches = [(line["from"], line["to"]) for line in lines if line["kind"] == "switch"]
+    t.ok(switches[-1] == (home, monitor.gateway()), "the switch", switches)
+    t.ok([line["why"] for line in lines if line["kind"] == "snapshot"] == ["start"], "no line is lost", lines)
+    with open(hang, "w"):
+        pass
+    t.ok(agent.command("undrain", world.node(1).name)[0] == 0, "hangs again: an order")
+    t.ok(agent.terminate() == 0, "ends all the same", agent.log())
+
+
 def in_place_of(t):
     """Something else in place of the directory, or of each of its files: starts, keeps what it can, never waits."""
     world, service, monitor = t.cluster(settings=dict(nodes=2))
@@ -589,4 +627,4 @@ def commands(t):
 
 
 sys.exit(main([idle_on_control, idle_on_metrics, clients_that_misbehave, no_descriptors, full_or_read_only,
-               in_place_of, lock_of_others, token, listening_later, journal_priorities, commands], parallel=4))
+               disk_hangs, in_place_of, lock_of_others, token, listening_later, journal_priorities, commands], parallel=4))

@@ -11,15 +11,11 @@
 struct listing {
     struct stage stage;
     struct lists lists;
-    struct kept kept;
 };
 
 static void begin(struct listing *listing)
 {
     stage_open(&listing->stage);
-    listing->kept = (struct kept){0};
-    snprintf(listing->stage.config.state_directory, sizeof(listing->stage.config.state_directory),
-             "/proc/nowhere"); /* nothing can be written there */
     cr_assert_eq(lists_open(&listing->lists, &listing->stage.config, &listing->stage.waker), 0);
     for (uint32_t i = 0; i < listing->stage.table.access_count; i++)
         session_liveness_expect(listing->lists.liveness, &listing->stage.table.accesses[i].data,
@@ -47,7 +43,7 @@ static bool step(struct listing *listing, double at_s)
     bool admitted;
 
     stage_at(&listing->stage, at_s);
-    admitted = lists_take(&listing->lists, &listing->stage.now, &listing->kept);
+    admitted = lists_take(&listing->lists, &listing->stage.now, NULL);
     view(listing);
     lists_step(&listing->lists, &listing->stage.provider, &listing->stage.now);
     return admitted;

@@ -18,6 +18,7 @@ static struct situation now = {
     .config = &config, .options = &options, .table = &table, .current = SELECTOR_NO_PATH};
 static struct lists lists;
 static struct kept kept;
+static struct disk *disk;
 static unsigned asked, woken;
 static int log_fds[2];
 
@@ -62,6 +63,7 @@ static void begin(void)
     log_open(log_fds[1], NULL);
     now.now_ns = now.started_ns = 100 * NS_PER_S;
     cr_assert_eq(lists_open(&lists, &config, &waker), 0);
+    cr_assert_eq(disk_open(&disk, directory), 0);
 }
 
 static void end(void)
@@ -69,6 +71,7 @@ static void end(void)
     char path[96];
 
     lists_close(&lists);
+    disk = disk_close(disk);
     log_close();
     snprintf(path, sizeof(path), "%s/sessions.json", directory);
     unlink(path);
@@ -99,7 +102,7 @@ static void poll_for(uint64_t length_ns)
     uint64_t until_ns = now.now_ns + length_ns;
 
     for (; now.now_ns < until_ns; now.now_ns += 500 * NS_PER_MS) {
-        lists_take(&lists, &now, &kept);
+        lists_take(&lists, &now, disk);
         lists_step(&lists, NULL, &now);
     }
 }
@@ -142,13 +145,18 @@ static void take(uint8_t node)
 {
     struct session session = {.data = {.family = AF_INET, .bytes = {10, 0, 0, node}}};
     const struct session_list list = {.items = &session, .count = 1};
+    struct disk_report report;
 
     snprintf(session.uuid, sizeof(session.uuid), "uuid-%u", node);
     now.now_ns += 10 * NS_PER_S;
     cr_assert_eq(session_liveness_expect(lists.liveness, &session.data, &session.secondary), 0);
     lists.answer = (struct list_answer){.came = true, .origin = {.access = UINT32_MAX}};
     cr_assert_eq(session_list_copy(&lists.answer.list, &list), 0);
-    lists_take(&lists, &now, &kept);
+    lists_take(&lists, &now, disk);
+    disk_drain(disk, 20 * NS_PER_S);
+    disk_report(disk, now.now_ns, &report);
+    lists_note_saved(&lists, &report);
+    kept_note(&kept, directory, KEPT_LIST, report.error[KEPT_LIST]);
 }
 
 Test(lists, a_list_that_is_on_disk_is_kept, .init = begin, .fini = end)

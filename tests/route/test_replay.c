@@ -19,7 +19,7 @@
 #include <sys/stat.h>
 
 #include "probe/random.h"
-#include "route/journal/journal.h"
+#include "route/journal/file.h"
 #include "route/journal/replay.h"
 #include "tests/lib/random_test.h"
 
@@ -398,8 +398,7 @@ static void step(struct world *w)
                               &(struct journal_step){.source = &source,
                                                      .input = &w->input,
                                                      .selector = &w->selector,
-                                                     .decision = &w->decision},
-                              NULL),
+                                                     .decision = &w->decision}),
                  0);
     carry_out(w);
 }
@@ -423,8 +422,13 @@ static uint64_t next_ns(const struct world *w)
 
 static void play(struct world *w, const char *directory, uint64_t max_bytes, uint64_t seed)
 {
+    struct journal_file *file;
+    struct journal_sink sink;
+
     build(w, seed);
-    cr_assert_eq(journal_new(&w->journal, directory, max_bytes, BEGIN_NS + 7777, BEGIN_NS), 0);
+    cr_assert_eq(journal_file_new(&file, directory), 0);
+    sink = journal_file_sink(file);
+    cr_assert_eq(journal_new(&w->journal, &sink, max_bytes, BEGIN_NS + 7777, BEGIN_NS), 0);
     w->change_ns = BEGIN_NS + 3 * NS_PER_S;
     for (unsigned i = 0; i < STEPS; i++) {
         uint32_t before = w->input.current;
@@ -439,6 +443,7 @@ static void play(struct world *w, const char *directory, uint64_t max_bytes, uin
     }
     journal_stop(w->journal, w->input.now_ns);
     w->journal = journal_free(w->journal);
+    journal_file_free(file);
 }
 
 static void forget_files(const char *directory)

@@ -6,6 +6,7 @@
 #include "probe/scope.h"
 #include "route/agent/state.h"
 #include "route/log.h"
+#include "route/own_file.h"
 
 #include <criterion/criterion.h>
 #include <sys/syscall.h>
@@ -38,6 +39,14 @@ static void remove_directory(void)
     rmdir(directory);
 }
 
+static void save(const struct state *state)
+{
+    CLEANUP(free) char *text = state_text(state);
+
+    cr_assert_not_null(text);
+    cr_assert_eq(own_file_write(directory, "state.json", text), 0);
+}
+
 static void write_state(uint64_t saved_realtime_ns, uint64_t age_ns)
 {
     char path[96];
@@ -61,7 +70,7 @@ Test(state, the_dead_are_kept, .init = make_directory, .fini = remove_directory)
     struct state saved = {.deaths = &death, .death_count = 1}, state;
 
     address_parse(&death.address, "10.0.0.1");
-    cr_assert_eq(state_save(&saved, directory), 0);
+    save(&saved);
     state_load(&state, directory, NS_PER_S);
     cr_assert_eq(state.death_count, 1);
     cr_expect(address_equal(&state.deaths[0].address, &death.address));
@@ -77,7 +86,7 @@ Test(state, the_dead_are_kept_though_their_interface_is_not_there, .init = make_
     struct state saved = {.deaths = &death, .death_count = 1}, state;
 
     cr_assert_eq(scope_parse_lasting(&death.address, "fe80::1%nosuch0"), 0);
-    cr_assert_eq(state_save(&saved, directory), 0);
+    save(&saved);
     state_load(&state, directory, NS_PER_S);
     cr_assert_eq(state.death_count, 1);
     cr_expect(address_equal(&state.deaths[0].address, &death.address));
@@ -122,7 +131,7 @@ Test(state, a_death_of_before_this_boot_gets_no_younger, .init = make_directory,
         state_load(&state, directory, NS_PER_S);
         cr_assert_eq(state.death_count, 1);
         cr_expect_eq(state.deaths[0].missed_ns, 0);
-        cr_assert_eq(state_save(&state, directory), 0);
+        save(&state);
         state_clear(&state);
     }
     uptime_ns = left_ns + 3 * NS_PER_S;

@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "route/agent/disk.h"
+
+#include <limits.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+
+#include "route/agent/lock.h"
+#include "route/agent/reserve.h"
+#include "route/journal/file.h"
+#include "route/own_file.h"
+
+#define STACK_BYTES ((size_t)64 << 10)
+
+/* One write. */
+struct job {
+    struct job *next;
+    enum kept_file file;
+    enum journal_line kind; /* of a line of the journal */
+    uint64_t at_ns;         /* since when it waits; or the one whose place it took */
+    size_t length;
+    char text[];
+};
+
+struct disk {
+    /* The thread's alone while it runs. */
+    char *directory;
+    struct journal_file *journal;
+    struct lock file_lock;
+    struct reserve reserve; /* descriptors for its files */
+
+    pthread_t thread;
+    bool runs;
+    int refusal; /* why it does not run, a negative errno */
+    int fd;      /* eventfd(2) */
+
+    pthread_mutex_t lock; /* of all below; held for moments only */
+    pthread_cond_t work, idle;
+    struct job *first, **end; /* what waits */
+    struct job *doing;        /* what the thread has in hand */
+    size_t line_bytes;        /* of the lines that wait */
+    uint64_t journal_bytes;   /* the file's size when they are written */
+    bool ending;
+    struct disk_report report;
+};
+
+/* --- the thread --- */
+
+static int write_file(struct disk *disk, const struct job *job)
+{
+    switch (job->file) {
+    case KEPT_JOURNAL:
+        return journal_file_append(disk->journal, job->text, job->kind);
+    case KEPT_LOCK:
+        return disk->file_lock.file_fd < 0 ? lock_take_file(&disk->file_lock, disk->directory) : 0;
+    default:
+        return own_file_write(disk->directory, kept_name(job->file), job->text);
+    }
+}
+
+static int carry_out(struct disk *disk, const struct job *job)
+{
+    int error;
+
+    reserve_release(&disk->reserve);
+    error = write_file(disk, job);
+    reserve_keep(&disk->reserve);
+    return error;
+}
+
+static struct job *take(struct disk *disk)
+{
+    struct job *job = disk->first;
+
+    if (!job)
+        return NULL;
+    disk->first = job->next;
+    if (!disk->first)
+        disk->end = &disk->first;
+    if (job->file == KEPT_JOURNAL)
+        disk->line_bytes -= job->length;
+    disk->doing = job;
+    return job;
+}
+
+static void settle(struct disk *disk, const struct job *job, int error)
+{
+    disk->doing = NULL;
+    if (job->file == KEPT_JOURNAL && error < 0)
+        disk->report.lines_lost++;
+    if (job->file == KEPT_JOURNAL && disk->line_bytes == 0)
+        disk->journal_bytes = journal_file_size(disk->journal);
+    /* A line that had none to follow says nothing new: the reason is known, or there is none. */
+    if (error != -ESTALE)
+        disk->report.error[job->file] = error;
+    if (!disk->first)
+        pthread_cond_signal(&disk->idle);
+    eventfd_write(disk->fd, 1);
+}
+
+static void *run(void *context)
+{
+    struct disk *disk = context;
+    struct job *job;
+
+    pthread_mutex_lock(&disk->lock);
+    while (true) {
+        int error;
+
+        while (!disk->first && !disk->ending)
+            pthread_cond_wait(&disk->work, &disk->lock);
+        job = take(disk);
+        if (!job)
+            break;
+        pthread_mutex_unlock(&disk->lock);
+        error = carry_out(disk, job);
+        pthread_mutex_lock(&disk->lock);
+        settle(disk, job, error);
+        free(job);
+    }
+    pthread_mutex_unlock(&disk->lock);
+    return NULL;
+}
+
+/* --- start and end --- */
+
+/* Signals are the main thread's. */
+static int start(struct disk *disk)
+{
+    pthread_attr_t attributes;
+    sigset_t all, before;
+    int error;
+
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, max_u64(STACK_BYTES, (uint64_t)PTHREAD_STACK_MIN));
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    error = pthread_create(&disk->thread, &attributes, run, disk);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attributes);
+    return -error;
+}
+
+static void conditions_init(struct disk *disk)
+{
+    pthread_condattr_t attributes;
+
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_mutex_init(&disk->lock, NULL);
+    pthread_cond_init(&disk->work, &attributes);
+    pthread_cond_init(&disk->idle, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
+int disk_open(struct disk **out, const char *directory)
+{
+    struct disk *disk = calloc(1, sizeof(*disk));
+
+    if (!disk)
+        return -ENOMEM;
+    conditions_init(disk);
+    disk->end = &disk->first;
+    disk->file_lock = (struct lock){.name_fd = -1, .file_fd = -1};
+    disk->reserve = RESERVE_EMPTY;
+    disk->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    disk->directory = strdup(directory);
+    if (disk->fd < 0 || !disk->directory || journal_file_new(&disk->journal, directory) < 0) {
+        disk_close(disk);
+        return -ENOMEM;
+    }
+    disk->journal_bytes = journal_file_size(disk->journal);
+    reserve_keep(&disk->reserve);
+    disk->refusal = start(disk);
+    disk->runs = disk->refusal == 0;
+    *out = disk;
+    return 0;
+}
+
+/* Has the thread ended? When it hangs in a write it never may: then what it uses is left to it. */
+static bool end_thread(struct disk *disk)
+{
+    bool hangs;
+
+    pthread_mutex_lock(&disk->lock);
+    disk->ending = true;
+    hangs = disk->first || disk->doing;
+    pthread_cond_signal(&disk->work);
+    pthread_mutex_unlock(&disk->lock);
+    if (hangs)
+        pthread_detach(disk->thread);
+    else
+        pthread_join(disk->thread, NULL);
+    return !hangs;
+}
+
+struct disk *disk_close(struct disk *disk)
+{
+    if (!disk || (disk->runs && !end_thread(disk)))
+        return NULL;
+    close_fd(disk->fd);
+    lock_release(&disk->file_lock);
+    reserve_release(&disk->reserve);
+    journal_file_free(disk->journal);
+    pthread_cond_destroy(&disk->work);
+    pthread_cond_destroy(&disk->idle);
+    pthread_mutex_destroy(&disk->lock);
+    free(disk->directory);
+    free(disk);
+    return NULL;
+}
+
+void disk_drain(struct disk *disk, uint64_t wait_ns)
+{
+    uint64_t until_ns = clock_now_ns(CLOCK_MONOTONIC) + wait_ns;
+    struct timespec until = {.tv_sec = (time_t)(until_ns / NS_PER_S), .tv_nsec = (long)(until_ns % NS_PER_S)};
+
+    pthread_mutex_lock(&disk->lock);
+    while ((disk->first || disk->doing) && pthread_cond_timedwait(&disk->idle, &disk->lock, &until) == 0)
+        ;
+    pthread_mutex_unlock(&disk->lock);
+}
+
+/* --- handing over --- */
+
+static struct job *job_new(enum kept_file file, enum journal_line kind, const char *text)
+{
+    size_t length = text ? strlen(text) : 0;
+    struct job *job = text ? malloc(sizeof(*job) + length + 1) : NULL;
+
+    if (!job)
+        return NULL;
+    *job = (struct job){
+        .file = file, .kind = kind, .at_ns = clock_now_ns(CLOCK_MONOTONIC), .length = length};
+    memcpy(job->text, text, length + 1);
+    return job;
+}
+
+static void append(struct disk *disk, struct job *job)
+{
+    *disk->end = job;
+    disk->end = &job->next;
+    pthread_cond_signal(&disk->work);
+}
+
+/* Puts it in the place of one that waits, which is returned; NULL: there is none, and it goes to the end. */
+static struct job *exchange(struct disk *disk, struct job *job)
+{
+    struct job **at = &disk->first, *old;
+
+    while (*at && (*at)->file != job->file)
+        at = &(*at)->next;
+    old = *at;
+    if (!old) {
+        append(disk, job);
+        return NULL;
+    }
+    job->at_ns = old->at_ns;
+    job->next = old->next;
+    *at = job;
+    if (disk->end == &old->next)
+        disk->end = &job->next;
+    return old;
+}
+
+void disk_replace(struct disk *disk, enum kept_file file, const char *text)
+{
+    struct job *job = job_new(file, JOURNAL_NEWS, text), *unneeded = NULL;
+    int error = disk->refusal ? disk->refusal : job ? 0 : -ENOMEM;
+
+    pthread_mutex_lock(&disk->lock);
+    if (!error)
+        unneeded = exchange(disk, job);
+    else
+        disk->report.error[file] = error;
+    pthread_mutex_unlock(&disk->lock);
+    free(error ? job : unneeded);
+}
+
+void disk_lock(struct disk *disk)
+{
+    disk_replace(disk, KEPT_LOCK, "");
+}
+
+void disk_note(struct disk *disk, enum kept_file file, int error)
+{
+    pthread_mutex_lock(&disk->lock);
+    disk->report.error[file] = error;
+    pthread_mutex_unlock(&disk->lock);
+}
+
+static uint64_t sink_size(void *context)
+{
+    struct disk *disk = context;
+    uint64_t size_bytes;
+
+    pthread_mutex_lock(&disk->lock);
+    size_bytes = disk->journal_bytes;
+    pthread_mutex_unlock(&disk->lock);
+    return size_bytes;
+}
+
+static int sink_append(void *context, const char *line, enum journal_line kind)
+{
+    struct disk *disk = context;
+    struct job *job = job_new(KEPT_JOURNAL, kind, line);
+    int error = disk->refusal ? disk->refusal : job ? 0 : -ENOMEM;
+
+    pthread_mutex_lock(&disk->lock);
+    if (!error && disk->line_bytes + job->length > DISK_QUEUE_BYTES)
+        error = -ETIMEDOUT;
+    if (!error) {
+        append(disk, job);
+        disk->line_bytes += job->length;
+        disk->journal_bytes = (kind == JOURNAL_HEAD ? 0 : disk->journal_bytes) + job->length + 1;
+    } else {
+        disk->report.error[KEPT_JOURNAL] = error;
+    }
+    pthread_mutex_unlock(&disk->lock);
+    if (error)
+        free(job);
+    return error;
+}
+
+struct journal_sink disk_journal(struct disk *disk)
+{
+    return (struct journal_sink){.context = disk, .size_bytes = sink_size, .append = sink_append};
+}
+
+/* --- what has become of it --- */
+
+int disk_fd(const struct disk *disk)
+{
+    return disk->fd;
+}
+
+/* Since when something waits for this file; NEVER_NS: nothing does. */
+static uint64_t waiting_since_ns(const struct disk *disk, enum kept_file file)
+{
+    if (disk->doing && disk->doing->file == file)
+        return disk->doing->at_ns;
+    for (const struct job *job = disk->first; job; job = job->next)
+        if (job->file == file)
+            return job->at_ns;
+    return NEVER_NS;
+}
+
+static uint64_t deadline_ns(const struct disk *disk, enum kept_file file)
+{
+    return add_sat_u64(waiting_since_ns(disk, file), DISK_PATIENCE_NS);
+}
+
+void disk_report(struct disk *disk, uint64_t now_ns, struct disk_report *report)
+{
+    eventfd_t ignored;
+
+    eventfd_read(disk->fd, &ignored);
+    pthread_mutex_lock(&disk->lock);
+    *report = disk->report;
+    disk->report.lines_lost = 0;
+    for (int i = 0; i < KEPT_COUNT; i++) {
+        report->waits[i] = waiting_since_ns(disk, i) != NEVER_NS;
+        if (report->waits[i] && now_ns >= deadline_ns(disk, i))
+            report->error[i] = -ETIMEDOUT;
+    }
+    pthread_mutex_unlock(&disk->lock);
+}
+
+uint64_t disk_deadline_ns(struct disk *disk, uint64_t now_ns)
+{
+    uint64_t at_ns = NEVER_NS;
+
+    pthread_mutex_lock(&disk->lock);
+    for (int i = 0; i < KEPT_COUNT; i++)
+        if (deadline_ns(disk, i) > now_ns)
+            at_ns = min_u64(at_ns, deadline_ns(disk, i));
+    pthread_mutex_unlock(&disk->lock);
+    return at_ns;
+}
