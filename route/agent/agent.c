@@ -2,7 +2,7 @@
 /*
  * The agent: the only place where probing, sessions and the route meet.
  *
- * One thread, one libevent loop, one timer. Whatever happens (an echo reply, a list, a link event, a person's
+ * One libevent loop, one timer. Whatever happens (an echo reply, a list, a link event, a person's
  * command, a deadline) leads to agent_step(): take in the observations, write the evidence down, let the
  * selector decide, carry the decision out, do what is due, set the timer for the next deadline. Callbacks of
  * the parts only note what they learnt and ask for a step.

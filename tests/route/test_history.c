@@ -14,6 +14,7 @@
 
 #include "route/journal/file.h"
 #include "route/journal/replay.h"
+#include "route/own_file.h"
 
 #define HOME "10.0.0.1"
 #define AWAY "10.0.0.2"
@@ -850,6 +851,14 @@ Test(history, what_cannot_be_written_is_said_once, .init = begin, .fini = end)
     cr_expect_gt(size_of(path), 500, "and it begins with a snapshot");
 }
 
+static bool says(const char *name, const char *words)
+{
+    CLEANUP(free) char *text = NULL;
+    size_t length;
+
+    return own_file_read(&text, &length, directory, strrchr(name, '/') + 1, 1 << 20) == 0 && strstr(text, words);
+}
+
 /* The file may not grow any more while it is written: what was begun of a line is taken back. */
 Test(history, after_a_failure_a_snapshot, .init = begin, .fini = end)
 {
@@ -884,4 +893,5 @@ Test(history, after_a_failure_a_snapshot, .init = begin, .fini = end)
     cr_expect_eq(history->damaged, 0);
     cr_expect_eq(history->starts, 1);
     cr_expect_eq(history->wall_count, 2, "a second snapshot");
+    cr_expect(says(path, "\"lost\":\"1\""), "which says what is missing");
 }
