@@ -39,6 +39,7 @@ struct disk {
     pthread_cond_t work, idle;
     struct job *first, **end; /* what waits */
     struct job *doing;        /* what the thread has in hand */
+    struct job *done;         /* for the loop to free: a thread that frees gets a heap of its own */
     size_t line_bytes;        /* of the lines that wait */
     uint64_t journal_bytes;   /* the file's size when they are written */
     bool ending;
@@ -84,9 +85,11 @@ static struct job *take(struct disk *disk)
     return job;
 }
 
-static void settle(struct disk *disk, const struct job *job, int error)
+static void settle(struct disk *disk, struct job *job, int error)
 {
     disk->doing = NULL;
+    job->next = disk->done;
+    disk->done = job;
     if (job->file == KEPT_JOURNAL && error < 0)
         disk->report.lines_lost++;
     if (job->file == KEPT_JOURNAL && disk->line_bytes == 0)
@@ -117,7 +120,6 @@ static void *run(void *context)
         error = carry_out(disk, job);
         pthread_mutex_lock(&disk->lock);
         settle(disk, job, error);
-        free(job);
     }
     pthread_mutex_unlock(&disk->lock);
     return NULL;
@@ -195,6 +197,16 @@ static bool end_thread(struct disk *disk)
     return !hangs;
 }
 
+static void free_jobs(struct job *job)
+{
+    while (job) {
+        struct job *next = job->next;
+
+        free(job);
+        job = next;
+    }
+}
+
 struct disk *disk_close(struct disk *disk)
 {
     if (!disk || (disk->runs && !end_thread(disk)))
@@ -206,6 +218,7 @@ struct disk *disk_close(struct disk *disk)
     pthread_cond_destroy(&disk->work);
     pthread_cond_destroy(&disk->idle);
     pthread_mutex_destroy(&disk->lock);
+    free_jobs(disk->done);
     free(disk->directory);
     free(disk);
     return NULL;
@@ -231,8 +244,7 @@ static struct job *job_new(enum kept_file file, enum journal_line kind, const ch
 
     if (!job)
         return NULL;
-    *job = (struct job){
-        .file = file, .kind = kind, .at_ns = clock_now_ns(CLOCK_MONOTONIC), .length = length};
+    *job = (struct job){.file = file, .kind = kind, .at_ns = clock_now_ns(CLOCK_MONOTONIC), .length = length};
     memcpy(job->text, text, length + 1);
     return job;
 }
@@ -354,9 +366,12 @@ static uint64_t deadline_ns(const struct disk *disk, enum kept_file file)
 void disk_report(struct disk *disk, uint64_t now_ns, struct disk_report *report)
 {
     eventfd_t ignored;
+    struct job *done;
 
     eventfd_read(disk->fd, &ignored);
     pthread_mutex_lock(&disk->lock);
+    done = disk->done;
+    disk->done = NULL;
     *report = disk->report;
     disk->report.lines_lost = 0;
     for (int i = 0; i < KEPT_COUNT; i++) {
@@ -365,6 +380,7 @@ void disk_report(struct disk *disk, uint64_t now_ns, struct disk_report *report)
             report->error[i] = -ETIMEDOUT;
     }
     pthread_mutex_unlock(&disk->lock);
+    free_jobs(done);
 }
 
 uint64_t disk_deadline_ns(struct disk *disk, uint64_t now_ns)

@@ -21,9 +21,10 @@
 struct disk;
 
 struct disk_report {
-    int error[KEPT_COUNT]; /* of each file: of the last write, or -ETIMEDOUT for as long as one does not come back */
+    int error
+        [KEPT_COUNT]; /* of each file: of the last write, or -ETIMEDOUT for as long as one does not come back */
     bool waits[KEPT_COUNT]; /* not all that was handed over for this file has come back */
-    uint64_t lines_lost;   /* of the journal, that had been taken, since the last report */
+    uint64_t lines_lost;    /* of the journal, that had been taken, since the last report */
 };
 
 /*

@@ -73,8 +73,8 @@ struct journal {
     struct picture told, seen;
 };
 
-int journal_new(struct journal **out, const struct journal_sink *sink, uint64_t max_bytes, uint64_t boottime_ns,
-                uint64_t now_ns)
+int journal_new(struct journal **out, const struct journal_sink *sink, uint64_t max_bytes,
+                uint64_t boottime_ns, uint64_t now_ns)
 {
     struct journal *journal = calloc(1, sizeof(*journal));
 
@@ -222,7 +222,8 @@ static char *boot_id(char buffer[static 64])
     return buffer;
 }
 
-static void add_head(const struct journal *journal, cJSON *line, const struct journal_step *step, const char *why)
+static void add_head(const struct journal *journal, cJSON *line, const struct journal_step *step,
+                     const char *why)
 {
     const struct journal_source *source = step->source;
     const char *const texts[][2] = {

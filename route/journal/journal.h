@@ -53,8 +53,8 @@ struct journal;
  * and now_ns: the same moment on CLOCK_BOOTTIME and on the clock of all the times that are handed in from now on.
  * -ENOMEM.
  */
-int journal_new(struct journal **out, const struct journal_sink *sink, uint64_t max_bytes, uint64_t boottime_ns,
-                uint64_t now_ns);
+int journal_new(struct journal **out, const struct journal_sink *sink, uint64_t max_bytes,
+                uint64_t boottime_ns, uint64_t now_ns);
 struct journal *journal_free(struct journal *journal);
 
 /*

@@ -577,9 +577,8 @@ static int decide_and_write(struct journal *journal, struct little_world *w)
 
     selector_decide(&w->selector, &w->input, &decision);
     return journal_step(
-        journal,
-        &(struct journal_step){
-            .source = &source, .input = &w->input, .selector = &w->selector, .decision = &decision});
+        journal, &(struct journal_step){
+                     .source = &source, .input = &w->input, .selector = &w->selector, .decision = &decision});
 }
 
 /* A step; every path answered a moment ago, every tenth time not. */
@@ -856,7 +855,8 @@ static bool says(const char *name, const char *words)
     CLEANUP(free) char *text = NULL;
     size_t length;
 
-    return own_file_read(&text, &length, directory, strrchr(name, '/') + 1, 1 << 20) == 0 && strstr(text, words);
+    return own_file_read(&text, &length, directory, strrchr(name, '/') + 1, 1 << 20) == 0 &&
+           strstr(text, words);
 }
 
 /* The file may not grow any more while it is written: what was begun of a line is taken back. */
