@@ -4,8 +4,8 @@
 #include <limits.h>
 #include <pthread.h>
 #include <signal.h>
-#include <sys/eventfd.h>
 
+#include "probe/wakeup.h"
 #include "route/agent/lock.h"
 #include "route/agent/reserve.h"
 #include "route/journal/file.h"
@@ -33,7 +33,7 @@ struct disk {
     pthread_t thread;
     bool runs;
     int refusal; /* why it does not run, a negative errno */
-    int fd;      /* eventfd(2) */
+    struct wakeup wakeup;
 
     pthread_mutex_t lock; /* of all below; held for moments only */
     pthread_cond_t work, idle;
@@ -99,7 +99,7 @@ static void settle(struct disk *disk, struct job *job, int error)
         disk->report.error[job->file] = error;
     if (!disk->first)
         pthread_cond_signal(&disk->idle);
-    eventfd_write(disk->fd, 1);
+    wakeup_ring(disk->wakeup.ring_fd);
 }
 
 static void *run(void *context)
@@ -159,6 +159,7 @@ static void conditions_init(struct disk *disk)
 int disk_open(struct disk **out, const char *directory)
 {
     struct disk *disk = calloc(1, sizeof(*disk));
+    char message[128];
 
     if (!disk)
         return -ENOMEM;
@@ -166,9 +167,9 @@ int disk_open(struct disk **out, const char *directory)
     disk->end = &disk->first;
     disk->file_lock = (struct lock){.name_fd = -1, .file_fd = -1};
     disk->reserve = RESERVE_EMPTY;
-    disk->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     disk->directory = strdup(directory);
-    if (disk->fd < 0 || !disk->directory || journal_file_new(&disk->journal, directory) < 0) {
+    if (wakeup_open(&disk->wakeup, message, sizeof(message)) < 0 || !disk->directory ||
+        journal_file_new(&disk->journal, directory) < 0) {
         disk_close(disk);
         return -ENOMEM;
     }
@@ -211,7 +212,7 @@ struct disk *disk_close(struct disk *disk)
 {
     if (!disk || (disk->runs && !end_thread(disk)))
         return NULL;
-    close_fd(disk->fd);
+    wakeup_close(&disk->wakeup);
     lock_release(&disk->file_lock);
     reserve_release(&disk->reserve);
     journal_file_free(disk->journal);
@@ -344,7 +345,7 @@ struct journal_sink disk_journal(struct disk *disk)
 
 int disk_fd(const struct disk *disk)
 {
-    return disk->fd;
+    return disk->wakeup.fd;
 }
 
 /* Since when something waits for this file; NEVER_NS: nothing does. */
@@ -365,10 +366,9 @@ static uint64_t deadline_ns(const struct disk *disk, enum kept_file file)
 
 void disk_report(struct disk *disk, uint64_t now_ns, struct disk_report *report)
 {
-    eventfd_t ignored;
     struct job *done;
 
-    eventfd_read(disk->fd, &ignored);
+    wakeup_empty(disk->wakeup.fd);
     pthread_mutex_lock(&disk->lock);
     done = disk->done;
     disk->done = NULL;

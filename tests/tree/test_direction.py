@@ -22,7 +22,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 FOLDERS = ("probe", "session", "route", "tools", "bench", "tests")
 # What a folder offers to route/. Anything else of its headers is its own.
 PUBLIC = {
-    "probe": {"base.h", "probe.h", "quantity.h", "scope.h", "stream.h", "sweep.h", "text.h"},
+    "probe": {"base.h", "probe.h", "quantity.h", "scope.h", "stream.h", "sweep.h", "text.h", "wakeup.h"},
     "session": {"session.h", "liveness.h", "provider.h", "service_check.h"},
 }
 # Parts of route/, and which others each may include.
