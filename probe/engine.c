@@ -23,17 +23,22 @@
  * are deadlines up to that moment judged. A process that was not running for a while finds its replies
  * waiting, and they count by when they arrived.
  *
- * When a request left. Without more ado that is when it was handed to the kernel, the first of its batch: in
- * front of the others by what sending those before them takes. With settings.tx_timestamps the kernel gives
- * each packet back with the time at which its device got it. Our state in it tells which one it is (numbers,
- * SOF_TIMESTAMPING_OPT_ID, would have to be counted along and lose count when a send fails). It is kept until
- * the reply comes, which is judged only after all such notes from before it have been read. An entry may be
- * overwritten, and a device may give no time stamps: then the former holds; counters.tx_stamps says how many
- * there were.
+ * When a request left. There are two answers:
  *
- * On IPv6 only the sender fragments, and it has to be told first: a packet that is too big for a link is
- * lost, and the next one goes in pieces. Where fragments are welcome such a loss is nobody's verdict, so the
- * request is repeated as it was at the first word of it, on average once for each request at most.
+ *   - The time at which its batch was handed to the kernel. For all but the first of a batch that is too
+ *     early, by what sending those before it takes.
+ *   - With settings.tx_timestamps the time at which the device got the packet. The kernel gives the packet
+ *     back with it, and our state in the packet tells which one it is. (Numbers, SOF_TIMESTAMPING_OPT_ID,
+ *     would have to be counted along, and lose count when a send fails.) The time is kept until the reply
+ *     comes. A reply is judged only after all such times from before it have been read.
+ *
+ * An entry may be overwritten, and a device may give no time stamps. Then the first answer holds.
+ * counters.tx_stamps says how often the second one was there.
+ *
+ * On IPv6 only the sender fragments, and it has to be told first. A packet that is too big for a link is
+ * lost, and the next one goes in pieces. Where fragments are welcome, such a loss says nothing about the
+ * target. So the request is repeated as it was when the first message about it comes. That happens once for
+ * each request at most, on average.
  *
  * The bound on requests under way keeps our own receive buffer from overflowing, which would look like loss:
  * as many replies as there is room for may be waiting unread, however long we do not run.

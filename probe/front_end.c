@@ -3,9 +3,9 @@
  * The common part of the front ends that ask every target many things. It decides nothing about a target.
  *
  * Drops. The kernel counts what it dropped for want of room in our receive buffer, but not whose reply it
- * was. Each growth of that counter is kept with the time before which it cannot have happened. Who asks
- * whether a request's silence may be our own fault compares that with the time in which the request was under
- * way.
+ * was. Each growth of that counter is kept with the time before which it cannot have happened.
+ * front_end_has_dropped() compares these times with the time in which a request was under way. So it tells
+ * whether our own drops may be the reason for a silence.
  *
  * Deliberately not shared with sweep.c, which keeps less of each target because it asks only one thing.
  */

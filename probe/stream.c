@@ -2,14 +2,14 @@
 /*
  * Continuous probing: the rules are in stream.h.
  *
- * A target keeps its last STREAM_HISTORY requests. A request waits there until its fate is known and stays
- * for a while longer, so that a late reply and a duplicate can be told apart; replies to requests that have
+ * A target keeps its last STREAM_HISTORY requests. A request waits there until its fate is known. It stays
+ * for a while longer, so that a late reply and a duplicate can be told apart. Replies to requests that have
  * left the history are counted as late and not reported.
  *
- * Of a thousand targets only a few have something to do in one dispatch. What tells which stands apart from
- * the histories, close together, so that looking through all of it costs next to nothing. And a request that
- * is not urgent goes with others: a target whose interval is much longer than select-timeout may be asked a
- * sixteenth of it too early, when something is sent anyway; its beat stays.
+ * Of a thousand targets only a few have something to do in one dispatch. What tells which is close together,
+ * apart from the histories, so a look through all of it costs next to nothing. A request that is not urgent
+ * goes with others: a target whose interval is much longer than select-timeout may be asked a sixteenth of
+ * the interval too early, when something is sent anyway. Its later requests do not move by that.
  *
  * Order. Within one target, the deadlines that passed before a reply arrived are judged before that reply is
  * reported: everything older has been read by then. Observations of one dispatch are sorted by time.

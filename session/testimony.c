@@ -4,8 +4,8 @@
  *
  * Every access answers for the whole cluster, so all lists should say the same. When they do, two in a row
  * are enough: an access that is missing from both is dead. When they do not, something is wrong with the
- * cluster or with the answers, and nobody knows better from here. Then lists move nothing: a dispute is like
- * silence, what was known stands, and the network evidence decides.
+ * cluster or with the answers, and this host cannot know what. Then lists move nothing. A dispute is like
+ * silence: what was known stands, and the network evidence decides.
  *
  * Whose absence counts. Nobody is a witness for himself. An access that names itself proves nothing by it, as
  * long as another one can be asked. (An access whose own list does not have it either agrees with those who
@@ -24,8 +24,8 @@
  *
  * When they contradict each other:
  *   - The two lists of the row deny each other's giver (each access names only itself, a cluster in pieces).
- *     If somebody else vouched for one of the two lately and for the other nobody, the word of the other is
- *     nothing. Else word stands against word: the row begins anew.
+ *     If a third access vouched lately for only one of the two, the list of the other counts for nothing.
+ *     Otherwise one list stands against the other, and the row begins anew.
  *   - The access answers and does not know its only accuser (two nodes, each alone): the same.
  *   - Another one's list has it again, as the same life (entries that come and go by whom one asks). It was
  *     not dead. From one list to the next of the same giver that is only a change of mind.
