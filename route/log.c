@@ -2,7 +2,7 @@
 /*
  * The log: formatting, and one write(2) per line, which never waits.
  *
- * Whoever reads standard error may stall (a full pipe, a journal that is stuck, a terminal that was stopped);
+ * The reader of standard error may stall (a full pipe, a journal that is stuck, a terminal that was stopped);
  * the decisions must not stall with it. So a line for which there is no room is counted as lost; the count
  * goes out in front of the next line that can be written.
  *

@@ -29,9 +29,9 @@
 #include "route/agent/agent.h"
 #include "route/agent/private.h"
 
-#define EVENTS_PER_STEP  256
-#define RELOAD_APART_NS  (500 * NS_PER_MS)
-#define DRAIN_NS         (1 * NS_PER_S) /* at the end the disk is waited for no longer */
+#define EVENTS_PER_STEP 256
+#define RELOAD_APART_NS (500 * NS_PER_MS)
+#define DRAIN_NS        (1 * NS_PER_S) /* at the end the disk is waited for no longer */
 
 static void wake(void *context)
 {
@@ -43,10 +43,11 @@ static void wake(void *context)
 /* The kernel says so again every few seconds, for as long as the path is probed. */
 static void note_neighbour(const struct agent *agent, const struct fib_event *event)
 {
-    uint32_t path = event->usable ? SELECTOR_NO_PATH : agent_table_find(&agent->table, &event->address);
+    uint32_t path = event->usable ? SELECTOR_NO_PATH : agent_table_find(&agent->host.table, &event->address);
 
     if (path != SELECTOR_NO_PATH)
-        log_event(agent->table.paths[path].health.state == HEALTH_DOWN ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO,
+        log_event(agent->host.table.paths[path].health.state == HEALTH_DOWN ? LOG_LEVEL_DEBUG
+                                                                            : LOG_LEVEL_INFO,
                   "neighbour-failed", "path=%s", ADDRESS_TEXT(&event->address));
 }
 
@@ -70,7 +71,7 @@ static void on_fib(evutil_socket_t fd, short what, void *context)
 
 static void reload_when_due(struct agent *agent)
 {
-    uint64_t now_ns = probe_stream_now_ns(agent->stream);
+    uint64_t now_ns = probe_stream_now_ns(agent->host.stream);
 
     if (!agent->loop.reload_wanted || now_ns < agent->loop.reload_ns)
         return;
@@ -256,7 +257,7 @@ static int start(struct agent *agent, char *message, size_t size_bytes)
     if (!error)
         error = open_fib(agent, message, size_bytes);
     if (!error)
-        error = agent_stream_open(agent->config, &agent->stream, message, size_bytes);
+        error = agent_stream_open(agent->config, &agent->host.stream, message, size_bytes);
     if (!error) {
         error =
             config_session_provider(&agent->provider, agent->loop.base, agent->config, message, size_bytes);
@@ -270,13 +271,13 @@ static int start(struct agent *agent, char *message, size_t size_bytes)
         return error;
 
     snprintf(message, size_bytes, "out of memory");
-    agent->health_settings = agent_health_settings(agent->config);
-    agent->now_ns = agent->started_ns = probe_stream_now_ns(agent->stream);
+    agent->host.health_settings = agent_health_settings(agent->config);
+    agent->now_ns = agent->started_ns = probe_stream_now_ns(agent->host.stream);
     error = agent_journal_open(agent);
     if (error)
         return error;
     manager_start(&agent->manager, agent->started_ns);
-    host_identity_read(&agent->identity);
+    host_identity_read(&agent->host.identity);
     agent->telling.waker = waker;
     error = lists_open(&agent->lists, agent->config, &waker);
     if (!error)
@@ -296,15 +297,15 @@ static int start(struct agent *agent, char *message, size_t size_bytes)
 
 static void finish(struct agent *agent)
 {
-    struct event *events[] = {agent->loop.timer,     agent->loop.stream_event, agent->loop.fib_event,
-                              agent->loop.disk_event, agent->loop.terminate,   agent->loop.interrupt,
+    struct event *events[] = {agent->loop.timer,      agent->loop.stream_event, agent->loop.fib_event,
+                              agent->loop.disk_event, agent->loop.terminate,    agent->loop.interrupt,
                               agent->loop.hangup};
 
     control_close(agent->control);
     journal_free(agent->files.journal);
     session_provider_free(agent->provider);
-    agent_table_clear(&agent->table, agent->stream);
-    probe_stream_free(agent->stream);
+    agent_table_clear(&agent->host.table, agent->host.stream);
+    probe_stream_free(agent->host.stream);
     for (size_t i = 0; i < ARRAY_SIZE(events); i++)
         if (events[i])
             event_free(events[i]);
@@ -340,9 +341,9 @@ int agent_run(const struct agent_options *options)
     } else {
         log_event(LOG_LEVEL_INFO, "start",
                   "version=%s service=%s paths=%u transport=%s spread_by=%s dry_run=%s", options->version,
-                  ADDRESS_TEXT(&agent.config->service), agent.table.path_count,
-                  probe_stream_transport(agent.stream),
-                  LOG_QUOTE(host_identity_text(&agent.identity, message, sizeof(message))),
+                  ADDRESS_TEXT(&agent.config->service), agent.host.table.path_count,
+                  probe_stream_transport(agent.host.stream),
+                  LOG_QUOTE(host_identity_text(&agent.host.identity, message, sizeof(message))),
                   options->dry_run ? "true" : "false");
         agent_soon(&agent);
         if (event_base_dispatch(agent.loop.base) < 0) {
@@ -351,7 +352,7 @@ int agent_run(const struct agent_options *options)
         }
         manager_stop();
         agent_save(&agent);
-        journal_stop(agent.files.journal, probe_stream_now_ns(agent.stream));
+        journal_stop(agent.files.journal, probe_stream_now_ns(agent.host.stream));
         if (agent.files.disk)
             disk_drain(agent.files.disk, DRAIN_NS);
         agent_note_kept(&agent, NEVER_NS);

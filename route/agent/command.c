@@ -12,7 +12,7 @@ static void ordered(struct agent *agent, enum order order, const char *target)
 
 int agent_pin(struct agent *agent, const char *target, bool hard, char *message, size_t size_bytes)
 {
-    int error = orders_pin(&agent->orders, &agent->table, target, hard, message, size_bytes);
+    int error = orders_pin(&agent->orders, &agent->host.table, target, hard, message, size_bytes);
 
     if (!error)
         ordered(agent, hard ? ORDER_PIN_HARD : ORDER_PIN, target);
@@ -33,7 +33,7 @@ int agent_unpin(struct agent *agent, char *message, size_t size_bytes)
 
 int agent_drain(struct agent *agent, const char *access, bool drain, char *message, size_t size_bytes)
 {
-    int error = orders_drain(&agent->orders, &agent->table, access, drain, message, size_bytes);
+    int error = orders_drain(&agent->orders, &agent->host.table, access, drain, message, size_bytes);
 
     if (!error)
         ordered(agent, drain ? ORDER_DRAIN : ORDER_UNDRAIN, access);
@@ -56,7 +56,7 @@ bool agent_failback_helps(const struct agent *agent)
     const struct selector_decision *decision = &agent->service.decision;
 
     return decision->candidate != SELECTOR_NO_PATH && decision->reason != KEEP_WAIT_SERVICE_CHECK &&
-           agent->table.paths[decision->candidate].full_size != FULL_SIZE_LOST;
+           agent->host.table.paths[decision->candidate].full_size != FULL_SIZE_LOST;
 }
 
 static int refuse_failback(const struct agent *agent, char *message, size_t size_bytes)
@@ -74,8 +74,9 @@ static int refuse_failback(const struct agent *agent, char *message, size_t size
         return -ENOENT;
     }
     why = agent_path_why(agent, better, text, sizeof(text));
-    snprintf(message, size_bytes, "%s %s is not eligible: %s", agent_table_access_name(&agent->table, better),
-             selector_tier_text(agent->table.selector_paths[better].tier),
+    snprintf(message, size_bytes, "%s %s is not eligible: %s",
+             agent_table_access_name(&agent->host.table, better),
+             selector_tier_text(agent->host.table.selector_paths[better].tier),
              why[0] ? why : selector_reason_sentence(agent->service.decision.reason));
     return -ENOENT;
 }
@@ -86,7 +87,7 @@ int agent_failback(struct agent *agent, char *message, size_t size_bytes)
 
     if (!agent_failback_helps(agent))
         return refuse_failback(agent, message, size_bytes);
-    to = ADDRESS_TEXT(&agent->table.paths[agent->service.decision.candidate].address);
+    to = ADDRESS_TEXT(&agent->host.table.paths[agent->service.decision.candidate].address);
     agent->orders.failback_now = true;
     ordered(agent, ORDER_FAILBACK, to);
     return 0;

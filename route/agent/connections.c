@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A switch leaves a way that failed, and whoever is connected over it would wait for its retransmissions: all
+ * A switch leaves a way that failed. A client that is connected over it would wait for its retransmissions. So all
  * connections are destroyed at once, and their owners connect again over the new way. When that fails it is
  * tried again for RESETS_NS; when it failed for some of them only, what stands still is looked for instead.
  *

@@ -148,11 +148,11 @@ static void add_path_metric(const struct agent *agent, struct evbuffer *out, con
     char access[LABEL_SIZE];
 
     evbuffer_add_printf(out, "# HELP reroute_path_%s %s\n# TYPE reroute_path_%s gauge\n", name, help, name);
-    for (uint32_t i = 0; i < agent->table.path_count; i++)
+    for (uint32_t i = 0; i < agent->host.table.path_count; i++)
         evbuffer_add_printf(out, "reroute_path_%s{access=%s,tier=\"%s\",address=\"%s\"} %.9g\n", name,
-                            label(agent_table_access_name(&agent->table, i), access),
-                            selector_tier_text(agent->table.selector_paths[i].tier),
-                            ADDRESS_TEXT(&agent->table.paths[i].address), value(agent, i));
+                            label(agent_table_access_name(&agent->host.table, i), access),
+                            selector_tier_text(agent->host.table.selector_paths[i].tier),
+                            ADDRESS_TEXT(&agent->host.table.paths[i].address), value(agent, i));
 }
 
 static double path_current(const struct agent *agent, uint32_t path)
@@ -162,33 +162,34 @@ static double path_current(const struct agent *agent, uint32_t path)
 
 static double path_up(const struct agent *agent, uint32_t path)
 {
-    return agent->table.paths[path].health.state == HEALTH_UP;
+    return agent->host.table.paths[path].health.state == HEALTH_UP;
 }
 
 static double path_rtt(const struct agent *agent, uint32_t path)
 {
-    return (double)agent->table.paths[path].health.rtt_ns / (double)NS_PER_S;
+    return (double)agent->host.table.paths[path].health.rtt_ns / (double)NS_PER_S;
 }
 
 static double path_loss(const struct agent *agent, uint32_t path)
 {
-    return health_loss_ppm(&agent->table.paths[path].health) / 1e6;
+    return health_loss_ppm(&agent->host.table.paths[path].health) / 1e6;
 }
 
 static void print_metrics(const struct agent *agent, struct evbuffer *out)
 {
-    const struct probe_counters *counters = probe_stream_counters(agent->stream);
+    const struct probe_counters *counters = probe_stream_counters(agent->host.stream);
     const struct situation now = agent_situation(agent);
     bool local = false;
 
     if (agent->service.current != SELECTOR_NO_PATH) {
-        uint32_t access = agent->table.selector_paths[agent->service.current].access;
+        uint32_t access = agent->host.table.selector_paths[agent->service.current].access;
 
-        local =
-            access != SELECTOR_NO_ACCESS && agent->table.selector_accesses[access].locality == LOCALITY_LOCAL;
+        local = access != SELECTOR_NO_ACCESS &&
+                agent->host.table.selector_accesses[access].locality == LOCALITY_LOCAL;
     }
     add_metric(out, "route_present", "gauge", "There is a route to the service, and packets have a way.",
-               agent->service.current != SELECTOR_NO_PATH && keeper_report(agent->service.keeper)->packets != PACKETS_NOWHERE);
+               agent->service.current != SELECTOR_NO_PATH &&
+                   keeper_report(agent->service.keeper)->packets != PACKETS_NOWHERE);
     add_metric(out, "route_local", "gauge", "The service is entered through the local access.", local);
     add_metric(out, "route_shadowed", "gauge", "A foreign route or rule hides ours.",
                keeper_report(agent->service.keeper)->packets == PACKETS_SHADOWED);

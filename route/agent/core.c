@@ -28,7 +28,7 @@ struct situation agent_situation(const struct agent *agent)
         .started_ns = agent->started_ns,
         .options = agent->options,
         .config = agent->config,
-        .table = &agent->table,
+        .table = &agent->host.table,
         .current = agent->service.current,
         .since_realtime_ns = agent->service.since_realtime_ns,
         .reason = agent_reason_text(agent),

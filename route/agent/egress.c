@@ -11,9 +11,9 @@
 
 static uint16_t check_port_wanted(const struct agent *agent, uint32_t index)
 {
-    uint32_t access = agent_table_access(&agent->table, index);
+    uint32_t access = agent_table_access(&agent->host.table, index);
 
-    return access == SELECTOR_NO_ACCESS ? 0 : agent->table.accesses[access].check_port;
+    return access == SELECTOR_NO_ACCESS ? 0 : agent->host.table.accesses[access].check_port;
 }
 
 static void wake(void *context)
@@ -23,7 +23,7 @@ static void wake(void *context)
 
 static void watch_service(struct agent *agent, uint32_t index)
 {
-    struct agent_path *path = &agent->table.paths[index];
+    struct agent_path *path = &agent->host.table.paths[index];
     struct service_check_settings settings = {.address = path->address,
                                               .ifindex = path->ifindex,
                                               .interval_ns = NS_PER_S,
@@ -41,7 +41,7 @@ static void watch_service(struct agent *agent, uint32_t index)
 
 static void watch_path(struct agent *agent, uint32_t index)
 {
-    struct agent_path *path = &agent->table.paths[index];
+    struct agent_path *path = &agent->host.table.paths[index];
     struct probe_stream_target target = {.address = path->address,
                                          .ifindex = path->ifindex,
                                          .interval_ns = agent->config->probe.select_timeout_ns};
@@ -49,16 +49,16 @@ static void watch_path(struct agent *agent, uint32_t index)
     path->asked_bytes = 0; /* outstanding requests are forgotten */
     if (path->egress_error) {
         if (path->streamed)
-            probe_stream_remove(agent->stream, path->stream_id);
+            probe_stream_remove(agent->host.stream, path->stream_id);
         path->streamed = false;
     } else if (path->streamed) {
-        probe_stream_set_ifindex(agent->stream, path->stream_id, path->ifindex);
+        probe_stream_set_ifindex(agent->host.stream, path->stream_id, path->ifindex);
     } else {
-        int error = probe_stream_add(agent->stream, &target, &path->stream_id);
+        int error = probe_stream_add(agent->host.stream, &target, &path->stream_id);
 
         path->streamed = error == 0;
         path->interval_ns = target.interval_ns;
-        if (error && agent->egress_ns == 0)
+        if (error && agent->host.egress_ns == 0)
             log_event(LOG_LEVEL_ERROR, "not-probed", "path=%s error=%s", ADDRESS_TEXT(&path->address),
                       LOG_QUOTE(strerror(-error)));
     }
@@ -111,7 +111,7 @@ static void link_changed(struct agent *agent, struct agent_path *path, const str
 /* What was known stands, and it is asked again: said once. */
 static bool egress_unknown(const struct agent *agent)
 {
-    if (agent->egress_ns == 0)
+    if (agent->host.egress_ns == 0)
         log_event(LOG_LEVEL_ERROR, "fib-read", "error=%s", LOG_QUOTE(fib_error(agent->fib)));
     return false;
 }
@@ -119,8 +119,8 @@ static bool egress_unknown(const struct agent *agent)
 /* False when it has to be tried again: the kernel did not say, or the path cannot be probed. */
 static bool update_egress(struct agent *agent, uint32_t index)
 {
-    struct agent_path *path = &agent->table.paths[index];
-    bool configured = agent->table.selector_paths[index].access != SELECTOR_NO_ACCESS;
+    struct agent_path *path = &agent->host.table.paths[index];
+    bool configured = agent->host.table.selector_paths[index].access != SELECTOR_NO_ACCESS;
     uint32_t ifindex = path->ifindex;
     struct address source = {0};
     struct fib_link link = {0};
@@ -168,13 +168,13 @@ void agent_egress_step(struct agent *agent)
 {
     bool known = true;
 
-    if (!agent->egress_wanted || agent->now_ns < agent->egress_ns)
+    if (!agent->host.egress_wanted || agent->now_ns < agent->host.egress_ns)
         return;
     refresh_scopes(agent);
-    for (uint32_t i = 0; i < agent->table.access_count; i++)
-        agent->table.accesses[i].host_is_judged = false;
-    for (uint32_t i = 0; i < agent->table.path_count; i++)
+    for (uint32_t i = 0; i < agent->host.table.access_count; i++)
+        agent->host.table.accesses[i].host_is_judged = false;
+    for (uint32_t i = 0; i < agent->host.table.path_count; i++)
         known = update_egress(agent, i) && known;
-    agent->egress_wanted = !known;
-    agent->egress_ns = known ? 0 : agent->now_ns + EGRESS_AGAIN_NS;
+    agent->host.egress_wanted = !known;
+    agent->host.egress_ns = known ? 0 : agent->now_ns + EGRESS_AGAIN_NS;
 }

@@ -39,16 +39,16 @@ static const char *host_zone(struct agent *agent)
 {
     if (agent->config->zone[0])
         return agent->config->zone;
-    for (uint32_t i = 0; i < agent->table.access_count; i++)
-        if (agent->table.accesses[i].is_local)
-            return access_zone(&agent->table.accesses[i]);
+    for (uint32_t i = 0; i < agent->host.table.access_count; i++)
+        if (agent->host.table.accesses[i].is_local)
+            return access_zone(&agent->host.table.accesses[i]);
     return NULL;
 }
 
 static void access_evidence(struct agent *agent, uint32_t index, const char *zone)
 {
-    struct agent_access *access = &agent->table.accesses[index];
-    struct access_evidence *s = &agent->table.selector_accesses[index];
+    struct agent_access *access = &agent->host.table.accesses[index];
+    struct access_evidence *s = &agent->host.table.selector_accesses[index];
 
     s->session = access->view.state;
     s->unlisted = access->view.state == SESSION_UNKNOWN && access->view.missing;
@@ -78,7 +78,7 @@ static void view_access(struct agent *agent, struct agent_access *access)
 
 void agent_evidence_step(struct agent *agent)
 {
-    struct agent_table *table = &agent->table;
+    struct agent_table *table = &agent->host.table;
     const char *zone;
 
     for (uint32_t i = 0; i < table->access_count; i++)
@@ -96,7 +96,7 @@ void agent_evidence_step(struct agent *agent)
         if (path->health.state != HEALTH_UP || (path->full_size == FULL_SIZE_LOST &&
                                                 agent->now_ns >= path->full_size_at_ns + FULL_SIZE_AGAIN_NS))
             path->full_size = FULL_SIZE_UNTESTED;
-        s->pinned = orders_pins(&agent->orders, &agent->table, i);
+        s->pinned = orders_pins(&agent->orders, &agent->host.table, i);
         s->health = health_evidence(&path->health);
         s->on_link = !path->egress_error && agent->now_ns >= path->refused_until_ns;
         s->link_usable = path->link_usable;
@@ -109,12 +109,12 @@ void agent_evidence_step(struct agent *agent)
 /* Never patient with a path of this host's own access: it is what the route comes home to. */
 static uint64_t candidate_interval_ns(const struct agent *agent, uint32_t index)
 {
-    const struct agent_path *path = &agent->table.paths[index];
+    const struct agent_path *path = &agent->host.table.paths[index];
     uint64_t usual_ns = agent->config->probe.candidate_interval_ns;
-    uint32_t access = agent->table.selector_paths[index].access;
+    uint32_t access = agent->host.table.selector_paths[index].access;
 
     if (path->health.state == HEALTH_UP || !path->health.first_missed_ns || access == SELECTOR_NO_ACCESS ||
-        agent->table.accesses[access].is_local)
+        agent->host.table.accesses[access].is_local)
         return usual_ns;
     return patience_interval_ns(
         usual_ns, sub_sat_u64(agent->now_ns, max_u64(path->health.first_missed_ns, path->again_ns)),
@@ -138,8 +138,8 @@ void agent_intervals_step(struct agent *agent)
     const struct config_probe *probe = &agent->config->probe;
     bool choice = has_choice(agent);
 
-    for (uint32_t i = 0; i < agent->table.path_count; i++) {
-        struct agent_path *path = &agent->table.paths[i];
+    for (uint32_t i = 0; i < agent->host.table.path_count; i++) {
+        struct agent_path *path = &agent->host.table.paths[i];
         uint64_t interval_ns = i == agent->service.current || agent->service.decision.doubt
                                    ? probe->select_timeout_ns
                                : choice ? candidate_interval_ns(agent, i)
@@ -148,7 +148,7 @@ void agent_intervals_step(struct agent *agent)
         if (!path->streamed || interval_ns == path->interval_ns)
             continue;
         path->interval_ns = interval_ns;
-        probe_stream_set_interval(agent->stream, path->stream_id, interval_ns);
+        probe_stream_set_interval(agent->host.stream, path->stream_id, interval_ns);
     }
 }
 
@@ -160,10 +160,10 @@ void agent_fill_input(const struct agent *agent, struct selector_input *input)
 
     *input = (struct selector_input){
         .now_ns = agent->now_ns,
-        .paths = agent->table.selector_paths,
-        .path_count = agent->table.path_count,
-        .accesses = agent->table.selector_accesses,
-        .access_count = agent->table.access_count,
+        .paths = agent->host.table.selector_paths,
+        .path_count = agent->host.table.path_count,
+        .accesses = agent->host.table.selector_accesses,
+        .access_count = agent->host.table.access_count,
         .current = agent->service.current,
         .host.window_ns = window_ns,
         .host.select_timeout_ns = config->probe.select_timeout_ns,
@@ -174,7 +174,7 @@ void agent_fill_input(const struct agent *agent, struct selector_input *input)
         .host.cold_deadline_ns = agent->started_ns + max_u64(window_ns, config->session.timeout_ns),
         .host.failback_now = agent->orders.failback_now,
         /* A name that no path has (any more) keeps the route nowhere. */
-        .host.pin_hard = agent->orders.pin_hard && orders_pin_is_known(&agent->orders, &agent->table),
+        .host.pin_hard = agent->orders.pin_hard && orders_pin_is_known(&agent->orders, &agent->host.table),
         .host.pin_now = agent->orders.pin_now,
     };
 }

@@ -9,22 +9,22 @@
 static const char *address_text(const struct agent *agent, uint32_t path,
                                 char buffer[static ADDRESS_TEXT_SIZE])
 {
-    return path == SELECTOR_NO_PATH ? "none" : address_format(&agent->table.paths[path].address, buffer);
+    return path == SELECTOR_NO_PATH ? "none" : address_format(&agent->host.table.paths[path].address, buffer);
 }
 
 static const char *access_text(const struct agent *agent, uint32_t path)
 {
-    return agent_table_access_name(&agent->table, path);
+    return agent_table_access_name(&agent->host.table, path);
 }
 
 static const char *tier_text(const struct agent *agent, uint32_t path)
 {
-    return selector_tier_text(agent->table.selector_paths[path].tier);
+    return selector_tier_text(agent->host.table.selector_paths[path].tier);
 }
 
 static void log_path(const struct agent *agent, const struct happening *h)
 {
-    const struct agent_path *path = &agent->table.paths[h->path];
+    const struct agent_path *path = &agent->host.table.paths[h->path];
     const struct config_probe *probe = &agent->config->probe;
     char reason[160] = "";
 
@@ -44,7 +44,7 @@ static void log_path(const struct agent *agent, const struct happening *h)
 
 static void log_session(const struct agent *agent, const struct happening *h)
 {
-    const struct agent_access *access = &agent->table.accesses[h->access];
+    const struct agent_access *access = &agent->host.table.accesses[h->access];
 
     log_event(access->view.state == SESSION_DEAD ? LOG_LEVEL_WARN : LOG_LEVEL_INFO, "session",
               "access=%s state=%s uuid=%s restarts=%u", LOG_VALUE(access->name),
@@ -54,7 +54,7 @@ static void log_session(const struct agent *agent, const struct happening *h)
 
 static void log_accesses(const struct agent *agent, const struct happening *h)
 {
-    log_event(LOG_LEVEL_INFO, "accesses", "count=%u", agent->table.access_count);
+    log_event(LOG_LEVEL_INFO, "accesses", "count=%u", agent->host.table.access_count);
 }
 
 static void log_pin_lost(const struct agent *agent, const struct happening *h)
@@ -107,7 +107,8 @@ static void log_order(const struct agent *agent, const struct happening *h)
 /* For how long a path has been silent, in ms; "never" when it has not answered since the agent began. */
 static const char *silent_text(const struct agent *agent, uint32_t path, char buffer[static 24])
 {
-    uint64_t last_reply_ns = path == SELECTOR_NO_PATH ? 0 : agent->table.paths[path].health.last_reply_ns;
+    uint64_t last_reply_ns =
+        path == SELECTOR_NO_PATH ? 0 : agent->host.table.paths[path].health.last_reply_ns;
 
     if (path == SELECTOR_NO_PATH)
         return "0.0";
@@ -141,7 +142,7 @@ static void log_adoption(const struct agent *agent, const struct happening *h)
     log_event(LOG_LEVEL_INFO, "adopt", "route=%s access=%s ours=%s",
               LOG_QUOTE(fib_route_text(&h->route->route, text, sizeof(text))), access_text(agent, h->path),
               h->route->ours ? "true" : "false");
-    if (agent_table_access(&agent->table, h->path) == SELECTOR_NO_ACCESS)
+    if (agent_table_access(&agent->host.table, h->path) == SELECTOR_NO_ACCESS)
         log_event(LOG_LEVEL_WARN, "next-hop-not-configured", "next_hop=%s", ADDRESS_TEXT(&h->route->hop));
 }
 
@@ -199,24 +200,24 @@ static void log_route(const struct agent *agent, const struct happening *h)
 static void log_planned_abandoned(const struct agent *agent, const struct happening *h)
 {
     log_event(LOG_LEVEL_INFO, "planned-switch-abandoned", "to=%s reason=%s",
-              ADDRESS_TEXT(&agent->table.paths[h->path].address), selector_reason_text(h->reason));
+              ADDRESS_TEXT(&agent->host.table.paths[h->path].address), selector_reason_text(h->reason));
 }
 
 static void log_planned_waits(const struct agent *agent, const struct happening *h)
 {
     log_event(LOG_LEVEL_WARN, "planned-switch-waits", "to=%s reason=\"the last probe got no reply\"",
-              ADDRESS_TEXT(&agent->table.paths[h->path].address));
+              ADDRESS_TEXT(&agent->host.table.paths[h->path].address));
 }
 
 static void log_planned_untold(const struct agent *agent, const struct happening *h)
 {
     log_event(LOG_LEVEL_WARN, "planned-switch-untold", "to=%s reason=%s",
-              ADDRESS_TEXT(&agent->table.paths[h->path].address), selector_reason_text(h->reason));
+              ADDRESS_TEXT(&agent->host.table.paths[h->path].address), selector_reason_text(h->reason));
 }
 
 static void log_full_size_lost(const struct agent *agent, const struct happening *h)
 {
-    const struct agent_path *path = &agent->table.paths[h->path];
+    const struct agent_path *path = &agent->host.table.paths[h->path];
 
     log_event(LOG_LEVEL_WARN, "full-size-probe-lost", "path=%s bytes=%u", ADDRESS_TEXT(&path->address),
               path->mtu_bytes);
@@ -226,7 +227,7 @@ static void log_full_size_lost(const struct agent *agent, const struct happening
 
 static void record_switch(struct agent *agent, const struct happening *h)
 {
-    const struct agent_path *paths = agent->table.paths;
+    const struct agent_path *paths = agent->host.table.paths;
 
     journal_switch(agent->files.journal, agent->now_ns,
                    h->from == SELECTOR_NO_PATH ? NULL : &paths[h->from].address, &h->route->hop, h->reason,
@@ -248,7 +249,7 @@ static void record_order(struct agent *agent, const struct happening *h)
 enum {
     SAVE = 1,      /* the state directory has to know */
     CLUSTER = 2,   /* the cluster has to know where this host enters */
-    HEARTBEAT = 4, /* and whoever reads heartbeats */
+    HEARTBEAT = 4, /* and the readers of heartbeats */
     STEP = 8,      /* decide again, from where we stand now */
     COUNT_SWITCH = 16,
 };

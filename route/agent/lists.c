@@ -28,10 +28,13 @@ static bool is_just_missed(const struct agent_table *table, uint32_t access)
 }
 
 /*
- * Every access that can be asked, in order: in turns, beginning after the one that answered last, for lists
- * prove something only when different accesses give them. Those that the last list has just lost come first:
- * if they answer they know better. An access' own answer does not prove its own life: so whoever answered
- * last comes last, and the one in use before it, for the others know more of it than it does itself.
+ * Every access that can be asked, in order:
+ *
+ *   1. those that the last list was the first to miss: if they answer they know better
+ *   2. the others in turn, after the one that answered last: lists prove something only when different accesses
+ *      give them
+ *   3. the one in use: the others know more of its life than it does itself
+ *   4. the one that answered last
  */
 static size_t add_accesses(const struct lists *lists, const struct situation *now, bool up,
                            struct session_endpoint *out, size_t room)

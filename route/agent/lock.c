@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The lock is two things, and whoever lacks either may not start:
+ * The lock is two things. An agent that is refused one of them does not start:
  *
  *   a name   a Unix socket in the abstract namespace, named after the service and the table. It belongs to
  *            the network namespace, as the route does, needs no disk, and goes with its process.
@@ -34,7 +34,7 @@ static socklen_t name_of(struct sockaddr_un *name, const struct address *service
     return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)length);
 }
 
-/* Whoever listens there: -EWOULDBLOCK when he counts, -EADDRINUSE when he does not. */
+/* The listener there: -EWOULDBLOCK when he counts, -EADDRINUSE when he does not. */
 static int ask_holder(const struct sockaddr_un *name, socklen_t length, pid_t *holder)
 {
     struct ucred user = {0};

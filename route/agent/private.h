@@ -27,7 +27,7 @@
 #include "route/keeper/keeper.h"
 #include "route/log.h"
 
-/* Of the loop's events, most urgent first; libevent gives those in the middle to whoever does not ask. */
+/* Of the loop's events, most urgent first; an event without a priority gets the one in the middle. */
 enum { AGENT_PRIORITY_CLIENTS = 2, AGENT_PRIORITIES = 3 };
 
 struct control;
@@ -75,6 +75,18 @@ struct agent_service {
     struct connections connections;
 };
 
+/* What this host sees of the cluster: the same for all services. */
+struct agent_host {
+    struct host_identity identity;
+    struct agent_table table;
+    bool table_wanted; /* lists let in others: it is to be built anew */
+    struct probe_stream *stream;
+    int probe_error; /* the last one, not to be logged again and again */
+    struct health_settings health_settings;
+    bool egress_wanted; /* the host changed: how the paths are entered is to be found out again */
+    uint64_t egress_ns; /* not before: the kernel did not say */
+};
+
 struct agent {
     const struct agent_options *options;
     struct config *config;
@@ -82,16 +94,9 @@ struct agent {
     uint64_t started_ns;
     struct agent_loop loop;
     struct fib *fib;
-    struct probe_stream *stream;
-    int probe_error; /* the last one, not to be logged again and again */
     struct session_provider *provider;
     struct control *control;
-    struct host_identity identity;
-    struct health_settings health_settings;
-    struct agent_table table;
-    bool table_wanted;  /* lists let in others: it is to be built anew */
-    bool egress_wanted; /* the host changed: how the paths are entered is to be found out again */
-    uint64_t egress_ns; /* not before: the kernel did not say */
+    struct agent_host host;
     struct agent_service service;
     struct orders orders;
     struct lists lists;
@@ -108,7 +113,8 @@ const char *agent_reason_text(const struct agent *agent); /* why the route is as
 /* saved.c */
 void agent_load(struct agent *agent); /* at the start */
 void agent_save(struct agent *agent);
-void agent_note_kept(struct agent *agent, uint64_t now_ns); /* what has become of what was handed to the disk */
+void agent_note_kept(struct agent *agent,
+                     uint64_t now_ns);               /* what has become of what was handed to the disk */
 bool agent_saves_by_time(const struct agent *agent); /* also without news, every few seconds */
 
 /* step.c */
@@ -155,7 +161,7 @@ void agent_journal_step(struct agent *agent, const struct selector_input *input)
 
 /* status.c */
 struct cJSON;
-struct cJSON *agent_status(const struct agent *agent);          /* reroute.status/1; owned by the caller */
+struct cJSON *agent_status(const struct agent *agent); /* reroute.status/1; owned by the caller */
 void agent_summary(const struct agent *agent, char *text, size_t size_bytes); /* what it does, a line */
 /* Why a path is not eligible, in words, by the evidence of the last step; "" for an eligible one. May use
  * buffer. */

@@ -6,17 +6,17 @@
 
 static const struct address *path_address(const void *owner, uint32_t path)
 {
-    return &((const struct agent *)owner)->table.paths[path].address;
+    return &((const struct agent *)owner)->host.table.paths[path].address;
 }
 
 static const char *access_name(const void *owner, uint32_t access)
 {
-    return ((const struct agent *)owner)->table.accesses[access].name;
+    return ((const struct agent *)owner)->host.table.accesses[access].name;
 }
 
 static const char *access_uuid(const void *owner, uint32_t access)
 {
-    return ((const struct agent *)owner)->table.accesses[access].view.uuid;
+    return ((const struct agent *)owner)->host.table.accesses[access].view.uuid;
 }
 
 int agent_journal_open(struct agent *agent)
@@ -26,7 +26,8 @@ int agent_journal_open(struct agent *agent)
     if (!agent->files.disk)
         return 0;
     sink = disk_journal(agent->files.disk);
-    return journal_new(&agent->files.journal, &sink, JOURNAL_MAX_BYTES, clock_now_ns(CLOCK_BOOTTIME), agent->now_ns);
+    return journal_new(&agent->files.journal, &sink, JOURNAL_MAX_BYTES, clock_now_ns(CLOCK_BOOTTIME),
+                       agent->now_ns);
 }
 
 void agent_journal_step(struct agent *agent, const struct selector_input *input)
@@ -41,8 +42,10 @@ void agent_journal_step(struct agent *agent, const struct selector_input *input)
         .version = agent->options->version,
         .service = address_format(&agent->config->service, service),
     };
-    const struct journal_step step = {
-        .source = &source, .input = input, .selector = &agent->table.selector, .decision = &agent->service.decision};
+    const struct journal_step step = {.source = &source,
+                                      .input = input,
+                                      .selector = &agent->host.table.selector,
+                                      .decision = &agent->service.decision};
 
     if (agent->files.journal)
         journal_step(agent->files.journal, &step); /* what cannot be written the disk reports */

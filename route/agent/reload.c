@@ -46,8 +46,8 @@ int agent_watch_stream(struct agent *agent)
 {
     if (agent->loop.stream_event)
         event_free(agent->loop.stream_event);
-    agent->loop.stream_event =
-        event_new(agent->loop.base, probe_stream_fd(agent->stream), EV_READ | EV_PERSIST, on_stream, agent);
+    agent->loop.stream_event = event_new(agent->loop.base, probe_stream_fd(agent->host.stream),
+                                         EV_READ | EV_PERSIST, on_stream, agent);
     return agent->loop.stream_event && event_add(agent->loop.stream_event, NULL) == 0 ? 0 : -ENOMEM;
 }
 
@@ -76,7 +76,7 @@ static bool probes_alike(const struct config_probe *a, const struct config_probe
            strcmp(a->transport, b->transport) == 0;
 }
 
-/* Likewise for the cluster; the files of a token and of certificates are read again by every reload. */
+/* The same for the cluster; the files of a token and of certificates are read again by every reload. */
 static bool asks_alike(const struct config_session *a, const struct config_session *b)
 {
     struct config_session x = *a, y = *b;
@@ -103,11 +103,11 @@ static void forget_planned(struct agent *agent)
 /* The ids of the paths belong to the old stream. */
 static void install_stream(struct agent *agent, struct probe_stream *stream)
 {
-    for (uint32_t i = 0; i < agent->table.path_count; i++)
-        agent->table.paths[i].streamed = false;
+    for (uint32_t i = 0; i < agent->host.table.path_count; i++)
+        agent->host.table.paths[i].streamed = false;
     forget_planned(agent); /* its probe is under way in the old one */
-    probe_stream_free(agent->stream);
-    agent->stream = stream;
+    probe_stream_free(agent->host.stream);
+    agent->host.stream = stream;
     agent_watch_stream(agent);
 }
 
@@ -128,14 +128,15 @@ static void install_config(struct agent *agent, struct config *config, struct pr
     struct session_liveness_settings liveness = lists_liveness_settings(config);
     struct config *old_config = agent->config;
 
-    for (uint32_t i = 0; i < agent->table.path_count && config->probe.rise != old_config->probe.rise; i++)
-        agent->table.paths[i].check_port = 0; /* its check counts by the old one: another is made */
+    for (uint32_t i = 0; i < agent->host.table.path_count && config->probe.rise != old_config->probe.rise;
+         i++)
+        agent->host.table.paths[i].check_port = 0; /* its check counts by the old one: another is made */
     agent->config = config;
     if (stream)
         install_stream(agent, stream);
     if (provider)
         install_provider(agent, provider);
-    agent->health_settings = agent_health_settings(config);
+    agent->host.health_settings = agent_health_settings(config);
     session_liveness_configure(agent->lists.liveness, &liveness);
     journal_renew(agent->files.journal, "reload");
     agent_table_install(agent, table);
@@ -163,7 +164,7 @@ void agent_reload(struct agent *agent)
     const char *fixed;
     int error;
 
-    agent->now_ns = probe_stream_now_ns(agent->stream);
+    agent->now_ns = probe_stream_now_ns(agent->host.stream);
     error = config_load(&config, agent->options->config_path, message, sizeof(message));
     fixed = error ? NULL : needs_restart(agent->config, config);
     if (fixed) {
@@ -182,6 +183,7 @@ void agent_reload(struct agent *agent)
     }
     install_config(agent, TAKE(config), TAKE(stream), TAKE(provider), &table);
     log_event(LOG_LEVEL_INFO, "reload", "config=%s accesses=%u paths=%u",
-              LOG_VALUE(agent->options->config_path), agent->table.access_count, agent->table.path_count);
+              LOG_VALUE(agent->options->config_path), agent->host.table.access_count,
+              agent->host.table.path_count);
     agent_warn_config(agent);
 }

@@ -23,7 +23,7 @@ static struct keeper_hop hop_of(const struct agent *agent, const struct agent_pa
 
 static void refused(struct agent *agent, const struct keeper_event *event)
 {
-    uint32_t to = agent_table_find(&agent->table, &event->hop);
+    uint32_t to = agent_table_find(&agent->host.table, &event->hop);
     const struct happening refusal = {.kind = HAPPENED_REFUSAL,
                                       .path = to,
                                       .from = agent->service.current,
@@ -32,7 +32,7 @@ static void refused(struct agent *agent, const struct keeper_event *event)
 
     agent->service.switching = (struct agent_switching){0};
     if (to != SELECTOR_NO_PATH)
-        agent->table.paths[to].refused_until_ns = agent->now_ns + REFUSED_FOR_NS;
+        agent->host.table.paths[to].refused_until_ns = agent->now_ns + REFUSED_FOR_NS;
     agent_tell(agent, &refusal);
 }
 
@@ -40,7 +40,7 @@ static void switched(struct agent *agent, const struct keeper_event *event)
 {
     struct agent_service *service = &agent->service;
     const struct happening happening = {.kind = HAPPENED_SWITCH,
-                                        .path = agent_table_find(&agent->table, &event->hop),
+                                        .path = agent_table_find(&agent->host.table, &event->hop),
                                         .from = service->current,
                                         .reason = service->switching.reason,
                                         .route = event};
@@ -55,7 +55,7 @@ static void switched(struct agent *agent, const struct keeper_event *event)
     service->misses = 0;
     service->planned = (struct planned){0};
     agent->orders.failback_now = false;
-    if (orders_pins(&agent->orders, &agent->table, service->current))
+    if (orders_pins(&agent->orders, &agent->host.table, service->current))
         agent->orders.pin_now = false;
     connections_moved(&service->connections, agent->fib, &agent->files.reserve, &agent->config->service,
                       happening.from == SELECTOR_NO_PATH, agent->config->route.reset_connections,
@@ -67,11 +67,11 @@ static void adopted(struct agent *agent, const struct keeper_event *event)
 {
     struct agent_service *service = &agent->service;
 
-    service->current = agent_table_find(&agent->table, &event->hop);
+    service->current = agent_table_find(&agent->host.table, &event->hop);
     if (service->current == SELECTOR_NO_PATH &&
         agent_use_foreign(agent, &event->hop, event->route.ifindex) < 0)
         return;
-    agent->egress_wanted = true;
+    agent->host.egress_wanted = true;
     service->origin = ORIGIN_ADOPTED;
     service->since_realtime_ns = clock_now_ns(CLOCK_REALTIME);
     agent_tell(agent,
@@ -117,7 +117,7 @@ static void take_events(struct agent *agent)
 /* The path in use has just missed a reply, or some path has just gone down. */
 static bool is_in_doubt(struct agent *agent)
 {
-    const struct agent_table *table = &agent->table;
+    const struct agent_table *table = &agent->host.table;
     uint64_t before = agent->service.misses;
 
     if (agent->service.current == SELECTOR_NO_PATH)
@@ -137,7 +137,7 @@ void agent_route_step(struct agent *agent)
     bool doubt = is_in_doubt(agent);
 
     if (agent->service.current != SELECTOR_NO_PATH)
-        hop = hop_of(agent, &agent->table.paths[agent->service.current]);
+        hop = hop_of(agent, &agent->host.table.paths[agent->service.current]);
     keeper_step(agent->service.keeper, agent->service.current == SELECTOR_NO_PATH ? NULL : &hop, doubt,
                 agent->now_ns);
     take_events(agent);
@@ -146,7 +146,7 @@ void agent_route_step(struct agent *agent)
 
 void agent_route_want(struct agent *agent, uint32_t path)
 {
-    struct keeper_hop hop = hop_of(agent, &agent->table.paths[path]);
+    struct keeper_hop hop = hop_of(agent, &agent->host.table.paths[path]);
 
     keeper_want(agent->service.keeper, &hop, agent->now_ns);
     take_events(agent);
@@ -164,11 +164,11 @@ static bool is_within(const struct fib_event *event, const struct address *addre
  * count. */
 static bool concerns_us(const struct agent *agent, const struct fib_event *event)
 {
-    for (uint32_t i = 0; i < agent->table.path_count; i++)
-        if (is_within(event, &agent->table.paths[i].address))
+    for (uint32_t i = 0; i < agent->host.table.path_count; i++)
+        if (is_within(event, &agent->host.table.paths[i].address))
             return true;
-    for (uint32_t i = 0; i < agent->table.access_count; i++)
-        if (is_within(event, &agent->table.accesses[i].judged_host))
+    for (uint32_t i = 0; i < agent->host.table.access_count; i++)
+        if (is_within(event, &agent->host.table.accesses[i].judged_host))
             return true;
     return keeper_needs_source(agent->service.keeper, &event->address);
 }
@@ -182,7 +182,7 @@ bool agent_route_note(struct agent *agent, const struct fib_event *event)
     if (event->kind == FIB_EVENT_RESYNC)
         log_event(LOG_LEVEL_WARN, "fib-resync",
                   "reason=\"notifications were lost; everything is read again\"");
-    agent->egress_wanted |= event->kind != FIB_EVENT_ROUTE;
+    agent->host.egress_wanted |= event->kind != FIB_EVENT_ROUTE;
     keeper_doubt(agent->service.keeper);
     return true;
 }
@@ -208,12 +208,12 @@ static void warn_interface(struct agent *agent, const struct agent_path *path)
 
 void agent_route_warn(struct agent *agent)
 {
-    for (uint32_t i = 0; i < agent->table.path_count; i++) {
-        const struct agent_path *path = &agent->table.paths[i];
+    for (uint32_t i = 0; i < agent->host.table.path_count; i++) {
+        const struct agent_path *path = &agent->host.table.paths[i];
         bool seen = path->ifindex == 0;
 
         for (uint32_t j = 0; j < i && !seen; j++)
-            seen = agent->table.paths[j].ifindex == path->ifindex;
+            seen = agent->host.table.paths[j].ifindex == path->ifindex;
         if (!seen)
             warn_interface(agent, path);
     }

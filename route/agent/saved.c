@@ -28,7 +28,7 @@ static const struct state_death *loaded_death(const struct agent *agent, const s
 /* Who is dead by what is known: a restart does not forget it. */
 static void remember_deaths(const struct agent *agent, struct state *state)
 {
-    const struct agent_table *table = &agent->table;
+    const struct agent_table *table = &agent->host.table;
 
     state->deaths = calloc((size_t)table->access_count + 1, sizeof(*state->deaths));
     for (uint32_t i = 0; state->deaths && i < table->access_count; i++) {
@@ -57,9 +57,9 @@ void agent_save(struct agent *agent)
     if (agent->options->dry_run)
         return;
     memcpy(state.pin, agent->orders.pin, sizeof(state.pin));
-    state.paths = calloc((size_t)agent->table.path_count + 1, sizeof(*state.paths));
-    for (uint32_t i = 0; state.paths && i < agent->table.path_count; i++) {
-        const struct agent_path *path = &agent->table.paths[i];
+    state.paths = calloc((size_t)agent->host.table.path_count + 1, sizeof(*state.paths));
+    for (uint32_t i = 0; state.paths && i < agent->host.table.path_count; i++) {
+        const struct agent_path *path = &agent->host.table.paths[i];
 
         if (path->health.state == HEALTH_UP && path->health.up_since_ns)
             state.paths[state.path_count++] = (struct state_path){
@@ -106,10 +106,10 @@ void agent_load(struct agent *agent)
     agent->orders.drained = TAKE(state.drained);
     agent->orders.drained_count = state.drained_count;
     for (size_t i = 0; i < state.path_count; i++) {
-        uint32_t path = agent_table_find(&agent->table, &state.paths[i].address);
+        uint32_t path = agent_table_find(&agent->host.table, &state.paths[i].address);
 
         if (path != SELECTOR_NO_PATH)
-            health_restore(&agent->table.paths[path].health,
+            health_restore(&agent->host.table.paths[path].health,
                            max_u64(sub_sat_u64(state.paths[i].up_since_ns, offset_ns), 1));
     }
     for (size_t i = 0; i < state.death_count; i++)

@@ -21,7 +21,7 @@ struct state_death {
     uint64_t before_ns; /* how long before */
 };
 
-/* Owned by whoever filled it: state_clear(). */
+/* Owned by its caller: state_clear(). */
 struct state {
     struct state_death *deaths; /* not older than STATE_DEATH_AGE_NS, whichever boot they are of */
     size_t death_count;

@@ -24,14 +24,14 @@ static void add_text(cJSON *object, const char *name, const char *text)
 
 static bool path_is_unlisted(const struct agent *agent, uint32_t path)
 {
-    uint32_t access = agent->table.selector_paths[path].access;
+    uint32_t access = agent->host.table.selector_paths[path].access;
 
-    return access != SELECTOR_NO_ACCESS && !agent->table.accesses[access].view.listed;
+    return access != SELECTOR_NO_ACCESS && !agent->host.table.accesses[access].view.listed;
 }
 
 const char *agent_path_why(const struct agent *agent, uint32_t index, char *buffer, size_t size_bytes)
 {
-    const struct agent_path *path = &agent->table.paths[index];
+    const struct agent_path *path = &agent->host.table.paths[index];
     const struct config_probe *probe = &agent->config->probe;
     struct selector_input input;
     enum selector_reason reason;
@@ -73,14 +73,14 @@ const char *agent_path_why(const struct agent *agent, uint32_t index, char *buff
 
 static cJSON *path_status(const struct agent *agent, uint32_t index)
 {
-    const struct agent_path *path = &agent->table.paths[index];
-    const struct path_evidence *s = &agent->table.selector_paths[index];
+    const struct agent_path *path = &agent->host.table.paths[index];
+    const struct path_evidence *s = &agent->host.table.selector_paths[index];
     struct selector_input input;
     cJSON *item = cJSON_CreateObject();
     char buffer[160] = "", name[IF_NAMESIZE] = "";
 
     agent_fill_input(agent, &input);
-    cJSON_AddStringToObject(item, "access", agent_table_access_name(&agent->table, index));
+    cJSON_AddStringToObject(item, "access", agent_table_access_name(&agent->host.table, index));
     cJSON_AddStringToObject(item, "tier", selector_tier_text(s->tier));
     cJSON_AddStringToObject(item, "address", ADDRESS_TEXT(&path->address));
     add_text(item, "interface", path->ifindex ? if_indextoname(path->ifindex, name) : NULL);
@@ -108,8 +108,8 @@ static cJSON *path_status(const struct agent *agent, uint32_t index)
 static cJSON *access_status(const struct agent *agent, uint32_t index)
 {
     static const char *const localities[] = {"local", "same-zone", "other-zone"};
-    const struct agent_access *access = &agent->table.accesses[index];
-    const struct access_evidence *s = &agent->table.selector_accesses[index];
+    const struct agent_access *access = &agent->host.table.accesses[index];
+    const struct access_evidence *s = &agent->host.table.selector_accesses[index];
     cJSON *item = cJSON_CreateObject();
 
     cJSON_AddStringToObject(item, "access", access->name);
@@ -123,7 +123,7 @@ static cJSON *access_status(const struct agent *agent, uint32_t index)
         cJSON_AddNullToObject(item, "alive_s");
     cJSON_AddNumberToObject(item, "restarts", access->view.restarts);
     cJSON_AddBoolToObject(item, "drained", s->drained);
-    cJSON_AddNumberToObject(item, "failures", agent->table.selector.accesses[index].failures);
+    cJSON_AddNumberToObject(item, "failures", agent->host.table.selector.accesses[index].failures);
     return item;
 }
 
@@ -145,7 +145,7 @@ static cJSON *sessions_status(const struct agent *agent)
         cJSON_AddNullToObject(sessions, "overdue_s");
     add_text(sessions, "error", agent->lists.polls.message);
     list = cJSON_AddArrayToObject(sessions, "accesses");
-    for (uint32_t i = 0; i < agent->table.access_count; i++)
+    for (uint32_t i = 0; i < agent->host.table.access_count; i++)
         cJSON_AddItemToArray(list, access_status(agent, i));
     return sessions;
 }
@@ -158,8 +158,10 @@ static cJSON *failback_status(const struct agent *agent)
     if (decision->candidate == SELECTOR_NO_PATH)
         return cJSON_CreateNull();
     failback = cJSON_CreateObject();
-    cJSON_AddStringToObject(failback, "to", ADDRESS_TEXT(&agent->table.paths[decision->candidate].address));
-    cJSON_AddStringToObject(failback, "access", agent_table_access_name(&agent->table, decision->candidate));
+    cJSON_AddStringToObject(failback, "to",
+                            ADDRESS_TEXT(&agent->host.table.paths[decision->candidate].address));
+    cJSON_AddStringToObject(failback, "access",
+                            agent_table_access_name(&agent->host.table, decision->candidate));
     if (decision->candidate_at_ns == NEVER_NS)
         cJSON_AddNullToObject(failback, "in_s");
     else
@@ -177,7 +179,8 @@ static cJSON *refresh_status(const struct agent *agent)
     cJSON *item = cJSON_CreateObject();
 
     add_text(item, "session", refresh->uuid);
-    cJSON_AddBoolToObject(item, "done", !refresh->wanted && !refresh->under_way && refresh->uuid[0] && !refresh->failed);
+    cJSON_AddBoolToObject(item, "done",
+                          !refresh->wanted && !refresh->under_way && refresh->uuid[0] && !refresh->failed);
     add_text(item, "error", refresh->failed ? refresh->message : NULL);
     return item;
 }
@@ -217,32 +220,33 @@ void agent_summary(const struct agent *agent, char *text, size_t size_bytes)
                  selector_reason_sentence(service->decision.reason));
     else
         snprintf(text, size_bytes, "%s via %s (%s, %s), reason %s", address,
-                 ADDRESS_TEXT(&agent->table.paths[service->current].address),
-                 agent_table_access_name(&agent->table, service->current),
-                 selector_tier_text(agent->table.selector_paths[service->current].tier),
+                 ADDRESS_TEXT(&agent->host.table.paths[service->current].address),
+                 agent_table_access_name(&agent->host.table, service->current),
+                 selector_tier_text(agent->host.table.selector_paths[service->current].tier),
                  agent_reason_text(agent));
 }
 
 static void add_next_hop(const struct agent *agent, cJSON *root)
 {
     bool there = agent->service.current != SELECTOR_NO_PATH;
-    const struct path_evidence *s = there ? &agent->table.selector_paths[agent->service.current] : NULL;
+    const struct path_evidence *s = there ? &agent->host.table.selector_paths[agent->service.current] : NULL;
     char when[LOG_TIME_SIZE];
 
     add_text(root, "next_hop",
-             there ? ADDRESS_TEXT(&agent->table.paths[agent->service.current].address) : NULL);
-    add_text(root, "access", there ? agent_table_access_name(&agent->table, agent->service.current) : NULL);
+             there ? ADDRESS_TEXT(&agent->host.table.paths[agent->service.current].address) : NULL);
+    add_text(root, "access",
+             there ? agent_table_access_name(&agent->host.table, agent->service.current) : NULL);
     add_text(root, "tier", there ? selector_tier_text(s->tier) : NULL);
     cJSON_AddBoolToObject(root, "local",
                           there && s->access != SELECTOR_NO_ACCESS &&
-                              agent->table.selector_accesses[s->access].locality == LOCALITY_LOCAL);
+                              agent->host.table.selector_accesses[s->access].locality == LOCALITY_LOCAL);
     add_text(root, "since", there ? log_time_text(agent->service.since_realtime_ns, when) : NULL);
     add_text(root, "reason", agent_reason_text(agent));
 }
 
 cJSON *agent_status(const struct agent *agent)
 {
-    const struct probe_counters *counters = probe_stream_counters(agent->stream);
+    const struct probe_counters *counters = probe_stream_counters(agent->host.stream);
     const struct keeper_report *report = keeper_report(agent->service.keeper);
     cJSON *root = cJSON_CreateObject(), *list;
 
@@ -266,11 +270,11 @@ cJSON *agent_status(const struct agent *agent)
     cJSON_AddNumberToObject(root, "repairs", (double)report->repairs);
     cJSON_AddItemToObject(root, "refresh", refresh_status(agent));
     list = cJSON_AddArrayToObject(root, "paths");
-    for (uint32_t i = 0; i < agent->table.path_count; i++)
+    for (uint32_t i = 0; i < agent->host.table.path_count; i++)
         cJSON_AddItemToArray(list, path_status(agent, i));
     cJSON_AddItemToObject(root, "sessions", sessions_status(agent));
     list = cJSON_AddObjectToObject(root, "probe");
-    cJSON_AddStringToObject(list, "transport", probe_stream_transport(agent->stream));
+    cJSON_AddStringToObject(list, "transport", probe_stream_transport(agent->host.stream));
     cJSON_AddNumberToObject(list, "sent", (double)counters->sent);
     cJSON_AddNumberToObject(list, "replies", (double)counters->replies);
     cJSON_AddNumberToObject(list, "late", (double)counters->late);

@@ -14,21 +14,21 @@ static void take_extra(struct agent *agent, uint32_t path, const struct probe_ob
 
     if (observation->outcome == PROBE_DUPLICATE || observation->outcome == PROBE_LATE)
         return;
-    if (passed) /* a reply is life, whoever asked for it */
-        health_observe(&agent->table.paths[path].health, &agent->health_settings, observation);
+    if (passed) /* a reply is life, whatever it was asked for */
+        health_observe(&agent->host.table.paths[path].health, &agent->host.health_settings, observation);
     agent_planned_probe_result(agent, path, observation->payload_bytes, passed);
 }
 
 static void take_observations(struct agent *agent)
 {
     struct probe_observation observation;
-    int error = probe_stream_dispatch(agent->stream);
+    int error = probe_stream_dispatch(agent->host.stream);
 
-    if (error < 0 && error != agent->probe_error)
+    if (error < 0 && error != agent->host.probe_error)
         log_event(LOG_LEVEL_ERROR, "probe", "error=%s", LOG_QUOTE(strerror(-error)));
-    agent->probe_error = error;
-    while (probe_stream_next(agent->stream, &observation)) {
-        uint32_t path = agent_table_of_stream(&agent->table, observation.id);
+    agent->host.probe_error = error;
+    while (probe_stream_next(agent->host.stream, &observation)) {
+        uint32_t path = agent_table_of_stream(&agent->host.table, observation.id);
 
         if (path == SELECTOR_NO_PATH)
             continue;
@@ -36,13 +36,13 @@ static void take_observations(struct agent *agent)
         if (observation.extra)
             take_extra(agent, path, &observation);
         else
-            health_observe(&agent->table.paths[path].health, &agent->health_settings, &observation);
+            health_observe(&agent->host.table.paths[path].health, &agent->host.health_settings, &observation);
     }
 }
 
 static void note_path(struct agent *agent, uint32_t index)
 {
-    struct agent_path *path = &agent->table.paths[index];
+    struct agent_path *path = &agent->host.table.paths[index];
 
     if (path->noted == path->health.state)
         return;
@@ -52,7 +52,7 @@ static void note_path(struct agent *agent, uint32_t index)
 
 static void note_access(struct agent *agent, uint32_t index)
 {
-    struct agent_access *access = &agent->table.accesses[index];
+    struct agent_access *access = &agent->host.table.accesses[index];
 
     if (access->memory.noted == access->view.state)
         return;
@@ -63,7 +63,7 @@ static void note_access(struct agent *agent, uint32_t index)
 /* Said once, as soon as lists have had the chance to name it. */
 static void note_pin(struct agent *agent)
 {
-    bool lost = agent->orders.pin[0] && !orders_pin_is_known(&agent->orders, &agent->table) &&
+    bool lost = agent->orders.pin[0] && !orders_pin_is_known(&agent->orders, &agent->host.table) &&
                 (agent->lists.arrived || !lists_make_accesses(agent->config));
 
     if (lost && !agent->orders.pin_lost)
@@ -74,9 +74,9 @@ static void note_pin(struct agent *agent)
 static void note_changes(struct agent *agent)
 {
     note_pin(agent);
-    for (uint32_t i = 0; i < agent->table.path_count; i++)
+    for (uint32_t i = 0; i < agent->host.table.path_count; i++)
         note_path(agent, i);
-    for (uint32_t i = 0; i < agent->table.access_count; i++)
+    for (uint32_t i = 0; i < agent->host.table.access_count; i++)
         note_access(agent, i);
 }
 
@@ -108,9 +108,9 @@ static void end_hurry(struct agent *agent, const struct selector_input *input)
  */
 static void ask_for_proof(struct agent *agent)
 {
-    for (uint32_t i = 0; i < agent->table.path_count; i++)
-        if (i != agent->service.current && agent->table.paths[i].streamed)
-            probe_stream_request(agent->stream, agent->table.paths[i].stream_id,
+    for (uint32_t i = 0; i < agent->host.table.path_count; i++)
+        if (i != agent->service.current && agent->host.table.paths[i].streamed)
+            probe_stream_request(agent->host.stream, agent->host.table.paths[i].stream_id,
                                  agent->config->probe.payload_bytes);
 }
 
@@ -120,7 +120,7 @@ static void decide(struct agent *agent)
     struct selector_input input;
 
     agent_fill_input(agent, &input);
-    selector_decide(&agent->table.selector, &input, &agent->service.decision);
+    selector_decide(&agent->host.table.selector, &input, &agent->service.decision);
     end_hurry(agent, &input);
     if (agent->service.decision.reason == KEEP_WAIT_PROOF && before.reason != KEEP_WAIT_PROOF)
         ask_for_proof(agent);
@@ -131,7 +131,7 @@ static void decide(struct agent *agent)
 static void schedule(struct agent *agent)
 {
     const struct situation now = agent_situation(agent);
-    uint64_t at_ns = min_u64(probe_stream_deadline_ns(agent->stream), agent->service.decision.again_ns);
+    uint64_t at_ns = min_u64(probe_stream_deadline_ns(agent->host.stream), agent->service.decision.again_ns);
     uint64_t wait_us;
     struct timeval wait;
 
@@ -148,7 +148,7 @@ static void schedule(struct agent *agent)
         at_ns = min_u64(at_ns, agent->loop.reload_ns);
     if (agent->loop.step_wanted)
         at_ns = 0;
-    wait_us = (sub_sat_u64(at_ns, probe_stream_now_ns(agent->stream)) + NS_PER_US - 1) / NS_PER_US;
+    wait_us = (sub_sat_u64(at_ns, probe_stream_now_ns(agent->host.stream)) + NS_PER_US - 1) / NS_PER_US;
     wait.tv_sec = (time_t)(wait_us / 1000000);
     wait.tv_usec = (suseconds_t)(wait_us % 1000000);
     event_add(agent->loop.timer, &wait);
@@ -165,9 +165,9 @@ static void take_answers(struct agent *agent)
         lists_poll_soon(&agent->lists, agent->now_ns);
     if (planned != PLANNED_NO_ANSWER)
         agent->service.tell_answer = planned;
-    agent->table_wanted |= lists_take(&agent->lists, &now, agent->files.disk);
-    if (agent->table_wanted && agent_build_table(agent, agent->config, &table) == 0) {
-        agent->table_wanted = false;
+    agent->host.table_wanted |= lists_take(&agent->lists, &now, agent->files.disk);
+    if (agent->host.table_wanted && agent_build_table(agent, agent->config, &table) == 0) {
+        agent->host.table_wanted = false;
         agent_table_install(agent, &table);
         agent_tell(agent, &(struct happening){.kind = HAPPENED_ACCESSES});
     }
@@ -179,7 +179,7 @@ static bool route_works(const struct agent *agent)
     uint32_t current = agent->service.current;
 
     return agent->options->dry_run ||
-           (current != SELECTOR_NO_PATH && agent->table.paths[current].health.state == HEALTH_UP);
+           (current != SELECTOR_NO_PATH && agent->host.table.paths[current].health.state == HEALTH_UP);
 }
 
 /* What is to be done from time to time, wherever the route leads. */
@@ -189,7 +189,7 @@ static void do_what_is_due(struct agent *agent)
     char summary[MANAGER_STATUS_SIZE];
 
     connections_step(&agent->service.connections, agent->fib, &agent->files.reserve, &agent->config->service,
-                     now.current == SELECTOR_NO_PATH ? NULL : &agent->table.paths[now.current].source,
+                     now.current == SELECTOR_NO_PATH ? NULL : &agent->host.table.paths[now.current].source,
                      now.now_ns);
     agent_intervals_step(agent);
     lists_step(&agent->lists, agent->provider, &now);
@@ -203,7 +203,7 @@ static void do_what_is_due(struct agent *agent)
 void agent_step(struct agent *agent)
 {
     agent->loop.step_wanted = false;
-    agent->now_ns = probe_stream_now_ns(agent->stream);
+    agent->now_ns = probe_stream_now_ns(agent->host.stream);
     take_observations(agent);
     take_answers(agent);
     agent_note_kept(agent, agent->now_ns);

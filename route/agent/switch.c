@@ -14,7 +14,7 @@ static void switch_to(struct agent *agent, uint32_t to, enum selector_reason rea
     if (agent->options->dry_run || address_is_set(&agent->service.switching.to))
         return;
     agent->service.switching =
-        (struct agent_switching){.to = agent->table.paths[to].address, .reason = reason};
+        (struct agent_switching){.to = agent->host.table.paths[to].address, .reason = reason};
     agent_route_want(agent, to);
 }
 
@@ -39,16 +39,16 @@ static uint32_t full_size_payload(const struct agent_path *path)
 
 static void ask_probe(struct agent *agent, uint32_t index, uint32_t payload_bytes)
 {
-    struct agent_path *path = &agent->table.paths[index];
+    struct agent_path *path = &agent->host.table.paths[index];
 
     if (!path->asked_bytes && path->streamed &&
-        probe_stream_request(agent->stream, path->stream_id, payload_bytes) == 0)
+        probe_stream_request(agent->host.stream, path->stream_id, payload_bytes) == 0)
         path->asked_bytes = payload_bytes;
 }
 
 void agent_planned_probe_result(struct agent *agent, uint32_t index, uint32_t payload_bytes, bool passed)
 {
-    struct agent_path *path = &agent->table.paths[index];
+    struct agent_path *path = &agent->host.table.paths[index];
 
     if (payload_bytes != path->asked_bytes)
         return; /* it was asked for proof of life */
@@ -73,14 +73,14 @@ static void probe_planned(struct agent *agent)
     uint32_t to = agent->service.planned.to;
 
     ask_probe(agent, to,
-              is_failback(agent->service.planned.reason) ? full_size_payload(&agent->table.paths[to])
+              is_failback(agent->service.planned.reason) ? full_size_payload(&agent->host.table.paths[to])
                                                          : agent->config->probe.payload_bytes);
 }
 
 /* To a failback its probe, which is of full size, is evidence. */
 static void planned_probe_lost(struct agent *agent, uint32_t to)
 {
-    struct agent_path *path = &agent->table.paths[to];
+    struct agent_path *path = &agent->host.table.paths[to];
 
     path->full_size = is_failback(agent->service.decision.reason) ? FULL_SIZE_LOST : FULL_SIZE_UNTESTED;
     path->full_size_at_ns = agent->now_ns;
@@ -101,7 +101,7 @@ static struct planned_input planned_input(const struct agent *agent)
         .to = to,
         .reason = decision->reason,
         .can_tell = telling_is_possible(&now, to),
-        .asked = agent->table.paths[to].asked_bytes != 0,
+        .asked = agent->host.table.paths[to].asked_bytes != 0,
         .moving = address_is_set(&agent->service.switching.to),
         .probe = agent->service.probe_answer,
         .tell = agent->service.tell_answer,
@@ -140,7 +140,7 @@ void agent_apply(struct agent *agent)
 
     if (decision->want_full_size != SELECTOR_NO_PATH)
         ask_probe(agent, decision->want_full_size,
-                  full_size_payload(&agent->table.paths[decision->want_full_size]));
+                  full_size_payload(&agent->host.table.paths[decision->want_full_size]));
     plan(agent);
     if (decision->switch_now && !decision->planned)
         switch_to(agent, decision->to, decision->reason);
@@ -151,10 +151,10 @@ uint64_t agent_switch_deadline_ns(const struct agent *agent)
     uint64_t deadline_ns =
         min_u64(keeper_deadline_ns(agent->service.keeper), planned_deadline_ns(&agent->service.planned));
 
-    if (agent->egress_wanted)
-        deadline_ns = min_u64(deadline_ns, agent->egress_ns);
-    for (uint32_t i = 0; i < agent->table.path_count; i++)
-        if (agent->table.paths[i].refused_until_ns > agent->now_ns)
-            deadline_ns = min_u64(deadline_ns, agent->table.paths[i].refused_until_ns);
+    if (agent->host.egress_wanted)
+        deadline_ns = min_u64(deadline_ns, agent->host.egress_ns);
+    for (uint32_t i = 0; i < agent->host.table.path_count; i++)
+        if (agent->host.table.paths[i].refused_until_ns > agent->now_ns)
+            deadline_ns = min_u64(deadline_ns, agent->host.table.paths[i].refused_until_ns);
     return deadline_ns;
 }

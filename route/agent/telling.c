@@ -64,7 +64,7 @@ static void send_refresh(struct telling *telling, struct session_provider *provi
     size_t count = 0;
     int error;
 
-    /* The access itself first, then whoever else answers: all of them speak for the cluster. */
+    /* The access itself first, then the others that answer: all of them speak for the cluster. */
     for (int up = 1; up >= 0 && count == 0; up--) {
         count = agent_table_endpoints(now->table, access, up, endpoints, ARRAY_SIZE(endpoints) / 2);
         for (uint32_t i = 0; i < now->table->access_count; i++)

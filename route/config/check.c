@@ -4,7 +4,7 @@
  * rule is one function; the line in the message is that of the key to change.
  *
  * Times contradict each other only when the file gives both. A default gives way to what the file says:
- * whoever sets one key need not know the others.
+ * a person who sets one key need not know the others.
  */
 #include "route/config/check.h"
 
@@ -117,7 +117,7 @@ static int check_list(struct config_reader *reader, int section, const char *key
                       size_t count, size_t most, const struct config *config)
 {
     int mark = config_reader_section(reader, section, 0);
-    bool same_family = section == CONFIG_SESSION; /* whoever is only asked may be anywhere */
+    bool same_family = section == CONFIG_SESSION; /* an address that is only asked may be anywhere */
 
     if (count > most)
         return config_fail(reader, config_text_line(&reader->text, mark, key, (int)most),
@@ -246,7 +246,7 @@ void config_settle(const struct config_reader *reader, struct config *config)
 
 /* --- the route ----------------------------------------------------------------------------------------- */
 
-/* rtnetlink(7), linux/rtnetlink.h: up to 18 kernel, boot, static and routing daemons; the others likewise. */
+/* rtnetlink(7), linux/rtnetlink.h: up to 18 kernel, boot, static and routing daemons; the others are daemons too. */
 static bool protocol_is_taken(uint8_t protocol)
 {
     return protocol <= 18 || protocol == 42 || protocol == 84 || protocol == 99 ||

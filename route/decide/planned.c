@@ -84,7 +84,7 @@ static enum planned_act go_on(struct planned *planned, const struct planned_inpu
         if (input->tell == PLANNED_NO)
             wait_for_retry(planned, input->now_ns);
         return PLANNED_DO_NOTHING;
-    case PLANNED_MOVE: /* the kernel refused it: whoever hears that it stands ends all this */
+    case PLANNED_MOVE: /* the kernel refused it, for this ends when the route stands */
         if (input->moving)
             return PLANNED_DO_NOTHING;
         planned->begun_ns = input->now_ns;

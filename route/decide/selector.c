@@ -422,8 +422,8 @@ static void leave(const struct selector *selector, const struct selector_input *
         return;
     }
     /*
-     * A failure that was known at once (link down) leaves nobody the time to prove its life: the better paths
-     * get one select-timeout, lest a worse one is taken because its answer came a millisecond earlier.
+     * A failure that was known at once (link down) leaves nobody the time to prove its life. So the better paths
+     * get one select-timeout: else a worse one is taken because its answer came a millisecond earlier.
      */
     if (input->now_ns < patience_ns && hoped != living) {
         keep(decision, KEEP_WAIT_PROOF);

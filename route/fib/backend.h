@@ -30,8 +30,8 @@ struct fib_backend {
                   struct fib_route *matched, struct fib_route *taken);
 
     /*
-     * Makes `route` stand. Swaps the first route with the same (table, prefix, metric) for it, whoever owns
-     * that, or adds it; atomically where the system can, else it restores what stood when adding fails.
+     * Makes `route` stand. Swaps the first route with the same (table, prefix, metric) for it, its own or
+     * another's, or adds it; atomically where the system can, else it restores what stood when adding fails.
      * -EEXIST: the very same route stands already, but not as the first one. `alone`: only adds, and -EEXIST
      * when there is any route to swap.
      */

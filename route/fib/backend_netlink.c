@@ -13,7 +13,7 @@
  * then by us. That takes the longer the larger the host's tables are, so it is rare.
  *
  * The kernel drops IPv4 routes silently when their device goes down or their preferred source address goes.
- * Nobody is told of the route then, only of the link or the address: whoever watches a route reads it again
+ * Nobody is told of the route then, only of the link or the address: a route that is watched is read again
  * on those events too.
  */
 #include "route/fib/backend.h"

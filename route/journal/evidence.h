@@ -3,7 +3,7 @@
  * Evidence in the form that the journal keeps. Pure. Points in time are on the agent's clock.
  *
  * A path that answers has newer times with every reply, which say nothing new. So they are not times here but
- * EVIDENCE_NOW, for as long as the selector could not tell the difference; whoever reads evidence puts the
+ * EVIDENCE_NOW, for as long as the selector could not tell the difference; a reader of evidence puts the
  * moment of his decision there. Thus the evidence of a quiet hour does not change.
  */
 #pragma once

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The journal's file, and the one that it was before: opened, appended to, rotated. See journal.c for what is in it.
- * Whoever calls waits for the disk.
+ * The caller waits for the disk.
  */
 #pragma once
 

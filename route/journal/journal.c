@@ -2,7 +2,7 @@
 /*
  * The event journal: JSON lines, one for each change of what the selector knows or answers.
  *
- * What for. The selector is a pure function of evidence and time. So whoever has its evidence can run it
+ * What for. The selector is a pure function of evidence and time. With its evidence anybody can run it
  * again, with the settings of that host (and must get the same switches at the same times; a property test
  * sees to that) or with others: what would a hold of 60 s have done here? That is `reroute replay`, and the
  * recorded histories of `reroute bench hold`.
@@ -12,7 +12,7 @@
  * is news, and then all that differs from what was written last. News is
  *   - a hard change: a path up, down, degraded, on-link, pinned ..., a session, a drain, a setting;
  *   - another decision: its reason, its target, the candidate that is waited for;
- *   - a silence that was written and is over, lest it seems to last;
+ *   - a silence that was written and is over (else it would seem to last);
  *   - while the decision waits for proof of life: a path that falls silent or proves it, and a last reply of
  *     the path that is to be left, after which the proof must come;
  *   - loss: when a path begins or ceases to lose too much to be returned to (the question that the selector
@@ -24,7 +24,7 @@
  * is one line, which says that the agent is alive.
  *
  * What it cannot tell: evidence is what select-timeout, select-count, rise and the degraded settings made of
- * the replies. Whoever replays can vary what the selector decides by, not these.
+ * the replies. A replay can vary what the selector decides by, not these.
  *
  * Times. "time" is the wall clock, for people. "t_ns" and all other times of a line are on CLOCK_BOOTTIME as
  * it was when the journal was begun, going on with the agent's own clock: during a suspend they stand still,

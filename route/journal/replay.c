@@ -21,8 +21,8 @@
  */
 #include "route/journal/replay.h"
 
-#define ROUNDS    8         /* moves of one moment, lest an error of ours runs for ever */
-#define STEP_NS   NS_PER_MS /* from one decision that nothing led to to the next, at least; likewise */
+#define ROUNDS    8         /* moves of one moment: an error of ours must end */
+#define STEP_NS   NS_PER_MS /* from one decision that nothing led to to the next, at least, for the same reason */
 #define PROOFS    16 /* waits for the next replies without news: who has not answered by then does not */
 #define LOOKS_MAX UINT64_C(300000000) /* at paths and accesses, in all decisions */
 

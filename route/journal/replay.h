@@ -13,7 +13,7 @@
 struct replay_settings {
     bool follow;             /* decide nothing: what did the host do? The others are not looked at then */
     uint64_t hold_ns;        /* REPLAY_AS_RECORDED: the host's */
-    uint64_t damping_max_ns; /* likewise; hold_ns or less: no damping */
+    uint64_t damping_max_ns; /* REPLAY_AS_RECORDED: the host's; hold_ns or less: no damping */
     bool without_sessions;   /* what the cluster said does not count */
 };
 

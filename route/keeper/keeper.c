@@ -478,7 +478,7 @@ static void keep(struct keeper *keeper)
     if (way.kind == FIB_WAY_NONE || !is_kept(keeper, &way.matched)) {
         known = look_beneath(keeper, &way);
     } else {
-        keeper->repair_failed = false; /* whoever put it back */
+        keeper->repair_failed = false; /* we or another put it back */
         if (way.kind == FIB_WAY_DETOUR && !keeper->settings.follow_only)
             known = undo_redirect(keeper, &way);
         else if (is_half_renewed(keeper, &way.matched))
