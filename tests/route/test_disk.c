@@ -128,15 +128,21 @@ Test(disk, a_new_file_begins_with_its_head)
 
 Test(disk, the_newest_takes_the_place_of_one_that_waits)
 {
+    uint64_t waits_ns;
+
     pthread_mutex_lock(&gate);
     cr_assert_eq(line("x", JOURNAL_SNAPSHOT), 0);
     disk_drain(disk, SHORT_NS);
     disk_replace(disk, KEPT_STATE, "old");
     disk_replace(disk, KEPT_LIST, "list");
+    waits_ns = NOW;
+    disk_drain(disk, SHORT_NS);
     disk_replace(disk, KEPT_STATE, "newer");
     disk_replace(disk, KEPT_LIST, "newer list");
     disk_replace(disk, KEPT_STATE, "newest");
     cr_assert_eq(line("y", JOURNAL_NEWS), 0);
+    cr_expect_eq(report(waits_ns + DISK_PATIENCE_NS).error[KEPT_STATE], -ETIMEDOUT,
+                 "the file waits since the first");
     pthread_mutex_unlock(&gate);
     disk_drain(disk, LONG_NS);
     holds("state.json", "newest");
