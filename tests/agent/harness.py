@@ -396,6 +396,11 @@ class Agent:
             return all_of_them
         return [("none", all_of_them[self.begun - 1][1], "cold-start")] + all_of_them[self.begun:]
 
+    def departures(self):
+        """The same without those that came home: on a busy machine another path can be up before home's, and is then
+        a better one for that while."""
+        return [switch for switch in self.switches() if switch[2] != "failback"]
+
     def rss_kib(self):
         with open(f"/proc/{self.process.pid}/status") as f:
             return next(int(line.split()[1]) for line in f if line.startswith("VmRSS"))
