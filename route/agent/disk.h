@@ -33,7 +33,8 @@ struct disk_report {
  */
 int disk_open(struct disk **out, const char *directory);
 
-/* Writes no more. What still waits is lost, as after disk_drain() that was in vain. Returns NULL. */
+/* Takes no more. What still waits, after disk_drain() in vain, is written until the process ends, or lost. Returns
+ * NULL. */
 struct disk *disk_close(struct disk *disk);
 
 /* Waits until all has been written, but no longer than this. */

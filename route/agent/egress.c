@@ -61,6 +61,8 @@ static void watch_path(struct agent *agent, uint32_t index)
         if (error && agent->host.egress_ns == 0)
             log_event(LOG_LEVEL_ERROR, "not-probed", "path=%s error=%s", ADDRESS_TEXT(&path->address),
                       LOG_QUOTE(strerror(-error)));
+        if (error)
+            return; /* it is down, whatever its service says */
     }
     watch_service(agent, index);
 }
@@ -108,7 +110,7 @@ static void link_changed(struct agent *agent, struct agent_path *path, const str
     path->link_usable = link->usable;
 }
 
-/* What was known stands, and it is asked again: said once. */
+/* What was known stands, and it is asked again: said of the first try only. */
 static bool egress_unknown(const struct agent *agent)
 {
     if (agent->host.egress_ns == 0)

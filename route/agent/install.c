@@ -35,8 +35,10 @@ static void inherit_planned(struct agent *agent, const struct agent_table *old)
         agent->service.planned.to =
             agent_table_find(&agent->host.table, &old->paths[agent->service.planned.to].address);
     if (agent->service.planned.to == SELECTOR_NO_PATH) {
-        if (agent->service.planned.told)
+        if (agent->service.planned.told) {
+            telling_cancel(&agent->telling, agent->provider);
             telling_again(&agent->telling);
+        }
         agent->service.planned = (struct planned){0};
     }
 }

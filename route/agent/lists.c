@@ -205,7 +205,7 @@ static void save_list(struct lists *lists, const struct session_list *list, cons
 {
     CLEANUP(session_list_clear)
     struct session_list chosen = {.items = calloc(list->count, sizeof(*chosen.items))};
-    uint64_t digest = 0;
+    uint64_t digest = 1; /* 0: none */
     CLEANUP(free) char *body = NULL;
 
     if (!disk || !chosen.items)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The agent as a whole: what its parts are, for the files that wire them together (agent.c, reload.c, switch.c,
- * route.c, table.c) or show them (status.c, metrics). A part that has a header of its own includes this never.
+ * route.c, install.c) or show them (status.c, metrics). A part that has a header of its own includes this never.
  */
 #pragma once
 
@@ -151,7 +151,7 @@ bool agent_route_note(struct agent *agent, const struct fib_event *event); /* fa
 void agent_route_warn(struct agent *agent); /* of settings of the kernel that work against us */
 
 /* switch.c */
-void agent_apply(struct agent *agent); /* carries out agent->decision */
+void agent_apply(struct agent *agent); /* carries out the selector's decision */
 void agent_planned_probe_result(struct agent *agent, uint32_t path, uint32_t payload_bytes, bool passed);
 uint64_t agent_switch_deadline_ns(const struct agent *agent);
 

@@ -94,8 +94,10 @@ static bool asks_alike(const struct config_session *a, const struct config_sessi
 /* The selector decides for it again. */
 static void forget_planned(struct agent *agent)
 {
-    if (agent->service.planned.told)
+    if (agent->service.planned.told) {
+        telling_cancel(&agent->telling, agent->provider);
         telling_again(&agent->telling);
+    }
     agent->service.planned = (struct planned){0};
     agent->service.probe_answer = agent->service.tell_answer = PLANNED_NO_ANSWER;
 }

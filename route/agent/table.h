@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The accesses of the cluster and the paths to them, as this host knows them. Built and installed by table.c,
- * read by all parts of the agent.
+ * The accesses of the cluster and the paths to them, as this host knows them. Built by table_build.c,
+ * installed by install.c, read by all parts of the agent.
  */
 #pragma once
 
@@ -58,7 +58,7 @@ struct agent_path {
     enum health_state noted;  /* what the log has been told */
 };
 
-/* Accesses and paths; the arrays of one kind have the same indices. Rebuilt as a whole, see table.c. */
+/* Accesses and paths; the arrays of one kind have the same indices. Rebuilt as a whole, see table_build.h. */
 struct agent_table {
     struct agent_access *accesses;
     struct access_evidence *selector_accesses;

@@ -61,6 +61,8 @@ static enum planned_act after_probe(struct planned *planned, const struct planne
     case PLANNED_YES:
         break;
     }
+    if (!planned->answered)
+        planned->begun_ns = input->now_ns; /* from here on it is the cluster that is waited for */
     planned->answered = true;
     planned->stage = input->can_tell ? PLANNED_TELL : PLANNED_MOVE;
     planned->told = planned->told || input->can_tell;

@@ -73,6 +73,7 @@ struct fib {
     struct address watched;
     struct fib_host host; /* a copy of what the system says, while host_is_known */
     bool host_is_known;
+    struct fib_route leftover;      /* an adopted route that could not be removed; without destination: none */
     bool is_tidy;                   /* no route of ours stands beside the one at our key */
     char message[FIB_MESSAGE_SIZE]; /* of the last error */
 };

@@ -113,6 +113,11 @@ static uint32_t metric_of_ours(const struct fib *fib, uint8_t family)
     return family == AF_INET6 && fib->metric == 0 ? IPV6_METRIC_OF_ZERO : fib->metric;
 }
 
+bool fib_has_leftover(const struct fib *fib)
+{
+    return address_is_set(&fib->leftover.destination);
+}
+
 bool fib_is_ours(const struct fib *fib, const struct fib_route *route)
 {
     return is_of_us(fib, route) && route->metric == metric_of_ours(fib, route->destination.family);
@@ -302,7 +307,13 @@ static void remove_superfluous(struct fib *fib, const struct fib_route *wanted,
     bool all;
 
     if (standing && !same_key(standing, wanted))
-        fib->backend->drop(fib, standing);
+        fib->leftover = *standing;
+    if (fib_has_leftover(fib)) {
+        int r = fib->backend->drop(fib, &fib->leftover);
+
+        if (r == 0 || r == -ESRCH)
+            fib->leftover = (struct fib_route){0};
+    }
     if (fib->is_tidy || fib->backend->routes(fib, &wanted->destination, fib->protocol, routes, &count) < 0)
         return;
     all = count <= HOST_ROUTES_MAX;

@@ -373,6 +373,7 @@ static bool may_put_right(struct keeper *keeper)
 
 static void repair(struct keeper *keeper, const struct fib_route *found)
 {
+    bool adopted = keeper->adopted;
     char text[KEEPER_TEXT_SIZE] = "none";
     int error;
 
@@ -380,11 +381,13 @@ static void repair(struct keeper *keeper, const struct fib_route *found)
         return;
     if (address_is_set(&found->destination))
         fib_route_text(found, text, sizeof(text));
+    keeper->adopted = false; /* what was adopted is gone: its place is ours now */
     error = move(keeper, &keeper->hop);
     if (error < 0) {
         if (!keeper->repair_failed)
             snprintf(tell_error(keeper, KEEPER_REPAIR_FAILED, error)->text, KEEPER_TEXT_SIZE, "%s", text);
         keeper->repair_failed = true;
+        keeper->adopted = adopted; /* whose it is may come back */
         return;
     }
     keeper->repair_failed = false;
@@ -448,8 +451,12 @@ static bool look_beneath(struct keeper *keeper, struct fib_way *way)
 {
     struct fib_route found;
 
-    if (stands(keeper, &found))
+    if (stands(keeper, &found)) {
+        if (fib_has_leftover(keeper->settings.fib) && may_put_right(keeper) &&
+            move(keeper, &keeper->hop) == 0)
+            return look(keeper, way);
         return true;
+    }
     if (keeper->settings.follow_only) {
         note(keeper, PACKETS_UNKNOWN, "");
         tell(keeper, KEEPER_GONE);

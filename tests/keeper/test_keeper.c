@@ -337,9 +337,10 @@ Test(keeper, what_replaced_ours_is_taken_back)
     end(&story);
 }
 
-Test(keeper, what_was_there_before_ours_is_not)
+/* It was adopted, and its place is where ours belongs. */
+Test(keeper, what_replaced_an_adopted_route_is_taken_back)
 {
-    struct fib_route theirs = memory_route(NODE1, RTPROT_STATIC, 5);
+    struct fib_route theirs = memory_route(NODE1, RTPROT_STATIC, 0);
     struct story story;
 
     begin(&story);
@@ -347,9 +348,50 @@ Test(keeper, what_was_there_before_ours_is_not)
     look_after(&story, 0);
     story.memory.routes[0] = memory_route(NODE2, RTPROT_STATIC, 0);
     look_after(&story, NS_PER_S);
+    cr_expect_eq(story.told[KEEPER_TAKEN_BACK], 1);
+    cr_expect_str_eq(stands(&story), OURS_TO(NODE1));
+    want(&story, NODE2);
+    cr_expect_eq(story.told[KEEPER_STANDS], 1, "and failover goes on");
+    end(&story);
+}
+
+/* The adopted one stands still: the other one was never in the place of ours. */
+Test(keeper, what_stands_in_front_of_an_adopted_route_is_left_alone)
+{
+    struct fib_route theirs = memory_route(NODE1, RTPROT_STATIC, 5),
+                     front = memory_route(NODE2, RTPROT_STATIC, 0);
+    struct story story;
+
+    begin(&story);
+    memory_fib_add(&story.memory, &theirs);
+    look_after(&story, 0);
+    memory_fib_add(&story.memory, &front);
+    look_after(&story, NS_PER_S);
     cr_expect_eq(story.told[KEEPER_TAKEN_BACK], 0);
-    cr_expect_str_eq(stands(&story), "192.168.33.2/32 via " NODE2 " dev if4711 proto static metric 0");
+    cr_expect_eq(story.memory.count, 2);
     cr_expect_eq(keeper_report(story.keeper)->packets, PACKETS_SHADOWED);
+    want(&story, NODE2);
+    cr_expect_eq(story.told[KEEPER_REFUSED], 1);
+    end(&story);
+}
+
+/* A move away from an adopted route of a better metric: what hides ours is removed as soon as it can be. */
+Test(keeper, an_adopted_route_that_could_not_be_removed)
+{
+    struct fib_route theirs = memory_route(NODE1, RTPROT_STATIC, 0);
+    struct story story;
+
+    begin(&story);
+    story.memory.fib.metric = 50;
+    memory_fib_add(&story.memory, &theirs);
+    look_after(&story, 0);
+    story.memory.drop = (struct failure){.times = 1, .error = -ENOBUFS};
+    want(&story, NODE2);
+    cr_expect_eq(story.told[KEEPER_STANDS], 1);
+    cr_expect_eq(story.memory.count, 2, "the test tests nothing");
+    look_after(&story, NS_PER_S);
+    cr_expect_str_eq(stands(&story), "192.168.33.2/32 via " NODE2 " dev if4711 proto 213 metric 50");
+    cr_expect_eq(keeper_report(story.keeper)->packets, PACKETS_OURS);
     end(&story);
 }
 
