@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The route when others touch it, and when its interface or address goes and comes."""
+import json
 import os
 import sys
 import time
@@ -130,6 +131,11 @@ def refused(t):
     t.ok(took < 0.5, "one after the other, at once", tried)  # what else is due comes after a second
 
 
+def saved_paths(agent):
+    with open(os.path.join(agent.state_directory, "state.json"), encoding="utf-8") as f:
+        return [path["address"] for path in json.load(f)["paths"]]
+
+
 def restarts(t):
     """kill -9 and a new start, an upgrade in the middle of a countdown: the route is not touched."""
     world, service, monitor, agent, home = settled(t, hold="8s")
@@ -158,6 +164,7 @@ def restarts(t):
     # A crash in the same situation: what was saved last counts.
     world.cut(world.node(1), "data")
     t.eventually(lambda: agent.get("next_hop") not in (home, None), "failover again")
+    t.eventually(lambda: home not in saved_paths(agent), "that it is down is on disk")  # a thread writes
     agent.kill()
     world.plug(world.node(1), "data")
     changes = monitor.changes()
