@@ -33,11 +33,6 @@
 #define RELOAD_APART_NS (500 * NS_PER_MS)
 #define DRAIN_NS        (1 * NS_PER_S) /* at the end the disk is waited for no longer */
 
-static void wake(void *context)
-{
-    agent_soon(context);
-}
-
 /* --- events --- */
 
 /* The kernel says so again every few seconds, for as long as the path is probed. */
@@ -243,7 +238,7 @@ static int open_disk(struct agent *agent, char *message, size_t size_bytes)
 
 static int start(struct agent *agent, char *message, size_t size_bytes)
 {
-    const struct waker waker = {.wake = wake, .context = agent};
+    const struct waker waker = {.wake = agent_wake, .context = agent};
     struct agent_table table;
     int error = config_load(&agent->config, agent->options->config_path, message, size_bytes);
 

@@ -179,14 +179,8 @@ static void print_metrics(const struct agent *agent, struct evbuffer *out)
 {
     const struct probe_counters *counters = probe_stream_counters(agent->host.stream);
     const struct situation now = agent_situation(agent);
-    bool local = false;
+    bool local = agent_table_is_local(&agent->host.table, agent->service.current);
 
-    if (agent->service.current != SELECTOR_NO_PATH) {
-        uint32_t access = agent->host.table.selector_paths[agent->service.current].access;
-
-        local = access != SELECTOR_NO_ACCESS &&
-                agent->host.table.selector_accesses[access].locality == LOCALITY_LOCAL;
-    }
     add_metric(out, "route_present", "gauge", "There is a route to the service, and packets have a way.",
                agent->service.current != SELECTOR_NO_PATH &&
                    keeper_report(agent->service.keeper)->packets != PACKETS_NOWHERE);

@@ -8,6 +8,11 @@ void agent_soon(struct agent *agent)
     event_active(agent->loop.timer, EV_TIMEOUT, 0);
 }
 
+void agent_wake(void *context)
+{
+    agent_soon(context);
+}
+
 const char *agent_reason_text(const struct agent *agent)
 {
     switch (agent->service.origin) {

@@ -16,11 +16,6 @@ static uint16_t check_port_wanted(const struct agent *agent, uint32_t index)
     return access == SELECTOR_NO_ACCESS ? 0 : agent->host.table.accesses[access].check_port;
 }
 
-static void wake(void *context)
-{
-    agent_soon(context);
-}
-
 static void watch_service(struct agent *agent, uint32_t index)
 {
     struct agent_path *path = &agent->host.table.paths[index];
@@ -34,7 +29,7 @@ static void watch_service(struct agent *agent, uint32_t index)
     if (!path->check_port || path->egress_error)
         return;
     settings.port = path->check_port;
-    if (service_check_new(&path->check, agent->loop.base, &settings, wake, agent) < 0)
+    if (service_check_new(&path->check, agent->loop.base, &settings, agent_wake, agent) < 0)
         log_event(LOG_LEVEL_ERROR, "service-check", "path=%s error=\"cannot start\"",
                   ADDRESS_TEXT(&path->address));
 }

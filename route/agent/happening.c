@@ -107,11 +107,11 @@ static void log_order(const struct agent *agent, const struct happening *h)
 /* For how long a path has been silent, in ms; "never" when it has not answered since the agent began. */
 static const char *silent_text(const struct agent *agent, uint32_t path, char buffer[static 24])
 {
-    uint64_t last_reply_ns =
-        path == SELECTOR_NO_PATH ? 0 : agent->host.table.paths[path].health.last_reply_ns;
+    uint64_t last_reply_ns;
 
     if (path == SELECTOR_NO_PATH)
         return "0.0";
+    last_reply_ns = agent->host.table.paths[path].health.last_reply_ns;
     if (!last_reply_ns)
         return "never";
     snprintf(buffer, 24, "%.1f", (double)sub_sat_u64(agent->now_ns, last_reply_ns) / NS_PER_MS);

@@ -237,9 +237,7 @@ static void add_next_hop(const struct agent *agent, cJSON *root)
     add_text(root, "access",
              there ? agent_table_access_name(&agent->host.table, agent->service.current) : NULL);
     add_text(root, "tier", there ? selector_tier_text(s->tier) : NULL);
-    cJSON_AddBoolToObject(root, "local",
-                          there && s->access != SELECTOR_NO_ACCESS &&
-                              agent->host.table.selector_accesses[s->access].locality == LOCALITY_LOCAL);
+    cJSON_AddBoolToObject(root, "local", agent_table_is_local(&agent->host.table, agent->service.current));
     add_text(root, "since", there ? log_time_text(agent->service.since_realtime_ns, when) : NULL);
     add_text(root, "reason", agent_reason_text(agent));
 }

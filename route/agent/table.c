@@ -40,6 +40,13 @@ const char *agent_table_access_name(const struct agent_table *table, uint32_t pa
     return access == SELECTOR_NO_ACCESS ? "foreign" : table->accesses[access].name;
 }
 
+bool agent_table_is_local(const struct agent_table *table, uint32_t path)
+{
+    uint32_t access = agent_table_access(table, path);
+
+    return access != SELECTOR_NO_ACCESS && table->selector_accesses[access].locality == LOCALITY_LOCAL;
+}
+
 bool agent_table_has(const struct agent_table *table, const struct address *data,
                      const struct address *secondary)
 {

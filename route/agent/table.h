@@ -91,6 +91,9 @@ uint32_t agent_table_of_stream(const struct agent_table *table, uint32_t stream_
 uint32_t agent_table_access(const struct agent_table *table, uint32_t path);
 const char *agent_table_access_name(const struct agent_table *table, uint32_t path);
 
+/* Is it a path of this host's own access? */
+bool agent_table_is_local(const struct agent_table *table, uint32_t path);
+
 /* Has an access one of these addresses? Either may be empty. */
 bool agent_table_has(const struct agent_table *table, const struct address *data,
                      const struct address *secondary);

@@ -203,7 +203,7 @@ static void beaten(struct telling *telling)
     telling->heartbeat.failed = failed;
 }
 
-static char *heartbeat_body(const struct situation *now, const struct agent_path *path, uint32_t access)
+static char *heartbeat_body(const struct situation *now, const struct agent_path *path)
 {
     cJSON *root = cJSON_CreateObject();
     char when[LOG_TIME_SIZE];
@@ -214,9 +214,7 @@ static char *heartbeat_body(const struct situation *now, const struct agent_path
     cJSON_AddStringToObject(root, "service", ADDRESS_TEXT(&now->config->service));
     cJSON_AddStringToObject(root, "next_hop", ADDRESS_TEXT(&path->address));
     cJSON_AddStringToObject(root, "access", agent_table_access_name(now->table, now->current));
-    cJSON_AddBoolToObject(root, "local",
-                          access != SELECTOR_NO_ACCESS &&
-                              now->table->selector_accesses[access].locality == LOCALITY_LOCAL);
+    cJSON_AddBoolToObject(root, "local", agent_table_is_local(now->table, now->current));
     cJSON_AddStringToObject(root, "since", log_time_text(now->since_realtime_ns, when));
     cJSON_AddStringToObject(root, "reason", now->reason);
     body = text_json(cJSON_PrintUnformatted(root));
@@ -237,7 +235,7 @@ static void send_heartbeat(struct telling *telling, struct session_provider *pro
         return;
     path = &now->table->paths[now->current];
     access = agent_table_access(now->table, now->current);
-    body = heartbeat_body(now, path, access);
+    body = heartbeat_body(now, path);
     if (!body)
         return;
     error = session_provider_heartbeat(provider,

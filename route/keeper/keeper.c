@@ -439,7 +439,8 @@ static bool is_half_renewed(const struct keeper *keeper, const struct fib_route 
     return !keeper->adopted && !matched->cached && address_is_set(&matched->source);
 }
 
-static bool finish_renewal(struct keeper *keeper, struct fib_way *way)
+/* Puts ours where it stands, for what that cleans up. False: it is not known any more what packets do. */
+static bool put_again(struct keeper *keeper, struct fib_way *way)
 {
     if (!may_put_right(keeper) || move(keeper, &keeper->hop) < 0)
         return true;
@@ -451,12 +452,8 @@ static bool look_beneath(struct keeper *keeper, struct fib_way *way)
 {
     struct fib_route found;
 
-    if (stands(keeper, &found)) {
-        if (fib_has_leftover(keeper->settings.fib) && may_put_right(keeper) &&
-            move(keeper, &keeper->hop) == 0)
-            return look(keeper, way);
-        return true;
-    }
+    if (stands(keeper, &found))
+        return fib_has_leftover(keeper->settings.fib) ? put_again(keeper, way) : true;
     if (keeper->settings.follow_only) {
         note(keeper, PACKETS_UNKNOWN, "");
         tell(keeper, KEEPER_GONE);
@@ -489,7 +486,7 @@ static void keep(struct keeper *keeper)
         if (way.kind == FIB_WAY_DETOUR && !keeper->settings.follow_only)
             known = undo_redirect(keeper, &way);
         else if (is_half_renewed(keeper, &way.matched))
-            known = finish_renewal(keeper, &way);
+            known = put_again(keeper, &way);
     }
     /* While its link is down the kernel takes the route away: the selector says so, and looks elsewhere. */
     if (known && keeper->hop.link_usable)
