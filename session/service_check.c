@@ -1,152 +1,323 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The service check: one connection per interval, in the owner's loop.
+ * One question at a time, in the owner's loop. Whatever happens leads to step(): it looks at the socket, lets time
+ * pass, asks when it is time, and sets the timer to what comes next.
  *
- * One timer drives it: at each tick the connection of the last round that is still not there has failed, and
- * the next one starts. A connection that is there is reset at once (SO_LINGER of zero): one every second to
- * every path, closed politely, would keep sixty sockets in TIME_WAIT for each of them.
- *
- * A round for which this host lacked the means (no descriptor, no memory) is no evidence and does not count.
- * When this process itself was not running, the connection is looked at before it is judged.
- *
- * Deliberately not done: nothing is sent. That the port accepts says that the service runs; more would need
- * to speak its protocol.
+ * - A connection over which nothing is asked (tcp), or which ends with its answer (http), is reset at once (SO_LINGER
+ *   of zero): closed politely, ten a second would keep six hundred sockets in TIME_WAIT.
+ * - That of nfs3 is kept for the next question. So its end is news: a server that dies is known at once.
+ * - A connection that does not come about is begun anew after CONNECT_NS: a lost SYN is sent again by the kernel after a
+ *   second only (RFC 6298 section 2).
+ * - A round for which this host lacked the means (no descriptor, no memory) is no evidence.
+ * - When this process itself was not running, the socket is looked at before silence is judged.
  */
 #include "session/service_check.h"
 
 #include <event2/event.h>
+#include <netinet/tcp.h>
 #include <poll.h>
+
+#define CONNECT_NS (300 * NS_PER_MS)
 
 struct service_check {
     struct service_check_settings settings;
     struct event_base *base;
-    struct event *tick;
-    struct event *writable; /* NULL: no connection under way */
+    struct event *timer;
+    struct event *io; /* NULL: no connection */
     int fd;
-    unsigned failures; /* in a row */
-    enum service_check_state state;
+    enum { IDLE, CONNECTING, ASKED, KEPT } phase;
+    uint64_t began_ns; /* of the phase */
+    uint64_t asked_ns; /* when the last round began */
+    uint64_t next_ns;  /* when the next one does */
+    uint32_t xid;
+    uint8_t answer[SERVICE_ANSWER_SIZE];
+    size_t answer_bytes;
+    struct service_verdict verdict;
     char reason[96];
     void (*changed)(void *context);
     void *context;
 };
 
-int service_check_parse(const char *text, uint16_t *port)
-{
-    unsigned long value;
-    const char *digits = text + 4;
+static void step(struct service_check *check);
 
-    if (strncmp(text, "tcp:", 4) != 0 || strlen(digits) < 1 || strlen(digits) > 5 ||
-        digits[strspn(digits, "0123456789")] != '\0')
-        return -EINVAL;
-    value = strtoul(digits, NULL, 10);
-    if (value == 0 || value > UINT16_MAX)
-        return -EINVAL;
-    *port = (uint16_t)value;
-    return 0;
+static void on_event(evutil_socket_t fd, short what, void *context)
+{
+    step(context);
 }
 
-static void connection_close(struct service_check *check)
+static void enter(struct service_check *check, int phase, uint64_t now_ns)
 {
-    if (check->writable)
-        event_free(check->writable);
-    check->writable = NULL;
+    check->phase = phase;
+    check->began_ns = now_ns;
+}
+
+static void hang_up(struct service_check *check)
+{
+    if (check->io)
+        event_free(check->io);
+    check->io = NULL;
     check->fd = close_fd(check->fd);
+    check->phase = IDLE;
 }
 
-/* How a round ended: 0, or the positive errno of a failure. */
-static void note(struct service_check *check, int error)
+static void explain(struct service_check *check, const char *why)
 {
-    if (error == 0) {
-        check->failures = 0;
-        check->state = SERVICE_CHECK_GOOD;
+    snprintf(check->reason, sizeof(check->reason), "%s", why);
+}
+
+static void refused(struct service_check *check, const char *why, uint64_t now_ns)
+{
+    hang_up(check);
+    explain(check, why);
+    service_verdict_refused(&check->verdict, now_ns);
+    if (service_verdict_is_pending(&check->verdict))
+        check->next_ns = now_ns + SERVICE_CONFIRM_NS;
+}
+
+static void answered(struct service_check *check, uint64_t now_ns)
+{
+    service_verdict_answered(&check->verdict);
+    if (check->settings.protocol.kind == SERVICE_NFS3)
+        enter(check, KEPT, now_ns);
+    else
+        hang_up(check);
+}
+
+/* What the kernel says of the connection: an answer, or that the network is at fault, which is as good as silence. */
+static void failed(struct service_check *check, int error, uint64_t now_ns)
+{
+    if (error == ECONNREFUSED || error == ECONNRESET || error == EPIPE) {
+        refused(check, strerror(error), now_ns);
         return;
     }
-    snprintf(check->reason, sizeof(check->reason), "%s", strerror(error));
-    if (++check->failures >= check->settings.rise)
-        check->state = SERVICE_CHECK_BAD;
+    hang_up(check);
+    explain(check, strerror(error));
 }
 
-/* What has become of the connection; ETIMEDOUT: nothing yet. */
-static int connection_error(const struct service_check *check)
+/* Waits for what comes over the connection. 0 or -ENOMEM. */
+static int watch(struct service_check *check, short what)
 {
-    struct pollfd pollfd = {.fd = check->fd, .events = POLLOUT};
-    int error = 0;
-
-    if (poll(&pollfd, 1, 0) <= 0)
-        return ETIMEDOUT;
-    if (getsockopt(check->fd, SOL_SOCKET, SO_ERROR, &error, &(socklen_t){sizeof(error)}) < 0)
-        return errno;
-    return error;
+    if (check->io)
+        event_free(check->io);
+    check->io = event_new(check->base, check->fd, (short)(what | EV_PERSIST), on_event, check);
+    return check->io && event_add(check->io, NULL) == 0 ? 0 : -ENOMEM;
 }
 
-static void on_writable(evutil_socket_t fd, short what, void *context)
+static void ask(struct service_check *check, uint64_t now_ns)
 {
-    struct service_check *check = context;
-    enum service_check_state before = check->state;
+    uint8_t request[SERVICE_REQUEST_SIZE];
+    size_t size = service_request(&check->settings.protocol, &check->settings.address, ++check->xid, request);
 
-    note(check, connection_error(check));
-    connection_close(check);
-    if (check->state != before)
-        check->changed(check->context); /* last: it may free us */
+    if (size == 0) {
+        answered(check, now_ns);
+        return;
+    }
+    check->answer_bytes = 0;
+    if (send(check->fd, request, size, MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)size)
+        failed(check, errno, now_ns);
+    else if (watch(check, EV_READ) < 0)
+        hang_up(check);
+    else
+        enter(check, ASKED, now_ns);
 }
 
 /* 0: under way; a positive errno of connect(); a negative one: our own lack of means. */
 static int connection_start(struct service_check *check)
 {
     struct linger reset = {.l_onoff = 1};
-    int ifindex = (int)check->settings.ifindex;
+    int ifindex = (int)check->settings.ifindex, on = 1;
     struct sockaddr_storage to;
-    socklen_t size = address_to_sockaddr(&check->settings.address, check->settings.port, &to);
+    socklen_t size = address_to_sockaddr(&check->settings.address, check->settings.protocol.port, &to);
 
     check->fd = socket(to.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (check->fd < 0 || setsockopt(check->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)) < 0)
+    if (check->fd < 0 || setsockopt(check->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)) < 0 ||
+        setsockopt(check->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0)
         return -errno;
     if (ifindex && setsockopt(check->fd, SOL_SOCKET, SO_BINDTOIFINDEX, &ifindex, sizeof(ifindex)) < 0)
         return errno == ENODEV ? ENODEV : -errno;
     if (connect(check->fd, (struct sockaddr *)&to, size) < 0 && errno != EINPROGRESS)
         return errno == ENOMEM || errno == ENOBUFS || errno == EAGAIN ? -errno : errno;
-    check->writable = event_new(check->base, check->fd, EV_WRITE, on_writable, check);
-    if (!check->writable || event_add(check->writable, NULL) < 0)
-        return -ENOMEM;
-    return 0;
+    return watch(check, EV_WRITE);
 }
 
-static void on_tick(evutil_socket_t fd, short what, void *context)
+static void round_start(struct service_check *check, uint64_t now_ns)
 {
-    struct service_check *check = context;
-    enum service_check_state before = check->state;
     int error;
 
-    if (check->writable)
-        note(check, connection_error(check));
-    connection_close(check);
+    check->asked_ns = now_ns;
+    check->next_ns = now_ns + check->settings.interval_ns;
+    if (check->phase == KEPT) {
+        service_verdict_asked(&check->verdict, now_ns);
+        ask(check, now_ns);
+        return;
+    }
     error = connection_start(check);
+    if (error < 0) {
+        hang_up(check);
+        return;
+    }
+    service_verdict_asked(&check->verdict, now_ns);
+    enter(check, CONNECTING, now_ns);
     if (error > 0)
-        note(check, error);
-    if (error != 0)
-        connection_close(check);
-    if (check->state != before)
+        failed(check, error, now_ns);
+}
+
+/* --- what has come over the connection --- */
+
+static bool is_ready(const struct service_check *check, short what)
+{
+    struct pollfd pollfd = {.fd = check->fd, .events = what};
+
+    return poll(&pollfd, 1, 0) > 0;
+}
+
+static void look_connecting(struct service_check *check, uint64_t now_ns)
+{
+    int error = 0;
+
+    if (!is_ready(check, POLLOUT))
+        return;
+    if (getsockopt(check->fd, SOL_SOCKET, SO_ERROR, &error, &(socklen_t){sizeof(error)}) < 0)
+        error = errno;
+    if (error)
+        failed(check, error, now_ns);
+    else
+        ask(check, now_ns);
+}
+
+static void look_asked(struct service_check *check, uint64_t now_ns)
+{
+    const char *why = "";
+    ssize_t bytes = recv(check->fd, check->answer + check->answer_bytes,
+                         sizeof(check->answer) - check->answer_bytes, MSG_DONTWAIT);
+    int verdict;
+
+    if (bytes < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (bytes < 0) {
+        failed(check, errno, now_ns);
+        return;
+    }
+    if (bytes == 0) {
+        refused(check, "the connection is closed without an answer", now_ns);
+        return;
+    }
+    check->answer_bytes += (size_t)bytes;
+    verdict =
+        service_answer_parse(&check->settings.protocol, check->xid, check->answer, check->answer_bytes, &why);
+    if (verdict == 0)
+        answered(check, now_ns);
+    else if (verdict != -EAGAIN)
+        refused(check, why, now_ns);
+}
+
+/* Nothing is to come over a connection that is kept but its end: then it is asked anew, soon. */
+static void look_kept(struct service_check *check, uint64_t now_ns)
+{
+    if (!is_ready(check, POLLIN))
+        return;
+    hang_up(check);
+    check->next_ns = min_u64(check->next_ns, max_u64(now_ns, check->asked_ns + SERVICE_CONFIRM_NS));
+}
+
+static void look(struct service_check *check, uint64_t now_ns)
+{
+    switch (check->phase) {
+    case CONNECTING:
+        look_connecting(check, now_ns);
+        break;
+    case ASKED:
+        look_asked(check, now_ns);
+        break;
+    case KEPT:
+        look_kept(check, now_ns);
+        break;
+    case IDLE:
+        break;
+    }
+}
+
+/* --- time --- */
+
+/* When what is under way is given up and begun anew. */
+static uint64_t patience_ends_ns(const struct service_check *check)
+{
+    if (check->phase == CONNECTING)
+        return check->began_ns + max_u64(CONNECT_NS, check->settings.interval_ns);
+    return check->phase == ASKED ? check->began_ns + check->settings.window_ns : NEVER_NS;
+}
+
+static const char *silence(const struct service_check *check)
+{
+    return check->phase == ASKED ? "it accepts connections but does not answer" : strerror(ETIMEDOUT);
+}
+
+static void give_up(struct service_check *check, uint64_t now_ns)
+{
+    if (now_ns >= service_verdict_silent_at_ns(&check->verdict) && check->phase != IDLE)
+        explain(check, silence(check));
+    service_verdict_silent(&check->verdict, now_ns);
+    if (now_ns >= patience_ends_ns(check))
+        hang_up(check);
+}
+
+static void set_timer(struct service_check *check, uint64_t now_ns)
+{
+    uint64_t at_ns = min_u64(patience_ends_ns(check), service_verdict_silent_at_ns(&check->verdict)), in_ns;
+    struct timeval in;
+
+    if (check->phase == IDLE || check->phase == KEPT)
+        at_ns = min_u64(at_ns, check->next_ns);
+    in_ns = sub_sat_u64(at_ns, now_ns) + NS_PER_US - 1; /* rounded up: not to come too early */
+    in = (struct timeval){.tv_sec = (time_t)(in_ns / NS_PER_S),
+                          .tv_usec = (suseconds_t)(in_ns % NS_PER_S / NS_PER_US)};
+    event_add(check->timer, &in);
+}
+
+static void step(struct service_check *check)
+{
+    enum service_check_state before = check->verdict.state;
+    uint64_t now_ns = clock_now_ns(CLOCK_MONOTONIC);
+
+    look(check, now_ns);
+    give_up(check, now_ns);
+    if ((check->phase == IDLE || check->phase == KEPT) && now_ns >= check->next_ns)
+        round_start(check, now_ns);
+    set_timer(check, now_ns);
+    if (check->verdict.state != before)
         check->changed(check->context); /* last: it may free us */
+}
+
+/* --- its life --- */
+
+static uint64_t interval_of(uint64_t wanted_ns)
+{
+    return max_u64(wanted_ns, SERVICE_CHECK_INTERVAL_MIN_NS);
 }
 
 int service_check_new(struct service_check **out, struct event_base *base,
                       const struct service_check_settings *settings, void (*changed)(void *context),
                       void *context)
 {
-    struct timeval interval = {.tv_sec = (time_t)(settings->interval_ns / NS_PER_S),
-                               .tv_usec = (suseconds_t)(settings->interval_ns % NS_PER_S / NS_PER_US)};
     struct service_check *check = calloc(1, sizeof(*check));
 
     if (!check)
         return -ENOMEM;
     *check = (struct service_check){
-        .settings = *settings, .base = base, .fd = -1, .changed = changed, .context = context};
-    check->tick = event_new(base, -1, EV_PERSIST, on_tick, check);
-    if (!check->tick || event_add(check->tick, &interval) < 0) {
+        .settings = *settings,
+        .base = base,
+        .fd = -1,
+        .verdict = {.window_ns = settings->window_ns, .assumed = settings->assumed},
+        .changed = changed,
+        .context = context,
+    };
+    check->settings.interval_ns = interval_of(settings->interval_ns);
+    check->timer = event_new(base, -1, 0, on_event, check);
+    if (!check->timer) {
         service_check_free(check);
         return -ENOMEM;
     }
-    event_active(check->tick, EV_TIMEOUT, 0); /* the first round at once */
+    event_active(check->timer, EV_TIMEOUT, 0); /* the first round at once */
     *out = check;
     return 0;
 }
@@ -155,16 +326,27 @@ struct service_check *service_check_free(struct service_check *check)
 {
     if (!check)
         return NULL;
-    connection_close(check);
-    if (check->tick)
-        event_free(check->tick);
+    hang_up(check);
+    if (check->timer)
+        event_free(check->timer);
     free(check);
     return NULL;
 }
 
+void service_check_set_interval(struct service_check *check, uint64_t interval_ns)
+{
+    if (check->settings.interval_ns == interval_of(interval_ns))
+        return;
+    check->settings.interval_ns = interval_of(interval_ns);
+    if (service_verdict_is_pending(&check->verdict))
+        return; /* it is asked again soon */
+    check->next_ns = check->asked_ns + check->settings.interval_ns;
+    set_timer(check, clock_now_ns(CLOCK_MONOTONIC));
+}
+
 enum service_check_state service_check_state(const struct service_check *check)
 {
-    return check->state;
+    return check->verdict.state;
 }
 
 const char *service_check_reason(const struct service_check *check)

@@ -1,34 +1,39 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The optional service check: does the access really serve? A TCP connection to a path's address every
- * second, in the owner's libevent loop. A node that answers pings but does not serve is otherwise noticed
- * only when its lease ends.
+ * The service check: does the access really serve? A path's address is asked by TCP, in the owner's libevent loop.
+ * A node that answers pings but does not serve is otherwise noticed only when its lease ends.
+ *
+ * What is asked stands in service_protocol.h, what the answers mean in service_verdict.h.
  */
 #pragma once
 
-#include "probe/base.h"
+#include "probe/service_protocol.h"
+#include "session/service_verdict.h"
 
 struct event_base;
 struct service_check;
 
-enum service_check_state { SERVICE_CHECK_UNKNOWN, SERVICE_CHECK_GOOD, SERVICE_CHECK_BAD };
+/* However often a path is probed, its service is not asked more often than this. */
+#define SERVICE_CHECK_INTERVAL_MIN_NS (100 * NS_PER_MS)
 
 struct service_check_settings {
     struct address address;
-    uint16_t port;
+    struct service_protocol protocol;
     uint32_t ifindex;     /* connect through this interface only; 0: any */
-    uint64_t interval_ns; /* 1 s; a connection gets as long */
-    unsigned rise;        /* this many failures in a row make it BAD; one success makes it GOOD */
+    uint64_t interval_ns; /* from one question to the next */
+    uint64_t window_ns;   /* silence of this length is a failure */
+    bool assumed;         /* see struct service_verdict */
 };
 
-/* Parses "tcp:PORT". 0, or -EINVAL. */
-int service_check_parse(const char *text, uint16_t *port);
-
-/* changed(context) is called from the loop when the state has changed. */
+/* changed(context) is called from the loop when the state has changed. 0 or -ENOMEM. */
 int service_check_new(struct service_check **out, struct event_base *base,
                       const struct service_check_settings *settings, void (*changed)(void *context),
                       void *context);
 struct service_check *service_check_free(struct service_check *check);
+
+/* The next question is asked so long after the last one; at once, when that is over already. */
+void service_check_set_interval(struct service_check *check, uint64_t interval_ns);
+
 enum service_check_state service_check_state(const struct service_check *check);
-const char *
-service_check_reason(const struct service_check *check); /* of the last failure: "connection refused" */
+/* Of the last failure: "Connection refused". Valid until the next one. */
+const char *service_check_reason(const struct service_check *check);

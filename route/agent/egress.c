@@ -9,26 +9,35 @@
 /* How soon the kernel is asked again how a path is entered, when it did not say. */
 #define EGRESS_AGAIN_NS (100 * NS_PER_MS)
 
-static uint16_t check_port_wanted(const struct agent *agent, uint32_t index)
+static struct agent_check check_wanted(const struct agent *agent, uint32_t index)
 {
     uint32_t access = agent_table_access(&agent->host.table, index);
 
-    return access == SELECTOR_NO_ACCESS ? 0 : agent->host.table.accesses[access].check_port;
+    return access == SELECTOR_NO_ACCESS ? (struct agent_check){0} : agent->host.table.accesses[access].check;
+}
+
+static bool check_equal(const struct agent_check *a, const struct agent_check *b)
+{
+    return a->protocol.kind == b->protocol.kind && a->protocol.port == b->protocol.port &&
+           strcmp(a->protocol.path, b->protocol.path) == 0 && a->window_ns == b->window_ns &&
+           a->assumed == b->assumed;
 }
 
 static void watch_service(struct agent *agent, uint32_t index)
 {
     struct agent_path *path = &agent->host.table.paths[index];
+    struct agent_check wanted = check_wanted(agent, index);
     struct service_check_settings settings = {.address = path->address,
+                                              .protocol = wanted.protocol,
                                               .ifindex = path->ifindex,
-                                              .interval_ns = NS_PER_S,
-                                              .rise = agent->config->probe.rise};
+                                              .interval_ns = path->interval_ns,
+                                              .window_ns = wanted.window_ns,
+                                              .assumed = wanted.assumed};
 
     path->check = service_check_free(path->check);
-    path->check_port = check_port_wanted(agent, index);
-    if (!path->check_port || path->egress_error)
+    path->checked = wanted;
+    if (!wanted.protocol.port || path->egress_error)
         return;
-    settings.port = path->check_port;
     if (service_check_new(&path->check, agent->loop.base, &settings, agent_wake, agent) < 0)
         log_event(LOG_LEVEL_ERROR, "service-check", "path=%s error=\"cannot start\"",
                   ADDRESS_TEXT(&path->address));
@@ -121,6 +130,7 @@ static bool update_egress(struct agent *agent, uint32_t index)
     uint32_t ifindex = path->ifindex;
     struct address source = {0};
     struct fib_link link = {0};
+    struct agent_check check = check_wanted(agent, index);
     int error = find_egress(agent, path, &ifindex, &source);
 
     if (error < 0 && error != -ENETUNREACH && error != -EADDRINUSE && error != -ENODEV)
@@ -143,7 +153,7 @@ static bool update_egress(struct agent *agent, uint32_t index)
         path->ifindex = ifindex;
         note_egress(path);
         watch_path(agent, index);
-    } else if (path->check_port != check_port_wanted(agent, index)) {
+    } else if (!check_equal(&path->checked, &check)) {
         watch_service(agent, index);
     }
     path->source = source;

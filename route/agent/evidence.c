@@ -76,6 +76,13 @@ static void view_access(struct agent *agent, struct agent_access *access)
     view->restarts = 0;
 }
 
+static enum service_check_state serving(const struct agent_path *path)
+{
+    enum service_check_state state = path->check ? service_check_state(path->check) : SERVICE_CHECK_GOOD;
+
+    return state == SERVICE_CHECK_UNKNOWN && path->checked.assumed ? SERVICE_CHECK_GOOD : state;
+}
+
 void agent_evidence_step(struct agent *agent)
 {
     struct agent_table *table = &agent->host.table;
@@ -91,7 +98,7 @@ void agent_evidence_step(struct agent *agent)
     for (uint32_t i = 0; i < table->path_count; i++) {
         struct agent_path *path = &table->paths[i];
         struct path_evidence *s = &table->selector_paths[i];
-        enum service_check_state check = path->check ? service_check_state(path->check) : SERVICE_CHECK_GOOD;
+        enum service_check_state check = serving(path);
 
         if (path->health.state != HEALTH_UP || (path->full_size == FULL_SIZE_LOST &&
                                                 agent->now_ns >= path->full_size_at_ns + FULL_SIZE_AGAIN_NS))
@@ -149,6 +156,8 @@ void agent_intervals_step(struct agent *agent)
             continue;
         path->interval_ns = interval_ns;
         probe_stream_set_interval(agent->host.stream, path->stream_id, interval_ns);
+        if (path->check)
+            service_check_set_interval(path->check, interval_ns);
     }
 }
 

@@ -130,9 +130,6 @@ static void install_config(struct agent *agent, struct config *config, struct pr
     struct session_liveness_settings liveness = lists_liveness_settings(config);
     struct config *old_config = agent->config;
 
-    for (uint32_t i = 0; i < agent->host.table.path_count && config->probe.rise != old_config->probe.rise;
-         i++)
-        agent->host.table.paths[i].check_port = 0; /* its check counts by the old one: another is made */
     agent->config = config;
     if (stream)
         install_stream(agent, stream);

@@ -71,6 +71,14 @@ const char *agent_path_why(const struct agent *agent, uint32_t index, char *buff
     }
 }
 
+static void add_serves(cJSON *item, const struct service_check *check)
+{
+    if (!check || service_check_state(check) == SERVICE_CHECK_UNKNOWN)
+        cJSON_AddNullToObject(item, "serves");
+    else
+        cJSON_AddBoolToObject(item, "serves", service_check_state(check) == SERVICE_CHECK_GOOD);
+}
+
 static cJSON *path_status(const struct agent *agent, uint32_t index)
 {
     const struct agent_path *path = &agent->host.table.paths[index];
@@ -100,6 +108,7 @@ static cJSON *path_status(const struct agent *agent, uint32_t index)
         cJSON_AddNumberToObject(item, "up_s", seconds_since(agent, path->health.up_since_ns));
     else
         cJSON_AddNullToObject(item, "up_s");
+    add_serves(item, path->check);
     cJSON_AddBoolToObject(item, "eligible", selector_path_level(&input, index, NULL) <= LEVEL_DEGRADED);
     cJSON_AddStringToObject(item, "why", agent_path_why(agent, index, buffer, sizeof(buffer)));
     return item;

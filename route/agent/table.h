@@ -17,6 +17,13 @@ struct agent_access_memory {
     enum session_state noted; /* what the log has been told */
 };
 
+/* How it is checked whether an access serves; port 0: it is not. */
+struct agent_check {
+    struct service_protocol protocol;
+    uint64_t window_ns;
+    bool assumed; /* nobody said that there is a service: see session/service_verdict.h */
+};
+
 /* An access as configured, or as the session list tells of it. */
 struct agent_access {
     char name[CONFIG_NAME_SIZE];
@@ -25,7 +32,7 @@ struct agent_access {
     struct address data;
     struct address secondary;
     struct address management;
-    uint16_t check_port; /* service check; 0: none */
+    struct agent_check check;
     struct session_view view;
     bool is_local;
     bool host_is_judged; /* is_local was found for judged_host */
@@ -51,7 +58,7 @@ struct agent_path {
     uint64_t interval_ns; /* at which it is asked */
     uint64_t again_ns;    /* when its link came up */
     struct service_check *check;
-    uint16_t check_port; /* of check; 0: there is none */
+    struct agent_check checked; /* what check asks */
     enum selector_full_size full_size;
     uint32_t asked_bytes;     /* payload of the extra probe under way; 0: none */
     uint64_t full_size_at_ns; /* when its answer came */

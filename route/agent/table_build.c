@@ -24,14 +24,20 @@ static int add_access(struct agent_table *table, const struct table_source *sour
     return error;
 }
 
-static uint16_t check_port_of(const struct config *config, const char *own)
+/* A cluster of which only a few addresses are configured is most often one of NFS servers. */
+#define CHECK_BY_GUESS "tcp:2049"
+
+static struct agent_check check_of(const struct config *config, const char *own)
 {
     const char *text = own[0] ? own : config->session.service_check;
-    uint16_t port = 0;
+    struct agent_check check = {.window_ns = config->session.service_check_window_ns};
 
-    if (!text[0] || strcmp(text, "none") == 0 || service_check_parse(text, &port) < 0)
-        return 0;
-    return port;
+    if (strcmp(text, "auto") == 0 && config->bootstrap_count > 0) {
+        text = CHECK_BY_GUESS;
+        check.assumed = true;
+    }
+    service_protocol_parse(text, &check.protocol); /* port 0 for "none" and "auto" */
+    return check;
 }
 
 /* One access that only a session list knows. */
@@ -47,7 +53,7 @@ static int add_session(struct agent_table *table, const struct table_source *sou
     access.secondary = secondary;
     snprintf(access.name, sizeof(access.name), "%s",
              ADDRESS_TEXT(address_is_set(&data) ? &data : &secondary));
-    access.check_port = check_port_of(source->config, "");
+    access.check = check_of(source->config, "");
     if (!agent_table_has(source->old, &data, &secondary))
         log_event(LOG_LEVEL_WARN, "no-management-path",
                   "access=%s hint=\"an access entry with this data address can name one\"",
@@ -95,7 +101,7 @@ int table_build(struct agent_table *table, const struct table_source *source)
             .data = from->data,
             .secondary = from->secondary,
             .management = from->management,
-            .check_port = check_port_of(config, from->service_check),
+            .check = check_of(config, from->service_check),
         };
 
         memcpy(access.name, from->name, sizeof(access.name));

@@ -19,8 +19,7 @@ struct config_access {
     struct address data;         /* any of the three may be empty, not all */
     struct address secondary;
     struct address management;
-    char service_check[CONFIG_NAME_SIZE]; /* "tcp:2049"; empty: as session.service-check; "none": no check
-                                             here */
+    char service_check[CONFIG_NAME_SIZE]; /* "tcp:2049", "none"; empty: as session.service-check */
 };
 
 struct config_probe {
@@ -43,7 +42,8 @@ struct config_session {
     uint64_t poll_interval_ns;
     uint64_t timeout_ns;
     uint64_t hedge_ns;
-    char service_check[CONFIG_NAME_SIZE];
+    char service_check[CONFIG_NAME_SIZE]; /* "tcp:2049", "auto"; "none" or empty: no check */
+    uint64_t service_check_window_ns;
     struct address *client_addresses; /* empty: the source address of every path */
     size_t client_address_count;
     char token_file[CONFIG_TEXT_SIZE];

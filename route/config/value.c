@@ -11,6 +11,7 @@
 #include "probe/quantity.h"
 #include "probe/scope.h"
 #include "route/config/keys.h"
+#include "probe/service_protocol.h"
 
 static int PRINTF_LIKE(3, 4) fail(char *why, size_t why_bytes, const char *format, ...)
 {
@@ -302,18 +303,25 @@ static int parse_name(const struct config_key *key, const char *text, void *memb
     return store_text(key, text, member, why, why_bytes);
 }
 
-static int parse_choice(const struct config_key *key, const char *text, void *member, char *why,
-                        size_t why_bytes)
+static bool is_choice(const char *choices, const char *text)
 {
     size_t length = strlen(text);
 
-    for (const char *at = key->choices; *at;) {
+    for (const char *at = choices; *at;) {
         size_t word = strcspn(at, " ");
 
         if (word == length && memcmp(at, text, length) == 0)
-            return store_text(key, text, member, why, why_bytes);
+            return true;
         at += word + strspn(at + word, " ");
     }
+    return false;
+}
+
+static int parse_choice(const struct config_key *key, const char *text, void *member, char *why,
+                        size_t why_bytes)
+{
+    if (is_choice(key->choices, text))
+        return store_text(key, text, member, why, why_bytes);
     return fail(why, why_bytes, strchr(key->choices, ' ') ? "expected one of: %s" : "expected %s",
                 key->choices);
 }
@@ -329,11 +337,13 @@ static bool port_ok(const char *text)
 static int parse_check(const struct config_key *key, const char *text, void *member, char *why,
                        size_t why_bytes)
 {
-    bool none = key->choices && strcmp(text, key->choices) == 0;
+    struct service_protocol protocol;
 
-    if (*text && !none && (strncmp(text, "tcp:", 4) != 0 || !port_ok(text + 4)))
-        return fail(why, why_bytes, "expected \"tcp:PORT\" with a port from 1 to 65535%s",
-                    key->choices ? ", or \"none\"" : ", or \"\" for no check");
+    if (*text && !is_choice(key->choices, text) && service_protocol_parse(text, &protocol) < 0)
+        return fail(why, why_bytes,
+                    "expected \"tcp:PORT\", \"nfs3:PORT\" or \"http:PORT/PATH\" with a port from 1 to 65535, or one "
+                    "of: %s",
+                    key->choices);
     return store_text(key, text, member, why, why_bytes);
 }
 

@@ -4,12 +4,13 @@ nothing grows. And what the cluster is told: refreshes, heartbeats, the token; w
 import json
 import os
 import re
-import socket
+import signal
+import subprocess
 import sys
 import threading
 import time
 
-from harness import SANITIZED, main, stays
+from harness import SANITIZED, end_process, main, stays
 from world import inside
 from service import OUTSIDE, Session
 
@@ -370,33 +371,63 @@ def odd_entries(t):
     t.eventually(lambda: agent.get("refresh")["session"] == new and agent.get("refresh")["done"], "and is told")
 
 
+# Answers every RPC call over TCP with an empty reply, as the NULL procedure of an NFS server does (RFC 5531).
+NULL_SERVER = """
+import socketserver, struct, sys
+class Calls(socketserver.StreamRequestHandler):
+    def handle(self):
+        while len(call := self.rfile.read(44)) == 44:
+            self.wfile.write(struct.pack(">7I", 0x80000018, struct.unpack(">I", call[4:8])[0], 1, 0, 0, 0, 0))
+socketserver.ThreadingTCPServer.allow_reuse_address = True
+socketserver.ThreadingTCPServer((sys.argv[1], 2049), Calls).serve_forever()
+"""
+
+
 def service_check(t):
-    """The node answers pings but does not serve: left; a success is needed before the way back."""
-    world, service, monitor = t.cluster(settings=dict(nodes=3))
+    """The node answers pings but does not serve: left at once, for one that does; a success is needed before the way
+    back. First its server ends, then it hangs (stopped: its kernel goes on accepting)."""
+    world, service, monitor = t.cluster(settings=dict(nodes=4))
     home = world.node(1)
-    listeners = {}
+    servers = {}
 
     def serve(node):
-        def listen():
-            s = socket.socket()
-            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            s.bind((node.address("data"), 3260))
-            s.listen(50)
-            return s
-        listeners[node] = inside(node.namespace, listen)
+        servers[node] = t.popen(node.namespace, [sys.executable, "-c", NULL_SERVER, node.address("data")],
+                                stderr=subprocess.DEVNULL)
 
-    for node in world.nodes:
+    def end(node):
+        end_process(servers.pop(node))
+
+    for node in world.nodes[:3]:
         serve(node)
-    agent = t.agent(world, hold="1s", session='service-check = "tcp:3260"', probe="rise = 2")
+    agent = t.agent(world, hold="1s", session='service-check = "nfs3:2049" service-check-window = "600ms"')
     t.eventually(agent.on(home.address("data")), "at home")
     t.eventually(lambda: agent.path(home.address("data"))["why"] == "", "serving", detail=agent.status)
-    listeners.pop(home).close()
-    t.eventually(lambda: agent.get("next_hop") not in (None, home.address("data")), "left", detail=agent.status)
-    t.ok(agent.get("reason") == "service-check", "for that reason", agent.status())
-    t.ok("service check" in agent.path(home.address("data"))["why"], "the path says why", agent.status())
-    t.ok(stays(lambda: not agent.get("local"), 2), "not back while it does not serve")
-    serve(home)
-    t.eventually(agent.on(home.address("data")), "home when it serves")
+    idle = world.node(4)
+    t.eventually(lambda: "service check" in agent.path(idle.address("data"))["why"], "one node never served",
+                 detail=agent.status)
+    for what, fail, reason in (
+            ("ended", lambda: end(home), "Connection refused"),
+            ("hangs", lambda: servers[home].send_signal(signal.SIGSTOP), "does not answer")):
+        t.eventually(agent.settled(home.address("data")), f"{what}: at home", detail=agent.status)
+        began = time.monotonic()
+        fail()
+        t.eventually(lambda: agent.get("next_hop") not in (None, home.address("data")), f"{what}: left",
+                     detail=agent.status)
+        t.note(f"{what}: left after {(time.monotonic() - began) * 1000:.0f} ms")
+        t.ok(agent.get("reason") == "service-check", f"{what}: for that reason", agent.status())
+        t.ok(agent.get("next_hop") != idle.address("data"), f"{what}: for a node that serves", agent.status())
+        t.ok(reason in agent.path(home.address("data"))["why"], f"{what}: the path says why", agent.status())
+        t.ok(stays(lambda: not agent.get("local"), 2), f"{what}: not back while it does not serve", agent.status())
+        if what == "ended":
+            serve(home)
+        else:
+            servers[home].send_signal(signal.SIGCONT)
+        t.eventually(agent.on(home.address("data")), f"{what}: home when it serves", detail=agent.status)
+    for node in list(servers):
+        end(node)
+    t.eventually(lambda: all("service check" in p["why"] for p in agent.get("paths") if p["tier"] == "data"),
+                 "nobody serves", detail=agent.status)
+    t.ok(stays(agent.on(home.address("data")), 1), "then the route stays", agent.status())
 
 
 def outside_text(t):

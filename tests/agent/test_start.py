@@ -3,11 +3,12 @@
 never comes; a route that stands already."""
 import json
 import os
+import socket
 import sys
 import time
 
 from harness import main, wait_for, stays
-from world import IPV4_SECONDARY
+from world import IPV4_SECONDARY, inside
 
 
 def cold_start(t):
@@ -93,6 +94,13 @@ def bootstrap(t):
     local = world.node(4).address("data")
     t.eventually(agent.on(local), "finds the local access, which is not in the configuration", detail=agent.status)
     t.eventually(lambda: len(agent.status().get("paths", [])) == 5, "and all others", detail=agent.status)
+    serves = lambda: {p["address"]: p["serves"] for p in agent.status()["paths"]}
+    t.ok(set(serves().values()) == {None}, "no service is known", serves())
+    listener = inside(world.node(4).namespace, lambda: socket.create_server((local, 2049)))
+    t.eventually(lambda: serves()[local], "NFS is found where it is served", detail=agent.status)
+    listener.close()
+    t.eventually(lambda: agent.get("reason") == "service-check", "and the node left when it ends", detail=agent.status)
+    t.ok(list(serves().values()).count(None) == 4, "though it was found at no other", serves())
     t.ok(agent.terminate() == 0, "ends")
     world.host.ip("route", "del", world.service)
     service.behave("hang")

@@ -18,7 +18,7 @@ static const char whole[] =
     "probe   { select-timeout = \"100ms\"  select-count = 10  rise = 3  payload = \"56B\"  "
     "candidate-interval = \"1s\"  transport = \"auto\" }\n"
     "session { provider = \"rest\"  port = 80  poll-interval = \"2s\"  timeout = \"1s\"  service-check = "
-    "\"\"\n"
+    "\"auto\"\n"
     "          client-addresses = {}  token-file = \"\"  heartbeat-path = \"\"  heartbeat-interval = \"10s\" "
     "}\n"
     "route   { hold = \"180s\"  backend = \"netlink\"  table = 254  metric = 0  protocol = 213  "
@@ -45,7 +45,8 @@ static void check_defaults(const struct config *c)
     cr_assert_eq(c->session.poll_interval_ns, 2 * NS_PER_S);
     cr_assert_eq(c->session.timeout_ns, NS_PER_S);
     cr_assert_eq(c->session.hedge_ns, 150 * NS_PER_MS);
-    cr_assert_str_eq(c->session.service_check, "");
+    cr_assert_str_eq(c->session.service_check, "auto");
+    cr_assert_eq(c->session.service_check_window_ns, 3 * NS_PER_S);
     cr_assert_eq(c->session.client_address_count, 0);
     cr_assert_str_eq(c->session.token_file, "");
     cr_assert_str_eq(c->session.token_header, "x-smartx-token");

@@ -118,6 +118,20 @@ static bool request_complete(const char *request, size_t size_bytes)
     return !length || (size_t)(request + size_bytes - (body + 4)) >= strtoul(length + 17, NULL, 10);
 }
 
+/* RFC 5531: record mark, xid, REPLY, MSG_ACCEPTED, an empty verifier, SUCCESS. */
+static void answer_calls(struct bufferevent *bev)
+{
+    struct evbuffer *input = bufferevent_get_input(bev);
+    uint32_t call[11], reply[7] = {htonl(0x80000018)};
+
+    while (evbuffer_get_length(input) >= sizeof(call)) {
+        evbuffer_remove(input, call, sizeof(call));
+        reply[1] = call[1];
+        reply[2] = htonl(1);
+        bufferevent_write(bev, reply, sizeof(reply));
+    }
+}
+
 static void on_received(struct bufferevent *bev, void *context)
 {
     struct connection *connection = context;
@@ -125,6 +139,10 @@ static void on_received(struct bufferevent *bev, void *context)
     char *request = connection->server->request;
     ssize_t size_bytes;
 
+    if (connection->answer.rpc) {
+        answer_calls(bev);
+        return;
+    }
     if (connection->answering)
         return;
     size_bytes = evbuffer_copyout(input, request, REQUEST_MAX_BYTES);

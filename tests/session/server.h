@@ -24,6 +24,7 @@ struct server_answer {
     uint64_t drip_ns; /* one byte of head each; 0: all at once */
     enum server_end end;
     bool at_once; /* acts on accept, without reading the request */
+    bool rpc;     /* answers each RPC call with an empty reply, and keeps the connection */
 };
 
 /* Ends the test (abort) when it cannot listen there. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Proves that the service check is GOOD after one connection and BAD after `rise` failures in a row and not
- * before, whatever way a port has of not serving; that it goes through the interface it is told to; and that
- * it leaves neither sockets in TIME_WAIT nor descriptors behind.
+ * Proves over real connections that the service check is GOOD after one answer and BAD after a confirmed refusal, or a
+ * window of silence and not before, whatever way a server has of not serving; that it goes through the interface it is
+ * told to; and that it leaves neither sockets in TIME_WAIT nor descriptors behind.
  */
 #include "session/service_check.h"
 
@@ -12,8 +12,8 @@
 
 #include <criterion/criterion.h>
 
-#define INTERVAL_NS (30 * NS_PER_MS)
-#define RISE        8
+#define INTERVAL_NS SERVICE_CHECK_INTERVAL_MIN_NS
+#define WINDOW_NS   (400 * NS_PER_MS)
 
 struct watcher {
     struct client client;
@@ -26,15 +26,25 @@ static void on_change(void *context)
     ((struct watcher *)context)->changes++;
 }
 
-static void watch(struct watcher *watcher, const char *address, uint32_t ifindex)
+/* protocol: without its port, "nfs3", or with what comes after it, "http/". */
+static void watch_by(struct watcher *watcher, const char *protocol, const char *address, uint32_t ifindex)
 {
     struct service_check_settings settings = {
-        .port = CLIENT_PORT, .ifindex = ifindex, .interval_ns = INTERVAL_NS, .rise = RISE};
+        .ifindex = ifindex, .interval_ns = INTERVAL_NS, .window_ns = WINDOW_NS};
+    int name = (int)strcspn(protocol, "/");
+    char text[64];
 
+    snprintf(text, sizeof(text), "%.*s:%d%s", name, protocol, CLIENT_PORT, protocol + name);
+    cr_assert_eq(service_protocol_parse(text, &settings.protocol), 0);
     cr_assert_eq(address_parse(&settings.address, address), 0);
     watcher->changes = 0;
     cr_assert_eq(service_check_new(&watcher->check, watcher->client.base, &settings, on_change, watcher), 0);
     cr_expect_eq(service_check_state(watcher->check), SERVICE_CHECK_UNKNOWN);
+}
+
+static void watch(struct watcher *watcher, const char *address, uint32_t ifindex)
+{
+    watch_by(watcher, "tcp", address, ifindex);
 }
 
 /* Runs the loop until the check says so; fails the test after 20 s. */
@@ -45,30 +55,7 @@ static void wait_state(struct watcher *watcher, enum service_check_state state)
     cr_assert_eq(service_check_state(watcher->check), state, "%s", service_check_reason(watcher->check));
 }
 
-Test(service_check, text)
-{
-    static const struct {
-        const char *text;
-        int port; /* or -EINVAL */
-    } rows[] = {
-        {"tcp:2049", 2049},   {"tcp:1", 1},
-        {"tcp:65535", 65535}, {"tcp:65536", -EINVAL},
-        {"tcp:0", -EINVAL},   {"tcp:", -EINVAL},
-        {"tcp", -EINVAL},     {"", -EINVAL},
-        {"udp:1", -EINVAL},   {"tcp:-1", -EINVAL},
-        {"tcp: 1", -EINVAL},  {"tcp:1x", -EINVAL},
-        {"2049", -EINVAL},    {"tcp:000001", -EINVAL},
-    };
-
-    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-        uint16_t port = 0;
-        int r = service_check_parse(rows[i].text, &port);
-
-        cr_expect_eq(r < 0 ? r : port, rows[i].port, "%s", rows[i].text);
-    }
-}
-
-Test(service_check, good_at_once_bad_after_rise_good_again)
+Test(service_check, good_at_once_bad_when_refused_good_again)
 {
     struct watcher watcher = {0};
     struct server *server;
@@ -90,58 +77,132 @@ Test(service_check, good_at_once_bad_after_rise_good_again)
     client_close(&watcher.client);
 }
 
-/* A few failures, a success, a few failures: never `rise` in a row, though more in all. */
-Test(service_check, failures_count_in_a_row)
+/* Runs the loop until the server has accepted so many connections; fails the test after 20 s. */
+static void wait_accepted(struct watcher *watcher, const struct server *server, unsigned count)
+{
+    for (int i = 0; server_accepted(server) < count && i < 4000; i++)
+        client_idle(&watcher->client, 5 * NS_PER_MS);
+    cr_assert_geq(server_accepted(server), count);
+}
+
+/* Refused once, then served: it was never BAD. */
+Test(service_check, a_refusal_alone_is_nothing)
 {
     struct watcher watcher = {0};
+    struct server *server;
 
     client_open(&watcher.client);
     watch(&watcher, "127.0.0.1", 0);
-    for (int round = 0; round < 6; round++) {
-        struct server *server = server_new(watcher.client.base, "127.0.0.1", CLIENT_PORT,
-                                           &(struct server_answer){.end = SERVER_HANG});
-
-        for (int i = 0; server_accepted(server) == 0 && i < 2000; i++)
-            client_idle(&watcher.client, 10 * NS_PER_MS);
-        cr_assert_geq(server_accepted(server), 1);
-        server_free(server);
-        client_idle(&watcher.client, 3 * INTERVAL_NS);
-    }
+    for (int i = 0; !*service_check_reason(watcher.check) && i < 10000; i++)
+        client_idle(&watcher.client, NS_PER_MS);
+    cr_expect_str_eq(service_check_reason(watcher.check), "Connection refused");
+    cr_expect_eq(service_check_state(watcher.check), SERVICE_CHECK_UNKNOWN);
+    server = server_new(watcher.client.base, "127.0.0.1", CLIENT_PORT,
+                        &(struct server_answer){.end = SERVER_HANG});
+    wait_accepted(&watcher, server, 3);
     cr_expect_eq(watcher.changes, 1, "it was BAD in between");
     cr_expect_eq(service_check_state(watcher.check), SERVICE_CHECK_GOOD);
     service_check_free(watcher.check);
+    server_free(server);
     client_close(&watcher.client);
 }
 
-/* Each failure takes a round of its own: `rise` of them take rise - 1 intervals and no less. */
-Test(service_check, bad_not_before_rise)
+static void expect_silent(struct watcher *watcher, uint64_t since_ns, const char *reason)
 {
-    struct watcher watcher = {0};
-    uint64_t start_ns;
-
-    client_open(&watcher.client);
-    start_ns = clock_now_ns(CLOCK_MONOTONIC);
-    watch(&watcher, "127.0.0.1", 0);
-    wait_state(&watcher, SERVICE_CHECK_BAD);
-    cr_expect_geq(clock_now_ns(CLOCK_MONOTONIC) - start_ns, (RISE - 1) * (INTERVAL_NS - NS_PER_MS));
-    cr_expect_eq(watcher.changes, 1);
-    service_check_free(watcher.check);
-    client_close(&watcher.client);
+    wait_state(watcher, SERVICE_CHECK_BAD);
+    cr_expect_geq(clock_now_ns(CLOCK_MONOTONIC) - since_ns, WINDOW_NS);
+    cr_expect_str_eq(service_check_reason(watcher->check), reason);
+    cr_expect_eq(watcher->changes, 1);
 }
 
 Test(service_check, connecting_hangs)
 {
     struct watcher watcher = {0};
     int fds[SERVER_FULL_FDS];
+    uint64_t since_ns = clock_now_ns(CLOCK_MONOTONIC);
 
     client_open(&watcher.client);
     server_full("127.0.0.1", CLIENT_PORT, fds);
     watch(&watcher, "127.0.0.1", 0);
-    wait_state(&watcher, SERVICE_CHECK_BAD);
-    cr_expect_str_eq(service_check_reason(watcher.check), "Connection timed out");
+    expect_silent(&watcher, since_ns, "Connection timed out");
     service_check_free(watcher.check);
     for (int i = 0; i < SERVER_FULL_FDS; i++)
         close_fd(fds[i]);
+    client_close(&watcher.client);
+}
+
+/* What a stopped server looks like: its kernel accepts, nobody answers. A tcp check cannot see it. */
+Test(service_check, accepts_but_does_not_answer)
+{
+    static const char *const protocols[] = {"nfs3", "http/"};
+    struct watcher watcher = {0};
+    struct server *server;
+
+    client_open(&watcher.client);
+    server = server_new(watcher.client.base, "127.0.0.1", CLIENT_PORT,
+                        &(struct server_answer){.end = SERVER_HANG});
+    for (size_t i = 0; i < ARRAY_SIZE(protocols); i++) {
+        uint64_t since_ns = clock_now_ns(CLOCK_MONOTONIC);
+
+        watch_by(&watcher, protocols[i], "127.0.0.1", 0);
+        expect_silent(&watcher, since_ns, "it accepts connections but does not answer");
+        service_check_free(watcher.check);
+    }
+    watch_by(&watcher, "tcp", "127.0.0.1", 0);
+    wait_state(&watcher, SERVICE_CHECK_GOOD);
+    service_check_free(watcher.check);
+    server_free(server);
+    client_close(&watcher.client);
+}
+
+/* NFS: one connection for all questions; when it ends, the next question is not waited for. */
+Test(service_check, rpc_over_one_connection)
+{
+    struct watcher watcher = {0};
+    struct server *server;
+
+    client_open(&watcher.client);
+    server = server_new(watcher.client.base, "127.0.0.1", CLIENT_PORT, &(struct server_answer){.rpc = true});
+    watch_by(&watcher, "nfs3", "127.0.0.1", 0);
+    wait_state(&watcher, SERVICE_CHECK_GOOD);
+    client_idle(&watcher.client, 5 * INTERVAL_NS);
+    cr_expect_eq(server_accepted(server), 1);
+    cr_expect_eq(server_open(server), 1);
+    service_check_set_interval(watcher.check, 3600 * NS_PER_S);
+    server_free(server);
+    wait_state(&watcher, SERVICE_CHECK_BAD);
+    cr_expect_str_eq(service_check_reason(watcher.check), "Connection refused");
+    service_check_set_interval(watcher.check, INTERVAL_NS);
+    server = server_new(watcher.client.base, "127.0.0.1", CLIENT_PORT, &(struct server_answer){.rpc = true});
+    wait_state(&watcher, SERVICE_CHECK_GOOD);
+    cr_expect_eq(watcher.changes, 3);
+    service_check_free(watcher.check);
+    server_free(server);
+    client_close(&watcher.client);
+}
+
+Test(service_check, http)
+{
+    struct watcher watcher = {0};
+    struct server_answer good = {.head = "HTTP/1.1 200 OK\r\n\r\n"},
+                         bad = {.head = "HTTP/1.1 503 Busy\r\n\r\n"};
+    struct server *server;
+
+    client_open(&watcher.client);
+    server = server_new(watcher.client.base, "127.0.0.1", CLIENT_PORT, &good);
+    watch_by(&watcher, "http/healthz", "127.0.0.1", 0);
+    wait_state(&watcher, SERVICE_CHECK_GOOD);
+    cr_expect_str_eq(server_request(server), "GET /healthz HTTP/1.0\r\nHost: 127.0.0.1:8080\r\n\r\n");
+    server_set(server, &bad);
+    wait_state(&watcher, SERVICE_CHECK_BAD);
+    cr_expect_str_eq(service_check_reason(watcher.check), "an HTTP status that is no success");
+    server_set(server, &good);
+    wait_state(&watcher, SERVICE_CHECK_GOOD);
+    server_set(server, &(struct server_answer){.end = SERVER_CLOSE});
+    wait_state(&watcher, SERVICE_CHECK_BAD);
+    cr_expect_str_eq(service_check_reason(watcher.check), "the connection is closed without an answer");
+    service_check_free(watcher.check);
+    server_free(server);
     client_close(&watcher.client);
 }
 
@@ -205,9 +266,7 @@ Test(service_check, leaves_nothing_behind)
                         &(struct server_answer){.end = SERVER_HANG});
     fds = open_fds();
     watch(&watcher, "127.0.0.1", 0);
-    for (int i = 0; server_accepted(server) < 20 && i < 2000; i++)
-        client_idle(&watcher.client, 10 * NS_PER_MS);
-    cr_expect_geq(server_accepted(server), 20);
+    wait_accepted(&watcher, server, 8);
     cr_expect_eq(tcp_sockets_waiting(), 0);
     service_check_free(watcher.check);
     client_idle(&watcher.client, 50 * NS_PER_MS);

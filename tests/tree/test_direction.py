@@ -22,7 +22,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 FOLDERS = ("probe", "session", "route", "tools", "bench", "tests")
 # What a folder offers to route/. Anything else of its headers is its own.
 PUBLIC = {
-    "probe": {"base.h", "probe.h", "quantity.h", "scope.h", "stream.h", "sweep.h", "text.h", "wakeup.h"},
+    "probe": {"base.h", "probe.h", "quantity.h", "scope.h", "service_protocol.h", "stream.h", "sweep.h", "text.h", "wakeup.h"},
     "session": {"session.h", "liveness.h", "provider.h", "service_check.h"},
 }
 # Parts of route/, and which others each may include.
@@ -81,8 +81,8 @@ def complaint(path, include):
         return None
     if here == "probe":
         return "probe/ includes nothing of ours"
-    if here == "session" and meant != "probe/base.h":
-        return "session/ includes probe/base.h only"
+    if here == "session" and meant not in ("probe/base.h", "probe/service_protocol.h"):
+        return "session/ includes probe/base.h and probe/service_protocol.h only"
     if here == "route" and header not in PUBLIC.get(there, ()):
         return f"no public header of probe/ or session/ (public: {PUBLIC})"
     return None

@@ -108,6 +108,33 @@ static bool all_say_whether_local(const struct config *config)
     return true;
 }
 
+static bool is_checked(const char *check)
+{
+    return check[0] && strcmp(check, "none") != 0;
+}
+
+static void print_check(const struct config *config)
+{
+    const struct config_session *session = &config->session;
+    bool any = is_checked(session->service_check) &&
+               (config->bootstrap_count > 0 || strcmp(session->service_check, "auto") != 0);
+    char window[32];
+
+    for (size_t i = 0; i < config->access_count; i++)
+        any = any || is_checked(config->accesses[i].service_check);
+    config_format_duration(session->service_check_window_ns, window, sizeof(window));
+    if (any)
+        printf("check     service-check %s: a node that refuses is left at once, a silent one after %s\n",
+               is_checked(session->service_check) ? TEXT(session->service_check) : "of some accesses",
+               window);
+    else
+        printf("check     none: a node that answers pings but does not serve is left when its session has "
+               "ended.\n"
+               "          service-check = \"nfs3:2049\" (or tcp:PORT, http:PORT/PATH) in section session "
+               "sees it at "
+               "once\n");
+}
+
 static void print_summary(const char *path, const struct config *config)
 {
     const struct config_probe *probe = &config->probe;
@@ -130,7 +157,9 @@ static void print_summary(const char *path, const struct config *config)
         printf(", port %u%s, every %s", session->port, session->tls ? " with TLS" : "", poll);
     else if (strcmp(session->provider, "file") == 0)
         printf(", %s", TEXT(session->file));
-    printf("\nroute     table %" PRIu32 ", metric %" PRIu32
+    putchar('\n');
+    print_check(config);
+    printf("route     table %" PRIu32 ", metric %" PRIu32
            ", protocol %u, connections are %s after a switch\n",
            config->route.table, config->route.metric, config->route.protocol,
            config->route.reset_connections ? "reset" : "left alone");
