@@ -18,9 +18,11 @@
 #include "probe/random.h"
 #include "route/decide/selector.h"
 
-#define PATHS           3 /* one of each access; the first is the host's own */
-#define SELECT_NS       (100 * NS_PER_MS)
-#define SELECT_COUNT    10
+#define PATHS        3 /* one of each access; the first is the host's own */
+#define SELECT_NS    (100 * NS_PER_MS)
+#define SELECT_COUNT 10
+/* As a configuration has it that does not say. */
+#define STAY_NS         (10 * NS_PER_S)
 #define CANDIDATE_NS    (1 * NS_PER_S)
 #define BEGIN_NS        (100000 * NS_PER_S) /* everything has been well since 1 ns */
 #define RTT_NS          (200 * NS_PER_US)
@@ -291,6 +293,7 @@ static void build(struct world *w, const struct hold_history *history, const str
         .host.window_ns = SELECT_NS * SELECT_COUNT,
         .host.select_timeout_ns = SELECT_NS,
         .host.hold_ns = hold_ns,
+        .host.stay_ns = min_u64(STAY_NS, hold_ns),
         .host.damping_max_ns = settings->damping_max_ns,
         .host.list_arrived = true,
     };

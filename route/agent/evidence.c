@@ -177,6 +177,7 @@ void agent_fill_input(const struct agent *agent, struct selector_input *input)
         .host.window_ns = window_ns,
         .host.select_timeout_ns = config->probe.select_timeout_ns,
         .host.hold_ns = config->route.hold_ns,
+        .host.stay_ns = config->route.stay_ns,
         .host.damping_max_ns = SELECTOR_DAMPING_MAX_NS,
         .host.sessions_waived = waived,
         .host.list_arrived = waived || agent->lists.arrived,

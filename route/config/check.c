@@ -242,6 +242,8 @@ void config_settle(const struct config_reader *reader, struct config *config)
         session->hedge_ns = min_u64(session->hedge_ns, session->timeout_ns / 2);
     else if (!given(reader, CONFIG_SESSION, "timeout"))
         session->timeout_ns = max_u64(session->timeout_ns, 2 * session->hedge_ns);
+    if (!given(reader, CONFIG_ROUTE, "stay"))
+        config->route.stay_ns = min_u64(config->route.stay_ns, config->route.hold_ns);
 }
 
 /* --- the route ----------------------------------------------------------------------------------------- */

@@ -84,6 +84,7 @@ static const struct config_key fields_keys[] = {
 
 static const struct config_key route_keys[] = {
     TOP("hold", route.hold_ns, duration, RANGE(0, 24 * HOUR_NS), .value = "180s"),
+    TOP("stay", route.stay_ns, duration, RANGE(0, HOUR_NS), .value = "10s"),
     TOP("backend", route.backend, choice, .choices = "netlink", .value = "netlink"),
     TOP("table", route.table, number, RANGE(1, UINT32_MAX), .value = "254"),
     TOP("metric", route.metric, number, RANGE(0, UINT32_MAX), .value = "0"),

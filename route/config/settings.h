@@ -62,6 +62,7 @@ struct config_session {
 
 struct config_route {
     uint64_t hold_ns;
+    uint64_t stay_ns;
     char backend[CONFIG_NAME_SIZE];
     uint32_t table;
     uint32_t metric;

@@ -10,8 +10,8 @@
 
 #include "probe/quantity.h"
 #include "probe/scope.h"
-#include "route/config/keys.h"
 #include "probe/service_protocol.h"
+#include "route/config/keys.h"
 
 static int PRINTF_LIKE(3, 4) fail(char *why, size_t why_bytes, const char *format, ...)
 {
@@ -340,10 +340,11 @@ static int parse_check(const struct config_key *key, const char *text, void *mem
     struct service_protocol protocol;
 
     if (*text && !is_choice(key->choices, text) && service_protocol_parse(text, &protocol) < 0)
-        return fail(why, why_bytes,
-                    "expected \"tcp:PORT\", \"nfs3:PORT\" or \"http:PORT/PATH\" with a port from 1 to 65535, or one "
-                    "of: %s",
-                    key->choices);
+        return fail(
+            why, why_bytes,
+            "expected \"tcp:PORT\", \"nfs3:PORT\" or \"http:PORT/PATH\" with a port from 1 to 65535, or one "
+            "of: %s",
+            key->choices);
     return store_text(key, text, member, why, why_bytes);
 }
 

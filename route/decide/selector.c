@@ -17,6 +17,7 @@
  *   7 damping: watch_access(), selector_hold_ns()
  *   8 pin and drain: selector_rank(), decide_pin_hard(), leave() with planned
  *   9 stall guard: not here, but in probe/stream.c, before anything becomes evidence
+ *  10 not back at once: was_just_left(), used by pick() and hold_over_ns()
  *
  * "Level" says how far a path may be used at all, "rank" which of the usable ones is preferred; level goes
  * first.
@@ -194,8 +195,10 @@ static void watch_access(struct access_memory *memory, const struct selector_inp
         memory->was_healthy = true;
     } else if (memory->was_healthy) {
         memory->was_healthy = false;
-        /* When the whole storage network is gone with it, it is the host's cable. */
-        if (other_storage_works(input, index, best == LEVEL_NEVER ? silent_since_ns(input, index) : 0))
+        /* When the whole storage network is gone with it, it is the host's cable. When the route was elsewhere nobody
+         * was harmed. */
+        if (input->current != SELECTOR_NO_PATH && input->paths[input->current].access == index &&
+            other_storage_works(input, index, best == LEVEL_NEVER ? silent_since_ns(input, index) : 0))
             memory->failures++;
     }
 }
@@ -234,6 +237,8 @@ static void remember(struct selector *selector, const struct selector_input *inp
     for (uint32_t i = 0; i < input->path_count; i++) {
         struct path_memory *memory = &selector->paths[i];
 
+        if (i == input->current)
+            memory->used_ns = input->now_ns;
         if (is_blocked(input, i))
             memory->blocked_ns = NEVER_NS;
         else if (memory->blocked_ns == NEVER_NS)
@@ -283,8 +288,50 @@ static bool is_proven(const struct selector_input *input, uint32_t path)
     return health->proven_ns && health->proven_ns + input->host.window_ns >= input->now_ns;
 }
 
+/*
+ * Rule 10: a node keeps its half of a connection for a while after the host has gone. When the host comes back with the
+ * same ports it meets that: a storage client has hung for more than a minute by it. Without a route nobody is connected.
+ */
+static uint64_t stay_over_ns(const struct selector *selector, const struct selector_input *input,
+                             uint32_t path)
+{
+    uint64_t used_ns = selector->paths[path].used_ns;
+
+    if (!used_ns || path == input->current || input->current == SELECTOR_NO_PATH)
+        return 0;
+    return add_sat_u64(used_ns, input->host.stay_ns);
+}
+
+static bool was_just_left(const struct selector *selector, const struct selector_input *input, uint32_t path)
+{
+    return input->now_ns < stay_over_ns(selector, input, path);
+}
+
+/* When the next path that was just left counts by its rank again; NEVER_NS: none. */
+static uint64_t next_stay_over_ns(const struct selector *selector, const struct selector_input *input)
+{
+    uint64_t next_ns = NEVER_NS;
+
+    for (uint32_t i = 0; i < input->path_count; i++)
+        if (was_just_left(selector, input, i))
+            next_ns = min_u64(next_ns, stay_over_ns(selector, input, i));
+    return next_ns;
+}
+
+/* Is a a better path to flee to than b? What was just left comes after all others of its level, of whatever rank. */
+static bool is_better_refuge(const struct selector *selector, const struct selector_input *input, uint32_t a,
+                             uint32_t b)
+{
+    bool left_a = was_just_left(selector, input, a), left_b = was_just_left(selector, input, b);
+
+    if (level_of(input, a) == level_of(input, b) && left_a != left_b)
+        return left_b;
+    return is_better(input, a, b);
+}
+
 /* The best other path up to level `worst`; with proof of life when that is asked for. */
-static uint32_t pick(const struct selector_input *input, enum selector_level worst, bool proven)
+static uint32_t pick(const struct selector *selector, const struct selector_input *input,
+                     enum selector_level worst, bool proven)
 {
     uint32_t best = SELECTOR_NO_PATH;
 
@@ -293,7 +340,7 @@ static uint32_t pick(const struct selector_input *input, enum selector_level wor
             continue;
         if (proven && !is_proven(input, i))
             continue;
-        if (best == SELECTOR_NO_PATH || is_better(input, i, best))
+        if (best == SELECTOR_NO_PATH || is_better_refuge(selector, input, i, best))
             best = i;
     }
     return best;
@@ -327,7 +374,8 @@ static uint32_t top_ranked(const struct selector_input *input)
     return top;
 }
 
-static void decide_cold_start(const struct selector_input *input, struct selector_decision *decision)
+static void decide_cold_start(const struct selector *selector, const struct selector_input *input,
+                              struct selector_decision *decision)
 {
     bool late = input->now_ns >= input->host.cold_deadline_ns;
     uint32_t top = top_ranked(input), best;
@@ -339,7 +387,7 @@ static void decide_cold_start(const struct selector_input *input, struct selecto
         decision->again_ns = input->host.cold_deadline_ns;
         return;
     }
-    best = pick(input, LEVEL_UNWANTED, false);
+    best = pick(selector, input, LEVEL_UNWANTED, false);
     if (best == SELECTOR_NO_PATH)
         keep(decision, KEEP_NOTHING_ELIGIBLE);
     else
@@ -385,19 +433,24 @@ static bool is_alike(const struct selector_input *input, uint32_t path)
 static void settle(const struct selector *selector, const struct selector_input *input,
                    struct selector_decision *decision)
 {
-    uint64_t settled_ns = add_sat_u64(selector->doubt_since_ns, input->host.hold_ns);
+    uint64_t settled_ns = add_sat_u64(selector->doubt_since_ns, input->host.hold_ns), again_ns = NEVER_NS;
     uint32_t best = SELECTOR_NO_PATH;
 
     keep(decision, KEEP_DEGRADED);
     if (input->paths[input->current].access == SELECTOR_NO_ACCESS)
         return;
-    for (uint32_t i = 0; i < input->path_count; i++)
-        if (is_alike(input, i) && (best == SELECTOR_NO_PATH || is_preferred(input, i, best)))
+    for (uint32_t i = 0; i < input->path_count; i++) {
+        uint64_t ready_ns = max_u64(settled_ns, stay_over_ns(selector, input, i));
+
+        if (!is_alike(input, i))
+            continue;
+        if (input->now_ns < ready_ns)
+            again_ns = min_u64(again_ns, ready_ns);
+        else if (best == SELECTOR_NO_PATH || is_preferred(input, i, best))
             best = i;
+    }
     if (best == SELECTOR_NO_PATH)
-        return;
-    if (input->now_ns < settled_ns)
-        decision->again_ns = settled_ns;
+        decision->again_ns = again_ns;
     else
         go(decision, best, SWITCH_DEGRADED, false);
 }
@@ -406,7 +459,7 @@ static void leave(const struct selector *selector, const struct selector_input *
                   enum selector_level level, enum selector_reason reason, struct selector_decision *decision)
 {
     enum selector_level worst = worst_acceptable(level);
-    uint32_t living = pick(input, worst, true), hoped = pick(input, worst, false);
+    uint32_t living = pick(selector, input, worst, true), hoped = pick(selector, input, worst, false);
     uint64_t patience_ns = add_sat_u64(selector->doubt_since_ns, input->host.select_timeout_ns);
 
     decision->doubt = true;
@@ -427,7 +480,7 @@ static void leave(const struct selector *selector, const struct selector_input *
      */
     if (input->now_ns < patience_ns && hoped != living) {
         keep(decision, KEEP_WAIT_PROOF);
-        decision->again_ns = patience_ns;
+        decision->again_ns = min_u64(patience_ns, next_stay_over_ns(selector, input));
         return;
     }
     go(decision, living, reason, reason == SWITCH_DRAINED);
@@ -452,7 +505,7 @@ static bool is_candidate(const struct selector_input *input, uint32_t path)
            is_hurried(input, path);
 }
 
-/* When the path has been steadily eligible for its hold. An hour of health ends the damping. */
+/* When the path has been steadily eligible for its hold, and was not just left. An hour of health ends the damping. */
 static uint64_t hold_over_ns(const struct selector *selector, const struct selector_input *input,
                              uint32_t path)
 {
@@ -465,10 +518,10 @@ static uint64_t hold_over_ns(const struct selector *selector, const struct selec
     if (hold_ns > input->host.hold_ns && !input->host.sessions_waived && access->stable_at_ns != NEVER_NS)
         since_ns = max_u64(since_ns, sub_sat_u64(access->stable_at_ns, input->host.hold_ns));
     damped_ns = add_sat_u64(since_ns, hold_ns);
-    if (!memory->was_healthy)
-        return damped_ns;
-    return min_u64(damped_ns, max_u64(add_sat_u64(since_ns, input->host.hold_ns),
-                                      add_sat_u64(memory->healthy_since_ns, HEALTHY_AGAIN_NS)));
+    if (memory->was_healthy)
+        damped_ns = min_u64(damped_ns, max_u64(add_sat_u64(since_ns, input->host.hold_ns),
+                                               add_sat_u64(memory->healthy_since_ns, HEALTHY_AGAIN_NS)));
+    return max_u64(damped_ns, stay_over_ns(selector, input, path));
 }
 
 /* When time alone stands in the way of this candidate no more; NEVER_NS: not known. */
@@ -624,7 +677,7 @@ void selector_decide(struct selector *selector, const struct selector_input *inp
         return;
     }
     if (input->current == SELECTOR_NO_PATH) {
-        decide_cold_start(input, decision);
+        decide_cold_start(selector, input, decision);
         return;
     }
     level = selector_path_level(input, input->current, &reason);

@@ -95,6 +95,7 @@ struct host_evidence {
     uint64_t window_ns;
     uint64_t select_timeout_ns;
     uint64_t hold_ns;
+    uint64_t stay_ns;          /* a path that was left is not taken again for so long (rule 10) */
     uint64_t damping_max_ns;   /* a damped hold grows up to this (rule 7); hold_ns or less: no damping */
     bool sessions_waived;      /* provider "none": stability is not asked for */
     bool list_arrived;         /* at least one session list, or there will be none */
@@ -121,6 +122,7 @@ struct access_memory {
     uint64_t healthy_since_ns;
 };
 struct path_memory {
+    uint64_t used_ns;    /* when it was last seen in use; 0: never */
     uint64_t blocked_ns; /* until when something beside its health spoke against it; NEVER_NS: still does */
 };
 

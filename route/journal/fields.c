@@ -54,6 +54,7 @@ const struct field fields_host[] = {
     {"window_ns", FIELD_U64, HOST(evidence.window_ns)},
     {"select_timeout_ns", FIELD_U64, HOST(evidence.select_timeout_ns)},
     {"hold_ns", FIELD_U64, HOST(evidence.hold_ns)},
+    {"stay_ns", FIELD_U64, HOST(evidence.stay_ns)},
     {"damping_max_ns", FIELD_U64, HOST(evidence.damping_max_ns)},
     {"cold_deadline_ns", FIELD_TIME, HOST(evidence.cold_deadline_ns)},
     {"doubt_since_ns", FIELD_TIME, HOST(doubt_since_ns), .soft = true},
@@ -61,6 +62,7 @@ const struct field fields_host[] = {
 };
 
 const struct field fields_memory_path[] = {
+    {"used_ns", FIELD_TIME, offsetof(struct path_memory, used_ns)},
     {"blocked_ns", FIELD_TIME, offsetof(struct path_memory, blocked_ns)},
     {0},
 };

@@ -39,6 +39,7 @@ static void check_defaults(const struct config *c)
     cr_assert_eq(c->probe.degraded_over_ns, 10 * NS_PER_S);
     cr_assert_eq(c->probe.tos, 0);
     cr_assert_eq(c->probe.mark, 0);
+    cr_assert_eq(c->route.stay_ns, 10 * NS_PER_S);
     cr_assert_str_eq(c->session.provider, "rest");
     cr_assert_str_eq(c->session.file, "");
     cr_assert_eq(c->session.port, 80);
@@ -249,6 +250,28 @@ Test(config, a_default_gives_way_to_what_is_given)
         cr_expect_eq(l.config->session.poll_interval_ns, rows[i].poll_ms * NS_PER_MS, "%s", rows[i].text);
         cr_expect_eq(l.config->session.timeout_ns, rows[i].timeout_ms * NS_PER_MS, "%s", rows[i].text);
         cr_expect_eq(l.config->session.hedge_ns, rows[i].hedge_ms * NS_PER_MS, "%s", rows[i].text);
+        config_free(l.config);
+    }
+}
+
+Test(config, stay_is_hold_at_most_unless_it_is_given)
+{
+    static const struct {
+        const char *text;
+        unsigned stay_s;
+    } rows[] = {{"", 10},
+                {"route { hold = 5s }", 5},
+                {"route { hold = 5s stay = 20s }", 20},
+                {"route { stay = 0s }", 0}};
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        char text[256];
+        struct loaded l;
+
+        snprintf(text, sizeof(text), "service = 10.9.9.9 access a { data = 10.0.0.1 } %s", rows[i].text);
+        l = load_text(text);
+        cr_assert_eq(l.rc, 0, "%s: %s", rows[i].text, l.error);
+        cr_expect_eq(l.config->route.stay_ns, rows[i].stay_s * NS_PER_S, "%s", rows[i].text);
         config_free(l.config);
     }
 }

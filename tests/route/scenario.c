@@ -302,6 +302,7 @@ static void build(const struct scenario *scenario)
         .host.window_ns = WINDOW_NS,
         .host.select_timeout_ns = SELECT_NS,
         .host.hold_ns = HOLD_NS,
+        .host.stay_ns = (scenario->stay_s ? scenario->stay_s : 10) * NS_PER_S,
         .host.damping_max_ns = SELECTOR_DAMPING_MAX_NS,
         .host.list_arrived = !scenario->unjudged,
         .host.cold_deadline_ns = BEGIN_NS + WINDOW_NS,

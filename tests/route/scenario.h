@@ -86,6 +86,7 @@ struct scenario {
     enum path start;
     bool unjudged; /* this process has just started */
     bool secondaries;
+    unsigned stay_s; /* 0: ten seconds */
     struct row rows[24];
 };
 

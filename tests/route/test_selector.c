@@ -253,7 +253,7 @@ static const struct scenario rule_3[] = {
          .node[FAR_NODE] = DEGRADED, .want = KEEP, .why = KEEP_DEGRADED},
         {"a clean one: go", .t_ms = 1000, .is[FAR] = UP, .want = SWITCH, .to = FAR, .why = SWITCH_DEGRADED},
         {"that one dies: a degraded one is eligible if no clean one is",
-         .t_ms = 9000, .is[FAR] = DOWN, .want = SWITCH, .to = LOCAL, .why = SWITCH_PATH_DOWN},
+         .t_ms = 12000, .is[FAR] = DOWN, .want = SWITCH, .to = LOCAL, .why = SWITCH_PATH_DOWN},
     }},
     {"failover: all is degraded alike, a limit on echoes: rank counts again after a hold", FAR_MGMT, .rows = {
         {"not at once", .t_ms = 0, .node[LOCAL_NODE] = DEGRADED, .node[NEAR_NODE] = DEGRADED, .node[TWIN_NODE] = DEGRADED, .node[FAR_NODE] = DEGRADED, .want = KEEP, .why = KEEP_DEGRADED, .again_ms = 180000},
@@ -566,36 +566,33 @@ Test(selector, rule_6_nothing_eligible)
 static const struct scenario
     rule_7[] =
         {
-            {"damping: each failure from the second on doubles hold, up to an hour", NEAR,
-             .rows =
-                 {
-                     {"well", .t_ms = 0, .want = PLANNED, .to = LOCAL, .why = SWITCH_FAILBACK},
-                     {"first failure", .t_ms = 10000, .node[LOCAL_NODE] = DOWN, .want = SWITCH, .to = NEAR,
-                      .why = SWITCH_PATH_DOWN},
-                     {"hold as ever", .t_ms = 20000, .node[LOCAL_NODE] = UP, .want = KEEP, .why = KEEP_HOLD,
-                      .hold_s = 180, .again_ms = 200000},
-                     {"second", .t_ms = 30000, .node[LOCAL_NODE] = DOWN, .want = KEEP, .why = KEEP_BEST},
-                     {"twice the hold", .t_ms = 40000, .node[LOCAL_NODE] = UP, .want = KEEP, .why = KEEP_HOLD,
-                      .hold_s = 360, .again_ms = 400000},
-                     {"1 ms before its end", .t_ms = 399999, .want = KEEP, .why = KEEP_HOLD},
-                     {"its end", .t_ms = 400000, .want = PLANNED, .to = LOCAL, .why = SWITCH_FAILBACK},
-                     {"third", .t_ms = 410000, .node[LOCAL_NODE] = DOWN, .want = SWITCH, .to = NEAR,
-                      .why = SWITCH_PATH_DOWN},
-                     {"four times", .t_ms = 420000, .node[LOCAL_NODE] = UP, .want = KEEP, .why = KEEP_HOLD,
-                      .hold_s = 720},
-                     {"fourth", .t_ms = 430000, .node[LOCAL_NODE] = DOWN, .want = KEEP, .why = KEEP_BEST},
-                     {"eight times", .t_ms = 440000, .node[LOCAL_NODE] = UP, .want = KEEP, .why = KEEP_HOLD,
-                      .hold_s = 1440},
-                     {"fifth", .t_ms = 450000, .node[LOCAL_NODE] = DOWN, .want = KEEP, .why = KEEP_BEST},
-                     {"sixteen times", .t_ms = 460000, .node[LOCAL_NODE] = UP, .want = KEEP, .why = KEEP_HOLD,
-                      .hold_s = 2880},
-                     {"sixth", .t_ms = 470000, .node[LOCAL_NODE] = DOWN, .want = KEEP, .why = KEEP_BEST},
-                     {"an hour", .t_ms = 480000, .node[LOCAL_NODE] = UP, .want = KEEP, .why = KEEP_HOLD,
-                      .hold_s = 3600, .again_ms = 4080000},
-                     {"seventh", .t_ms = 490000, .node[LOCAL_NODE] = DOWN, .want = KEEP, .why = KEEP_BEST},
-                     {"not more", .t_ms = 500000, .node[LOCAL_NODE] = UP, .want = KEEP, .why = KEEP_HOLD,
-                      .hold_s = 3600},
-                 }},
+            {"damping: each failure from the second on doubles hold, up to an hour", NEAR, .rows = {
+        {"well", .t_ms = 0, .want = PLANNED, .to = LOCAL, .why = SWITCH_FAILBACK},
+        {"first failure", .t_ms = 10000, .node[LOCAL_NODE] = DOWN, .want = SWITCH, .to = NEAR, .why = SWITCH_PATH_DOWN},
+        {"hold as ever", .t_ms = 20000, .node[LOCAL_NODE] = UP, .want = KEEP, .why = KEEP_HOLD, .hold_s = 180,
+         .again_ms = 200000},
+        {"fails while the route is elsewhere", .t_ms = 30000, .node[LOCAL_NODE] = DOWN, .want = KEEP, .why = KEEP_BEST},
+        {"that harmed nobody: hold as ever", .t_ms = 40000, .node[LOCAL_NODE] = UP, .want = KEEP, .why = KEEP_HOLD,
+         .hold_s = 180, .again_ms = 220000},
+        {"home", .t_ms = 220000, .want = PLANNED, .to = LOCAL, .why = SWITCH_FAILBACK},
+        {"second", .t_ms = 230000, .node[LOCAL_NODE] = DOWN, .want = SWITCH, .to = NEAR, .why = SWITCH_PATH_DOWN},
+        {"twice the hold", .t_ms = 240000, .node[LOCAL_NODE] = UP, .want = KEEP, .why = KEEP_HOLD, .hold_s = 360,
+         .again_ms = 600000},
+        {"1 ms before its end", .t_ms = 599999, .want = KEEP, .why = KEEP_HOLD},
+        {"its end", .t_ms = 600000, .want = PLANNED, .to = LOCAL, .why = SWITCH_FAILBACK},
+        {"third", .t_ms = 610000, .node[LOCAL_NODE] = DOWN, .want = SWITCH, .to = NEAR, .why = SWITCH_PATH_DOWN},
+        {"four times", .t_ms = 620000, .node[LOCAL_NODE] = UP, .want = KEEP, .why = KEEP_HOLD, .hold_s = 720},
+        {"home", .t_ms = 1340000, .want = PLANNED, .to = LOCAL, .why = SWITCH_FAILBACK},
+        {"fourth", .t_ms = 1350000, .node[LOCAL_NODE] = DOWN, .want = SWITCH, .to = NEAR, .why = SWITCH_PATH_DOWN},
+        {"eight times", .t_ms = 1360000, .node[LOCAL_NODE] = UP, .want = KEEP, .why = KEEP_HOLD, .hold_s = 1440},
+        {"home", .t_ms = 2800000, .want = PLANNED, .to = LOCAL, .why = SWITCH_FAILBACK},
+        {"fifth", .t_ms = 2810000, .node[LOCAL_NODE] = DOWN, .want = SWITCH, .to = NEAR, .why = SWITCH_PATH_DOWN},
+        {"sixteen times", .t_ms = 2820000, .node[LOCAL_NODE] = UP, .want = KEEP, .why = KEEP_HOLD, .hold_s = 2880},
+        {"home", .t_ms = 5700000, .want = PLANNED, .to = LOCAL, .why = SWITCH_FAILBACK},
+        {"sixth", .t_ms = 5710000, .node[LOCAL_NODE] = DOWN, .want = SWITCH, .to = NEAR, .why = SWITCH_PATH_DOWN},
+        {"an hour, not more", .t_ms = 5720000, .node[LOCAL_NODE] = UP, .want = KEEP, .why = KEEP_HOLD, .hold_s = 3600,
+         .again_ms = 9320000},
+    }},
             {"damping: an hour of health clears it", LOCAL,
              .rows =
                  {
@@ -614,39 +611,32 @@ static const struct scenario
                      {"twice the hold", .t_ms = 7240000, .node[LOCAL_NODE] = UP, .want = KEEP,
                       .why = KEEP_HOLD, .hold_s = 360},
                  }},
-            {"damping: the end of an hour of health can end a hold, and is looked at", NEAR,
-             .secondaries = true,
-             .rows =
-                 {
-                     {"well", .t_ms = 0, .session[LOCAL_NODE] = ALIVE, .want = KEEP, .why = KEEP_WAIT_STABLE},
-                     {"first failure", .t_ms = 10000, .node[LOCAL_NODE] = DOWN, .want = KEEP,
-                      .why = KEEP_BEST},
-                     {"back", .t_ms = 20000, .node[LOCAL_NODE] = UP, .want = KEEP, .why = KEEP_HOLD},
-                     {"second", .t_ms = 30000, .node[LOCAL_NODE] = DOWN, .want = KEEP, .why = KEEP_BEST},
-                     {"the secondary path is back", .t_ms = 40000, .is[LOCAL_2ND] = UP,
-                      .service[LOCAL_2ND] = UNTRIED, .want = KEEP, .why = KEEP_HOLD, .hold_s = 360},
-                     {"the data path, much later", .t_ms = 3440000, .is[LOCAL] = UP, .want = KEEP,
-                      .why = KEEP_HOLD, .hold_s = 360, .again_ms = 3640000},
-                     {"an hour of health since the second failure", .t_ms = 3640000, .want = PLANNED,
-                      .to = LOCAL, .why = SWITCH_FAILBACK},
-                 }},
-            {"damping: a dead session is a failure too, and one outage is one failure", LOCAL,
-             .rows =
-                 {
-                     {"well", .t_ms = 0, .want = KEEP, .why = KEEP_BEST},
-                     {"first: the path is down", .t_ms = 10000, .node[LOCAL_NODE] = DOWN, .want = SWITCH,
-                      .to = NEAR, .why = SWITCH_PATH_DOWN},
-                     {"and the session dead", .t_ms = 17000, .session[LOCAL_NODE] = DEAD, .want = KEEP,
-                      .why = KEEP_BEST},
-                     {"the path is up, the session still dead", .t_ms = 60000, .node[LOCAL_NODE] = UP,
-                      .want = KEEP, .why = KEEP_BEST},
-                     {"alive", .t_ms = 70000, .session[LOCAL_NODE] = ALIVE, .want = KEEP, .why = KEEP_HOLD,
-                      .hold_s = 180},
-                     {"second: the session is dead", .t_ms = 80000, .session[LOCAL_NODE] = DEAD, .want = KEEP,
-                      .why = KEEP_BEST},
-                     {"alive", .t_ms = 90000, .session[LOCAL_NODE] = ALIVE, .want = KEEP, .why = KEEP_HOLD,
-                      .hold_s = 360},
-                 }},
+            {"damping: the end of an hour of health can end a hold, and is looked at", LOCAL, .secondaries = true, .rows = {
+        {"well", .t_ms = 0, .want = KEEP, .why = KEEP_BEST},
+        {"first failure", .t_ms = 10000, .node[LOCAL_NODE] = DOWN, .want = SWITCH, .to = NEAR, .why = SWITCH_PATH_DOWN},
+        {"back", .t_ms = 20000, .node[LOCAL_NODE] = UP, .want = KEEP, .why = KEEP_HOLD},
+        {"home", .t_ms = 200000, .want = PLANNED, .to = LOCAL, .why = SWITCH_FAILBACK},
+        {"second", .t_ms = 210000, .node[LOCAL_NODE] = DOWN, .want = SWITCH, .to = NEAR, .why = SWITCH_PATH_DOWN},
+        {"the secondary path is back", .t_ms = 220000, .is[LOCAL_2ND] = UP, .service[LOCAL_2ND] = UNTRIED, .want = KEEP,
+         .why = KEEP_HOLD, .hold_s = 360},
+        {"the data path, much later", .t_ms = 3620000, .is[LOCAL] = UP, .want = KEEP, .why = KEEP_HOLD, .hold_s = 360,
+         .again_ms = 3820000},
+        {"an hour of health since the second failure", .t_ms = 3820000, .want = PLANNED, .to = LOCAL,
+         .why = SWITCH_FAILBACK},
+    }},
+            {"damping: a dead session is a failure too, and one outage is one failure", LOCAL, .rows = {
+        {"well", .t_ms = 0, .want = KEEP, .why = KEEP_BEST},
+        {"first: the path is down", .t_ms = 10000, .node[LOCAL_NODE] = DOWN, .want = SWITCH, .to = NEAR,
+         .why = SWITCH_PATH_DOWN},
+        {"and the session dead", .t_ms = 17000, .session[LOCAL_NODE] = DEAD, .want = KEEP, .why = KEEP_BEST},
+        {"the path is up, the session still dead", .t_ms = 60000, .node[LOCAL_NODE] = UP, .want = KEEP,
+         .why = KEEP_BEST},
+        {"alive", .t_ms = 70000, .session[LOCAL_NODE] = ALIVE, .want = KEEP, .why = KEEP_HOLD, .hold_s = 180},
+        {"home", .t_ms = 250000, .want = PLANNED, .to = LOCAL, .why = SWITCH_FAILBACK},
+        {"second: the session is dead", .t_ms = 260000, .session[LOCAL_NODE] = DEAD, .want = SWITCH, .to = NEAR,
+         .why = SWITCH_SESSION_DEAD},
+        {"alive", .t_ms = 270000, .session[LOCAL_NODE] = ALIVE, .want = KEEP, .why = KEEP_HOLD, .hold_s = 360},
+    }},
             {"damping: an access that restarts over and over, twice", LOCAL, .rows = {
         {"well", .t_ms = 0, .want = KEEP, .why = KEEP_BEST},
         {"three restarts: the first failure",
@@ -734,23 +724,17 @@ static const struct scenario
                      {"hold as ever", .t_ms = 50000, .node[NEAR_NODE] = UP, .want = KEEP, .why = KEEP_HOLD,
                       .hold_s = 180},
                  }},
-            {"damping: failback --now ends it", LOCAL,
-             .rows =
-                 {
-                     {"well", .t_ms = 0, .want = KEEP, .why = KEEP_BEST},
-                     {"first failure", .t_ms = 10000, .node[LOCAL_NODE] = DOWN, .want = SWITCH, .to = NEAR,
-                      .why = SWITCH_PATH_DOWN},
-                     {"back", .t_ms = 20000, .node[LOCAL_NODE] = UP, .want = KEEP, .why = KEEP_HOLD},
-                     {"second", .t_ms = 30000, .node[LOCAL_NODE] = DOWN, .want = KEEP, .why = KEEP_BEST},
-                     {"back", .t_ms = 40000, .node[LOCAL_NODE] = UP, .want = KEEP, .why = KEEP_HOLD,
-                      .hold_s = 360},
-                     {"now", .t_ms = 41000, .failback_now = true, .want = PLANNED, .to = LOCAL,
-                      .why = SWITCH_FAILBACK_NOW},
-                     {"third", .t_ms = 50000, .node[LOCAL_NODE] = DOWN, .want = SWITCH, .to = NEAR,
-                      .why = SWITCH_PATH_DOWN},
-                     {"hold as ever", .t_ms = 60000, .node[LOCAL_NODE] = UP, .want = KEEP, .why = KEEP_HOLD,
-                      .hold_s = 180},
-                 }},
+            {"damping: failback --now ends it", LOCAL, .rows = {
+        {"well", .t_ms = 0, .want = KEEP, .why = KEEP_BEST},
+        {"first failure", .t_ms = 10000, .node[LOCAL_NODE] = DOWN, .want = SWITCH, .to = NEAR, .why = SWITCH_PATH_DOWN},
+        {"back", .t_ms = 20000, .node[LOCAL_NODE] = UP, .want = KEEP, .why = KEEP_HOLD},
+        {"home", .t_ms = 200000, .want = PLANNED, .to = LOCAL, .why = SWITCH_FAILBACK},
+        {"second", .t_ms = 210000, .node[LOCAL_NODE] = DOWN, .want = SWITCH, .to = NEAR, .why = SWITCH_PATH_DOWN},
+        {"back", .t_ms = 220000, .node[LOCAL_NODE] = UP, .want = KEEP, .why = KEEP_HOLD, .hold_s = 360},
+        {"now", .t_ms = 221000, .failback_now = true, .want = PLANNED, .to = LOCAL, .why = SWITCH_FAILBACK_NOW},
+        {"third", .t_ms = 240000, .node[LOCAL_NODE] = DOWN, .want = SWITCH, .to = NEAR, .why = SWITCH_PATH_DOWN},
+        {"hold as ever", .t_ms = 250000, .node[LOCAL_NODE] = UP, .want = KEEP, .why = KEEP_HOLD, .hold_s = 180},
+    }},
 };
 
 Test(selector, rule_7_damping)
@@ -855,4 +839,57 @@ static const struct scenario rule_8[] = {
 Test(selector, rule_8_pin_and_drain)
 {
     PLAY(rule_8);
+}
+
+/* --- rule 10: not back at once --- */
+
+static const struct scenario rule_10[] = {
+    {"not back at once: what was just left comes after all others, of whatever rank", LOCAL, .rows = {
+        {"the local node dies", .t_ms = 0, .node[LOCAL_NODE] = DOWN, .want = SWITCH, .to = NEAR,
+         .why = SWITCH_PATH_DOWN},
+        {"and is back", .t_ms = 3000, .node[LOCAL_NODE] = UP, .want = KEEP, .why = KEEP_HOLD},
+        {"so does the next", .t_ms = 4000, .node[NEAR_NODE] = DOWN, .want = SWITCH, .to = TWIN,
+         .why = SWITCH_PATH_DOWN},
+        {"and the next", .t_ms = 5000, .node[NEAR_NODE] = UP, .node[TWIN_NODE] = DOWN, .want = SWITCH, .to = FAR,
+         .why = SWITCH_PATH_DOWN},
+        {"the management network, though two data paths answer", .t_ms = 6000, .node[FAR_NODE] = DOWN, .want = SWITCH,
+         .to = LOCAL_MGMT, .why = SWITCH_PATH_DOWN},
+        {"nothing else is left: the best of them", .t_ms = 7000, .is[LOCAL_MGMT] = DOWN, .is[NEAR_MGMT] = DOWN,
+         .want = SWITCH, .to = LOCAL, .why = SWITCH_PATH_DOWN},
+    }},
+    {"not back at once: 1 ms before the end of stay", LOCAL, .rows = {
+        {"left", .t_ms = 0, .node[LOCAL_NODE] = DOWN, .want = SWITCH, .to = NEAR, .why = SWITCH_PATH_DOWN},
+        {"back", .t_ms = 3000, .node[LOCAL_NODE] = UP, .want = KEEP, .why = KEEP_HOLD},
+        {"an equal of the next", .t_ms = 9999, .node[NEAR_NODE] = DOWN, .want = SWITCH, .to = TWIN,
+         .why = SWITCH_PATH_DOWN},
+    }},
+    {"not back at once: its end", LOCAL, .rows = {
+        {"left", .t_ms = 0, .node[LOCAL_NODE] = DOWN, .want = SWITCH, .to = NEAR, .why = SWITCH_PATH_DOWN},
+        {"back", .t_ms = 3000, .node[LOCAL_NODE] = UP, .want = KEEP, .why = KEEP_HOLD},
+        {"by rank again", .t_ms = 10000, .node[NEAR_NODE] = DOWN, .want = SWITCH, .to = LOCAL,
+         .why = SWITCH_PATH_DOWN},
+    }},
+    {"not back at once: better than a path that loses too much", LOCAL, .rows = {
+        {"left", .t_ms = 0, .node[LOCAL_NODE] = DOWN, .node[TWIN_NODE] = DEGRADED, .node[FAR_NODE] = DEGRADED,
+         .want = SWITCH, .to = NEAR, .why = SWITCH_PATH_DOWN},
+        {"back", .t_ms = 3000, .is[LOCAL] = UP, .want = KEEP, .why = KEEP_HOLD},
+        {"the only clean one", .t_ms = 4000, .node[NEAR_NODE] = DOWN, .want = SWITCH, .to = LOCAL,
+         .why = SWITCH_PATH_DOWN},
+    }},
+    {"not back at once: a hold that is shorter does not count", LOCAL, .stay_s = 300, .rows = {
+        {"left", .t_ms = 0, .node[LOCAL_NODE] = DOWN, .want = SWITCH, .to = NEAR, .why = SWITCH_PATH_DOWN},
+        {"back", .t_ms = 10000, .node[LOCAL_NODE] = UP, .want = KEEP, .why = KEEP_HOLD, .again_ms = 300000},
+        {"1 ms before the end", .t_ms = 299999, .want = KEEP, .why = KEEP_HOLD},
+        {"the end", .t_ms = 300000, .want = PLANNED, .to = LOCAL, .why = SWITCH_FAILBACK},
+    }},
+    {"not back at once: a person's word", LOCAL, .rows = {
+        {"left", .t_ms = 0, .node[LOCAL_NODE] = DOWN, .want = SWITCH, .to = NEAR, .why = SWITCH_PATH_DOWN},
+        {"failback --now", .t_ms = 3000, .node[LOCAL_NODE] = UP, .failback_now = true, .want = PLANNED, .to = LOCAL,
+         .why = SWITCH_FAILBACK_NOW},
+    }},
+};
+
+Test(selector, rule_10_not_back_at_once)
+{
+    PLAY(rule_10);
 }

@@ -54,7 +54,7 @@ struct world {
     uint64_t next_sent_ns[PATHS];
     /* this test's own book-keeping */
     bool was_steady[PATHS], was_blocked[PATHS];
-    uint64_t steady_since_ns[PATHS], down_seen_ns[PATHS];
+    uint64_t steady_since_ns[PATHS], down_seen_ns[PATHS], used_ns[PATHS];
     uint64_t trouble_since_ns; /* of the current path; 0: none */
     uint64_t unwell_since_ns;  /* since when it has not been clean and answering; 0: it is */
     uint64_t digest;           /* of all decisions */
@@ -114,6 +114,7 @@ static void build(struct world *w, uint64_t seed)
         .host.window_ns = SELECT_NS * w->settings.select_count,
         .host.select_timeout_ns = SELECT_NS,
         .host.hold_ns = w->settings.hold_ns,
+        .host.stay_ns = below(w, 12) * NS_PER_S,
         .host.damping_max_ns = SELECTOR_DAMPING_MAX_NS,
         .host.sessions_waived = one_in(w, 8),
         .host.cold_deadline_ns = BEGIN_NS + max_u64(SELECT_NS * w->settings.select_count, 2 * NS_PER_S),
@@ -339,6 +340,13 @@ static bool is_acceptable(const struct world *w, uint32_t i)
     return is_eligible(w, current) ? is_clean(w, i) : is_eligible(w, i);
 }
 
+/* Was it in use a moment ago? */
+static bool was_just_left(const struct world *w, uint32_t i)
+{
+    return w->input.current != SELECTOR_NO_PATH && w->used_ns[i] > 0 &&
+           w->input.now_ns < w->used_ns[i] + w->input.host.stay_ns;
+}
+
 /* Nothing has been clean for a hold: a better-ranked path that loses about as much. */
 static bool is_settling(const struct world *w, uint32_t i)
 {
@@ -349,7 +357,8 @@ static bool is_settling(const struct world *w, uint32_t i)
         w->paths[current].access == SELECTOR_NO_ACCESS)
         return false;
     return rank(w, i) < rank(w, current) && w->input.now_ns >= w->unwell_since_ns + w->input.host.hold_ns &&
-           w->paths[i].service_good && (w->input.host.sessions_waived || access->session == SESSION_STABLE) &&
+           !was_just_left(w, i) && w->paths[i].service_good &&
+           (w->input.host.sessions_waived || access->session == SESSION_STABLE) &&
            health_loss_ppm(&w->health[i]) <= health_loss_ppm(&w->health[current]) + 100000;
 }
 
@@ -360,6 +369,8 @@ static bool is_better(const struct world *w, uint32_t a, uint32_t b)
         return is_clean(w, a);
     if (is_eligible(w, a) != is_eligible(w, b))
         return is_eligible(w, a);
+    if (is_eligible(w, a) && was_just_left(w, a) != was_just_left(w, b))
+        return was_just_left(w, b);
     return is_eligible(w, a) && rank(w, a) < rank(w, b);
 }
 
@@ -367,6 +378,8 @@ static bool is_better(const struct world *w, uint32_t a, uint32_t b)
 
 static void keep_books(struct world *w)
 {
+    if (w->input.current != SELECTOR_NO_PATH)
+        w->used_ns[w->input.current] = w->input.now_ns;
     for (uint32_t i = 0; i < w->input.path_count; i++) {
         const struct health *h = &w->health[i];
         /* Restarts are the session's side: it must be stable. */
@@ -485,6 +498,7 @@ static void check_coming_home(struct world *w, const struct selector_decision *d
     if (hurried)
         return;
     MUST(w->input.now_ns >= w->steady_since_ns[to] + w->input.host.hold_ns, "failback: not before hold");
+    MUST(!was_just_left(w, to), "failback: not to what was just left");
     /* Evidence of a step is up to JUDGED_AFTER_NS older than the decision. */
     MUST(w->steady_since_ns[to] + JUDGED_AFTER_NS > w->down_seen_ns[to],
          "failback: hold begins after it was down");
