@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A switch leaves a way that failed. A client that is connected over it would wait for its retransmissions. So all
- * connections are destroyed at once, and their owners connect again over the new way. When that fails it is
- * tried again for RESETS_NS; when it failed for some of them only, what stands still is looked for instead.
+ * A failover leaves a way that failed. A client that is connected over it would wait for its retransmissions. So all
+ * connections are destroyed right after the move, and their owners connect again over the new way. When that fails it
+ * is tried again for RESETS_NS; when it failed for some of them only, what stands still is looked for instead.
+ *
+ * A planned switch leaves a way that works. So they are destroyed right before the move too: the node that is left
+ * hears the reset and forgets its half. Else it keeps that half, and a client that comes back with the same ports meets
+ * it. iSCSI's are destroyed once only, after the move: an initiator whose connection ends again while it logs in may
+ * never log in (open-iscsi, issue 387).
  *
  * The first route is different. What is connected by then went another way (a default route), which may work,
  * and a connection may go on over the new one. A mount that is just being made may not outlive the loss of
@@ -20,6 +25,7 @@
 #define LOOK_INTERVAL_NS (1 * NS_PER_S)
 #define LOOKS_NS         (120 * NS_PER_S)
 #define RESETS_NS        (10 * NS_PER_S)
+#define ISCSI_PORT       3260 /* RFC 7143 section 13 */
 
 static void note_result(struct connections *connections, int error, unsigned count)
 {
@@ -32,43 +38,63 @@ static void note_result(struct connections *connections, int error, unsigned cou
     connections->error = error;
 }
 
-static void look(struct connections *connections, struct fib *fib, struct reserve *reserve,
-                 const struct address *service, const struct address *source, uint64_t now_ns)
+static int reset(const struct connections_host *host, const struct fib_connections *which, unsigned *count)
 {
-    unsigned count = 0;
     int error;
 
-    reserve_release(reserve); /* it opens a socket */
-    error = connections->all ? fib_reset_connections(fib, service, &count)
-                             : fib_reset_stalled(fib, service, source, &count);
-    reserve_keep(reserve);
-    note_result(connections, error, count);
-    if (error == -EOPNOTSUPP || (connections->all && error == 0))
-        connections->looks_end_ns = now_ns;
-    if (count)
-        connections->all = false; /* who has connected anew by then is let be */
+    reserve_release(host->reserve); /* it opens a socket */
+    error = fib_reset_connections(host->fib, which, count);
+    reserve_keep(host->reserve);
+    return error;
 }
 
-void connections_moved(struct connections *connections, struct fib *fib, struct reserve *reserve,
-                       const struct address *service, bool first, bool reset, uint64_t now_ns)
+static void look(struct connections *connections, const struct connections_host *host, uint64_t now_ns)
+{
+    const struct fib_connections which = {
+        .peer = host->service, .which = connections->which, .source = host->source};
+    unsigned count = 0;
+    int error = reset(host, &which, &count);
+
+    note_result(connections, error, count);
+    if (error == -EOPNOTSUPP || (connections->which != FIB_STALLED && error == 0))
+        connections->looks_end_ns = now_ns;
+    if (count)
+        connections->which = FIB_STALLED; /* who has connected anew by then is let be */
+}
+
+static bool are_wanted(const struct connections_host *host)
+{
+    return strcmp(host->wanted, "none") != 0;
+}
+
+void connections_leave(struct connections *connections, const struct connections_host *host)
+{
+    const struct fib_connections which = {.peer = host->service, .which = FIB_OPEN, .but_port = ISCSI_PORT};
+    unsigned count = 0;
+
+    if (are_wanted(host))
+        note_result(connections, reset(host, &which, &count), count);
+}
+
+void connections_moved(struct connections *connections, const struct connections_host *host, bool first,
+                       uint64_t now_ns)
 {
     connections->look_ns = connections->looks_end_ns = 0;
-    if (!reset)
+    if (!are_wanted(host))
         return;
-    connections->all = !first;
+    connections->which = first ? FIB_STALLED : strcmp(host->wanted, "established") == 0 ? FIB_OPEN : FIB_ALL;
     connections->look_ns = first ? now_ns + LOOK_INTERVAL_NS : now_ns;
     connections->looks_end_ns = now_ns + (first ? LOOKS_NS : RESETS_NS);
     if (!first)
-        connections_step(connections, fib, reserve, service, service, now_ns);
+        connections_step(connections, host, now_ns);
 }
 
-void connections_step(struct connections *connections, struct fib *fib, struct reserve *reserve,
-                      const struct address *service, const struct address *source, uint64_t now_ns)
+void connections_step(struct connections *connections, const struct connections_host *host, uint64_t now_ns)
 {
     if (!connections->look_ns || now_ns < connections->look_ns)
         return;
-    if (source)
-        look(connections, fib, reserve, service, source, now_ns);
+    if (host->source)
+        look(connections, host, now_ns);
     connections->look_ns = now_ns < connections->looks_end_ns ? now_ns + LOOK_INTERVAL_NS : 0;
 }
 

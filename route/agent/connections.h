@@ -9,15 +9,25 @@
 
 struct connections {
     uint64_t look_ns, looks_end_ns; /* next look; 0: none */
-    bool all;                       /* it is for all of them, else for those that stand still */
+    enum fib_which which;           /* what it is for */
     int error;                      /* of the last look, which the log has; 0: none */
 };
 
-/* The route to `service` moved, or stands for the first time. reset: as configured. */
-void connections_moved(struct connections *connections, struct fib *fib, struct reserve *reserve,
-                       const struct address *service, bool first, bool reset, uint64_t now_ns);
+/* What is asked of, and about which. */
+struct connections_host {
+    struct fib *fib;
+    struct reserve *reserve;
+    const struct address *service;
+    const struct address
+        *source;        /* that the route gives to new connections; NULL: there is no route, and no look */
+    const char *wanted; /* "all", "established" (no handshakes), "none": which are ended by a move */
+};
 
-/* source: the address that the route gives to new connections; NULL: there is no route, and no look. */
-void connections_step(struct connections *connections, struct fib *fib, struct reserve *reserve,
-                      const struct address *service, const struct address *source, uint64_t now_ns);
+/* The route is about to move though its way works. */
+void connections_leave(struct connections *connections, const struct connections_host *host);
+/* It moved, or stands for the first time. */
+void connections_moved(struct connections *connections, const struct connections_host *host, bool first,
+                       uint64_t now_ns);
+
+void connections_step(struct connections *connections, const struct connections_host *host, uint64_t now_ns);
 uint64_t connections_deadline_ns(const struct connections *connections);

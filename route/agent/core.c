@@ -26,6 +26,19 @@ const char *agent_reason_text(const struct agent *agent)
     return selector_reason_text(agent->service.decision.reason);
 }
 
+struct connections_host agent_connections_host(struct agent *agent)
+{
+    uint32_t current = agent->service.current;
+
+    return (struct connections_host){
+        .fib = agent->fib,
+        .reserve = &agent->files.reserve,
+        .service = &agent->config->service,
+        .source = current == SELECTOR_NO_PATH ? NULL : &agent->host.table.paths[current].source,
+        .wanted = agent->config->route.reset_connections,
+    };
+}
+
 struct situation agent_situation(const struct agent *agent)
 {
     return (struct situation){

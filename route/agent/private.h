@@ -107,6 +107,7 @@ struct agent {
 
 /* core.c */
 struct situation agent_situation(const struct agent *agent);
+struct connections_host agent_connections_host(struct agent *agent);
 void agent_soon(struct agent *agent); /* a step from the event loop, not from the caller's stack */
 void agent_wake(void *context);       /* the same, as a callback of a part */
 const char *agent_reason_text(const struct agent *agent); /* why the route is as it is, a word */

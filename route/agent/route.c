@@ -44,6 +44,7 @@ static void switched(struct agent *agent, const struct keeper_event *event)
                                         .from = service->current,
                                         .reason = service->switching.reason,
                                         .route = event};
+    struct connections_host host;
 
     service->switching = (struct agent_switching){0};
     if (happening.path == SELECTOR_NO_PATH)
@@ -57,9 +58,8 @@ static void switched(struct agent *agent, const struct keeper_event *event)
     agent->orders.failback_now = false;
     if (orders_pins(&agent->orders, &agent->host.table, service->current))
         agent->orders.pin_now = false;
-    connections_moved(&service->connections, agent->fib, &agent->files.reserve, &agent->config->service,
-                      happening.from == SELECTOR_NO_PATH, agent->config->route.reset_connections,
-                      agent->now_ns);
+    host = agent_connections_host(agent);
+    connections_moved(&service->connections, &host, happening.from == SELECTOR_NO_PATH, agent->now_ns);
     agent_tell(agent, &happening);
 }
 

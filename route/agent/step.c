@@ -186,11 +186,10 @@ static bool route_works(const struct agent *agent)
 static void do_what_is_due(struct agent *agent)
 {
     const struct situation now = agent_situation(agent);
+    const struct connections_host connections = agent_connections_host(agent);
     char summary[MANAGER_STATUS_SIZE];
 
-    connections_step(&agent->service.connections, agent->fib, &agent->files.reserve, &agent->config->service,
-                     now.current == SELECTOR_NO_PATH ? NULL : &agent->host.table.paths[now.current].source,
-                     now.now_ns);
+    connections_step(&agent->service.connections, &connections, now.now_ns);
     agent_intervals_step(agent);
     lists_step(&agent->lists, agent->provider, &now);
     telling_step(&agent->telling, agent->provider, &now);

@@ -9,10 +9,14 @@
 #include "route/agent/private.h"
 
 /* One move at a time: the keeper answers each. In a dry run the decision has been logged, and that is all. */
-static void switch_to(struct agent *agent, uint32_t to, enum selector_reason reason)
+static void switch_to(struct agent *agent, uint32_t to, enum selector_reason reason, bool planned)
 {
+    const struct connections_host host = agent_connections_host(agent);
+
     if (agent->options->dry_run || address_is_set(&agent->service.switching.to))
         return;
+    if (planned && host.source)
+        connections_leave(&agent->service.connections, &host);
     agent->service.switching =
         (struct agent_switching){.to = agent->host.table.paths[to].address, .reason = reason};
     agent_route_want(agent, to);
@@ -131,7 +135,7 @@ static void plan(struct agent *agent)
     if (effects.act == PLANNED_DO_TELL)
         telling_planned(&agent->telling, agent->provider, &now, agent->service.planned.to);
     if (effects.act == PLANNED_DO_MOVE)
-        switch_to(agent, agent->service.planned.to, agent->service.planned.reason);
+        switch_to(agent, agent->service.planned.to, agent->service.planned.reason, true);
 }
 
 void agent_apply(struct agent *agent)
@@ -143,7 +147,7 @@ void agent_apply(struct agent *agent)
                   full_size_payload(&agent->host.table.paths[decision->want_full_size]));
     plan(agent);
     if (decision->switch_now && !decision->planned)
-        switch_to(agent, decision->to, decision->reason);
+        switch_to(agent, decision->to, decision->reason, false);
 }
 
 uint64_t agent_switch_deadline_ns(const struct agent *agent)

@@ -89,7 +89,8 @@ static const struct config_key route_keys[] = {
     TOP("table", route.table, number, RANGE(1, UINT32_MAX), .value = "254"),
     TOP("metric", route.metric, number, RANGE(0, UINT32_MAX), .value = "0"),
     TOP("protocol", route.protocol, number, RANGE(0, UINT8_MAX), .value = "213"),
-    TOP("reset-connections", route.reset_connections, boolean, .value = "true"),
+    TOP("reset-connections", route.reset_connections, choice, .choices = "all established none",
+        .value = "all"),
 };
 
 const struct config_section config_sections[CONFIG_SECTIONS] = {

@@ -67,7 +67,7 @@ struct config_route {
     uint32_t table;
     uint32_t metric;
     uint8_t protocol;
-    bool reset_connections;
+    char reset_connections[CONFIG_NAME_SIZE]; /* "all", "established", "none" */
 };
 
 struct config {

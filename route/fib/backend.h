@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "route/fib/diag.h"
 #include "route/fib/host.h"
 
 #define FIB_MESSAGE_SIZE 512
@@ -56,9 +57,8 @@ struct fib_backend {
     int (*fd)(const struct fib *fib);
     bool (*next_event)(struct fib *fib, struct fib_event *event);
 
-    /* As fib_reset_connections(), source NULL, and fib_reset_stalled(). */
-    int (*reset_connections)(struct fib *fib, const struct address *service, const struct address *source,
-                             unsigned *count);
+    /* As fib_reset_connections(). */
+    int (*reset_connections)(struct fib *fib, const struct fib_connections *connections, unsigned *count);
 };
 
 extern const struct fib_backend fib_backend_netlink;

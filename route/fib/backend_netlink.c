@@ -455,11 +455,10 @@ static int netlink_backend_fd(const struct fib *fib)
 
 /* --- connections --- */
 
-static int netlink_backend_reset(struct fib *fib, const struct address *service, const struct address *source,
-                                 unsigned *count)
+static int netlink_backend_reset(struct fib *fib, const struct fib_connections *connections, unsigned *count)
 {
     char message[FIB_MESSAGE_SIZE];
-    int r = fib_diag_destroy(service, source, count, message, sizeof(message));
+    int r = fib_diag_destroy(connections, count, message, sizeof(message));
 
     return r < 0 ? fib_fail(fib, r, "%s", message) : 0;
 }

@@ -32,9 +32,11 @@
 #define TIMER_RETRANSMIT 1
 #define STALLED_RETRIES  2
 
+/* linux/net/sunrpc/clnt.c waits so long after a connection that failed while it was being made. */
+#define HANDSHAKE_PENALTY_MS 3000
+
 struct found_sockets {
-    struct address peer;
-    const struct address *source; /* NULL: all; else those that stand still, from another address */
+    const struct fib_connections *wanted;
     struct inet_diag_req_v2 *items;
     size_t count;
 };
@@ -51,13 +53,27 @@ static bool is_address(const struct address *address, uint8_t family, const uint
            memcmp(bytes + sizeof(mapped), address->bytes, 4) == 0;
 }
 
-static bool is_wanted(const struct found_sockets *found, const struct inet_diag_msg *socket)
+static bool is_from_source(const struct fib_connections *wanted, const struct inet_diag_msg *socket)
 {
-    if (!is_address(&found->peer, socket->idiag_family, socket->id.idiag_dst))
+    return wanted->source && is_address(wanted->source, socket->idiag_family, socket->id.idiag_src);
+}
+
+static bool is_wanted(const struct fib_connections *wanted, const struct inet_diag_msg *socket)
+{
+    if (!is_address(wanted->peer, socket->idiag_family, socket->id.idiag_dst) ||
+        (wanted->but_port && ntohs(socket->id.idiag_dport) == wanted->but_port))
         return false;
-    return !found->source ||
-           (!is_address(found->source, socket->idiag_family, socket->id.idiag_src) &&
-            socket->idiag_timer == TIMER_RETRANSMIT && socket->idiag_retrans >= STALLED_RETRIES);
+    switch (wanted->which) {
+    case FIB_STALLED:
+        return !is_from_source(wanted, socket) && socket->idiag_timer == TIMER_RETRANSMIT &&
+               socket->idiag_retrans >= STALLED_RETRIES;
+    case FIB_ALL:
+        return socket->idiag_state != TCP_SYN_SENT || !is_from_source(wanted, socket) ||
+               socket->idiag_timer != TIMER_RETRANSMIT || socket->idiag_expires > HANDSHAKE_PENALTY_MS;
+    case FIB_OPEN:
+        break;
+    }
+    return true;
 }
 
 static int collect_socket(void *context, const struct nlmsghdr *message)
@@ -69,7 +85,7 @@ static int collect_socket(void *context, const struct nlmsghdr *message)
     if (message->nlmsg_type != SOCK_DIAG_BY_FAMILY || mnl_nlmsg_get_payload_len(message) < sizeof(socket))
         return 0;
     memcpy(&socket, mnl_nlmsg_get_payload(message), sizeof(socket));
-    if (!is_wanted(found, &socket))
+    if (!is_wanted(found->wanted, &socket))
         return 0;
     more = reallocarray(found->items, found->count + 1, sizeof(*more));
     if (!more)
@@ -121,8 +137,8 @@ static int list_sockets(struct netlink *netlink, uint8_t family, struct found_so
         header->nlmsg_flags = NLM_F_DUMP;
         body->sdiag_family = family;
         body->sdiag_protocol = IPPROTO_TCP;
-        body->idiag_states = ALL_STATES & ~LEFT_ALONE & ~(found->source ? NOT_OPEN : 0u);
-        put_filter(header, &found->peer);
+        body->idiag_states = ALL_STATES & ~LEFT_ALONE & ~(found->wanted->which == FIB_ALL ? 0u : NOT_OPEN);
+        put_filter(header, found->wanted->peer);
         found->count = before;
         r = netlink_request(netlink, header, collect_socket, found);
     }
@@ -154,7 +170,7 @@ static int destroy_all(struct netlink *netlink, struct found_sockets *found, uns
 {
     int r = list_sockets(netlink, AF_INET6, found);
 
-    if (r == 0 && found->peer.family == AF_INET)
+    if (r == 0 && found->wanted->peer->family == AF_INET)
         r = list_sockets(netlink, AF_INET, found);
     if (r == -ENOENT) /* nobody answers for TCP: no tcp_diag */
         return -EOPNOTSUPP;
@@ -169,10 +185,10 @@ static int destroy_all(struct netlink *netlink, struct found_sockets *found, uns
     return r;
 }
 
-int fib_diag_destroy(const struct address *peer, const struct address *source, unsigned *count, char *message,
+int fib_diag_destroy(const struct fib_connections *connections, unsigned *count, char *message,
                      size_t size_bytes)
 {
-    struct found_sockets found = {.peer = *peer, .source = source};
+    struct found_sockets found = {.wanted = connections};
     struct netlink netlink;
     int r;
 
@@ -187,7 +203,7 @@ int fib_diag_destroy(const struct address *peer, const struct address *source, u
         snprintf(message, size_bytes,
                  "this kernel cannot destroy sockets (CONFIG_INET_TCP_DIAG, CONFIG_INET_DIAG_DESTROY)");
     else if (r < 0)
-        snprintf(message, size_bytes, "cannot reset the connections to %s: %s", ADDRESS_TEXT(peer),
-                 strerror(-r));
+        snprintf(message, size_bytes, "cannot reset the connections to %s: %s",
+                 ADDRESS_TEXT(connections->peer), strerror(-r));
     return r;
 }

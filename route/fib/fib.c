@@ -441,21 +441,10 @@ int fib_remove(struct fib *fib, const struct address *service, const struct fib_
     return removed > 0 ? 0 : fib_fail(fib, -ESRCH, "no route of ours to %s", ADDRESS_TEXT(service));
 }
 
-int fib_reset_connections(struct fib *fib, const struct address *service, unsigned *count)
-{
-    unsigned ignored;
-
-    if (!count)
-        count = &ignored;
-    *count = 0;
-    return fib->dry_run ? 0 : fib->backend->reset_connections(fib, service, NULL, count);
-}
-
-int fib_reset_stalled(struct fib *fib, const struct address *service, const struct address *source,
-                      unsigned *count)
+int fib_reset_connections(struct fib *fib, const struct fib_connections *connections, unsigned *count)
 {
     *count = 0;
-    return fib->dry_run ? 0 : fib->backend->reset_connections(fib, service, source, count);
+    return fib->dry_run ? 0 : fib->backend->reset_connections(fib, connections, count);
 }
 
 /* --- the host --- */

@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "route/fib/diag.h"
 #include "route/fib/route.h"
 
 struct fib;
@@ -166,16 +167,8 @@ int fib_fd(const struct fib *fib); /* readable: pull events */
 bool fib_next_event(struct fib *fib, struct fib_event *event);
 
 /*
- * Destroys this namespace's TCP sockets whose peer is `service` (SOCK_DESTROY over sock_diag, RFC none;
- * linux/sock_diag.h), IPv4-mapped ones of IPv6 included, in every state that has a peer and an owner, so that
- * clients reconnect over the new way at once: they get ECONNABORTED. *count (may be NULL): how many.
+ * Destroys sockets (SOCK_DESTROY over sock_diag, linux/sock_diag.h), so that clients connect anew over the new way at
+ * once: they get ECONNABORTED, and the peer a RST over the way of this moment. *count: how many, in a failure too.
  * -EOPNOTSUPP: the kernel cannot (no CONFIG_INET_DIAG_DESTROY); -EPERM.
  */
-int fib_reset_connections(struct fib *fib, const struct address *service, unsigned *count);
-
-/*
- * The same for those that stand still: established or ending, from another address than `source`, which the
- * route to the service gives to new ones, and with a segment that was sent again twice without an answer.
- */
-int fib_reset_stalled(struct fib *fib, const struct address *service, const struct address *source,
-                      unsigned *count);
+int fib_reset_connections(struct fib *fib, const struct fib_connections *connections, unsigned *count);

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a person can do beside a running agent, and without one: pin, drain, failback, route, clear, sessions,
 check-config, status, metrics."""
+import errno
 import json
 import os
 import signal
+import socket
 import stat
 import sys
 import urllib.error
@@ -84,13 +86,30 @@ def pinned_to_nobody(t):
     t.ok(len(agent.events("pin-unknown")) == 2, "and says so once more", agent.log())
 
 
+def error_of(connection):
+    """What ends it, within ten seconds; 0: it is closed; None: nothing does."""
+    connection.settimeout(10)
+    try:
+        return 0 if connection.recv(1) == b"" else None
+    except OSError as error:
+        return error.errno
+    finally:
+        connection.close()
+
+
 def drains(t):
     world, service, monitor, agent, home = settled(t, hold="1s")
     meter = t.meter(world, "--port", "0")
     t.eventually(lambda: meter.has_begun("icmp"), "traffic flows")
+    with inside(world.node(1).namespace, socket.create_server, (world.service, 7777)) as listener:
+        client = inside(world.host.namespace, socket.create_connection, (world.service, 7777), 10)
+        there, _ = listener.accept()
     run(t, agent, "drain", 0, "drain", world.node(1).name)
     t.eventually(lambda: agent.get("next_hop") not in (None, home), "left")
     t.ok(agent.get("reason") == "drained" and agent.path(home)["why"], "and says why", agent.status())
+    ends = error_of(client), error_of(there)
+    t.ok(ends[0] == errno.ECONNABORTED, "a client of the service connects anew", ends)
+    t.ok(ends[1] == errno.ECONNRESET, "the node that was left hears of it, and forgets its half", ends)
     moved = [r for r in service.seen("PUT") if r.route == home and service.node_of(r.path.rsplit("/", 1)[1]) is not
              world.node(1)]
     t.ok(moved, "the cluster was told before", service.seen("PUT"))

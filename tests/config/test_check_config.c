@@ -134,7 +134,10 @@ Test(check_config, json_is_the_effective_configuration, .init = cr_redirect_stdo
     probe = cJSON_GetObjectItem(root, "probe");
     cr_expect_str_eq(cJSON_GetStringValue(cJSON_GetObjectItem(probe, "select-timeout")), "100ms");
     cr_expect_eq(cJSON_GetNumberValue(cJSON_GetObjectItem(probe, "select-count")), 10);
-    cr_expect(cJSON_IsTrue(cJSON_GetObjectItem(cJSON_GetObjectItem(root, "route"), "reset-connections")));
+    cr_expect(cJSON_IsFalse(cJSON_GetObjectItem(cJSON_GetObjectItem(root, "session"), "tls")));
+    cr_expect_str_eq(
+        cJSON_GetStringValue(cJSON_GetObjectItem(cJSON_GetObjectItem(root, "route"), "reset-connections")),
+        "all");
     cr_expect(cJSON_GetObjectItem(cJSON_GetObjectItem(root, "session"), "fields"));
     cJSON_Delete(root);
 }

@@ -22,7 +22,7 @@ static const char whole[] =
     "          client-addresses = {}  token-file = \"\"  heartbeat-path = \"\"  heartbeat-interval = \"10s\" "
     "}\n"
     "route   { hold = \"180s\"  backend = \"netlink\"  table = 254  metric = 0  protocol = 213  "
-    "reset-connections = true }\n"
+    "reset-connections = \"all\" }\n"
     "control-socket  = \"/run/reroute/control.sock\"\n"
     "state-directory = \"/var/lib/reroute\"\n"
     "metrics-listen  = \"\"\n";
@@ -64,7 +64,7 @@ static void check_defaults(const struct config *c)
     cr_assert_eq(c->route.table, 254);
     cr_assert_eq(c->route.metric, 0);
     cr_assert_eq(c->route.protocol, 213);
-    cr_assert(c->route.reset_connections);
+    cr_assert_str_eq(c->route.reset_connections, "all");
     cr_assert_str_eq(c->control_socket, "/run/reroute/control.sock");
     cr_assert_str_eq(c->state_directory, "/var/lib/reroute");
     cr_assert_str_eq(c->metrics_listen, "");
@@ -121,7 +121,7 @@ Test(config, every_setting_reaches_its_member)
         "  body-limit = 64KiB fields { list = /a/b uuid = /id data = /d secondary = /s zone = /z host-data = "
         "/h\n"
         "  alive-sec = /x~1y } }\n"
-        "route { hold = 3s backend = netlink table = 100 metric = 7 protocol = 200 reset-connections = false "
+        "route { hold = 3s backend = netlink table = 100 metric = 7 protocol = 200 reset-connections = none "
         "}\n"
         "control-socket = /tmp/c state-directory = /tmp/s metrics-listen = \"[::1]:9100\"\n");
     const struct config *c = l.config;
@@ -175,7 +175,7 @@ Test(config, every_setting_reaches_its_member)
     cr_assert_eq(c->route.table, 100);
     cr_assert_eq(c->route.metric, 7);
     cr_assert_eq(c->route.protocol, 200);
-    cr_assert_not(c->route.reset_connections);
+    cr_assert_str_eq(c->route.reset_connections, "none");
     cr_assert_str_eq(c->control_socket, "/tmp/c");
     cr_assert_str_eq(c->state_directory, "/tmp/s");
     cr_assert_str_eq(c->metrics_listen, "[::1]:9100");

@@ -212,7 +212,9 @@ static const struct {
     {GOOD "session { service-check = \"http:80\" }",
      ":2: service-check = \"http:80\": expected \"tcp:PORT\", \"nfs3:PORT\" or \"http:PORT/PATH\" with a "
      "port from 1 to 65535, or one of: auto none"},
-    {GOOD "session { service-check-window = 10ms }", ":2: service-check-window = \"10ms\": is out of range, expected a duration with a unit (us, ms, s, m, h) from 100ms to 3600s"},
+    {GOOD "session { service-check-window = 10ms }",
+     ":2: service-check-window = \"10ms\": is out of range, expected a duration with a unit (us, ms, s, m, "
+     "h) from 100ms to 3600s"},
     {GOOD "access b { data = 10.0.0.2 service-check = udp:1 }",
      ":2: service-check = \"udp:1\": expected \"tcp:PORT\", \"nfs3:PORT\" or \"http:PORT/PATH\" with a port "
      "from 1 to "
@@ -268,7 +270,8 @@ static const struct {
     {GOOD "route { table = 255 }", ":2: table = 255 is the kernel's own, expected another such as 254"},
     {GOOD "route { table = main }", ":2: table = \"main\": expected a number from 1 to 4294967295"},
     {GOOD "route { backend = esxcfg }", ":2: backend = \"esxcfg\": expected netlink"},
-    {GOOD "route { reset-connections = 1 }", ":2: reset-connections = \"1\": expected true or false"},
+    {GOOD "route { reset-connections = 1 }",
+     ":2: reset-connections = \"1\": expected one of: all established none"},
     {GOOD "route { hold = 25h }", ":2: hold = \"25h\": is out of range, expected a duration with a unit (us, "
                                   "ms, s, m, h) from 0s to 86400s"},
 

@@ -19,7 +19,7 @@ static const char seed[] =
     "access \"n2\" { data = 10.0.0.2 secondary = 10.2.0.2 service-check = none }\n"
     "probe { select-timeout = \"100ms\" select-count = 10 payload = 56B degraded-loss = 30% }\n"
     "session { provider = \"rest\" port = 80 client-addresses = {} fields { uuid = \"/uuid\" } }\n"
-    "route { hold = \"180s\" protocol = 213 reset-connections = true }\n"
+    "route { hold = \"180s\" protocol = 213 reset-connections = all }\n"
     "control-socket = '/run/reroute/control.sock'\n";
 
 static const char *const pieces[] = {"{",

@@ -61,7 +61,8 @@ static int destroy(unsigned *count)
     const struct address peer = {.family = AF_INET, .bytes = {10, 0, 0, 1}};
     char message[160];
 
-    return fib_diag_destroy(&peer, NULL, count, message, sizeof(message));
+    return fib_diag_destroy(&(struct fib_connections){.peer = &peer, .which = FIB_ALL}, count, message,
+                            sizeof(message));
 }
 
 Test(diag, one_that_fails_leaves_no_other)

@@ -212,10 +212,13 @@ Test(event, no_descriptor_is_leaked)
     world_open(&world, &settings);
     before = count_descriptors();
     for (int i = 0; i < 50; i++) {
+        unsigned count;
         struct fib *fib;
 
         cr_assert_eq(fib_open(&fib, &settings, message, sizeof(message)), 0);
-        cr_assert_geq(fib_reset_connections(fib, &service, NULL), 0);
+        cr_assert_geq(
+            fib_reset_connections(fib, &(struct fib_connections){.peer = &service, .which = FIB_ALL}, &count),
+            0);
         cr_assert_geq(fib_rp_filter(fib, world.data), 0);
         fib_close(fib);
     }

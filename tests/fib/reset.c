@@ -92,12 +92,23 @@ static void move_to(struct world *world, const struct address *service, const ch
     cr_assert_eq(fib_replace(world->fib, service, &to, ifindex, NULL, NULL), 0, "%s", fib_error(world->fib));
 }
 
+/* All connections to this address; those that stand still when source is given. */
+static int reset(struct world *world, const struct address *peer, const struct address *source,
+                 unsigned *count)
+{
+    return fib_reset_connections(
+        world->fib,
+        &(struct fib_connections){.peer = peer, .which = source ? FIB_STALLED : FIB_ALL, .source = source},
+        count);
+}
+
 static void skip_unless_possible(struct world *world, const struct address *service)
 {
     struct address itself = address_of("127.0.0.1");
     int listener = listen_at(NETNS_HERE, AF_INET, PORT);
     struct connection connection = connect_to_address(listener, &itself);
-    int r = fib_reset_connections(world->fib, &itself, NULL);
+    unsigned count;
+    int r = reset(world, &itself, NULL, &count);
 
     hang_up(connection);
     close(listener);
@@ -136,7 +147,7 @@ Test(reset, a_flow_stalls_when_its_network_is_gone_and_a_reset_tells_its_owner)
     cr_expect_not(carries((struct connection){before.server, before.client}, 500), "the flow should stall");
     cr_expect_eq(error_of(before.client), 0, "nobody has told its owner");
 
-    cr_expect_eq(fib_reset_connections(world.fib, &service, &count), 0, "%s", fib_error(world.fib));
+    cr_expect_eq(reset(&world, &service, NULL, &count), 0, "%s", fib_error(world.fib));
     cr_expect_eq(count, 1);
     cr_expect_eq(error_of(before.client), ECONNABORTED);
 
@@ -174,11 +185,11 @@ Test(reset, only_what_stands_still_from_another_address)
     netns_must(world.node, "ip route add blackhole 10.2.0.1");
     carries(own, 0);
     carries(stalled, 0);
-    cr_expect_eq(fib_reset_stalled(world.fib, &service, &source, &count), 0, "%s", fib_error(world.fib));
+    cr_expect_eq(reset(&world, &service, &source, &count), 0, "%s", fib_error(world.fib));
     cr_expect_eq(count, 0, "it may be answered yet");
     while (count == 0 && clock_now_ns(CLOCK_MONOTONIC) < deadline_ns) {
         poll(NULL, 0, 20);
-        cr_assert_eq(fib_reset_stalled(world.fib, &service, &source, &count), 0, "%s", fib_error(world.fib));
+        cr_assert_eq(reset(&world, &service, &source, &count), 0, "%s", fib_error(world.fib));
     }
     cr_expect_eq(count, 1);
     cr_expect_eq(error_of(stalled.client), ECONNABORTED);
@@ -207,7 +218,7 @@ Test(reset, ipv6)
     move_to(&world, &service, "fd01::2", world.data);
     connection = connect_to_address(listener, &service);
     bystander = connect_to_address(listener, &other);
-    cr_expect_eq(fib_reset_connections(world.fib, &service, &count), 0, "%s", fib_error(world.fib));
+    cr_expect_eq(reset(&world, &service, NULL, &count), 0, "%s", fib_error(world.fib));
     cr_expect_eq(count, 1);
     cr_expect_eq(error_of(connection.client), ECONNABORTED);
     cr_expect_eq(error_of(bystander.client), 0);
@@ -284,7 +295,7 @@ Test(reset, every_socket_to_the_service_and_no_other)
     }
     waiting = connect_in_vain(&world, &service);
 
-    cr_expect_eq(fib_reset_connections(world.fib, &service, &count), 0, "%s", fib_error(world.fib));
+    cr_expect_eq(reset(&world, &service, NULL, &count), 0, "%s", fib_error(world.fib));
     cr_expect_eq(count, 4);
     cr_expect_eq(error_of(plain.client), ECONNABORTED);
     cr_expect_eq(error_of(mapped.client), ECONNABORTED);
@@ -294,7 +305,7 @@ Test(reset, every_socket_to_the_service_and_no_other)
     cr_expect_eq(error_of(incoming.server), 0);
     cr_expect(carries(bystander, 5000));
     cr_expect(carries(incoming, 5000));
-    cr_expect_eq(fib_reset_connections(world.fib, &service, &count), 0);
+    cr_expect_eq(reset(&world, &service, NULL, &count), 0);
     cr_expect_eq(count, 0, "nothing is left");
     hang_up(plain);
     hang_up(mapped);
@@ -305,6 +316,60 @@ Test(reset, every_socket_to_the_service_and_no_other)
     close(listener);
     close(own_listener);
     world_close(&world);
+}
+
+/* What is asked for by the state and the port, of one that is open, one to another port, and a handshake. */
+Test(reset, by_state_and_port)
+{
+    struct address service = service_of(AF_INET), from = address_of("10.1.0.9"),
+                   other = address_of("10.1.0.1");
+    const struct {
+        const char *what;
+        struct fib_connections which;
+        bool open, port, handshake;
+    } rows[] = {
+        {"all, no source is known", {.which = FIB_ALL}, true, true, true},
+        {"a young handshake from the source of the new way goes on",
+         {.which = FIB_ALL, .source = &from},
+         true,
+         true,
+         false},
+        {"one from elsewhere cannot", {.which = FIB_ALL, .source = &other}, true, true, true},
+        {"no handshake", {.which = FIB_OPEN}, true, true, false},
+        {"and not that port", {.which = FIB_OPEN, .but_port = PORT + 1}, true, false, false},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct fib_settings settings = world_settings();
+        struct fib_connections which = rows[i].which;
+        struct connection open, port;
+        int listener, port_listener, handshake;
+        struct sockaddr_storage to;
+        struct world world;
+        unsigned count;
+
+        world_open(&world, &settings);
+        skip_unless_possible(&world, &service);
+        listener = listen_at(world.node, AF_INET, PORT);
+        port_listener = listen_at(world.node, AF_INET, PORT + 1);
+        move_to(&world, &service, "10.1.0.2", world.data);
+        open = connect_to_address(listener, &service);
+        port =
+            connect_to(port_listener, (struct sockaddr *)&to, address_to_sockaddr(&service, PORT + 1, &to));
+        handshake = connect_in_vain(&world, &service);
+        which.peer = &service;
+        cr_expect_eq(fib_reset_connections(world.fib, &which, &count), 0, "%s", fib_error(world.fib));
+        cr_expect_eq(count, rows[i].open + rows[i].port + rows[i].handshake, "%s: %u", rows[i].what, count);
+        cr_expect_eq(error_of(open.client) == ECONNABORTED, rows[i].open, "%s: open", rows[i].what);
+        cr_expect_eq(error_of(port.client) == ECONNABORTED, rows[i].port, "%s: port", rows[i].what);
+        cr_expect_eq(error_of(handshake) == ECONNABORTED, rows[i].handshake, "%s: handshake", rows[i].what);
+        hang_up(open);
+        hang_up(port);
+        close(handshake);
+        close(listener);
+        close(port_listener);
+        world_close(&world);
+    }
 }
 
 Test(reset, many)
@@ -322,7 +387,7 @@ Test(reset, many)
     move_to(&world, &service, "10.1.0.2", world.data);
     for (size_t i = 0; i < ARRAY_SIZE(connections); i++)
         connections[i] = connect_to_address(listener, &service);
-    cr_expect_eq(fib_reset_connections(world.fib, &service, &count), 0, "%s", fib_error(world.fib));
+    cr_expect_eq(reset(&world, &service, NULL, &count), 0, "%s", fib_error(world.fib));
     cr_expect_eq(count, ARRAY_SIZE(connections));
     for (size_t i = 0; i < ARRAY_SIZE(connections); i++) {
         cr_expect_eq(error_of(connections[i].client), ECONNABORTED);

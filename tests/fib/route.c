@@ -288,7 +288,7 @@ Test(route, dry_run_touches_nothing)
     netns_must(NETNS_HERE, "ip route add 192.168.33.2 via 10.1.0.2 proto 213");
     cr_expect_eq(fib_replace(world.fib, &service, &gateway, world.data, NULL, NULL), 0);
     cr_expect_eq(fib_remove(world.fib, &service, NULL), 0);
-    cr_expect_eq(fib_reset_connections(world.fib, &service, &count), 0);
+    cr_expect_eq(fib_reset_connections(world.fib, &(struct fib_connections){.peer = &service}, &count), 0);
     cr_expect_eq(count, 0);
     cr_expect_str_eq(routes_text(world.fib, &service, got, sizeof(got)),
                      "192.168.33.2/32 via 10.1.0.2 dev data proto 213 metric 0");

@@ -10,6 +10,7 @@ static const struct address service = {.family = AF_INET, .bytes = {192, 168, 33
 static const struct address source = {.family = AF_INET, .bytes = {10, 0, 0, 1}};
 static int answer;
 static unsigned resets, stalled, destroyed;
+static struct fib_connections last; /* what was asked of the FIB */
 
 /* It needs a descriptor, as the real one does. */
 static int answer_with_socket(void)
@@ -22,28 +23,36 @@ static int answer_with_socket(void)
     return answer;
 }
 
-int fib_reset_connections(struct fib *fib, const struct address *to, unsigned *count)
+int fib_reset_connections(struct fib *fib, const struct fib_connections *which, unsigned *count)
 {
+    last = *which;
+    *count = 0;
+    if (which->which == FIB_STALLED) {
+        stalled++;
+        return answer_with_socket();
+    }
     resets++;
     *count = destroyed;
     return answer_with_socket();
 }
 
-int fib_reset_stalled(struct fib *fib, const struct address *to, const struct address *from, unsigned *count)
+static struct connections_host host_with(struct reserve *reserve, const struct address *from,
+                                         const char *wanted)
 {
-    stalled++;
-    return answer_with_socket();
+    return (struct connections_host){
+        .reserve = reserve, .service = &service, .source = from, .wanted = wanted};
 }
 
 /* Runs until there is nothing to be done, a step at each deadline; returns the time. */
 static uint64_t run(struct connections *connections, const struct address *from, uint64_t now_ns)
 {
     struct reserve reserve = RESERVE_EMPTY;
+    const struct connections_host host = host_with(&reserve, from, "all");
 
     for (int i = 0; i < 1000 && connections_deadline_ns(connections) != NEVER_NS; i++) {
         cr_assert_gt(connections_deadline_ns(connections), now_ns, "a deadline that is over: a busy loop");
         now_ns = connections_deadline_ns(connections);
-        connections_step(connections, NULL, &reserve, &service, from, now_ns);
+        connections_step(connections, &host, now_ns);
     }
     cr_expect_eq(connections_deadline_ns(connections), NEVER_NS, "it ends");
     reserve_release(&reserve);
@@ -53,8 +62,9 @@ static uint64_t run(struct connections *connections, const struct address *from,
 static void move(struct connections *connections, bool first)
 {
     struct reserve reserve = RESERVE_EMPTY;
+    const struct connections_host host = host_with(&reserve, &source, "all");
 
-    connections_moved(connections, NULL, &reserve, &service, first, true, NS_PER_S);
+    connections_moved(connections, &host, first, NS_PER_S);
     reserve_release(&reserve);
 }
 
@@ -97,10 +107,11 @@ Test(connections, an_error_does_not_end_the_looks)
 {
     struct connections connections = {0};
     struct reserve reserve = RESERVE_EMPTY;
+    const struct connections_host host = host_with(&reserve, &source, "all");
 
     move(&connections, true);
     answer = -ENOBUFS;
-    connections_step(&connections, NULL, &reserve, &service, &source, 2 * NS_PER_S);
+    connections_step(&connections, &host, 2 * NS_PER_S);
     answer = 0;
     run(&connections, &source, 2 * NS_PER_S);
     cr_expect_geq(stalled, 100, "%u", stalled);
@@ -128,6 +139,7 @@ Test(connections, the_last_descriptors_are_for_a_look)
 {
     struct connections connections = {0};
     struct reserve reserve = RESERVE_EMPTY;
+    const struct connections_host host = host_with(&reserve, &source, "all");
     int next;
 
     reserve_keep(&reserve);
@@ -137,9 +149,44 @@ Test(connections, the_last_descriptors_are_for_a_look)
     cr_assert_eq(
         setrlimit(RLIMIT_NOFILE, &(struct rlimit){.rlim_cur = (rlim_t)next, .rlim_max = (rlim_t)next}), 0);
     cr_assert_eq(open("/", O_PATH | O_CLOEXEC), -1, "no descriptor is left");
-    connections_moved(&connections, NULL, &reserve, &service, true, true, NS_PER_S);
-    connections_step(&connections, NULL, &reserve, &service, &source, 3 * NS_PER_S);
+    connections_moved(&connections, &host, true, NS_PER_S);
+    connections_step(&connections, &host, 3 * NS_PER_S);
     cr_expect_eq(stalled, 1);
     cr_expect_eq(connections.error, 0);
     reserve_release(&reserve);
+}
+
+/* What is asked of the kernel when the route is about to move, and when it has. */
+Test(connections, which)
+{
+    static const struct {
+        const char *wanted;
+        bool leaves, moves;
+        enum fib_which which;
+    } rows[] = {
+        {"all", true, true, FIB_ALL}, {"established", true, true, FIB_OPEN}, {"none", false, false, FIB_ALL}};
+
+    answer = 0;
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct connections connections = {0};
+        struct reserve reserve = RESERVE_EMPTY;
+        const struct connections_host host = host_with(&reserve, &source, rows[i].wanted);
+
+        resets = 0;
+        connections_leave(&connections, &host);
+        cr_expect_eq(resets, rows[i].leaves, "%s", rows[i].wanted);
+        if (rows[i].leaves) {
+            cr_expect_eq(last.which, FIB_OPEN, "a handshake goes on by itself");
+            cr_expect_eq(last.but_port, 3260, "iSCSI's end once only");
+        }
+        resets = 0;
+        connections_moved(&connections, &host, false, NS_PER_S);
+        cr_expect_eq(resets, rows[i].moves, "%s", rows[i].wanted);
+        if (rows[i].moves) {
+            cr_expect_eq(last.which, rows[i].which, "%s", rows[i].wanted);
+            cr_expect_eq(last.source, &source);
+            cr_expect_eq(last.but_port, 0);
+        }
+        reserve_release(&reserve);
+    }
 }

@@ -159,10 +159,9 @@ static void print_summary(const char *path, const struct config *config)
         printf(", %s", TEXT(session->file));
     putchar('\n');
     print_check(config);
-    printf("route     table %" PRIu32 ", metric %" PRIu32
-           ", protocol %u, connections are %s after a switch\n",
-           config->route.table, config->route.metric, config->route.protocol,
-           config->route.reset_connections ? "reset" : "left alone");
+    printf(
+        "route     table %" PRIu32 ", metric %" PRIu32 ", protocol %u, connections reset by a switch: %s\n",
+        config->route.table, config->route.metric, config->route.protocol, config->route.reset_connections);
 
     if (config->access_count)
         print_paths(config);

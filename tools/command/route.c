@@ -100,6 +100,7 @@ static int go_to(struct by_hand *hand, const struct address *to)
 {
     struct fib_route standing, shadow = {0};
     struct address source;
+    const struct fib_connections open = {.peer = &hand->config->service, .which = FIB_OPEN};
     char text[160], message[400];
     uint32_t ifindex = 0;
     unsigned count = 0;
@@ -115,8 +116,8 @@ static int go_to(struct by_hand *hand, const struct address *to)
     error = fib_replace(hand->fib, &hand->config->service, to, ifindex, stands ? &standing : NULL, &shadow);
     if (error < 0)
         return complain(hand, EXIT_SYSTEM, fib_error(hand->fib));
-    if (hand->config->route.reset_connections)
-        fib_reset_connections(hand->fib, &hand->config->service, &count);
+    if (strcmp(hand->config->route.reset_connections, "none") != 0)
+        fib_reset_connections(hand->fib, &open, &count);
     if (standing_route(hand, &standing) < 0)
         return complain(hand, EXIT_SYSTEM, "the route is gone again: somebody else removed it");
     snprintf(message, sizeof(message), "%s; %u connections reset",
