@@ -47,7 +47,8 @@ def pull_cable(t, world, service, agent, meter, bound_ms):
 def cables(t, timeout_ms, count):
     world, service, monitor = t.cluster(settings=dict(nodes=6, zones=("north", "south")), lease=60)
     home = world.node(1)
-    agent = t.agent(world, timeout=f"{timeout_ms}ms", count=count, hold="3s", candidate="100ms")
+    agent = t.agent(world, timeout=f"{timeout_ms}ms", count=count, hold="3s", candidate="100ms",
+                    route='stay = "0s"')  # the next failure follows at once
     t.eventually(agent.settled(home.address("data")), "at home")
     meter = t.meter(world, "--connect-timeout", "20")
     t.eventually(lambda: meter.has_begun("icmp", "tcp"), "traffic flows")
