@@ -42,12 +42,20 @@ void world_open(struct world *world, const struct fib_settings *settings)
     cr_assert_geq(world->node, 0);
     netns_veth(NETNS_HERE, "data", "10.1.0.1/24", world->node, "data", "10.1.0.2/24");
     netns_veth(NETNS_HERE, "management", "10.2.0.1/24", world->node, "management", "10.2.0.2/24");
-    netns_must(NETNS_HERE, "ip address add fd01::1/64 dev data nodad;"
-                           "ip address add fd02::1/64 dev management nodad");
-    netns_must(world->node, "for n in 3 4; do ip address add 10.1.0.$n/24 dev data; done;"
-                            "for n in 2 3 4; do ip address add fd01::$n/64 dev data nodad; done;"
-                            "ip address add fd02::2/64 dev management nodad;"
-                            "ip address add 192.168.33.2/32 dev lo; ip address add fd99::1/128 dev lo nodad");
+    netns_must(NETNS_HERE, "ip -batch - <<END\n"
+                           "address add fd01::1/64 dev data nodad\n"
+                           "address add fd02::1/64 dev management nodad\n"
+                           "END");
+    netns_must(world->node, "ip -batch - <<END\n"
+                            "address add 10.1.0.3/24 dev data\n"
+                            "address add 10.1.0.4/24 dev data\n"
+                            "address add fd01::2/64 dev data nodad\n"
+                            "address add fd01::3/64 dev data nodad\n"
+                            "address add fd01::4/64 dev data nodad\n"
+                            "address add fd02::2/64 dev management nodad\n"
+                            "address add 192.168.33.2/32 dev lo\n"
+                            "address add fd99::1/128 dev lo nodad\n"
+                            "END");
     world->data = if_nametoindex("data");
     world->management = if_nametoindex("management");
     world->there = index_there(world->node);

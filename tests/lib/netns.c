@@ -165,12 +165,17 @@ void netns_must(int ns, const char *format, ...)
     }
 }
 
-static void bring_up(int ns, const char *name, const char *address)
+/* What an end needs, as lines for ip -batch. Without duplicate address detection an IPv6 address is usable at once. */
+static const char *end_lines(char *buffer, size_t size_bytes, const char *name, const char *address)
 {
-    /* Without duplicate address detection an IPv6 address is usable at once. */
+    size_t n = 0;
+
+    buffer[0] = '\0';
     if (address)
-        netns_must(ns, "ip address add %s dev %s%s", address, name, strchr(address, ':') ? " nodad" : "");
-    netns_must(ns, "ip link set dev %s up", name);
+        n = (size_t)snprintf(buffer, size_bytes, "address add %s dev %s%s\n", address, name,
+                             strchr(address, ':') ? " nodad" : "");
+    snprintf(buffer + n, size_bytes - n, "link set dev %s up", name);
+    return buffer;
 }
 
 void netns_veth(int ns_a, const char *name_a, const char *address_a, int ns_b, const char *name_b,
@@ -178,9 +183,10 @@ void netns_veth(int ns_a, const char *name_a, const char *address_a, int ns_b, c
 {
     CLEANUP(close_fd) int here = current_namespace();
     int b = ns_b == NETNS_HERE ? here : ns_b;
+    char lines[256];
 
-    netns_must(ns_a, "ip link add name %s type veth peer name %s netns /proc/%d/fd/%d", name_a, name_b,
-               getpid(), b);
-    bring_up(ns_a, name_a, address_a);
-    bring_up(ns_b, name_b, address_b);
+    netns_must(ns_a,
+               "ip -batch - <<END\nlink add name %s type veth peer name %s netns /proc/%d/fd/%d\n%s\nEND",
+               name_a, name_b, getpid(), b, end_lines(lines, sizeof(lines), name_a, address_a));
+    netns_must(ns_b, "ip -batch - <<END\n%s\nEND", end_lines(lines, sizeof(lines), name_b, address_b));
 }
