@@ -35,6 +35,8 @@ with open(REROUTE, "rb") as f:
     SANITIZED = b"__asan_init" in f.read()
 # On a busy machine everything takes longer; what must come by itself is never waited for longer than this.
 PATIENCE = 40.0
+# How often it is looked: a look at the status costs some milliseconds, and many scenarios look at once.
+LOOK_S = 0.05
 
 
 def wait_for(condition, seconds=PATIENCE):
@@ -44,7 +46,7 @@ def wait_for(condition, seconds=PATIENCE):
         value = condition()
         if value or time.monotonic() > end:
             return value
-        time.sleep(0.02)
+        time.sleep(LOOK_S)
 
 
 def stays(condition, seconds):
@@ -53,7 +55,7 @@ def stays(condition, seconds):
     while time.monotonic() < end:
         if not condition():
             return False
-        time.sleep(0.02)
+        time.sleep(LOOK_S)
     return True
 
 

@@ -63,6 +63,13 @@ def inside(namespace, function, *arguments):
     return result[0]
 
 
+def set_sysctls(settings):
+    """Writes (name with slashes, value) pairs below /proc/sys/net of the namespace that the thread is in."""
+    for name, value in settings:
+        with open(f"/proc/sys/net/{name}", "w") as f:
+            f.write(value)
+
+
 def end_of_life():
     """In a child: ends with its parent, however that ends."""
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -144,13 +151,11 @@ class World:
 
     def _build(self):
         every = [self.host] + self.nodes
-        settings = ("net.ipv4.conf.all.rp_filter=0", "net.ipv4.conf.default.rp_filter=0",
-                    "net.ipv4.conf.all.arp_ignore=1", "net.ipv4.conf.all.arp_announce=2",
-                    "net.ipv6.conf.default.accept_dad=0", "net.ipv6.conf.all.accept_dad=0",
-                    f"net.ipv6.conf.default.disable_ipv6={0 if self.six else 1}",
-                    f"net.ipv6.conf.all.disable_ipv6={0 if self.six else 1}")
-        execute(self.switch, ["sysctl", "-qw", "net.ipv6.conf.default.disable_ipv6=1",
-                              "net.ipv6.conf.all.disable_ipv6=1"])
+        ipv4 = [(f"ipv4/conf/{name}", value) for name, value in (
+            ("all/rp_filter", "0"), ("default/rp_filter", "0"), ("all/arp_ignore", "1"), ("all/arp_announce", "2"))]
+        ipv6 = [(f"ipv6/conf/{name}/{what}", value) for name in ("default", "all") for what, value in (
+            ("accept_dad", "0"), ("disable_ipv6", "0" if self.six else "1"))]
+        inside(self.switch, set_sysctls, [(f"ipv6/conf/{name}/disable_ipv6", "1") for name in ("default", "all")])
         execute(self.switch, ["ip", "-batch", "-"], "\n".join(
             f"link add {n} type bridge stp_state 0 forward_delay 0 mcast_snooping 0\nlink set {n} up"
             for n in self.networks))
@@ -163,7 +168,7 @@ class World:
                          f"link set {name[:4]}{i} master {name} up\n")
         execute(self.switch, ["ip", "-batch", "-"], text)
         for node in every:
-            node.run("sysctl", "-qw", *settings)
+            inside(node.namespace, set_sysctls, ipv4 + ipv6)
             lines = ["link set lo up"]
             for name, network in self.networks.items():
                 length = network.prefix.prefixlen
