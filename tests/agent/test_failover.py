@@ -252,4 +252,4 @@ def secondary(t):
 
 
 sys.exit(main([cable_100x10, cable_20x3, host_cable, session_dies, restarting_process, flapping_node, other_zone,
-               secondary, many_accesses], parallel=3))
+               secondary, many_accesses], parallel=4))
