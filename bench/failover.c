@@ -2,9 +2,9 @@
 /*
  * `reroute bench failover`: reads the options and becomes failover.py, which has the study.
  *
- * The study drives the lab (a shell script, with a session service and a meter) and hardly computes anything;
- * tools/demo does the same, and both share tools/lab_drive.py. What is here is what people meet in every
- * study: the options, their help, and what is said when they are wrong.
+ * The study drives the lab (with a session service and a meter) and hardly computes anything; tools/demo does the
+ * same, and both share tools/netlab. What is here is what people meet in every study: the options, their help,
+ * and what is said when they are wrong.
  */
 #include <limits.h>
 

@@ -27,8 +27,10 @@ import time
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tools"))
 from failover_bird import BIRD_SETTINGS, BIRD_WAYS, Bird, bird_missing
 from failover_report import all_met, draw, print_csv, print_json, print_text
-from failover_trial import PATIENCE_S, WAYS, Trial
-from lab_drive import Failed, Interrupts, Lab, print_table
+from failover_trial import PATIENCE_S, WAYS, Trial, command
+from netlab.lab import Lab
+from netlab.stand import print_table
+from netlab.wait import Failed, Interrupts, until
 
 ACCESSES = 3
 EXIT_MISSED, EXIT_SYSTEM = 1, 4
@@ -45,24 +47,16 @@ def is_whole(lab):
     return all(uuids <= {x["uuid"] for x in s["sessions"]} for s in states)
 
 
-def wait_whole(lab):
-    end = time.monotonic() + PATIENCE_S
-    while not is_whole(lab):
-        if time.monotonic() > end:
-            raise Failed(f"waited {PATIENCE_S} s in vain: the lab is whole again")
-        time.sleep(0.1)
-
-
 def repetition(lab, name, trial):
     """One repetition of a way of failing; the lab is mended in the end."""
     way = WAYS[name]
-    wait_whole(lab)
+    until("the lab is whole again", lambda: is_whole(lab), PATIENCE_S)
     try:
         with contextlib.closing(trial):
             trial.enter()
             return trial.measure(way)
     finally:
-        lab.must(*way.mend)
+        command(lab, *way.mend)
 
 
 # --- the study -------------------------------------------------------------------------------------------------
@@ -139,7 +133,7 @@ def main():
     try:
         study(reroute, settings.split(","), int(rounds), ways, document["rows"])
         document["interrupted"] = False
-    except Failed as why:
+    except (Failed, OSError) as why:
         print(f"{program}: {why}", file=sys.stderr)
         code = EXIT_SYSTEM
     except KeyboardInterrupt:

@@ -8,7 +8,8 @@ import shutil
 import subprocess
 
 from failover_trial import HOME, PATIENCE_S, Trial
-from lab_drive import SERVICE, Failed
+from netlab.lab import SERVICE
+from netlab.wait import Failed
 
 BIRD_WAYS = ("cable", "freeze")
 # What goes into "interface".

@@ -9,7 +9,9 @@ import subprocess
 import time
 
 from failover_report import STREAMS, phases
-from lab_drive import SERVICE, Failed, Stand
+from netlab.lab import SERVICE
+from netlab.stand import Stand
+from netlab.wait import Failed
 
 HOME, HOME_ACCESS = "10.10.85.15", "scvm1"
 PATIENCE_S = 30  # for a state of the lab, and for a failover: with margin for a lease and two lists
@@ -23,6 +25,11 @@ class Way:
 
     def __init__(self, fail, mend, gradual=False):
         self.fail, self.mend, self.gradual = fail.split(), mend.split(), gradual
+
+
+def command(lab, name, *arguments):
+    """One of these words, done."""
+    getattr(lab, name)(*arguments)
 
 
 WAYS = {
@@ -83,10 +90,10 @@ class Trial(Stand):
 
     def fail(self, way):
         if not way.gradual:
-            self.lab.must(*way.fail)
+            command(self.lab, *way.fail)
             return
         for percent in LOSS_STEPS:
-            self.lab.must(*(str(percent) if word == "PERCENT" else word for word in way.fail))
+            command(self.lab, *(str(percent) if word == "PERCENT" else word for word in way.fail))
             if self.reached(self.has_moved, LOSS_STEP_S):
                 return
 

@@ -14,7 +14,9 @@ import sys
 import time
 
 sys.dont_write_bytecode = True
-from lab_drive import SERVICE, STREAMS, Failed, Interrupts, Lab, Stand, print_table
+from netlab.lab import SERVICE, Lab
+from netlab.stand import STREAMS, Stand, print_table
+from netlab.wait import Failed, Interrupts
 
 HOLD_S = 8  # the default is 180 s
 FAILOVER_BAR_MS = 1120  # 10 waits of 100 ms, one more, and 20 ms
@@ -88,12 +90,12 @@ class Play(Stand):
 
     # --- the timeline
 
-    def step(self, title, command=None):
+    def step(self, title, event=None, *arguments):
         """An event. What is measured from here to the next one is put down to it."""
         self.steps.append({"title": title, "at": time.monotonic(), "hops": []})
         self.say("event", title)
-        if command:
-            self.lab.must(*command)
+        if event:
+            event(*arguments)
 
     def arrives(self, what, addresses, seconds):
         self.until(what, lambda: self.hop in addresses, seconds)
@@ -163,34 +165,34 @@ def timeline(play):
     play.pause(1.5)
     play.entry()
 
-    play.step("the local node dies", ("kill", "scvm1"))
+    play.step("the local node dies", play.lab.kill, "scvm1")
     play.arrives("another node has taken over", OTHERS, 5)
     play.pause(2)
     play.entry()
 
-    play.step("the local node comes back", ("revive", "scvm1"))
+    play.step("the local node comes back", play.lab.revive, "scvm1")
     play.pause(3)
     play.explain("10.10.85.15")
     play.arrives(f"home again, after {HOLD_S} s of health", LOCAL, HOLD_S + 8)
     play.pause(1)
     play.entry()
 
-    play.step("its service restarts over and over", ("restart", "scvm1"))
+    play.step("its service restarts over and over", play.lab.restart, "scvm1")
     for _ in range(2):
         play.pause(3)
         play.say("event", "... it restarts again")
-        play.lab.must("restart", "scvm1")
+        play.lab.restart("scvm1")
     play.arrives("a node that restarts over and over is left", OTHERS, 10)
     play.pause(2)
     play.explain("10.10.85.15")
     play.entry()
 
-    play.step("the host loses its storage network", ("cut", "host", "data"))
+    play.step("the host loses its storage network", play.lab.cut, "host", "data")
     play.arrives("over the management network", {"192.168.85.15", "192.168.85.16", "192.168.85.17"}, 5)
     play.pause(2)
     play.entry()
 
-    play.step("everything returns", ("plug", "host", "data"))
+    play.step("everything returns", play.lab.plug, "host", "data")
     play.pause(3)
     play.explain("10.10.85.16")
     play.arrives(f"on the storage network again, after {HOLD_S} s of health", LOCAL | OTHERS, HOLD_S + 8)
@@ -217,7 +219,7 @@ def main():
     Interrupts.catch()
     try:
         perform(os.path.join(os.environ["REROUTE_BUILD"], "reroute"))
-    except Failed as why:
+    except (Failed, OSError) as why:
         sys.exit(f"demo: {why}")
     except KeyboardInterrupt:
         print("\ndemo: interrupted", file=sys.stderr)

@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the tests of the lab share: a lab of their own for the length of a `with`, and its meter."""
-import json
+"""What the tests of the lab share: a lab of their own for the length of a `with`, however they end."""
 import os
-import signal
 import subprocess
 import sys
-import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.setdefault("REROUTE_BUILD", os.path.join(ROOT, "build"))
 sys.path += [os.path.join(ROOT, "tests", "lib"), os.path.join(ROOT, "tools")]
-import lab_drive
-from lab_drive import SERVICE
+import netlab.lab
+from netlab.lab import SERVICE
+from netlab.wait import Failed, Interrupts, wait_for
 from tap import Tap, skip
+
+Interrupts.catch()
 
 
 def need_namespaces():
@@ -24,18 +24,8 @@ def need_namespaces():
         skip(f"no network namespaces: {probe.stderr.strip()}")
 
 
-def wait_for(condition, seconds=15.0):
-    """Polls until condition() is true; returns its value, false after `seconds`."""
-    end = time.monotonic() + seconds
-    while True:
-        value = condition()
-        if value or time.monotonic() > end:
-            return value
-        time.sleep(0.02)
-
-
-class Lab(lab_drive.Lab):
-    """A lab with a name of its own, and what is left of it."""
+class Lab(netlab.lab.Lab):
+    """A lab with a name of its own; the command tools/lab for it, and what is left of it."""
 
     made = 0
 
@@ -43,8 +33,25 @@ class Lab(lab_drive.Lab):
         Lab.made += 1
         super().__init__(f"rr-test-{os.getpid()}-{Lab.made}", accesses, **settings)
 
+    def start(self, *arguments, **options):
+        return subprocess.Popen([os.path.join(ROOT, "tools", "lab"), *map(str, arguments)], env=self.environment, text=True,
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options)
+
+    def run(self, *arguments):
+        """(exit code, output) of tools/lab ARGUMENTS."""
+        process = self.start(*arguments)
+        output, _ = process.communicate()
+        return process.returncode, output
+
+    def must(self, *arguments):
+        code, output = self.run(*arguments)
+        if code != 0:
+            raise Failed(f"tools/lab {' '.join(map(str, arguments))}: {output}".strip())
+        return output
+
     def pings(self, node, address):
-        return self.run("exec", node, "ping", "-n", "-c", "1", "-W", "0.5", address)[0] == 0
+        return self.inside(node, "ping", "-n", "-c", "1", "-W", "0.5", address, stdout=subprocess.DEVNULL,
+                           stderr=subprocess.DEVNULL).wait() == 0
 
     def remains(self):
         """Everything of this lab that is still there, as text lines."""
@@ -61,40 +68,3 @@ class Lab(lab_drive.Lab):
             except OSError:
                 pass
         return "\n".join(found)
-
-
-class Meter:
-    """The meter in the host's namespace; its lines are read when it has ended."""
-
-    def __init__(self, lab, *options):
-        self.process = subprocess.Popen(["ip", "netns", "exec", f"{lab.name}-host", lab_drive.program("lab-meter"),
-                                         *options, SERVICE],
-                                        stdout=subprocess.PIPE, text=True)
-        self.events = []
-
-    def wait_each(self, kind, streams):
-        """Reads until every one of the streams has had an event of this kind; the test's own deadline ends it."""
-        seen = set()
-        while not seen >= set(streams):
-            line = self.process.stdout.readline()
-            if not line:
-                raise RuntimeError("the meter has ended")
-            event = json.loads(line)
-            self.events.append(event)
-            if event["event"] == kind:
-                seen.add(event["stream"])
-
-    def wait_first(self, streams):
-        """Reads until every one of the streams has had its first echo."""
-        self.wait_each("first", streams)
-
-    def finish(self):
-        """Ends it; returns its interruptions by stream, and the summary."""
-        self.process.send_signal(signal.SIGTERM)
-        output, _ = self.process.communicate(timeout=20)
-        self.events += [json.loads(line) for line in output.splitlines()]
-        found = {"icmp": [], "tcp": []}
-        for event in self.events:
-            if event["event"] == "interruption":
-                found[event["stream"]].append(event)
-        return found, self.events[-1]

@@ -9,8 +9,7 @@ import signal
 import subprocess
 import sys
 
-from lab import Lab, Tap, need_namespaces, wait_for
-from lab_drive import Failed
+from lab import Failed, Lab, Tap, need_namespaces, wait_for
 
 need_namespaces()
 tap = Tap()

@@ -5,14 +5,17 @@ streams; what is none is not reported; a connection that breaks is told from one
 
 The length is bracketed by the clock readings around the commands that make and end the interruption, widened
 only by what the meter says of its own stalls; so the tolerance does not depend on the machine's speed."""
-import subprocess
+import contextlib
 import sys
 import time
 
-from lab import Lab, Meter, SERVICE, Tap, need_namespaces, wait_for
+from lab import Lab, SERVICE, Tap, need_namespaces, wait_for
+from netlab.meter import Meter
+from netlab.namespace import execute, within
 
 need_namespaces()
 tap = Tap()
+STREAMS = ("icmp", "tcp")
 INTERVAL = 0.001
 STALL_TOLD = 0.010  # the meter tells stalls from this length on
 
@@ -20,12 +23,40 @@ STALL_TOLD = 0.010  # the meter tells stalls from this length on
 def route(lab, *arguments):
     """Changes the host's route to the service; returns the clock before and after."""
     before = time.monotonic()
-    subprocess.run(["ip", "-n", f"{lab.name}-host", "route", "replace", *arguments], check=True)
+    execute(lab.namespace("host"), ["ip", "route", "replace", *arguments])
     return before, time.monotonic()
 
 
 def way(lab, last):
     return route(lab, f"{SERVICE}/32", "via", f"10.10.85.{last}")
+
+
+@contextlib.contextmanager
+def measuring(lab):
+    """A meter whose both streams flow."""
+    meter = Meter(lab.namespace("host"), SERVICE)
+    try:
+        tap.ok(wait_for(lambda: meter.has_begun(*STREAMS)), "both streams flow", meter.events)
+        yield meter
+    finally:
+        meter.kill()
+
+
+def finish(meter):
+    """Ends it; its interruptions by stream, and the summary."""
+    summary = meter.finish()
+    return {s: meter.interruptions(s) for s in STREAMS}, summary
+
+
+def echoes(lab, count):
+    """Waits until so many more echoes are answered; a whole stream has one each millisecond."""
+    def answered():
+        with within(lab.namespace("host")), open("/proc/thread-self/net/snmp", encoding="ascii") as f:
+            names, values = (line.split() for line in f if line.startswith("Icmp:"))
+        return int(values[names.index("InEchoReps")])
+
+    before = answered()
+    tap.ok(wait_for(lambda: answered() >= before + count), f"{count} echoes are answered", answered() - before)
 
 
 def slack(event, summary):
@@ -40,26 +71,29 @@ def in_bracket(event, summary, start, end, gap=INTERVAL):
             abs(event["length_ms"] / 1000 - (event["until"] - event["from"])) < 0.0001)
 
 
+def over(meter):
+    """TCP sends again when its timer goes off."""
+    tap.ok(wait_for(lambda: meter.has("interruption", *STREAMS)), "both streams come back", meter.events)
+
+
 def nothing(lab):
-    meter = Meter(lab)
-    meter.wait_first(["icmp", "tcp"])
-    time.sleep(0.7)
-    way(lab, 15)  # the same route once more
-    time.sleep(0.3)
-    found, summary = meter.finish()
-    tap.ok(found == {"icmp": [], "tcp": []}, "an undisturbed second: no interruption", found)
+    with measuring(lab) as meter:
+        echoes(lab, 700)
+        way(lab, 15)  # the same route once more
+        echoes(lab, 300)
+        found, summary = finish(meter)
+    tap.ok(found == {"icmp": [], "tcp": []}, "undisturbed: no interruption", found)
     icmp = summary["icmp"]
     tap.ok(icmp["sent"] > 0 and icmp["lost"] == 0 and icmp["errors"] == 0, "... and no echo lost", summary)
 
 
 def known(lab, kind, error, length):
-    meter = Meter(lab)
-    meter.wait_first(["icmp", "tcp"])
-    start = route(lab, kind, f"{SERVICE}/32")
-    time.sleep(length)
-    end = way(lab, 15)
-    meter.wait_each("interruption", ["icmp", "tcp"])  # TCP sends again when its timer goes off
-    found, summary = meter.finish()
+    with measuring(lab) as meter:
+        start = route(lab, kind, f"{SERVICE}/32")
+        time.sleep(length)  # what is measured
+        end = way(lab, 15)
+        over(meter)
+        found, summary = finish(meter)
     one = found["icmp"][0] if len(found["icmp"]) == 1 else None
     tap.ok(one and in_bracket(one, summary, start, end), f"{kind} for {length} s: one ICMP interruption, as long",
            f"{start} {end}\n{found}\n{summary}")
@@ -71,15 +105,14 @@ def known(lab, kind, error, length):
 
 
 def silent_loss(lab):
-    meter = Meter(lab)
-    meter.wait_first(["icmp", "tcp"])
-    way_before = time.monotonic()
-    lab.must("cut", "scvm1", "data")
-    start = (way_before, time.monotonic())
-    time.sleep(0.3)
-    end = way(lab, 16)
-    time.sleep(0.5)
-    found, summary = meter.finish()
+    with measuring(lab) as meter:
+        way_before = time.monotonic()
+        lab.cut("scvm1", "data")
+        start = (way_before, time.monotonic())
+        time.sleep(0.3)  # what is measured
+        end = way(lab, 16)
+        over(meter)
+        found, summary = finish(meter)
     one = found["icmp"][0] if len(found["icmp"]) == 1 else None
     tap.ok(one and in_bracket(one, summary, start, end), "a cut cable, then another node: as long as it took",
            f"{start} {end}\n{found}\n{summary}")
@@ -87,18 +120,18 @@ def silent_loss(lab):
     tcp = found["tcp"][0] if len(found["tcp"]) == 1 else None
     tap.ok(tcp and tcp["breaks"] >= 1 and tcp["until"] >= end[0], "... the TCP connection broke and was made anew",
            found["tcp"])
-    lab.must("plug", "scvm1", "data")
+    lab.plug("scvm1", "data")
 
 
 def service_restart(lab):
     way(lab, 17)
-    meter = Meter(lab)
-    meter.wait_first(["icmp", "tcp"])
-    before = time.monotonic()
-    lab.must("restart", "scvm3")
-    after = time.monotonic()
-    time.sleep(0.3)
-    found, summary = meter.finish()
+    with measuring(lab) as meter:
+        before = time.monotonic()
+        lab.restart("scvm3")
+        after = time.monotonic()
+        tap.ok(wait_for(lambda: meter.has("interruption", "tcp")), "the service is there again", meter.events)
+        echoes(lab, 300)
+        found, summary = finish(meter)
     tap.ok(found["icmp"] == [], "a service that restarts: pings go on", found["icmp"])
     # Twice, when the dying process' listener took the new connection yet.
     total = sum(e["breaks"] for e in found["tcp"])
@@ -108,16 +141,13 @@ def service_restart(lab):
 
 
 def open_end(lab):
-    meter = Meter(lab)
-    meter.wait_first(["icmp", "tcp"])
-    start = route(lab, "unreachable", f"{SERVICE}/32")
-    time.sleep(0.4)
-    found, summary = meter.finish()
+    with measuring(lab) as meter:
+        start = route(lab, "unreachable", f"{SERVICE}/32")
+        tap.ok(wait_for(lambda: meter.has("silent", *STREAMS)), "the silence is told while it lasts", meter.events)
+        found, summary = finish(meter)
     tap.ok(len(found["icmp"]) == 1 and found["icmp"][0]["open"] and
            start[0] - slack(found["icmp"][0], summary) <= found["icmp"][0]["from"] <= start[1] + INTERVAL,
            "an interruption that is not over at the end is reported as open", found)
-    silent = [e["stream"] for e in meter.events if e["event"] == "silent"]
-    tap.ok("icmp" in silent and "tcp" in silent, "... and the silence was told while it lasted", meter.events)
     way(lab, 15)
 
 

@@ -20,7 +20,7 @@ def ids(sessions):
 
 
 def refresh(lab, node, uuid, clients):
-    return lab.http(node, f"/api/v2/zbs_session/session/{uuid}", "-X", "PUT", "-d",
+    return lab.http(node, f"/api/v2/zbs_session/session/{uuid}", "PUT",
                     json.dumps({"local_clients_ips": clients}))
 
 
@@ -50,7 +50,7 @@ def answers(lab):
     age = first["alive_sec"]
     tap.ok(wait_for(lambda: lab.list("scvm3")[0]["alive_sec"] > age), "alive_sec moves on")
     tap.ok(lab.http("host", "/api/v3/nothing", address="10.10.85.16")[0] == 404, "an unknown resource: 404")
-    status, body = lab.http("scvm2", "/api/v3/reroute/heartbeat", "-d", '{"host":"h","next_hop":"10.10.85.15"}')
+    status, body = lab.http("scvm2", "/api/v3/reroute/heartbeat", "POST", '{"host":"h","next_hop":"10.10.85.15"}')
     tap.ok(status == 200 and lab.state("scvm2")["heartbeats"][-1]["body"]["host"] == "h",
            "an agent's heartbeat is taken and kept", body)
 
@@ -77,20 +77,20 @@ def refreshes(lab):
 def lease_ends(lab):
     before = lab.state("scvm1")
     dead_at = time.monotonic()  # at the earliest
-    lab.must("kill", "scvm3")
+    lab.kill("scvm3")
     tap.ok(wait_for(lambda: 3 not in ids(lab.list("scvm2"))), "a dead access is taken out of the list")
     # Its last heartbeat may be one interval (250 ms) older than its death.
     held = time.monotonic() - dead_at
     tap.ok(held >= LEASE - 0.25, "... not before its lease is over", held)
     tap.ok(lab.state("scvm1")["leader"] == before["leader"], "... and the leader stays")
-    lab.must("revive", "scvm3")
+    lab.revive("scvm3")
     tap.ok(wait_for(lambda: ids(lab.list("scvm3")) == [1, 2, 3]), "revived: it is back")
     young = next(s for s in lab.list("scvm1") if s["cid"] == 3)
     tap.ok(young["uuid"] not in [s["uuid"] for s in before["sessions"]], "... as a new session", young)
 
 
 def cut_off(lab):
-    lab.must("cut", "scvm2", "data")
+    lab.cut("scvm2", "data")
     uuid = lab.state("scvm2")["uuid"]
     tap.ok(wait_for(lambda: ids(lab.list("scvm1")) == [1, 3]), "an access cut off from the others loses its lease")
     old = lab.list("host", address="192.168.85.16")
@@ -99,14 +99,14 @@ def cut_off(lab):
     wait_for(lambda: lab.list("scvm1")[0]["alive_sec"] > age + 1)
     tap.ok(lab.list("scvm2") == old, "... in which time stands still")
     tap.ok(refresh(lab, "scvm2", uuid, "10.10.85.11")[0] == 503, "... and takes no refresh: 503")
-    lab.must("plug", "scvm2", "data")
+    lab.plug("scvm2", "data")
     tap.ok(wait_for(lambda: ids(lab.list("scvm1")) == [1, 2, 3] and uuid not in
                     [s["uuid"] for s in lab.list("scvm1")]), "plugged again: a new session, the lost one never returns")
 
 
 def restart(lab):
     uuid = lab.state("scvm3")["uuid"]
-    lab.must("restart", "scvm3")
+    lab.restart("scvm3")
     seen = []
 
     def twice():
@@ -127,7 +127,7 @@ def leader_restarts(lab):
     watch = f"scvm{others[0]}"
     refresh(lab, watch, uuid_of(lab, others[0]), "10.10.85.13")
     before = {s["cid"]: s["uuid"] for s in lab.list(watch)}
-    lab.must("restart", f"scvm{leader}")
+    lab.restart(f"scvm{leader}")
     tap.ok(wait_for(lambda: lab.state(watch)["leader"] in others), "the leader restarts: one with a table leads")
     after = {s["cid"]: s["uuid"] for s in lab.list(watch)}
     tap.ok(all(after[n] == before[n] for n in others) and "10.10.85.13" in clients(lab, watch)[others[0]],
@@ -142,23 +142,23 @@ def leader_dies(lab):
     watch = f"scvm{others[0]}"
     holds = clients(lab, watch)[others[0]]
     age = {s["cid"]: s["alive_sec"] for s in lab.list(watch)}
-    lab.must("kill", f"scvm{leader}")
+    lab.kill(f"scvm{leader}")
     tap.ok(wait_for(lambda: lab.state(watch)["leader"] in others), "the leader dies: another one leads")
     found = lab.list(watch)
     tap.ok(all(s["alive_sec"] >= age[s["cid"]] for s in found), "... no session looks restarted", f"{age} {found}")
     tap.ok(wait_for(lambda: ids(lab.list(watch)) == others), "... the dead one's lease ends")
     tap.ok(clients(lab, watch)[others[0]] == holds, "... who enters where is not forgotten")
-    lab.must("revive", f"scvm{leader}")
+    lab.revive(f"scvm{leader}")
     tap.ok(wait_for(lambda: ids(lab.list(f"scvm{leader}")) == [1, 2, 3]) and
            lab.state(watch)["leader"] in others, "... and back it follows")
-    lab.must("cut", f"scvm{others[0]}", "data")
-    lab.must("cut", f"scvm{others[1]}", "data")
+    lab.cut(f"scvm{others[0]}", "data")
+    lab.cut(f"scvm{others[1]}", "data")
     last = f"scvm{leader}"
     wait_for(lambda: lab.state(last)["state"] == "expired")
     tap.ok(lab.state(last)["leader"] == 0 and ids(lab.list(last)) == [1, 2, 3],
            "without a majority nobody leads and no lease ends", lab.state(last))
     for other in others:
-        lab.must("plug", f"scvm{other}", "data")
+        lab.plug(f"scvm{other}", "data")
     tap.ok(wait_for(lambda: lab.state(last)["leader"] != 0), "... until there is one again")
 
 
@@ -166,31 +166,31 @@ def misbehaviour(lab):
     def listed(**options):
         return lab.http("host", "/api/v3/sessions", address="10.10.85.15", **options)
 
-    lab.must("behave", "scvm1", "502")
+    lab.behave("scvm1", "502")
     tap.ok(listed()[0] == 502, "502")
-    lab.must("behave", "scvm1", "html")
+    lab.behave("scvm1", "html")
     status, body = listed()
     tap.ok(status == 200 and "<html>" in body, "a page of HTML with status 200")
-    lab.must("behave", "scvm1", "error")
+    lab.behave("scvm1", "error")
     status, body = listed()
     tap.ok(status == 200 and json.loads(body)["ec"] != "EOK", "an error answer with status 200")
-    lab.must("behave", "scvm1", "empty")
+    lab.behave("scvm1", "empty")
     tap.ok(json.loads(listed()[1])["data"] == [], "an empty list")
-    lab.must("behave", "scvm1", "truncated")
+    lab.behave("scvm1", "truncated")
     code, _ = lab.run("exec", "host", "curl", "-s", "http://10.10.85.15/api/v3/sessions")
     tap.ok(code == 18, "half a body (curl: partial file)", code)
-    lab.must("behave", "scvm1", "slow", "700")
+    lab.behave("scvm1", "slow", "700")
     start = time.monotonic()
     status, body = listed()
     tap.ok(status == 200 and time.monotonic() - start >= 0.7, "an answer that takes its time")
-    lab.must("behave", "scvm1", "hang")
+    lab.behave("scvm1", "hang")
     tap.ok(listed(seconds=1)[0] == 0, "no answer at all")
-    lab.must("behave", "scvm1", "normal")
+    lab.behave("scvm1", "normal")
     tap.ok(ids(json.loads(listed()[1])["data"]) == [1, 2, 3], "and back to normal")
     tap.ok(lab.run("behave", "scvm1", "odd")[0] == 1, "an unknown mode is refused")
     for envelope, find in (("array", lambda d: d), ("sessions", lambda d: d["data"]["sessions"]),
                            ("data", lambda d: d["data"])):
-        lab.http("scvm1", "/lab/behave", "-d", json.dumps({"envelope": envelope}))
+        lab.http("scvm1", "/lab/behave", "POST", json.dumps({"envelope": envelope}))
         tap.ok(ids(find(json.loads(listed()[1]))) == [1, 2, 3], f"envelope '{envelope}'")
 
 
