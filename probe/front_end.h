@@ -1,60 +1,39 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What front ends that ask every target many things have in common (rounds.h, path_mtu.h): an engine, a list
- * of targets taken as a whole, the order of their turns, the reasons, the pace, and an eye on what our own
- * buffer drops. See front_end.c.
+ * What is the same of all that ask each of a list of targets something: is it reachable (sweep.h), how good
+ * is the way there (rounds.h), which packets get through (path_mtu.h). Each gives its front end, for these
+ * calls; what it is and who makes one is in front_end_state.h.
+ *
+ * One thread.
  */
 #pragma once
 
-#include "probe/engine.h"
-#include "probe/pacing.h"
-#include "probe/reason.h"
-#include "probe/shuffle.h"
+#include "probe/probe.h"
 #include "probe/targets.h"
 
-/* How long "no room" of the kernel may last before it is a result. */
-#define FRONT_END_PATIENCE_NS (10 * NS_PER_S)
+struct front_end;
 
-struct front_end {
-    struct engine engine;
-    struct probe_targets targets;
-    struct shuffle shuffle;
-    struct reasons reasons;
-    struct pacing pacing;
-    int wakeup_fd;
-    uint64_t drops; /* of our receive buffer, as last seen */
-    uint64_t drops_at_ns;
-    uint64_t refresh_at_ns; /* when interfaces are looked up again */
-    /* When each growth of that number may have begun: when it had been seen last. They ascend. */
-    uint64_t *growths_ns;
-    uint32_t growths, growths_room;
-};
+/* The address of a target that was taken without one, once. */
+void front_end_set(struct front_end *front, uint32_t index, const struct address *address);
 
-/* Takes over the transport, also when it fails. -ENOMEM, -EIO. */
-int front_end_init(struct front_end *front, struct transport *transport,
-                   const struct probe_settings *settings, const struct engine_owner *owner_operations,
-                   void *owner);
-void front_end_destroy(struct front_end *front);
+/*
+ * One bounded round: waits (until the next deadline of its own, at the latest until `until_ns`, or until
+ * the wakeup descriptor becomes readable), receives, judges, sends. Returns 0 or a negative errno that makes
+ * going on useless. Returns at once when there is nothing to wait for.
+ */
+int front_end_step(struct front_end *front, uint64_t until_ns);
 
-/* Moves a list of targets in, once. shuffled: in random order. -ENOMEM, -EIO. */
-int front_end_take(struct front_end *front, struct probe_targets *targets, bool shuffled);
-/* Whose turn it is at `position`, below the number of targets. */
-uint32_t front_end_at(const struct front_end *front, uint32_t position);
-/* A target by what the shortest quote of a request leaves: the sequence is the low half of its index. */
-bool front_end_find(const struct front_end *front, const struct address *to, uint16_t sequence,
-                    uint32_t *index);
+/* Ends sending: what has arrived by now is read and judged, nothing is sent. 0 or a negative errno. */
+int front_end_stop(struct front_end *front);
 
-/* Looks how much our own buffer has dropped, when it was not looked at lately or `now` is true. -ENOMEM. */
-int front_end_look_at_drops(struct front_end *front, uint64_t now_ns, bool now);
-/* True when something may have been dropped before until_ns, that is not among the first `seen` growths. */
-static inline bool front_end_has_dropped(const struct front_end *front, uint32_t seen, uint64_t until_ns)
-{
-    return seen < front->growths && front->growths_ns[seen] <= until_ns;
-}
+/* The fd of a wakeup (wakeup.h), which ends a wait; it is emptied then. -1: none. */
+void front_end_set_wakeup(struct front_end *front, int wakeup_fd);
 
-/* Waits until then, or until the wakeup descriptor is written to; receives. *now_ns is the time after it. */
-int front_end_wait(struct front_end *front, uint64_t until_ns, bool has_results, uint64_t *now_ns);
-
-/* Keeps why a request failed in *reason; what cannot have been made up is not replaced by what can. */
-void front_end_keep_error(struct front_end *front, uint32_t *reason, bool *is_sealed,
-                          const struct engine_event *event);
+/* All targets, for probe_targets_at() and their number. */
+const struct probe_targets *front_end_targets(const struct front_end *front);
+const struct probe_counters *front_end_counters(struct front_end *front);
+/* How often something was asked again because our own buffer had dropped replies. */
+uint32_t front_end_asked_again(const struct front_end *front);
+const char *front_end_transport(const struct front_end *front); /* the one that runs: "epoll", "poll" */
+/* After an error of a step: the call of the kernel that gave it. NULL: not known. Static text. */
+const char *front_end_failed_call(const struct front_end *front);

@@ -17,7 +17,7 @@
 
 #include <sys/queue.h>
 
-#include "probe/front_end.h"
+#include "probe/front_end_state.h"
 #include "probe/path_mtu_search.h"
 #include "probe/transport.h"
 
@@ -64,11 +64,8 @@ struct probe_path_mtu {
     uint32_t check_bytes; /* 0: search */
     struct path_mtu_record *records;
     struct path_mtu_queue queues[PATH_MTU_STATES];
-    uint32_t position; /* of the next first turn */
     uint32_t refused_count;
     uint64_t refused_at_ns; /* when those that were refused are tried again */
-    uint64_t blocked_until_ns;
-    uint32_t asked_again;
 };
 
 static void move(struct probe_path_mtu *mtu, struct path_mtu_record *record, enum path_mtu_state state)
@@ -94,7 +91,7 @@ static uint32_t index_of(const struct probe_path_mtu *mtu, const struct path_mtu
 
 static struct address address_of(const struct probe_path_mtu *mtu, const struct path_mtu_record *record)
 {
-    return probe_targets_at(&mtu->front.targets, index_of(mtu, record));
+    return front_end_address(&mtu->front, index_of(mtu, record));
 }
 
 static uint32_t headers_bytes(int family)
@@ -103,6 +100,13 @@ static uint32_t headers_bytes(int family)
 }
 
 /* --- what follows from an answer ----------------------------------------------------------------------- */
+
+static void keep_error(struct probe_path_mtu *mtu, struct path_mtu_record *record, enum probe_outcome outcome,
+                       const struct probe_error *error, bool sealed)
+{
+    record->is_sealed =
+        front_end_keep_error(&mtu->front, &record->reason, record->is_sealed, outcome, error, sealed);
+}
 
 static void forget_reason(struct probe_path_mtu *mtu, struct path_mtu_record *record)
 {
@@ -160,7 +164,7 @@ static bool is_asked_again(struct probe_path_mtu *mtu, struct path_mtu_record *r
         return false;
     }
     record->is_again = true;
-    mtu->asked_again++;
+    mtu->front.asked_again++;
     ask(mtu, record, record->size_bytes);
     return true;
 }
@@ -201,10 +205,10 @@ static bool path_mtu_lookup(void *owner, uint32_t index, uint32_t attempt, struc
 {
     struct probe_path_mtu *mtu = owner;
 
-    if (index >= mtu->front.targets.count || mtu->records[index].requests == 0)
+    if (index >= mtu->front.count || mtu->records[index].requests == 0)
         return false;
     *expected = (struct engine_expected){
-        .address = probe_targets_at(&mtu->front.targets, index),
+        .address = front_end_address(&mtu->front, index),
         .payload_bytes = attempt >> 16,
     };
     return true;
@@ -225,10 +229,14 @@ static bool path_mtu_find(void *owner, const struct address *to, uint16_t sequen
 {
     struct probe_path_mtu *mtu = owner;
 
-    if (!front_end_find(&mtu->front, to, sequence, index) || mtu->records[*index].requests == 0)
-        return false;
-    *attempt = attempt_of(mtu, &mtu->records[*index]);
-    return true;
+    for (uint64_t i = sequence; front_end_find(&mtu->front, to, &i); i += 65536) {
+        if (mtu->records[i].requests == 0)
+            continue;
+        *index = (uint32_t)i;
+        *attempt = attempt_of(mtu, &mtu->records[i]);
+        return true;
+    }
+    return false;
 }
 
 static void take_reply(struct probe_path_mtu *mtu, struct path_mtu_record *record, bool is_current,
@@ -274,7 +282,7 @@ static void path_mtu_refused(void *owner, const struct engine_event *event)
     struct path_mtu_record *record = &mtu->records[event->index];
 
     if (is_about(mtu, record, event))
-        front_end_keep_error(&mtu->front, &record->reason, &record->is_sealed, event);
+        keep_error(mtu, record, event->outcome, &event->error, event->sealed);
 }
 
 static void path_mtu_event(void *owner, const struct engine_event *event)
@@ -289,7 +297,7 @@ static void path_mtu_event(void *owner, const struct engine_event *event)
     }
     if (!is_current)
         return;
-    front_end_keep_error(&mtu->front, &record->reason, &record->is_sealed, event);
+    keep_error(mtu, record, event->outcome, &event->error, event->sealed);
     if (!event->sealed) {
         if (event->outcome == PROBE_FRAG_NEEDED)
             record->named_bytes = event->error.mtu_bytes;
@@ -300,20 +308,10 @@ static void path_mtu_event(void *owner, const struct engine_event *event)
     }
 }
 
-static const struct engine_owner path_mtu_owner = {
-    .lookup = path_mtu_lookup,
-    .find = path_mtu_find,
-    .event = path_mtu_event,
-    .refused = path_mtu_refused,
-};
-
 /* --- sending ------------------------------------------------------------------------------------------- */
 
 static void refused(struct probe_path_mtu *mtu, struct path_mtu_record *record, uint64_t now_ns, int want)
 {
-    struct engine_event event = {
-        .sealed = true, .outcome = PROBE_SEND_FAILED, .error.error = want ? want : EAGAIN};
-
     if (record->refused_since_ns == 0)
         record->refused_since_ns = now_ns;
     if (now_ns - record->refused_since_ns < FRONT_END_PATIENCE_NS) {
@@ -322,7 +320,7 @@ static void refused(struct probe_path_mtu *mtu, struct path_mtu_record *record, 
         move(mtu, record, PATH_MTU_REFUSED);
         return;
     }
-    front_end_keep_error(&mtu->front, &record->reason, &record->is_sealed, &event);
+    keep_error(mtu, record, PROBE_SEND_FAILED, &(struct probe_error){.error = want}, true);
     record->is_doubtful = true;
     if (!is_small(record) && path_mtu_search_take(&record->search, record->size_bytes, PATH_MTU_SILENT, 0))
         keep_limit(mtu, record);
@@ -336,22 +334,24 @@ static void refused(struct probe_path_mtu *mtu, struct path_mtu_record *record, 
 static void send_failed(struct probe_path_mtu *mtu, struct path_mtu_record *record,
                         const struct engine_request *request, uint64_t now_ns)
 {
-    struct engine_event event = {.sealed = true};
+    enum probe_outcome outcome;
+    struct probe_error error;
 
     if (request->error == EMSGSIZE && request->mtu_bytes >= record->size_bytes) {
-        refused(mtu, record, now_ns, 0);
+        refused(mtu, record, now_ns, EAGAIN);
         return;
     }
-    event.outcome = engine_send_outcome(request, &event.error);
-    front_end_keep_error(&mtu->front, &record->reason, &record->is_sealed, &event);
-    if (event.outcome == PROBE_FRAG_NEEDED && !is_small(record))
+    outcome = engine_send_outcome(request, &error);
+    keep_error(mtu, record, outcome, &error, true);
+    if (outcome == PROBE_FRAG_NEEDED && !is_small(record))
         answered(mtu, record, PATH_MTU_TOO_BIG, request->mtu_bytes);
     else
         request_failed(mtu, record, request->attempt);
 }
 
-static void request_made(struct probe_path_mtu *mtu, const struct engine_request *request, uint64_t left_ns)
+static void path_mtu_made(void *owner, const struct engine_request *request, uint64_t left_ns)
 {
+    struct probe_path_mtu *mtu = owner;
     struct path_mtu_record *record = &mtu->records[request->index];
 
     if (record->asked++ == 0)
@@ -362,6 +362,20 @@ static void request_made(struct probe_path_mtu *mtu, const struct engine_request
     move(mtu, record, PATH_MTU_WAITING);
     if (request->error)
         send_failed(mtu, record, request, left_ns);
+}
+
+static void path_mtu_no_room(void *owner, const struct engine_request *request, uint64_t now_ns, int want)
+{
+    struct probe_path_mtu *mtu = owner;
+
+    refused(mtu, &mtu->records[request->index], now_ns, want);
+}
+
+/* The others stay in line. */
+static void path_mtu_blocked(void *owner, const struct engine_request *requests, unsigned count,
+                             uint64_t now_ns, int want)
+{
+    path_mtu_no_room(owner, &requests[0], now_ns, want);
 }
 
 /* Those that were refused get in line again, now and then: not to be busy with nothing else. */
@@ -377,46 +391,41 @@ static void retry_refused(struct probe_path_mtu *mtu, uint64_t now_ns)
 }
 
 /* The target gets in line with its small packet. */
-static void begin_asking(struct probe_path_mtu *mtu, uint32_t index, const struct address *address)
+static void path_mtu_found(void *owner, uint32_t index, const struct address *address)
 {
+    struct probe_path_mtu *mtu = owner;
     struct path_mtu_record *record = &mtu->records[index];
-    struct engine_event event = {.sealed = true, .outcome = PROBE_SEND_FAILED, .error.error = EAFNOSUPPORT};
 
     ask(mtu, record, headers_bytes(address->family) + PROBE_PATH_MTU_SMALL_PAYLOAD_BYTES);
     if (mtu->front.engine.is_open[address->family == AF_INET6])
         return;
-    front_end_keep_error(&mtu->front, &record->reason, &record->is_sealed, &event);
+    keep_error(mtu, record, PROBE_SEND_FAILED, &(struct probe_error){.error = EAFNOSUPPORT}, true);
     move(mtu, record, PATH_MTU_READY);
 }
 
 /* As many first turns as there is room in a batch. */
 static void admit(struct probe_path_mtu *mtu, unsigned limit)
 {
-    while (limit > 0 && mtu->position < mtu->front.targets.count) {
-        uint32_t index = front_end_at(&mtu->front, mtu->position++);
-        struct address address = probe_targets_at(&mtu->front.targets, index);
+    while (limit > 0 && mtu->front.position < mtu->front.count) {
+        uint32_t index = front_end_at(&mtu->front, mtu->front.position++);
+        struct address address = front_end_address(&mtu->front, index);
 
         if (mtu->records[index].state != PATH_MTU_NEW || !address_is_set(&address))
             continue;
-        begin_asking(mtu, index, &address);
+        path_mtu_found(mtu, index, &address);
         limit--;
     }
 }
 
-void probe_path_mtu_set(struct probe_path_mtu *mtu, uint32_t index, const struct address *address)
+/* Those in the batch stay in their queue until it is known what came of them. */
+static int path_mtu_collect(void *owner, uint64_t now_ns, struct engine_request *requests, unsigned limit)
 {
-    engine_open_family(&mtu->front.engine, address->family);
-    probe_targets_set(&mtu->front.targets, index, address);
-    begin_asking(mtu, index, address);
-}
-
-/* Collects one batch. Those in it stay in their queue until it is known what came of them. */
-static int collect(struct probe_path_mtu *mtu, struct engine_request *requests, unsigned limit)
-{
+    struct probe_path_mtu *mtu = owner;
     struct engine *engine = &mtu->front.engine;
     struct path_mtu_record *record;
     unsigned count = 0;
 
+    retry_refused(mtu, now_ns);
     admit(mtu, limit);
     TAILQ_FOREACH(record, &mtu->queues[PATH_MTU_DUE], link)
     {
@@ -434,7 +443,7 @@ static int collect(struct probe_path_mtu *mtu, struct engine_request *requests, 
             .dont_fragment = true,
         };
         if (request->payload_bytes > engine->payload_bytes)
-            r = engine_reserve(engine, request->payload_bytes, mtu->front.targets.count);
+            r = engine_reserve(engine, request->payload_bytes, mtu->front.count);
         if (r < 0)
             return r;
         count++;
@@ -442,107 +451,59 @@ static int collect(struct probe_path_mtu *mtu, struct engine_request *requests, 
     return (int)count;
 }
 
-static int send_batch(struct probe_path_mtu *mtu, uint64_t now_ns)
-{
-    struct engine *engine = &mtu->front.engine;
-    struct engine_request requests[ENGINE_BATCH];
-    struct engine_sending sending;
-    unsigned limit = (unsigned)min_u64(engine_room(engine, now_ns), ENGINE_BATCH);
-    int count = collect(mtu, requests, pacing_allows(&mtu->front.pacing, now_ns, limit));
-    unsigned sent = 0;
-    int r;
-
-    if (count <= 0)
-        return count;
-    r = front_end_look_at_drops(&mtu->front, now_ns, false);
-    for (unsigned at = 0; r == 0 && at < (unsigned)count; at++) {
-        unsigned done = engine_send(engine, requests + at, (unsigned)count - at, &sending);
-
-        for (unsigned i = 0; i < done; i++)
-            request_made(mtu, &requests[at + i], sending.left_ns);
-        sent += done;
-        at += done;
-        if (at == (unsigned)count)
-            break;
-        refused(mtu, &mtu->records[requests[at].index], now_ns, sending.want);
-        /* ENOBUFS is about this target alone, or about its device: the others go on. */
-        if (sending.want != ENOBUFS) {
-            mtu->blocked_until_ns = now_ns + ENGINE_RETRY_NS;
-            break;
-        }
-    }
-    pacing_take(&mtu->front.pacing, now_ns, sent);
-    return r;
-}
-
 /* --- the round ----------------------------------------------------------------------------------------- */
 
-static uint64_t waiting_ns(const struct probe_path_mtu *mtu)
+static uint64_t path_mtu_due_ns(void *owner)
 {
+    struct probe_path_mtu *mtu = owner;
     const struct path_mtu_record *record = TAILQ_FIRST(&mtu->queues[PATH_MTU_WAITING]);
 
     return record ? record->due_ns : NEVER_NS;
 }
 
-/* Ends the waits that are over: one more request, or the answer is silence. */
-static int judge(struct probe_path_mtu *mtu, uint64_t now_ns)
+/* One more request, or the answer is silence. */
+static void path_mtu_judge(void *owner, uint64_t now_ns)
 {
-    int r;
+    struct probe_path_mtu *mtu = owner;
+    struct path_mtu_record *record = TAILQ_FIRST(&mtu->queues[PATH_MTU_WAITING]);
 
-    if (waiting_ns(mtu) > now_ns)
-        return 0;
-    r = front_end_look_at_drops(&mtu->front, now_ns, true);
-    while (r == 0 && waiting_ns(mtu) <= now_ns) {
-        struct path_mtu_record *record = TAILQ_FIRST(&mtu->queues[PATH_MTU_WAITING]);
-
-        if (record->asked < mtu->front.engine.settings.select_count)
-            move(mtu, record, PATH_MTU_DUE);
-        else if (!is_asked_again(mtu, record))
-            answered(mtu, record, PATH_MTU_SILENT, record->named_bytes);
-    }
-    return r;
+    if (record->asked < mtu->front.engine.settings.select_count)
+        move(mtu, record, PATH_MTU_DUE);
+    else if (!is_asked_again(mtu, record))
+        answered(mtu, record, PATH_MTU_SILENT, record->named_bytes);
 }
 
-static uint64_t next_ns(struct probe_path_mtu *mtu, uint64_t now_ns)
+static uint64_t path_mtu_turn_ns(void *owner, uint64_t now_ns)
 {
-    uint64_t send_ns = NEVER_NS;
+    struct probe_path_mtu *mtu = owner;
 
-    if (mtu->position < mtu->front.targets.count || !TAILQ_EMPTY(&mtu->queues[PATH_MTU_DUE]))
-        send_ns = now_ns;
-    else if (mtu->refused_count > 0)
-        send_ns = mtu->refused_at_ns;
-    if (send_ns != NEVER_NS) {
-        send_ns = max_u64(send_ns, max_u64(mtu->blocked_until_ns, mtu->front.pacing.next_ns));
-        if (send_ns <= now_ns && engine_room(&mtu->front.engine, now_ns) == 0)
-            send_ns = engine_room_at_ns(&mtu->front.engine);
-    }
-    return min_u64(send_ns, waiting_ns(mtu));
+    if (mtu->front.position < mtu->front.count || !TAILQ_EMPTY(&mtu->queues[PATH_MTU_DUE]))
+        return now_ns;
+    return mtu->refused_count > 0 ? mtu->refused_at_ns : NEVER_NS;
 }
 
-int probe_path_mtu_step(struct probe_path_mtu *mtu, uint64_t until_ns)
+static bool path_mtu_has_results(const void *owner)
 {
-    uint64_t now_ns = engine_now_ns(&mtu->front.engine);
-    uint64_t wait_ns = min_u64(until_ns, next_ns(mtu, now_ns));
-    int r;
+    const struct probe_path_mtu *mtu = owner;
 
-    if (wait_ns == NEVER_NS && mtu->front.wakeup_fd < 0)
-        return 0;
-    r = front_end_wait(&mtu->front, wait_ns, !TAILQ_EMPTY(&mtu->queues[PATH_MTU_READY]), &now_ns);
-    if (r == 0)
-        r = judge(mtu, now_ns);
-    retry_refused(mtu, now_ns);
-    if (r == 0 && now_ns >= mtu->blocked_until_ns)
-        r = send_batch(mtu, now_ns);
-    return r;
+    return !TAILQ_EMPTY(&mtu->queues[PATH_MTU_READY]);
 }
 
-int probe_path_mtu_stop(struct probe_path_mtu *mtu)
-{
-    uint64_t now_ns = engine_now_ns(&mtu->front.engine);
-    int r = engine_receive(&mtu->front.engine, now_ns);
-
-    return r < 0 ? r : judge(mtu, now_ns);
-}
+static const struct front_end_owner path_mtu_owner = {
+    .incoming = {.lookup = path_mtu_lookup,
+                 .find = path_mtu_find,
+                 .event = path_mtu_event,
+                 .refused = path_mtu_refused},
+    .found = path_mtu_found,
+    .has_results = path_mtu_has_results,
+    .due_ns = path_mtu_due_ns,
+    .judge = path_mtu_judge,
+    .turn_ns = path_mtu_turn_ns,
+    .collect = path_mtu_collect,
+    .made = path_mtu_made,
+    .no_room = path_mtu_no_room,
+    .blocked = path_mtu_blocked,
+};
 
 /* --- life and results ------------------------------------------------------------------------------------ */
 
@@ -604,14 +565,9 @@ struct probe_path_mtu *probe_path_mtu_free(struct probe_path_mtu *mtu)
     return NULL;
 }
 
-const struct probe_targets *probe_path_mtu_targets(const struct probe_path_mtu *mtu)
+struct front_end *probe_path_mtu_front(struct probe_path_mtu *mtu)
 {
-    return &mtu->front.targets;
-}
-
-void probe_path_mtu_set_wakeup(struct probe_path_mtu *mtu, int wakeup_fd)
-{
-    mtu->front.wakeup_fd = wakeup_fd;
+    return &mtu->front;
 }
 
 bool probe_path_mtu_next(struct probe_path_mtu *mtu, uint32_t *index)
@@ -647,24 +603,4 @@ bool probe_path_mtu_result(const struct probe_path_mtu *mtu, uint32_t index,
         result->limit = reasons_get(&mtu->front.reasons, record->limit, &result->limit_error);
     }
     return record->state == PATH_MTU_READY || record->state == PATH_MTU_DONE;
-}
-
-uint32_t probe_path_mtu_asked_again(const struct probe_path_mtu *mtu)
-{
-    return mtu->asked_again;
-}
-
-const struct probe_counters *probe_path_mtu_counters(struct probe_path_mtu *mtu)
-{
-    return engine_counters(&mtu->front.engine);
-}
-
-const char *probe_path_mtu_transport(const struct probe_path_mtu *mtu)
-{
-    return mtu->front.engine.operations->name;
-}
-
-const char *probe_path_mtu_failed_call(const struct probe_path_mtu *mtu)
-{
-    return engine_failed_call(&mtu->front.engine);
 }

@@ -27,8 +27,7 @@
  */
 #pragma once
 
-#include "probe/probe.h"
-#include "probe/targets.h"
+#include "probe/front_end.h"
 
 #define PROBE_PATH_MTU_SMALL_PAYLOAD_BYTES 40
 /* What may be asked for, in both families: the small packet of IPv6, and the largest of IPv4. */
@@ -70,26 +69,11 @@ int probe_path_mtu_new_over(struct probe_path_mtu **out, const struct probe_sett
 struct probe_path_mtu *probe_path_mtu_free(struct probe_path_mtu *mtu);
 DEFINE_CLEANUP(struct probe_path_mtu *, probe_path_mtu_free)
 
-/* The address of a target that was added without one, once. */
-void probe_path_mtu_set(struct probe_path_mtu *mtu, uint32_t index, const struct address *address);
-const struct probe_targets *probe_path_mtu_targets(const struct probe_path_mtu *mtu);
-
-/* As probe_sweep_step() and probe_sweep_set_wakeup(). */
-int probe_path_mtu_step(struct probe_path_mtu *mtu, uint64_t until_ns);
-void probe_path_mtu_set_wakeup(struct probe_path_mtu *mtu, int wakeup_fd);
-
-/* Ends sending: what has arrived by now is read and judged. 0 or a negative errno. */
-int probe_path_mtu_stop(struct probe_path_mtu *mtu);
+/* What makes it run, and what is true of all targets together. It lives as long as the search. */
+struct front_end *probe_path_mtu_front(struct probe_path_mtu *mtu);
 
 /* Pulls the index of one target that is done. False: none is waiting. */
 bool probe_path_mtu_next(struct probe_path_mtu *mtu, uint32_t *index);
 /* False: it is not done; what is known so far is said anyway. */
 bool probe_path_mtu_result(const struct probe_path_mtu *mtu, uint32_t index,
                            struct probe_path_mtu_result *result);
-
-/* How many sizes were asked again because our own buffer had dropped replies. */
-uint32_t probe_path_mtu_asked_again(const struct probe_path_mtu *mtu);
-const struct probe_counters *probe_path_mtu_counters(struct probe_path_mtu *mtu);
-const char *probe_path_mtu_transport(const struct probe_path_mtu *mtu);
-/* After an error of a step: the call of the kernel that gave it. NULL: not known. Static text. */
-const char *probe_path_mtu_failed_call(const struct probe_path_mtu *mtu);

@@ -107,7 +107,7 @@ static void take_mail(struct worker *w)
     pthread_mutex_lock(&w->lock);
     atomic_store_explicit(&w->has_mail, false, memory_order_relaxed);
     for (uint32_t i = 0; i < w->mail_count; i++)
-        probe_sweep_set(w->sweep, w->mails[i].index, &w->mails[i].address);
+        front_end_set(&w->sweep->front, w->mails[i].index, &w->mails[i].address);
     w->mail_count = 0;
     pthread_mutex_unlock(&w->lock);
 }
@@ -117,11 +117,11 @@ static void hand_over(struct worker *w, int error)
     pthread_mutex_lock(&w->lock);
     ready_join(w->sweep->records, &w->handed, &w->pending);
     w->finished = w->sweep->finished;
-    w->counters = w->sweep->engine.counters;
-    w->counters.receive_drops = w->sweep->drops;
-    w->asked_again = w->sweep->asked_again;
+    w->counters = w->sweep->front.engine.counters;
+    w->counters.receive_drops = w->sweep->front.drops;
+    w->asked_again = w->sweep->front.asked_again;
     w->error = error;
-    w->failed_call = engine_failed_call(&w->sweep->engine);
+    w->failed_call = engine_failed_call(&w->sweep->front.engine);
     pthread_mutex_unlock(&w->lock);
     atomic_store_explicit(&w->pool->news, true, memory_order_release);
     wakeup_ring(w->pool->workers[0].wakeup.ring_fd);
@@ -134,10 +134,10 @@ static int work_on(struct worker *w)
 
     if (atomic_load_explicit(&w->has_mail, memory_order_acquire))
         take_mail(w);
-    r = probe_sweep_step(w->sweep, waits ? w->handed_ns + HAND_OVER_NS : NEVER_NS);
+    r = front_end_step(&w->sweep->front, waits ? w->handed_ns + HAND_OVER_NS : NEVER_NS);
     ready_join(w->sweep->records, &w->pending, &w->sweep->ready);
     if (r == 0 && w->pending.head != NOBODY) {
-        uint64_t now_ns = engine_now_ns(&w->sweep->engine);
+        uint64_t now_ns = engine_now_ns(&w->sweep->front.engine);
 
         if (now_ns - w->handed_ns >= HAND_OVER_NS) {
             hand_over(w, 0);
@@ -161,7 +161,7 @@ static int work_round(struct worker *w, uint32_t round)
 {
     int r = 0;
 
-    while (r == 0 && is_round(w, round) && w->sweep->finished < w->sweep->count)
+    while (r == 0 && is_round(w, round) && w->sweep->finished < w->sweep->front.count)
         r = work_on(w);
     if (r == 0 && w->pending.head != NOBODY)
         hand_over(w, 0);
@@ -196,12 +196,12 @@ static void *work(void *argument)
         sweep_again(w->sweep);
         r = work_round(w, round);
     }
-    if (r == 0 && w->sweep->finished < w->sweep->count)
-        r = sweep_last_look(w->sweep);
+    if (r == 0 && w->sweep->finished < w->sweep->front.count)
+        r = front_end_stop(&w->sweep->front);
     ready_join(w->sweep->records, &w->pending, &w->sweep->ready);
     /* In this thread: a ring belongs to it. */
     sweep_close(w->sweep);
-    w->sweep->drops = w->sweep->engine.counters.receive_drops;
+    w->sweep->front.drops = w->sweep->front.engine.counters.receive_drops;
     hand_over(w, r);
     return NULL;
 }
@@ -325,7 +325,7 @@ int probe_pool_stop(struct probe_pool *pool)
     if (pool->is_stopped)
         return 0;
     pool->is_stopped = true;
-    r = ours->finished < ours->count ? sweep_last_look(ours) : 0;
+    r = ours->finished < ours->front.count ? front_end_stop(&ours->front) : 0;
     joined = join(pool);
     return r < 0 ? r : joined;
 }
@@ -365,7 +365,7 @@ static int add_worker(struct probe_pool *pool, const struct probe_settings *sett
         probe_sweep_free(w->sweep);
         return r;
     }
-    probe_sweep_set_wakeup(w->sweep, w->wakeup.fd);
+    front_end_set_wakeup(&w->sweep->front, w->wakeup.fd);
     pthread_mutex_init(&w->lock, NULL);
     pool->count++;
     return 0;
@@ -406,8 +406,9 @@ static int share_out(struct probe_pool *pool, uint32_t targets, bool shuffled)
         r = sweep_share(sweep, &pool->targets, first, count, shuffled);
         first += count;
         /* Each has its share of the rate, one after the other. */
-        sweep->pacing.next_ns = engine_now_ns(&sweep->engine) + i * sweep->pacing.interval_ns;
-        sweep->pacing.interval_ns *= pool->count;
+        sweep->front.pacing.next_ns =
+            engine_now_ns(&sweep->front.engine) + i * sweep->front.pacing.interval_ns;
+        sweep->front.pacing.interval_ns *= pool->count;
     }
     return r;
 }
@@ -475,7 +476,7 @@ int probe_pool_set(struct probe_pool *pool, uint32_t index, const struct address
         return 0;
     if (w->is_running)
         return send_mail(w, index % pool->block, address);
-    probe_sweep_set(w->sweep, index % pool->block, address);
+    front_end_set(&w->sweep->front, index % pool->block, address);
     return 0;
 }
 
@@ -490,9 +491,9 @@ int probe_pool_step(struct probe_pool *pool, uint64_t until_ns)
 
     if (atomic_load_explicit(&pool->round, memory_order_relaxed) == 0)
         begin_round(pool);
-    r = probe_sweep_step(pool->workers[0].sweep, until_ns);
+    r = front_end_step(&pool->workers[0].sweep->front, until_ns);
     if (r < 0)
-        pool->failed_call = engine_failed_call(&pool->workers[0].sweep->engine);
+        pool->failed_call = engine_failed_call(&pool->workers[0].sweep->front.engine);
     return r < 0 ? r : take_news(pool);
 }
 
@@ -517,7 +518,7 @@ bool probe_pool_done(const struct probe_pool *pool)
     for (uint32_t i = 1; i < pool->count; i++) {
         const struct worker *w = &pool->workers[i];
 
-        if (w->taken.head != NOBODY || w->taken_count < w->sweep->count)
+        if (w->taken.head != NOBODY || w->taken_count < w->sweep->front.count)
             return false;
     }
     return probe_sweep_done(pool->workers[0].sweep);
@@ -541,7 +542,7 @@ const struct probe_counters *probe_pool_counters(struct probe_pool *pool)
 {
     uint64_t *sum = (uint64_t *)&pool->counters;
 
-    pool->counters = *probe_sweep_counters(pool->workers[0].sweep);
+    pool->counters = *front_end_counters(&pool->workers[0].sweep->front);
     for (uint32_t i = 1; i < pool->count; i++) {
         struct worker *w = &pool->workers[i];
 
@@ -551,13 +552,13 @@ const struct probe_counters *probe_pool_counters(struct probe_pool *pool)
         pthread_mutex_unlock(&w->lock);
     }
     if (pool->is_shared)
-        pool->counters.receive_drops = probe_sweep_counters(pool->workers[0].sweep)->receive_drops;
+        pool->counters.receive_drops = front_end_counters(&pool->workers[0].sweep->front)->receive_drops;
     return &pool->counters;
 }
 
 uint32_t probe_pool_asked_again(struct probe_pool *pool)
 {
-    uint32_t sum = probe_sweep_asked_again(pool->workers[0].sweep);
+    uint32_t sum = front_end_asked_again(&pool->workers[0].sweep->front);
 
     for (uint32_t i = 1; i < pool->count; i++) {
         pthread_mutex_lock(&pool->workers[i].lock);
@@ -569,7 +570,7 @@ uint32_t probe_pool_asked_again(struct probe_pool *pool)
 
 const char *probe_pool_transport(const struct probe_pool *pool)
 {
-    return probe_sweep_transport(pool->workers[0].sweep);
+    return front_end_transport(&pool->workers[0].sweep->front);
 }
 
 const char *probe_pool_failed_call(const struct probe_pool *pool)

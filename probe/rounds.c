@@ -21,7 +21,7 @@
  */
 #include "probe/rounds.h"
 
-#include "probe/front_end.h"
+#include "probe/front_end_state.h"
 #include "probe/transport.h"
 
 #define NOBODY UINT32_MAX
@@ -64,18 +64,15 @@ struct probe_rounds {
     uint64_t sample_ns; /* the unit of samples: 1 up to a window of 4 seconds */
     uint32_t in_flight; /* how many requests to one target can be under way */
     struct rounds_record *records;
-    uint32_t *samples;    /* plan.count for each target */
-    uint64_t *scratch;    /* two times plan.count, for probe_rounds_result() */
-    uint32_t open;        /* targets with an address and with turns left */
-    uint16_t patience;    /* refusals in a row until a turn is given up */
-    uint64_t gap_ns;      /* from one turn to the next */
-    uint64_t round_ns;    /* when this round began; 0: none has */
-    uint32_t position;    /* of the next turn in it */
-    uint32_t held_count;  /* turns that came, but found no room */
-    uint64_t held_due_ns; /* the first one's */
+    uint32_t *samples;   /* plan.count for each target */
+    uint64_t *scratch;   /* two times plan.count, for probe_rounds_result() */
+    uint32_t open;       /* targets with an address and with turns left */
+    uint16_t patience;   /* refusals in a row until a turn is given up */
+    uint64_t gap_ns;     /* from one turn to the next */
+    uint64_t round_ns;   /* when this round began; 0: none has */
+    uint32_t held_count; /* turns that came, but found no room */
+    uint64_t due_ns;     /* of the first turn that was collected last, or is held */
     uint32_t held[ENGINE_BATCH];
-    uint64_t blocked_until_ns;
-    uint64_t blocked_since_ns;  /* NEVER_NS: the last send went through */
     struct rounds_queue ending; /* all turns used, in the order of the last one */
     struct rounds_queue ready;  /* done, not pulled */
 };
@@ -141,10 +138,10 @@ static bool rounds_lookup(void *owner, uint32_t index, uint32_t attempt, struct 
     struct probe_rounds *rounds = owner;
     struct front_end *front = &rounds->front;
 
-    if (index >= front->targets.count || attempt >= rounds->records[index].requests)
+    if (index >= front->count || attempt >= rounds->records[index].requests)
         return false;
     *expected = (struct engine_expected){
-        .address = probe_targets_at(&front->targets, index),
+        .address = front_end_address(front, index),
         .payload_bytes = front->engine.settings.payload_bytes,
         .may_fragment = !front->engine.settings.dont_fragment,
     };
@@ -156,10 +153,24 @@ static bool rounds_find(void *owner, const struct address *to, uint16_t sequence
 {
     struct probe_rounds *rounds = owner;
 
-    if (!front_end_find(&rounds->front, to, sequence, index) || rounds->records[*index].requests == 0)
-        return false;
-    *attempt = rounds->records[*index].requests - 1;
-    return true;
+    for (uint64_t i = sequence; front_end_find(&rounds->front, to, &i); i += 65536) {
+        if (rounds->records[i].requests == 0)
+            continue;
+        *index = (uint32_t)i;
+        *attempt = rounds->records[i].requests - 1;
+        return true;
+    }
+    return false;
+}
+
+static void keep_error(struct probe_rounds *rounds, uint32_t index, enum probe_outcome outcome,
+                       const struct probe_error *error, bool sealed)
+{
+    struct rounds_record *record = &rounds->records[index];
+
+    record->is_sealed =
+        front_end_keep_error(&rounds->front, &record->reason, record->is_sealed, outcome, error, sealed);
+    record->has_error = true;
 }
 
 static bool is_open(uint32_t sample)
@@ -209,11 +220,9 @@ static void take_reply(struct probe_rounds *rounds, const struct engine_event *e
 
 static void take_error(struct probe_rounds *rounds, const struct engine_event *event)
 {
-    struct rounds_record *record = &rounds->records[event->index];
     uint32_t *sample = &rounds_samples(rounds, event->index)[event->attempt];
 
-    front_end_keep_error(&rounds->front, &record->reason, &record->is_sealed, event);
-    record->has_error = true;
+    keep_error(rounds, event->index, event->outcome, &event->error, event->sealed);
     if (event->sealed && is_open(*sample))
         *sample = SAMPLE_FAILED;
 }
@@ -240,19 +249,8 @@ static void rounds_event(void *owner, const struct engine_event *event)
 
 static void rounds_refused(void *owner, const struct engine_event *event)
 {
-    struct probe_rounds *rounds = owner;
-    struct rounds_record *record = &rounds->records[event->index];
-
-    front_end_keep_error(&rounds->front, &record->reason, &record->is_sealed, event);
-    record->has_error = true;
+    keep_error(owner, event->index, event->outcome, &event->error, event->sealed);
 }
-
-static const struct engine_owner rounds_owner = {
-    .lookup = rounds_lookup,
-    .find = rounds_find,
-    .event = rounds_event,
-    .refused = rounds_refused,
-};
 
 /* --- whose turn it is ---------------------------------------------------------------------------------- */
 
@@ -262,25 +260,25 @@ static bool needs_turn(const struct probe_rounds *rounds, uint32_t index)
 
     if (rounds->records[index].requests == rounds->plan.count)
         return false;
-    address = probe_targets_at(&rounds->front.targets, index);
+    address = front_end_address(&rounds->front, index);
     return address_is_set(&address);
 }
 
 /* Goes on to the next one who needs a turn; says when it is. Only when there is one. */
 static uint64_t next_turn_ns(struct probe_rounds *rounds, uint64_t now_ns, uint32_t *index)
 {
-    uint32_t count = rounds->front.targets.count;
+    struct front_end *front = &rounds->front;
 
     if (rounds->round_ns == 0)
         rounds->round_ns = now_ns;
-    for (;; rounds->position++) {
-        if (rounds->position >= count) {
-            rounds->position = 0;
+    for (;; front->position++) {
+        if (front->position >= front->count) {
+            front->position = 0;
             rounds->round_ns += rounds->plan.period_ns;
         }
-        *index = front_end_at(&rounds->front, rounds->position);
+        *index = front_end_at(front, front->position);
         if (needs_turn(rounds, *index))
-            return rounds->round_ns + rounds->position * rounds->gap_ns;
+            return rounds->round_ns + front->position * rounds->gap_ns;
     }
 }
 
@@ -315,51 +313,51 @@ static void note_left(struct probe_rounds *rounds, uint32_t index, uint64_t left
     rounds->records[index].drops_seen = rounds->front.growths;
 }
 
-static void request_made(struct probe_rounds *rounds, const struct engine_request *request, uint64_t left_ns)
+static void rounds_made(void *owner, const struct engine_request *request, uint64_t left_ns)
 {
-    struct rounds_record *record = &rounds->records[request->index];
+    struct probe_rounds *rounds = owner;
 
     note_left(rounds, request->index, left_ns);
     if (request->error) {
-        struct engine_event event = {.sealed = true};
+        struct probe_error error;
+        enum probe_outcome outcome = engine_send_outcome(request, &error);
 
-        event.outcome = engine_send_outcome(request, &event.error);
-        front_end_keep_error(&rounds->front, &record->reason, &record->is_sealed, &event);
-        record->has_error = true;
+        keep_error(rounds, request->index, outcome, &error, true);
         rounds_samples(rounds, request->index)[request->attempt] = SAMPLE_FAILED;
     }
     turn_used(rounds, request->index);
 }
 
-/* There was no room for this one. It will have another turn, but not for ever. */
-static void refused(struct probe_rounds *rounds, uint32_t index, uint64_t now_ns, int want, bool for_good)
+/* As long as there is no room, each further turn is given up as well. */
+static void give_up(struct probe_rounds *rounds, uint32_t index, uint64_t now_ns, int want)
 {
     struct rounds_record *record = &rounds->records[index];
-    struct engine_event event = {.outcome = PROBE_SEND_FAILED, .error.error = want};
 
-    if (++record->refusals < rounds->patience && !for_good)
-        return;
-    front_end_keep_error(&rounds->front, &record->reason, &record->is_sealed, &event);
-    record->has_error = true;
+    keep_error(rounds, index, PROBE_SEND_FAILED, &(struct probe_error){.error = want}, false);
     note_left(rounds, index, now_ns);
     rounds_samples(rounds, index)[record->requests] = SAMPLE_UNSENT;
     turn_used(rounds, index);
-    /* As long as there is no room, each further turn is given up as well. */
     record->refusals = rounds->patience;
 }
 
-/* Nobody can send. Turns that have come are kept, those to come move. */
-static void blocked(struct probe_rounds *rounds, const struct engine_request *requests, unsigned count,
-                    uint64_t due_ns, uint64_t now_ns, int want)
+/* It will have another turn, but not for ever. */
+static void rounds_no_room(void *owner, const struct engine_request *request, uint64_t now_ns, int want)
 {
+    struct probe_rounds *rounds = owner;
+
+    if (++rounds->records[request->index].refusals >= rounds->patience)
+        give_up(rounds, request->index, now_ns, want);
+}
+
+/* Turns that have come are kept, those to come move. */
+static void rounds_blocked(void *owner, const struct engine_request *requests, unsigned count,
+                           uint64_t now_ns, int want)
+{
+    struct probe_rounds *rounds = owner;
     unsigned first = 0;
 
-    if (rounds->blocked_since_ns == NEVER_NS)
-        rounds->blocked_since_ns = now_ns;
-    if (now_ns - rounds->blocked_since_ns >= FRONT_END_PATIENCE_NS)
-        refused(rounds, requests[first++].index, now_ns, want, true);
-    rounds->blocked_until_ns = now_ns + ENGINE_RETRY_NS;
-    rounds->held_due_ns = due_ns;
+    if (front_end_is_stuck(&rounds->front, now_ns, FRONT_END_PATIENCE_NS))
+        give_up(rounds, requests[first++].index, now_ns, want);
     memmove(rounds->held + count - first, rounds->held, rounds->held_count * sizeof(rounds->held[0]));
     for (unsigned i = first; i < count; i++)
         rounds->held[i - first] = requests[i].index;
@@ -374,7 +372,7 @@ static void request_prepare(struct probe_rounds *rounds, uint32_t index, struct 
         .index = index,
         .attempt = rounds->records[index].requests,
         .sequence = (uint16_t)index,
-        .to = probe_targets_at(&rounds->front.targets, index),
+        .to = front_end_address(&rounds->front, index),
         .payload_bytes = engine->settings.payload_bytes,
         .dont_fragment = engine->settings.dont_fragment,
     };
@@ -386,20 +384,21 @@ static bool has_no_sockets(struct probe_rounds *rounds, struct engine_request *r
     if (rounds->front.engine.is_open[request->to.family == AF_INET6])
         return false;
     request->error = EAFNOSUPPORT;
-    request_made(rounds, request, now_ns);
+    rounds_made(rounds, request, now_ns);
     return true;
 }
 
-/* Collects the turns that have come; *due_ns is the first one's. */
-static unsigned collect(struct probe_rounds *rounds, uint64_t now_ns, struct engine_request *requests,
-                        unsigned limit, uint64_t *due_ns)
+static int rounds_collect(void *owner, uint64_t now_ns, struct engine_request *requests, unsigned limit)
 {
+    struct probe_rounds *rounds = owner;
+    uint64_t due_ns = now_ns;
     unsigned count = 0;
     uint32_t taken = 0;
 
-    *due_ns = now_ns;
-    if (rounds->held_count > 0 && limit > 0)
-        *due_ns = rounds->held_due_ns = move_schedule(rounds, rounds->held_due_ns, now_ns);
+    if (limit == 0)
+        return 0;
+    if (rounds->held_count > 0)
+        due_ns = move_schedule(rounds, rounds->due_ns, now_ns);
     while (count < limit && taken < rounds->held_count)
         request_prepare(rounds, rounds->held[taken++], &requests[count++]);
     rounds->held_count -= taken;
@@ -410,47 +409,13 @@ static unsigned collect(struct probe_rounds *rounds, uint64_t now_ns, struct eng
 
         if (turn_ns > now_ns)
             break;
-        *due_ns = min_u64(*due_ns, move_schedule(rounds, turn_ns, now_ns));
-        rounds->position++;
+        due_ns = min_u64(due_ns, move_schedule(rounds, turn_ns, now_ns));
+        rounds->front.position++;
         request_prepare(rounds, index, &requests[count]);
         count += !has_no_sockets(rounds, &requests[count], now_ns);
     }
-    return count;
-}
-
-static int send_batch(struct probe_rounds *rounds, uint64_t now_ns)
-{
-    struct engine *engine = &rounds->front.engine;
-    struct engine_request requests[ENGINE_BATCH];
-    struct engine_sending sending;
-    unsigned limit = (unsigned)min_u64(engine_room(engine, now_ns), ENGINE_BATCH);
-    uint64_t due_ns;
-    unsigned count =
-        collect(rounds, now_ns, requests, pacing_allows(&rounds->front.pacing, now_ns, limit), &due_ns);
-    unsigned sent = 0;
-    int r = count ? front_end_look_at_drops(&rounds->front, now_ns, false) : 0;
-
-    if (r < 0)
-        return r;
-    for (unsigned at = 0; at < count; at++) {
-        unsigned done = engine_send(engine, requests + at, count - at, &sending);
-
-        for (unsigned i = 0; i < done; i++)
-            request_made(rounds, &requests[at + i], sending.left_ns);
-        sent += done;
-        at += done;
-        if (at < count && sending.want != ENOBUFS) {
-            blocked(rounds, requests + at, count - at, due_ns, now_ns, sending.want);
-            break;
-        }
-        /* ENOBUFS is about this target alone, or about its device: the others go on. */
-        if (at < count)
-            refused(rounds, requests[at].index, now_ns, sending.want, false);
-    }
-    pacing_take(&rounds->front.pacing, now_ns, sent);
-    if (sent)
-        rounds->blocked_since_ns = NEVER_NS;
-    return 0;
+    rounds->due_ns = due_ns;
+    return (int)count;
 }
 
 /* --- the round of rounds ------------------------------------------------------------------------------- */
@@ -465,60 +430,57 @@ static uint64_t ending_ns(struct probe_rounds *rounds)
     return rounds->records[rounds->ending.head].left_ns + rounds->window_ns;
 }
 
-static int judge(struct probe_rounds *rounds, uint64_t now_ns)
+static uint64_t rounds_due_ns(void *owner)
 {
-    int r;
-
-    if (ending_ns(rounds) > now_ns)
-        return 0;
-    r = front_end_look_at_drops(&rounds->front, now_ns, true);
-    if (r < 0)
-        return r;
-    while (ending_ns(rounds) <= now_ns)
-        finish(rounds, rounds->ending.head);
-    return 0;
+    return ending_ns(owner);
 }
 
-static uint64_t next_ns(struct probe_rounds *rounds, uint64_t now_ns)
+static void rounds_judge(void *owner, uint64_t now_ns)
 {
-    uint64_t send_ns = NEVER_NS;
+    struct probe_rounds *rounds = owner;
+
+    finish(rounds, rounds->ending.head);
+}
+
+static uint64_t rounds_turn_ns(void *owner, uint64_t now_ns)
+{
+    struct probe_rounds *rounds = owner;
     uint32_t index;
 
     if (rounds->held_count > 0)
-        send_ns = now_ns;
-    else if (rounds->open > 0)
-        send_ns = next_turn_ns(rounds, now_ns, &index);
-    if (send_ns != NEVER_NS) {
-        send_ns = max_u64(send_ns, max_u64(rounds->blocked_until_ns, rounds->front.pacing.next_ns));
-        if (send_ns <= now_ns && engine_room(&rounds->front.engine, now_ns) == 0)
-            send_ns = engine_room_at_ns(&rounds->front.engine);
-    }
-    return min_u64(send_ns, ending_ns(rounds));
+        return now_ns;
+    return rounds->open > 0 ? next_turn_ns(rounds, now_ns, &index) : NEVER_NS;
 }
 
-int probe_rounds_step(struct probe_rounds *rounds, uint64_t until_ns)
+static bool rounds_has_results(const void *owner)
 {
-    uint64_t now_ns = engine_now_ns(&rounds->front.engine);
-    uint64_t wait_ns = min_u64(until_ns, next_ns(rounds, now_ns));
-    int r = 0;
+    const struct probe_rounds *rounds = owner;
 
-    if (wait_ns == NEVER_NS && rounds->front.wakeup_fd < 0)
-        return 0;
-    r = front_end_wait(&rounds->front, wait_ns, rounds->ready.head != NOBODY, &now_ns);
-    if (r == 0)
-        r = judge(rounds, now_ns);
-    if (r == 0 && now_ns >= rounds->blocked_until_ns)
-        r = send_batch(rounds, now_ns);
-    return r;
+    return rounds->ready.head != NOBODY;
 }
 
-int probe_rounds_stop(struct probe_rounds *rounds)
+static void rounds_found(void *owner, uint32_t index, const struct address *address)
 {
-    uint64_t now_ns = engine_now_ns(&rounds->front.engine);
-    int r = engine_receive(&rounds->front.engine, now_ns);
+    struct probe_rounds *rounds = owner;
 
-    return r < 0 ? r : judge(rounds, now_ns);
+    rounds->open++;
 }
+
+static const struct front_end_owner rounds_owner = {
+    .incoming = {.lookup = rounds_lookup,
+                 .find = rounds_find,
+                 .event = rounds_event,
+                 .refused = rounds_refused},
+    .found = rounds_found,
+    .has_results = rounds_has_results,
+    .due_ns = rounds_due_ns,
+    .judge = rounds_judge,
+    .turn_ns = rounds_turn_ns,
+    .collect = rounds_collect,
+    .made = rounds_made,
+    .no_room = rounds_no_room,
+    .blocked = rounds_blocked,
+};
 
 bool probe_rounds_next(struct probe_rounds *rounds, uint32_t *index)
 {
@@ -544,7 +506,7 @@ struct probe_rounds *probe_rounds_free(struct probe_rounds *rounds)
 /* What follows from the number of targets. */
 static void plan_periods(struct probe_rounds *rounds)
 {
-    uint64_t count = max_u64(rounds->front.targets.count, 1);
+    uint64_t count = max_u64(rounds->front.count, 1);
     uint64_t refusals;
 
     rounds->plan.period_ns = max_u64(rounds->plan.period_ns, count * rounds->front.pacing.interval_ns);
@@ -561,7 +523,7 @@ static int reserve(struct probe_rounds *rounds)
     uint64_t each = min_u64(rounds->in_flight, rounds->plan.count);
 
     return engine_reserve(&rounds->front.engine, rounds->front.engine.settings.payload_bytes,
-                          (uint32_t)min_u64(each * rounds->front.targets.count, INT32_MAX));
+                          (uint32_t)min_u64(each * rounds->front.count, INT32_MAX));
 }
 
 static int take(struct probe_rounds *rounds, struct probe_targets *targets, bool shuffled)
@@ -578,7 +540,7 @@ static int take(struct probe_rounds *rounds, struct probe_targets *targets, bool
     if (r < 0)
         return r;
     for (uint32_t i = 0; i < count; i++) {
-        struct address address = probe_targets_at(&rounds->front.targets, i);
+        struct address address = front_end_address(&rounds->front, i);
 
         rounds->open += address_is_set(&address);
     }
@@ -600,7 +562,6 @@ int probe_rounds_new_over(struct probe_rounds **out, const struct probe_settings
     rounds->plan = *plan;
     rounds->window_ns = settings->select_timeout_ns * settings->select_count;
     rounds->sample_ns = rounds->window_ns / (UINT32_MAX - SAMPLE_FIRST) + 1;
-    rounds->blocked_since_ns = NEVER_NS;
     rounds->ending = rounds->ready = (struct rounds_queue){NOBODY, NOBODY};
     r = front_end_init(&rounds->front, transport, settings, &rounds_owner, rounds);
     if (r == 0)
@@ -626,36 +587,9 @@ int probe_rounds_new(struct probe_rounds **out, const struct probe_settings *set
     return r;
 }
 
-void probe_rounds_set(struct probe_rounds *rounds, uint32_t index, const struct address *address)
+struct front_end *probe_rounds_front(struct probe_rounds *rounds)
 {
-    engine_open_family(&rounds->front.engine, address->family);
-    probe_targets_set(&rounds->front.targets, index, address);
-    rounds->open++;
-}
-
-const struct probe_targets *probe_rounds_targets(const struct probe_rounds *rounds)
-{
-    return &rounds->front.targets;
-}
-
-void probe_rounds_set_wakeup(struct probe_rounds *rounds, int wakeup_fd)
-{
-    rounds->front.wakeup_fd = wakeup_fd;
-}
-
-const struct probe_counters *probe_rounds_counters(struct probe_rounds *rounds)
-{
-    return engine_counters(&rounds->front.engine);
-}
-
-const char *probe_rounds_transport(const struct probe_rounds *rounds)
-{
-    return rounds->front.engine.operations->name;
-}
-
-const char *probe_rounds_failed_call(const struct probe_rounds *rounds)
-{
-    return engine_failed_call(&rounds->front.engine);
+    return &rounds->front;
 }
 
 /* --- results ------------------------------------------------------------------------------------------- */

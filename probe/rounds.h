@@ -20,17 +20,17 @@
  * One thread. Memory: 40 bytes a target and 4 for each of its requests, taken at the start.
  *
  *     probe_rounds_new(&rounds, &settings, &plan, &targets, true, message, sizeof(message));
+ *     front = probe_rounds_front(rounds);
  *     while (...)                                   // until all have been pulled, or at any time before
- *         probe_rounds_step(rounds, NEVER_NS);      // waits for the next thing to happen, does it
+ *         front_end_step(front, NEVER_NS);          // waits for the next thing to happen, does it
  *         while (probe_rounds_next(rounds, &index)) // who is done
  *             probe_rounds_result(rounds, index, &result);
  *     probe_rounds_free(rounds);
  */
 #pragma once
 
-#include "probe/probe.h"
+#include "probe/front_end.h"
 #include "probe/rounds_times.h"
-#include "probe/targets.h"
 
 #define PROBE_ROUNDS_COUNT_MAX     1000000
 #define PROBE_ROUNDS_PERIOD_MIN_NS (10 * NS_PER_MS)
@@ -64,7 +64,7 @@ struct probe_rounds_result {
 /*
  * Opens the sockets and, on success, moves the list of targets in; their numbers are the indices. shuffled:
  * in random order, the same in each period; otherwise in that of the list. Those whose address is not known
- * have their turns from probe_rounds_set() on. settings.ping_timeout_ns and .single_request have no meaning
+ * have their turns from front_end_set() on. settings.ping_timeout_ns and .single_request have no meaning
  * here. Errors as for probe_sweep_new(), and -ENOMEM.
  */
 int probe_rounds_new(struct probe_rounds **out, const struct probe_settings *settings,
@@ -78,23 +78,10 @@ int probe_rounds_new_over(struct probe_rounds **out, const struct probe_settings
 struct probe_rounds *probe_rounds_free(struct probe_rounds *rounds);
 DEFINE_CLEANUP(struct probe_rounds *, probe_rounds_free)
 
-void probe_rounds_set(struct probe_rounds *rounds, uint32_t index, const struct address *address);
-const struct probe_targets *probe_rounds_targets(const struct probe_rounds *rounds);
-
-/* As probe_sweep_step() and probe_sweep_set_wakeup(). */
-int probe_rounds_step(struct probe_rounds *rounds, uint64_t until_ns);
-void probe_rounds_set_wakeup(struct probe_rounds *rounds, int wakeup_fd);
-
-/* Ends sending: what has arrived by now is read and judged. Results are those of now. 0 or a negative errno.
- */
-int probe_rounds_stop(struct probe_rounds *rounds);
+/* What makes it run, and what is true of all targets together. Once it is stopped, results are those of then. */
+struct front_end *probe_rounds_front(struct probe_rounds *rounds);
 
 /* Pulls the index of one target that is done. False: none is waiting. */
 bool probe_rounds_next(struct probe_rounds *rounds, uint32_t *index);
 /* What is known of a target now. False: nothing, not a single request has been made. */
 bool probe_rounds_result(struct probe_rounds *rounds, uint32_t index, struct probe_rounds_result *result);
-
-const struct probe_counters *probe_rounds_counters(struct probe_rounds *rounds);
-const char *probe_rounds_transport(const struct probe_rounds *rounds);
-/* After an error of a step: the call of the kernel that gave it. NULL: not known. Static text. */
-const char *probe_rounds_failed_call(const struct probe_rounds *rounds);

@@ -11,12 +11,9 @@
  * deadline follows from its last one: request k leaves k select-timeouts after the first, however late each
  * single one was, unless that would leave it less than three quarters of its wait.
  *
- * A round receives, judges, sends one batch. So replies are fetched between the batches, and never more
- * requests are under way than replies fit into the socket's buffer (engine.h).
- *
- * Doubt. The kernel counts what it dropped for want of room in our buffer, but not whose reply it was. The
- * growths of that counter are numbered; a target notes the number when its first request leaves. When the
- * number has moved on by the time its waiting is over, its reply may have been among the dropped.
+ * Rounds, batches and drops are the front end's (front_end.c). Of the drops a target notes how many growths
+ * there were when its first request left. If there was another one before its waiting was over, its reply may
+ * have been among the dropped.
  *
  * Memory: struct record, 32 bytes a target, touched in the order of sending; reasons, each once (reason.h);
  * addresses as in targets.h. The number of a target is its place in the array, and nothing else limits how
@@ -25,15 +22,10 @@
 #include "probe/sweep.h"
 
 #include "probe/sweep_state.h"
-#include "probe/wakeup.h"
 
-/* How long "no room" may last before it is a result. */
-#define PATIENCE_NS (10 * NS_PER_S)
 /* Those for whom there was no room are tried again after this for each of them: not to be busy with nothing
  * else. */
 #define REFUSED_PAUSE_NS (10 * NS_PER_US)
-/* How old our knowledge of the drop counter may be while requests leave. */
-#define DROPS_PERIOD_NS NS_PER_MS
 
 static void finish(struct probe_sweep *sweep, uint32_t index)
 {
@@ -42,17 +34,13 @@ static void finish(struct probe_sweep *sweep, uint32_t index)
     ready_push(sweep->records, &sweep->ready, index);
 }
 
-/* Keeps why a request failed. What cannot have been made up is not replaced by what can. */
 static void keep_error(struct probe_sweep *sweep, uint32_t index, enum probe_outcome outcome,
                        const struct probe_error *error, bool sealed)
 {
     struct record *record = &sweep->records[index];
 
-    if (record->is_sealed && !sealed)
-        return;
-    reasons_release(&sweep->reasons, record->reason);
-    record->reason = reasons_take(&sweep->reasons, outcome, error);
-    record->is_sealed = sealed;
+    record->is_sealed =
+        front_end_keep_error(&sweep->front, &record->reason, record->is_sealed, outcome, error, sealed);
 }
 
 /* How many requests the target had before it was asked again. */
@@ -84,33 +72,27 @@ static bool sweep_lookup(void *owner, uint32_t index, uint32_t attempt, struct e
     struct probe_sweep *sweep = owner;
 
     /* What was made in a round before is not known any more; the token says whether it was. */
-    if (index >= sweep->count || (attempt >= sweep->records[index].requests && sweep->began_ns == 0))
+    if (index >= sweep->front.count || (attempt >= sweep->records[index].requests && sweep->began_ns == 0))
         return false;
     *expected = (struct engine_expected){
-        .address = sweep_address(sweep, index),
-        .payload_bytes = sweep->engine.settings.payload_bytes,
-        .may_fragment = !sweep->engine.settings.dont_fragment,
+        .address = front_end_address(&sweep->front, index),
+        .payload_bytes = sweep->front.engine.settings.payload_bytes,
+        .may_fragment = !sweep->front.engine.settings.dont_fragment,
     };
     return true;
 }
 
-/* The sequence of a request is the low half of its target's index. */
 static bool sweep_find(void *owner, const struct address *to, uint16_t sequence, uint32_t *index,
                        uint32_t *attempt)
 {
     struct probe_sweep *sweep = owner;
 
-    for (uint64_t i = sequence; i < sweep->count; i += 65536) {
-        struct address address;
-
+    for (uint64_t i = sequence; front_end_find(&sweep->front, to, &i); i += 65536) {
         if (sweep->records[i].requests == 0)
             continue;
-        address = sweep_address(sweep, (uint32_t)i);
-        if (address.family == to->family && memcmp(address.bytes, to->bytes, sizeof(to->bytes)) == 0) {
-            *index = (uint32_t)i;
-            *attempt = sweep->records[i].requests - 1;
-            return true;
-        }
+        *index = (uint32_t)i;
+        *attempt = sweep->records[i].requests - 1;
+        return true;
     }
     return false;
 }
@@ -118,7 +100,7 @@ static bool sweep_find(void *owner, const struct address *to, uint16_t sequence,
 static void take_late_reply(struct probe_sweep *sweep, const struct record *record, uint32_t attempt,
                             uint64_t rtt_ns)
 {
-    struct probe_counters *counters = &sweep->engine.counters;
+    struct probe_counters *counters = &sweep->front.engine.counters;
 
     if (record->is_reply && record->answered == attempt)
         counters->duplicates++;
@@ -134,21 +116,21 @@ static void take_reply(struct probe_sweep *sweep, const struct engine_event *eve
     uint64_t rtt_ns = event->at_ns - event->left_ns;
 
     if (event->sent_ns < sweep->began_ns) {
-        sweep->engine.counters.late++;
+        sweep->front.engine.counters.late++;
         return;
     }
     if (record->state == RECORD_DONE) {
         take_late_reply(sweep, record, event->attempt, rtt_ns);
         return;
     }
-    engine_answered(&sweep->engine, event->sent_ns, rtt_ns);
+    engine_answered(&sweep->front.engine, event->sent_ns, rtt_ns);
     /* A reply to a request before it was asked again has missed the window. */
     if (event->attempt < requests_before(sweep, record) ||
         (is_asked_out(sweep, record) && event->stamped && event->at_ns > record->due_ns)) {
-        sweep->engine.counters.late++;
+        sweep->front.engine.counters.late++;
         return;
     }
-    sweep->engine.counters.replies++;
+    sweep->front.engine.counters.replies++;
     record->is_reply = true;
     if (event->error.reply_bytes) {
         record->is_sealed = false;
@@ -184,26 +166,10 @@ static void sweep_refused(void *owner, const struct engine_event *event)
         keep_error(sweep, event->index, event->outcome, &event->error, event->sealed);
 }
 
-const struct engine_owner sweep_owner = {
-    .lookup = sweep_lookup,
-    .find = sweep_find,
-    .event = sweep_event,
-    .refused = sweep_refused,
-};
-
-/* Looks how much our own buffer has dropped. */
-static void look_at_drops(struct probe_sweep *sweep, uint64_t now_ns)
-{
-    uint64_t drops = sweep->engine.operations->receive_drops(sweep->engine.transport);
-
-    sweep->drop_growths += drops != sweep->drops;
-    sweep->drops = drops;
-    sweep->drops_at_ns = now_ns;
-}
-
 /* Files a target whose request has left, or was refused for good. */
-static void request_made(struct probe_sweep *sweep, const struct engine_request *request, uint64_t left_ns)
+static void sweep_made(void *owner, const struct engine_request *request, uint64_t left_ns)
 {
+    struct probe_sweep *sweep = owner;
     struct record *record = &sweep->records[request->index];
     bool first = record->requests == requests_before(sweep, record);
     uint64_t planned_ns = first ? left_ns : record->due_ns;
@@ -215,7 +181,7 @@ static void request_made(struct probe_sweep *sweep, const struct engine_request 
     wait_ns = last ? sweep->last_wait_ns : sweep->wait_ns;
     record->due_ns = max_u64(planned_ns + wait_ns, sub_sat_u64(left_ns + wait_ns, sweep->wait_ns / 4));
     if (first)
-        record->drops_seen = sweep->drop_growths;
+        record->drops_seen = sweep->front.growths;
     if (request->error) {
         struct probe_error error;
         enum probe_outcome outcome = engine_send_outcome(request, &error);
@@ -234,13 +200,13 @@ static bool request_prepare(struct probe_sweep *sweep, uint32_t index, struct en
         .index = index,
         .attempt = sweep->records[index].requests,
         .sequence = (uint16_t)index,
-        .to = sweep_address(sweep, index),
-        .payload_bytes = sweep->engine.settings.payload_bytes,
-        .dont_fragment = sweep->engine.settings.dont_fragment,
+        .to = front_end_address(&sweep->front, index),
+        .payload_bytes = sweep->front.engine.settings.payload_bytes,
+        .dont_fragment = sweep->front.engine.settings.dont_fragment,
     };
     if (!address_is_set(&request->to))
         return false;
-    if (!sweep->engine.is_open[request->to.family == AF_INET6]) {
+    if (!sweep->front.engine.is_open[request->to.family == AF_INET6]) {
         keep_error(sweep, index, PROBE_SEND_FAILED, &(struct probe_error){.error = EAFNOSUPPORT}, true);
         finish(sweep, index);
         return false;
@@ -253,7 +219,7 @@ static bool give_up(struct probe_sweep *sweep, uint32_t index, uint64_t now_ns, 
 {
     uint64_t window_ns = (sweep->requests_max - 1) * sweep->wait_ns + sweep->last_wait_ns;
 
-    if (sub_sat_u64(now_ns, sweep->blocked_since_ns) < max_u64(PATIENCE_NS, window_ns))
+    if (!front_end_is_stuck(&sweep->front, now_ns, max_u64(FRONT_END_PATIENCE_NS, window_ns)))
         return false;
     keep_error(sweep, index, PROBE_SEND_FAILED, &(struct probe_error){.error = want}, true);
     sweep->records[index].is_doubtful = true;
@@ -261,11 +227,11 @@ static bool give_up(struct probe_sweep *sweep, uint32_t index, uint64_t now_ns, 
     return true;
 }
 
-/* Our own send buffer is full: nobody can send. */
-static void blocked(struct probe_sweep *sweep, const struct engine_request *requests, unsigned count,
-                    uint64_t now_ns, int want)
+static void sweep_blocked(void *owner, const struct engine_request *requests, unsigned count, uint64_t now_ns,
+                          int want)
 {
-    sweep->blocked_until_ns = now_ns + ENGINE_RETRY_NS;
+    struct probe_sweep *sweep = owner;
+
     for (unsigned i = count; i-- > 0;)
         queue_push_front(sweep->records, &sweep->waiting, requests[i].index);
     give_up(sweep, requests[0].index, now_ns, want);
@@ -289,30 +255,28 @@ static void skip(struct probe_sweep *sweep, uint32_t index, uint64_t now_ns, int
 }
 
 /*
- * ENOBUFS is about this target alone (the neighbour table has no place for one more that does not answer) or
- * about its device: the others go on, and it is tried again a little later. Its time begins when its first
- * request has left; after that it goes on, with or without the request.
+ * It is tried again a little later. Its time begins when its first request has left; after that it goes on,
+ * with or without the request.
  */
-static void refused(struct probe_sweep *sweep, uint32_t index, uint64_t now_ns, int want)
+static void sweep_no_room(void *owner, const struct engine_request *request, uint64_t now_ns, int want)
 {
-    struct record *record = &sweep->records[index];
+    struct probe_sweep *sweep = owner;
+    struct record *record = &sweep->records[request->index];
     bool first = record->requests == requests_before(sweep, record);
 
     if (!first && now_ns >= record->due_ns + sweep->wait_ns) {
-        skip(sweep, index, now_ns, want);
-    } else if (!give_up(sweep, index, now_ns, want)) {
+        skip(sweep, request->index, now_ns, want);
+    } else if (!give_up(sweep, request->index, now_ns, want)) {
         if (sweep->refused_count++ == 0)
             sweep->refused_at_ns = now_ns + ENGINE_RETRY_NS;
-        queue_push(sweep->records, &sweep->refused, index);
+        queue_push(sweep->records, &sweep->refused, request->index);
     }
 }
 
-/* The next target whose first turn it is. Those without an address get theirs by probe_sweep_set(). */
+/* The next target whose first turn it is. Those without an address get theirs by sweep_found(). */
 static uint32_t next_first(struct probe_sweep *sweep)
 {
-    uint32_t position = sweep->position++;
-
-    return position < sweep->shuffle.count ? shuffle_at(&sweep->shuffle, position) : position;
+    return front_end_at(&sweep->front, sweep->front.position++);
 }
 
 /* The next one of those that were refused, each once in a while; NOBODY: it is not their time. */
@@ -335,9 +299,9 @@ static uint32_t next_refused(struct probe_sweep *sweep, uint64_t now_ns)
 }
 
 /* Collects one batch: first the requests that are due, then first requests, then those that were refused. */
-static unsigned collect_batch(struct probe_sweep *sweep, uint64_t now_ns, struct engine_request *requests,
-                              unsigned limit)
+static int sweep_collect(void *owner, uint64_t now_ns, struct engine_request *requests, unsigned limit)
 {
+    struct probe_sweep *sweep = owner;
     unsigned count = 0;
     uint32_t again;
 
@@ -347,7 +311,7 @@ static unsigned collect_batch(struct probe_sweep *sweep, uint64_t now_ns, struct
         queue_pop(sweep->records, &sweep->waiting);
         count += request_prepare(sweep, index, &requests[count]);
     }
-    while (count < limit && sweep->position < sweep->count) {
+    while (count < limit && sweep->front.position < sweep->front.count) {
         uint32_t index = next_first(sweep);
         struct record *record = &sweep->records[index];
 
@@ -359,51 +323,7 @@ static unsigned collect_batch(struct probe_sweep *sweep, uint64_t now_ns, struct
     }
     while (count < limit && (again = next_refused(sweep, now_ns)) != NOBODY)
         count += request_prepare(sweep, again, &requests[count]);
-    return count;
-}
-
-/* Sends a batch; returns how many are dealt with. Who found no room is filed to be tried again. */
-static unsigned send_requests(struct probe_sweep *sweep, uint64_t now_ns, struct engine_request *requests,
-                              unsigned count)
-{
-    struct engine_sending sending;
-    unsigned sent = 0;
-
-    for (unsigned at = 0; at < count; at++) {
-        unsigned done = engine_send(&sweep->engine, requests + at, count - at, &sending);
-
-        for (unsigned i = 0; i < done; i++)
-            request_made(sweep, &requests[at + i], sending.left_ns);
-        sent += done;
-        at += done;
-        if (at == count)
-            break;
-        if (sending.want != ENOBUFS) {
-            blocked(sweep, requests + at, count - at, now_ns, sending.want);
-            break;
-        }
-        refused(sweep, requests[at].index, now_ns, sending.want);
-    }
-    return sent;
-}
-
-static void send_batch(struct probe_sweep *sweep, uint64_t now_ns)
-{
-    struct engine_request requests[ENGINE_BATCH];
-    unsigned limit = (unsigned)min_u64(engine_room(&sweep->engine, now_ns), ENGINE_BATCH);
-    unsigned count = collect_batch(sweep, now_ns, requests, pacing_allows(&sweep->pacing, now_ns, limit));
-    unsigned sent;
-
-    if (count == 0)
-        return;
-    if (now_ns - sweep->drops_at_ns >= DROPS_PERIOD_NS)
-        look_at_drops(sweep, now_ns);
-    sent = send_requests(sweep, now_ns, requests, count);
-    pacing_take(&sweep->pacing, now_ns, sent);
-    if (sent)
-        sweep->blocked_since_ns = NEVER_NS;
-    else if (sweep->blocked_since_ns == NEVER_NS)
-        sweep->blocked_since_ns = now_ns;
+    return (int)count;
 }
 
 static void ask_again(struct probe_sweep *sweep, uint32_t index, uint64_t now_ns)
@@ -414,78 +334,68 @@ static void ask_again(struct probe_sweep *sweep, uint32_t index, uint64_t now_ns
     record->failed = record->requests;
     record->due_ns = now_ns;
     queue_push_front(sweep->records, &sweep->waiting, index);
-    sweep->asked_again++;
+    sweep->front.asked_again++;
 }
 
-/* Ends the waits that are over. Everything that arrived before now_ns has been read. */
-static void judge(struct probe_sweep *sweep, uint64_t now_ns)
+static uint64_t sweep_due_ns(void *owner)
 {
-    if (queue_due_ns(sweep->records, &sweep->ending) > now_ns)
+    struct probe_sweep *sweep = owner;
+
+    return queue_due_ns(sweep->records, &sweep->ending);
+}
+
+static void sweep_judge(void *owner, uint64_t now_ns)
+{
+    struct probe_sweep *sweep = owner;
+    uint32_t index = sweep->ending.head;
+    struct record *record = &sweep->records[index];
+    bool doubtful = front_end_has_dropped(&sweep->front, record->drops_seen, record->due_ns);
+
+    queue_pop(sweep->records, &sweep->ending);
+    if (doubtful && !record->is_again && sweep->front.engine.settings.retry_doubtful) {
+        ask_again(sweep, index, now_ns);
         return;
-    look_at_drops(sweep, now_ns);
-    while (queue_due_ns(sweep->records, &sweep->ending) <= now_ns) {
-        uint32_t index = sweep->ending.head;
-        struct record *record = &sweep->records[index];
-        bool doubtful = record->drops_seen != sweep->drop_growths;
-
-        queue_pop(sweep->records, &sweep->ending);
-        if (doubtful && !record->is_again && sweep->engine.settings.retry_doubtful) {
-            ask_again(sweep, index, now_ns);
-            continue;
-        }
-        record->is_doubtful = doubtful;
-        finish(sweep, index);
     }
+    record->is_doubtful = doubtful;
+    finish(sweep, index);
 }
 
-/* When there is something to do again; now_ns or earlier: at once. */
-static uint64_t next_ns(struct probe_sweep *sweep, uint64_t now_ns)
+static uint64_t sweep_turn_ns(void *owner, uint64_t now_ns)
 {
-    uint64_t send_ns = queue_due_ns(sweep->records, &sweep->waiting);
+    struct probe_sweep *sweep = owner;
+    uint64_t due_ns = queue_due_ns(sweep->records, &sweep->waiting);
 
-    if (sweep->position < sweep->count || sweep->refused_turns > 0)
-        send_ns = now_ns;
-    else if (sweep->refused_count > 0)
-        send_ns = min_u64(send_ns, sweep->refused_at_ns);
-    if (send_ns != NEVER_NS) {
-        send_ns = max_u64(send_ns, max_u64(sweep->blocked_until_ns, sweep->pacing.next_ns));
-        if (send_ns <= now_ns && engine_room(&sweep->engine, now_ns) == 0)
-            send_ns = engine_room_at_ns(&sweep->engine);
-    }
-    return min_u64(send_ns, queue_due_ns(sweep->records, &sweep->ending));
+    if (sweep->front.position < sweep->front.count || sweep->refused_turns > 0)
+        return now_ns;
+    return sweep->refused_count > 0 ? min_u64(due_ns, sweep->refused_at_ns) : due_ns;
 }
 
-int probe_sweep_step(struct probe_sweep *sweep, uint64_t until_ns)
+static bool sweep_has_results(const void *owner)
 {
-    const struct transport_operations *operations = sweep->engine.operations;
-    uint64_t now_ns = engine_now_ns(&sweep->engine);
-    uint64_t wait_ns = min_u64(until_ns, next_ns(sweep, now_ns));
-    int r = 0;
+    const struct probe_sweep *sweep = owner;
 
-    if (wait_ns == NEVER_NS && sweep->wakeup_fd < 0)
-        return 0;
-    if (wait_ns > now_ns && sweep->ready.head == NOBODY) {
-        r = operations->wait(sweep->engine.transport, wait_ns, sweep->wakeup_fd);
-        if (sweep->wakeup_fd >= 0)
-            wakeup_empty(sweep->wakeup_fd);
-        now_ns = engine_now_ns(&sweep->engine);
-    }
-    if (r == 0)
-        r = engine_receive(&sweep->engine, now_ns);
-    if (r < 0)
-        return r;
-    judge(sweep, now_ns);
-    if (now_ns >= sweep->blocked_until_ns)
-        send_batch(sweep, now_ns);
-    return 0;
+    return sweep->ready.head != NOBODY;
 }
 
-int sweep_last_look(struct probe_sweep *sweep)
+static void sweep_found(void *owner, uint32_t index, const struct address *address)
 {
-    uint64_t now_ns = engine_now_ns(&sweep->engine);
-    int r = engine_receive(&sweep->engine, now_ns);
+    struct probe_sweep *sweep = owner;
+    struct record *record = &sweep->records[index];
 
-    if (r == 0)
-        judge(sweep, now_ns);
-    return r;
+    record->state = RECORD_OPEN;
+    record->due_ns = engine_now_ns(&sweep->front.engine);
+    queue_push_front(sweep->records, &sweep->waiting, index);
 }
+
+const struct front_end_owner sweep_owner = {
+    .incoming = {.lookup = sweep_lookup, .find = sweep_find, .event = sweep_event, .refused = sweep_refused},
+    .found = sweep_found,
+    .has_results = sweep_has_results,
+    .due_ns = sweep_due_ns,
+    .judge = sweep_judge,
+    .turn_ns = sweep_turn_ns,
+    .collect = sweep_collect,
+    .made = sweep_made,
+    .no_room = sweep_no_room,
+    .blocked = sweep_blocked,
+};

@@ -27,13 +27,15 @@
  *
  * settings.rate bounds the packets a second, those to all targets together, see pacing.h.
  *
- * A sweep belongs to one thread. It allocates when targets are added, never per probe.
+ * A sweep belongs to one thread. It allocates when targets are added, and for a drop counter that grows; never
+ * per probe.
  *
  *     probe_sweep_new(&sweep, &settings, message, sizeof(message));
+ *     front = probe_sweep_front(sweep);
  *     probe_sweep_take(sweep, &targets, true);      // once, before any other target
  *     probe_sweep_add(sweep, &address, &index);     // at any time, also between the steps
  *     while (!probe_sweep_done(sweep)) {
- *         probe_sweep_step(sweep, NEVER_NS);        // waits for the next thing to happen, does it
+ *         front_end_step(front, NEVER_NS);          // waits for the next thing to happen, does it
  *         while (probe_sweep_next(sweep, &result))  // pull what is known by now
  *             ...
  *     }
@@ -41,8 +43,7 @@
  */
 #pragma once
 
-#include "probe/probe.h"
-#include "probe/targets.h"
+#include "probe/front_end.h"
 
 struct probe_sweep;
 
@@ -69,13 +70,15 @@ int probe_sweep_new_over(struct probe_sweep **out, const struct probe_settings *
 struct probe_sweep *probe_sweep_free(struct probe_sweep *sweep);
 DEFINE_CLEANUP(struct probe_sweep *, probe_sweep_free)
 
+/* What makes it run, and what is true of all targets together. It lives as long as the sweep. */
+struct front_end *probe_sweep_front(struct probe_sweep *sweep);
+
 /*
  * Moves a list of targets into an empty sweep; their numbers are its indices. shuffled: their first requests
  * go out in random order, so that no network is hit in a row; otherwise in the order of the list. Targets
- * whose address is not known are passed over until probe_sweep_set(). -ENOMEM, -EIO.
+ * whose address is not known are passed over until front_end_set(). -ENOMEM, -EIO.
  */
 int probe_sweep_take(struct probe_sweep *sweep, struct probe_targets *targets, bool shuffled);
-void probe_sweep_set(struct probe_sweep *sweep, uint32_t index, const struct address *address);
 
 /*
  * Adds a target at the end; *index counts from 0. The same address may be added more than once. Returns
@@ -84,29 +87,10 @@ void probe_sweep_set(struct probe_sweep *sweep, uint32_t index, const struct add
  */
 int probe_sweep_add(struct probe_sweep *sweep, const struct address *target, uint32_t *index);
 
-/* All targets, for probe_targets_at() and their number. */
-const struct probe_targets *probe_sweep_targets(const struct probe_sweep *sweep);
-
 /* True when every target that was added has its result and all results have been pulled. */
 bool probe_sweep_done(const struct probe_sweep *sweep);
-
-/*
- * One bounded round: waits (until the next deadline of its own, at the latest until `until_ns`, or until
- * wakeup_fd becomes readable), receives, judges, sends. Returns 0 or a negative errno that makes going on
- * useless. Returns at once when there is nothing to wait for.
- */
-int probe_sweep_step(struct probe_sweep *sweep, uint64_t until_ns);
-
-/* The fd of a wakeup (wakeup.h), which ends a wait; the sweep empties it then. -1: none. */
-void probe_sweep_set_wakeup(struct probe_sweep *sweep, int wakeup_fd);
 
 /* Pulls one result. Returns false when none is waiting. */
 bool probe_sweep_next(struct probe_sweep *sweep, struct probe_result *result);
 /* The result of one target, at any time. False: not known yet; how many requests were sent is said anyway. */
 bool probe_sweep_result(const struct probe_sweep *sweep, uint32_t index, struct probe_result *result);
-
-/* How many targets were asked again because our own buffer had dropped replies. */
-uint32_t probe_sweep_asked_again(const struct probe_sweep *sweep);
-
-const struct probe_counters *probe_sweep_counters(const struct probe_sweep *sweep);
-const char *probe_sweep_transport(const struct probe_sweep *sweep); /* the one that runs: "epoll", "poll" */

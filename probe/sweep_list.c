@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A sweep's life, its targets and its results. The rules are in sweep.c. */
-#include <sys/random.h>
-
 #include "probe/sweep.h"
 #include "probe/sweep_state.h"
 
@@ -32,12 +30,8 @@ int probe_sweep_new_over(struct probe_sweep **out, const struct probe_settings *
         return -ENOMEM;
     }
     sweep->waiting = sweep->ending = sweep->ready = sweep->refused = (struct queue){NOBODY, NOBODY};
-    sweep->pacing = pacing_of(settings->rate);
-    sweep->blocked_since_ns = NEVER_NS;
-    sweep->wakeup_fd = -1;
-    sweep->targets = &sweep->own;
     plan(sweep, settings);
-    r = engine_init(&sweep->engine, transport, settings, &sweep_owner, sweep);
+    r = front_end_init(&sweep->front, transport, settings, &sweep_owner, sweep);
     if (r < 0)
         return r;
     *out = TAKE(sweep);
@@ -62,9 +56,7 @@ struct probe_sweep *probe_sweep_free(struct probe_sweep *sweep)
 {
     if (!sweep)
         return NULL;
-    engine_destroy(&sweep->engine);
-    probe_targets_clear(&sweep->own);
-    reasons_clear(&sweep->reasons);
+    front_end_destroy(&sweep->front);
     free(sweep->records);
     free(sweep);
     return NULL;
@@ -82,104 +74,74 @@ static int grow(struct probe_sweep *sweep)
         return -ENOMEM;
     sweep->records = records;
     sweep->capacity = capacity;
-    return engine_reserve(&sweep->engine, sweep->engine.settings.payload_bytes, capacity);
+    return engine_reserve(&sweep->front.engine, sweep->front.engine.settings.payload_bytes, capacity);
 }
 
 int probe_sweep_add(struct probe_sweep *sweep, const struct address *target, uint32_t *index)
 {
-    int r = engine_open_family(&sweep->engine, target->family);
+    struct front_end *front = &sweep->front;
+    int r = engine_open_family(&front->engine, target->family);
 
-    if (r == 0 && sweep->count == sweep->capacity)
+    if (r == 0 && front->count == sweep->capacity)
         r = grow(sweep);
     if (r < 0)
         return r;
-    *index = sweep->count;
-    r = probe_targets_add(&sweep->own, &(struct probe_range){*target, *target});
+    *index = front->count;
+    r = probe_targets_add(&front->own, &(struct probe_range){*target, *target});
     if (r == 0)
-        sweep->records[sweep->count++] = (struct record){0};
+        sweep->records[front->count++] = (struct record){0};
     return r;
+}
+
+/* Not touched before its turn comes: pages of zeroes cost nothing. */
+static int make_records(struct probe_sweep *sweep, uint32_t count)
+{
+    sweep->records = calloc(max_u64(count, 1), sizeof(*sweep->records));
+    sweep->capacity = count;
+    return sweep->records ? 0 : -ENOMEM;
 }
 
 int sweep_share(struct probe_sweep *sweep, struct probe_targets *targets, uint32_t first, uint32_t count,
                 bool shuffled)
 {
-    uint32_t key[4];
-    int r;
+    int r = make_records(sweep, count);
 
-    if (getrandom(key, sizeof(key), 0) != sizeof(key))
-        return -EIO;
-    /* Not touched before its turn comes: pages of zeroes cost nothing. */
-    sweep->records = calloc(max_u64(count, 1), sizeof(*sweep->records));
-    if (!sweep->records)
-        return -ENOMEM;
-    sweep->capacity = count;
-    if (targets->has_ipv4)
-        engine_open_family(&sweep->engine, AF_INET);
-    if (targets->has_ipv6)
-        engine_open_family(&sweep->engine, AF_INET6);
-    r = engine_reserve(&sweep->engine, sweep->engine.settings.payload_bytes, count);
-    if (r < 0)
-        return r;
-    sweep->targets = targets;
-    sweep->first = first;
-    sweep->count = count;
-    if (shuffled)
-        shuffle_init(&sweep->shuffle, count, key);
-    return 0;
+    return r < 0 ? r : front_end_share(&sweep->front, targets, first, count, shuffled);
 }
 
 int probe_sweep_take(struct probe_sweep *sweep, struct probe_targets *targets, bool shuffled)
 {
-    int r = sweep_share(sweep, targets, 0, targets->count, shuffled);
+    int r = make_records(sweep, targets->count);
 
+    if (r == 0)
+        r = front_end_take(&sweep->front, targets, shuffled);
     if (r < 0)
         return r;
-    sweep->own = *targets;
-    sweep->targets = &sweep->own;
-    *targets = (struct probe_targets){0};
     /* What is added from now on is meant. */
-    sweep->own.excluded = NULL;
-    sweep->own.shard = sweep->own.shards = 0;
+    sweep->front.own.excluded = NULL;
+    sweep->front.own.shard = sweep->front.own.shards = 0;
     return 0;
 }
 
 void sweep_again(struct probe_sweep *sweep)
 {
-    engine_refresh(&sweep->engine);
-    if (sweep->count > 0)
-        memset(sweep->records, 0, sweep->count * sizeof(*sweep->records));
-    reasons_clear(&sweep->reasons);
+    front_end_again(&sweep->front);
+    if (sweep->front.count > 0)
+        memset(sweep->records, 0, sweep->front.count * sizeof(*sweep->records));
     sweep->waiting = sweep->ending = sweep->ready = sweep->refused = (struct queue){NOBODY, NOBODY};
     sweep->refused_count = sweep->refused_turns = 0;
-    sweep->position = sweep->finished = 0;
-    sweep->blocked_since_ns = NEVER_NS;
-    sweep->began_ns = engine_now_ns(&sweep->engine);
+    sweep->finished = 0;
+    sweep->began_ns = engine_now_ns(&sweep->front.engine);
 }
 
-void probe_sweep_set(struct probe_sweep *sweep, uint32_t index, const struct address *address)
+struct front_end *probe_sweep_front(struct probe_sweep *sweep)
 {
-    struct record *record = &sweep->records[index];
-
-    engine_open_family(&sweep->engine, address->family);
-    probe_targets_set(sweep->targets, sweep->first + index, address);
-    record->state = RECORD_OPEN;
-    record->due_ns = engine_now_ns(&sweep->engine);
-    queue_push_front(sweep->records, &sweep->waiting, index);
-}
-
-const struct probe_targets *probe_sweep_targets(const struct probe_sweep *sweep)
-{
-    return sweep->targets;
+    return &sweep->front;
 }
 
 bool probe_sweep_done(const struct probe_sweep *sweep)
 {
-    return sweep->finished == sweep->count && sweep->ready.head == NOBODY;
-}
-
-void probe_sweep_set_wakeup(struct probe_sweep *sweep, int wakeup_fd)
-{
-    sweep->wakeup_fd = wakeup_fd;
+    return sweep->finished == sweep->front.count && sweep->ready.head == NOBODY;
 }
 
 bool probe_sweep_result(const struct probe_sweep *sweep, uint32_t index, struct probe_result *result)
@@ -193,9 +155,9 @@ bool probe_sweep_result(const struct probe_sweep *sweep, uint32_t index, struct 
         result->outcome = PROBE_REPLY;
         result->rtt_ns = record->rtt_ns;
         if (record->is_cut)
-            reasons_get(&sweep->reasons, record->reason, &result->error);
+            reasons_get(&sweep->front.reasons, record->reason, &result->error);
     } else {
-        result->outcome = reasons_get(&sweep->reasons, record->reason, &result->error);
+        result->outcome = reasons_get(&sweep->front.reasons, record->reason, &result->error);
         result->doubtful = record->is_doubtful;
     }
     return true;
@@ -211,23 +173,8 @@ bool probe_sweep_next(struct probe_sweep *sweep, struct probe_result *result)
     return probe_sweep_result(sweep, index, result);
 }
 
-uint32_t probe_sweep_asked_again(const struct probe_sweep *sweep)
-{
-    return sweep->asked_again;
-}
-
-const struct probe_counters *probe_sweep_counters(const struct probe_sweep *sweep)
-{
-    return engine_counters((struct engine *)(uintptr_t)&sweep->engine);
-}
-
 void sweep_close(struct probe_sweep *sweep)
 {
-    engine_counters(&sweep->engine);
-    engine_destroy(&sweep->engine);
-}
-
-const char *probe_sweep_transport(const struct probe_sweep *sweep)
-{
-    return sweep->engine.operations->name;
+    engine_counters(&sweep->front.engine);
+    engine_destroy(&sweep->front.engine);
 }

@@ -5,11 +5,7 @@
  */
 #pragma once
 
-#include "probe/engine.h"
-#include "probe/pacing.h"
-#include "probe/reason.h"
-#include "probe/shuffle.h"
-#include "probe/targets.h"
+#include "probe/front_end_state.h"
 
 #define NOBODY UINT32_MAX
 
@@ -104,17 +100,11 @@ static inline void ready_join(struct record *records, struct queue *ready, struc
 }
 
 struct probe_sweep {
-    struct engine engine;
-    struct probe_targets own;
-    struct probe_targets *targets; /* its own, or those of a pool, of which it has `count` from `first` on */
-    uint32_t first, count;
-    struct record *records; /* one for each of them */
+    struct front_end front;
+    struct record *records; /* one for each target */
     uint32_t capacity;
-    struct reasons reasons;
-    struct shuffle shuffle; /* the order of the first requests to the targets below its count */
-    uint32_t position;      /* in that order: those before it have had their first turn */
-    uint32_t finished;      /* how many have their result */
-    uint64_t began_ns;      /* this round; what was sent before it is of another one */
+    uint32_t finished; /* how many have their result */
+    uint64_t began_ns; /* this round; what was sent before it is of another one */
     struct queue waiting;
     struct queue ending;
     struct queue ready;
@@ -125,23 +115,10 @@ struct probe_sweep {
     uint32_t requests_max;
     uint64_t wait_ns;      /* after each request but the last */
     uint64_t last_wait_ns; /* after the last one */
-    struct pacing pacing;
-    uint64_t blocked_until_ns;
-    uint64_t blocked_since_ns; /* NEVER_NS: the last send went through */
-    uint64_t drops;            /* as last seen */
-    uint64_t drops_at_ns;      /* when that was */
-    uint32_t drop_growths;
-    uint32_t asked_again;
-    int wakeup_fd;
 };
 
-/* What the engine asks of us, and is told: sweep.c. */
-extern const struct engine_owner sweep_owner;
-
-static inline struct address sweep_address(const struct probe_sweep *sweep, uint32_t index)
-{
-    return probe_targets_at(sweep->targets, sweep->first + index);
-}
+/* What is done with a single target: sweep.c. */
+extern const struct front_end_owner sweep_owner;
 
 /*
  * What a pool asks of the sweeps that are its workers. The first replaces probe_sweep_take(): the targets
@@ -152,7 +129,5 @@ int sweep_share(struct probe_sweep *sweep, struct probe_targets *targets, uint32
                 bool shuffled);
 /* Forgets all results and begins anew. */
 void sweep_again(struct probe_sweep *sweep);
-/* Takes what has arrived, judges by it, sends nothing. 0 or a negative errno. */
-int sweep_last_look(struct probe_sweep *sweep);
 /* Closes the transport, in the thread to which it belongs. Results and counters stay. */
 void sweep_close(struct probe_sweep *sweep);

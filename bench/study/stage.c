@@ -178,7 +178,7 @@ static int wait_for_peer(char *message, size_t size_bytes)
     if (r == 0)
         r = probe_sweep_add(sweep, &peer, &index);
     while (r == 0 && !probe_sweep_done(sweep)) {
-        r = probe_sweep_step(sweep, NEVER_NS);
+        r = front_end_step(probe_sweep_front(sweep), NEVER_NS);
         probe_sweep_next(sweep, &result);
     }
     if (r == 0 && result.outcome != PROBE_REPLY) {

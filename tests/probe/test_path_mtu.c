@@ -333,7 +333,7 @@ static struct scene play(struct world *world, const struct probe_settings *setti
     cr_assert_eq(probe_path_mtu_new_over(&scene.mtu, settings, check_bytes, &targets, true, transport), 0);
     for (uint64_t steps = 0; left > 0; steps++) {
         cr_assert_lt(steps, 1000000, "it does not end");
-        cr_assert_eq(probe_path_mtu_step(scene.mtu, NEVER_NS), 0);
+        cr_assert_eq(front_end_step(probe_path_mtu_front(scene.mtu), NEVER_NS), 0);
         while (probe_path_mtu_next(scene.mtu, &index))
             left--;
     }
@@ -484,10 +484,10 @@ Test(path_mtu, own_drops_are_no_verdict)
         settings.retry_doubtful = retry;
         scene = play(&world, &settings, 1500, 1);
         got = result_of(&scene, 1);
-        cr_expect_gt(probe_path_mtu_counters(scene.mtu)->receive_drops, 0);
+        cr_expect_gt(front_end_counters(probe_path_mtu_front(scene.mtu))->receive_drops, 0);
         cr_expect_eq(got.passes_bytes, retry ? 1500 : 68, "retry %d: %u", retry, got.passes_bytes);
         cr_expect_eq(got.doubtful, !retry);
-        cr_expect_eq(probe_path_mtu_asked_again(scene.mtu), (uint32_t)retry);
+        cr_expect_eq(front_end_asked_again(probe_path_mtu_front(scene.mtu)), (uint32_t)retry);
         probe_path_mtu_free(scene.mtu);
     }
 }
@@ -508,6 +508,6 @@ Test(path_mtu, many_at_once_through_a_small_buffer)
 
         cr_expect(got.passes_bytes == 68 + host && !got.doubtful, "host %u: %u", host, got.passes_bytes);
     }
-    cr_expect_eq(probe_path_mtu_counters(scene.mtu)->receive_drops, 0);
+    cr_expect_eq(front_end_counters(probe_path_mtu_front(scene.mtu))->receive_drops, 0);
     probe_path_mtu_free(scene.mtu);
 }

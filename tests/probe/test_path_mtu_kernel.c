@@ -44,7 +44,7 @@ static struct probe_path_mtu *probe(const struct probe_settings *settings, uint3
     cr_assert_eq(probe_path_mtu_new(&mtu, settings, check_bytes, &targets, true, message, sizeof(message)), 0,
                  "%s", message);
     while (left > 0) {
-        cr_assert_eq(probe_path_mtu_step(mtu, NEVER_NS), 0);
+        cr_assert_eq(front_end_step(probe_path_mtu_front(mtu), NEVER_NS), 0);
         while (probe_path_mtu_next(mtu, &index))
             left--;
     }
@@ -256,7 +256,7 @@ Test(path_mtu_kernel, rounds_with_loss)
     cr_assert_eq(probe_rounds_new(&rounds, &settings, &plan, &targets, true, message, sizeof(message)), 0,
                  "%s", message);
     while (left > 0) {
-        cr_assert_eq(probe_rounds_step(rounds, NEVER_NS), 0);
+        cr_assert_eq(front_end_step(probe_rounds_front(rounds), NEVER_NS), 0);
         while (probe_rounds_next(rounds, &index))
             left--;
     }

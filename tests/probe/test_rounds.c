@@ -151,7 +151,7 @@ static uint64_t play(struct scene *scene, uint32_t count)
 
     for (uint64_t steps = 0; count > 0; steps++) {
         cr_assert_lt(steps, 10000000, "it does not end");
-        cr_assert_eq(probe_rounds_step(scene->rounds, NEVER_NS), 0);
+        cr_assert_eq(front_end_step(probe_rounds_front(scene->rounds), NEVER_NS), 0);
         while (probe_rounds_next(scene->rounds, &index))
             count--;
     }
@@ -293,9 +293,9 @@ Test(rounds, without_time_stamps_nothing_is_late)
     struct probe_rounds_result got;
 
     while (world.asked[1] == 0)
-        cr_assert_eq(probe_rounds_step(scene.rounds, NEVER_NS), 0);
+        cr_assert_eq(front_end_step(probe_rounds_front(scene.rounds), NEVER_NS), 0);
     simulated_advance(scene.network, 3 * NS_PER_S / 2);
-    cr_assert_eq(probe_rounds_step(scene.rounds, NEVER_NS), 0);
+    cr_assert_eq(front_end_step(probe_rounds_front(scene.rounds), NEVER_NS), 0);
     cr_assert(probe_rounds_result(scene.rounds, 0, &got));
     cr_expect(got.answered == 1 && got.late == 0, "%u answered, %u late", got.answered, got.late);
     probe_rounds_free(scene.rounds);
@@ -423,7 +423,7 @@ Test(rounds, a_stall_is_no_burst)
     struct scene scene = begin(&settings, &world, 50, (struct probe_rounds_plan){6, 100 * NS_PER_MS});
 
     for (int i = 0; i < 60; i++)
-        cr_assert_eq(probe_rounds_step(scene.rounds, NEVER_NS), 0);
+        cr_assert_eq(front_end_step(probe_rounds_front(scene.rounds), NEVER_NS), 0);
     simulated_advance(scene.network, 330 * NS_PER_MS);
     play(&scene, 50);
     for (uint32_t host = 1; host <= 50; host++) {
@@ -479,7 +479,7 @@ Test(rounds, own_drops_make_doubtful_who_was_under_way)
                           "host %u: %u doubtful", host, got.doubtful);
         }
         cr_expect_gt(doubtful, 0);
-        cr_expect_gt(probe_rounds_counters(scene.rounds)->receive_drops, 0);
+        cr_expect_gt(front_end_counters(probe_rounds_front(scene.rounds))->receive_drops, 0);
         probe_rounds_free(scene.rounds);
     }
 }
@@ -496,13 +496,13 @@ Test(rounds, before_the_end_only_what_is_over_counts)
     scene = begin(&settings, &world, 2, (struct probe_rounds_plan){10, 400 * NS_PER_MS});
     cr_expect_not(probe_rounds_result(scene.rounds, 0, &got), "nothing was sent");
     while (world.asked[1] < 4 || world.asked[2] < 4)
-        cr_assert_eq(probe_rounds_step(scene.rounds, NEVER_NS), 0);
+        cr_assert_eq(front_end_step(probe_rounds_front(scene.rounds), NEVER_NS), 0);
     got = result_of(&scene, 1);
     /* Those of 0, 400, 800 and 1200 ms; it is 1200 or 1400 ms, and 1 ms is not certain. */
     cr_expect(got.sent == 4 && got.lost >= 1 && got.lost <= 2 && got.waiting == 4 - got.lost,
               "%u lost, %u waiting", got.lost, got.waiting);
     simulated_advance(scene.network, NS_PER_MS);
-    cr_assert_eq(probe_rounds_step(scene.rounds, 0), 0);
+    cr_assert_eq(front_end_step(probe_rounds_front(scene.rounds), 0), 0);
     got = result_of(&scene, 2);
     cr_expect(got.sent == 4 && got.answered == 4 && got.lost == 0);
     probe_rounds_free(scene.rounds);
@@ -528,7 +528,7 @@ Test(rounds, a_name_that_is_found_late_has_all_its_turns)
     cr_assert_eq(probe_rounds_new_over(&scene.rounds, &settings, &plan, &targets, true, transport), 0);
     play(&scene, 1);
     simulated_advance(scene.network, 5 * NS_PER_S);
-    probe_rounds_set(scene.rounds, index, &late);
+    front_end_set(probe_rounds_front(scene.rounds), index, &late);
     play(&scene, 1);
     cr_expect_eq(result_of(&scene, 1).answered, 3);
     expect_period(&scene, 2, 100 * NS_PER_MS);
@@ -561,6 +561,6 @@ Test(rounds, many_targets_all_live_lose_nothing)
     play(&scene, 1000);
     for (uint32_t host = 1; host <= 1000; host++)
         cr_expect(result_of(&scene, host).answered == 10 && result_of(&scene, host).sent == 10);
-    cr_expect_eq(probe_rounds_counters(scene.rounds)->receive_drops, 0);
+    cr_expect_eq(front_end_counters(probe_rounds_front(scene.rounds))->receive_drops, 0);
     probe_rounds_free(scene.rounds);
 }

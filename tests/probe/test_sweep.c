@@ -238,7 +238,7 @@ static void run_sweep(struct run *run, const struct probe_settings *settings,
 
     run_open(run, settings, manner_of, count);
     while (!probe_sweep_done(run->sweep)) {
-        cr_assert_eq(probe_sweep_step(run->sweep, NEVER_NS), 0);
+        cr_assert_eq(front_end_step(probe_sweep_front(run->sweep), NEVER_NS), 0);
         while (probe_sweep_next(run->sweep, &result)) {
             cr_assert_lt(result.index, count);
             cr_assert_eq(run->at_ns[result.index], 0, "one result for each target");
@@ -249,7 +249,7 @@ static void run_sweep(struct run *run, const struct probe_settings *settings,
     }
     cr_assert_eq(pulled, count);
     run->end_ns = simulated_now_ns(run->network);
-    run->counters = *probe_sweep_counters(run->sweep);
+    run->counters = *front_end_counters(probe_sweep_front(run->sweep));
 }
 
 static struct probe_settings settings_of(uint64_t timeout_ms, uint32_t count)
@@ -567,17 +567,17 @@ Test(sweep, results_come_as_they_are_known)
     run_open(&run, &settings, first_is_dead, 3);
     for (uint32_t want = 1; want < 3; want++) {
         while (!probe_sweep_next(run.sweep, &result))
-            cr_assert_eq(probe_sweep_step(run.sweep, NEVER_NS), 0);
+            cr_assert_eq(front_end_step(probe_sweep_front(run.sweep), NEVER_NS), 0);
         cr_assert_eq(result.index, want);
     }
     cr_assert_lt(simulated_now_ns(run.network) - run.begin_ns, NS_PER_MS);
     cr_assert_eq(probe_sweep_add(run.sweep, &more, &index), 0);
     while (!probe_sweep_next(run.sweep, &result))
-        cr_assert_eq(probe_sweep_step(run.sweep, NEVER_NS), 0);
+        cr_assert_eq(front_end_step(probe_sweep_front(run.sweep), NEVER_NS), 0);
     cr_assert_eq(result.index, index);
     cr_assert_not(probe_sweep_done(run.sweep));
     while (!probe_sweep_next(run.sweep, &result))
-        cr_assert_eq(probe_sweep_step(run.sweep, NEVER_NS), 0);
+        cr_assert_eq(front_end_step(probe_sweep_front(run.sweep), NEVER_NS), 0);
     cr_assert_eq(result.index, 0);
     cr_assert_eq(result.outcome, PROBE_TIMEOUT);
     cr_assert(probe_sweep_done(run.sweep));
@@ -591,8 +591,8 @@ Test(sweep, a_step_ends_when_it_was_told_to)
 
     the_manner = DEAD;
     run_open(&run, &settings, all_the_same, 1);
-    cr_assert_eq(probe_sweep_step(run.sweep, NEVER_NS), 0);
-    cr_assert_eq(probe_sweep_step(run.sweep, run.begin_ns + 10 * NS_PER_MS), 0);
+    cr_assert_eq(front_end_step(probe_sweep_front(run.sweep), NEVER_NS), 0);
+    cr_assert_eq(front_end_step(probe_sweep_front(run.sweep), run.begin_ns + 10 * NS_PER_MS), 0);
     cr_assert_eq(simulated_now_ns(run.network), run.begin_ns + 10 * NS_PER_MS);
     run_close(&run);
 }
@@ -604,6 +604,6 @@ Test(sweep, nothing_to_do_is_done)
 
     run_open(&run, &settings, all_the_same, 0);
     cr_assert(probe_sweep_done(run.sweep));
-    cr_assert_eq(probe_sweep_step(run.sweep, NEVER_NS), 0);
+    cr_assert_eq(front_end_step(probe_sweep_front(run.sweep), NEVER_NS), 0);
     run_close(&run);
 }

@@ -107,7 +107,7 @@ static void take_hosts(struct run *run, uint32_t count, bool shuffled)
     cr_assert_eq(probe_targets_add(&targets, &range), 0);
     cr_assert_eq(probe_sweep_take(run->sweep, &targets, shuffled), 0);
     cr_assert_eq(targets.count, 0);
-    cr_assert_eq(probe_sweep_targets(run->sweep)->count, count);
+    cr_assert_eq(front_end_targets(probe_sweep_front(run->sweep))->count, count);
 }
 
 static void pull(struct run *run)
@@ -127,7 +127,7 @@ static void pull(struct run *run)
 static void run_all(struct run *run)
 {
     while (!probe_sweep_done(run->sweep)) {
-        cr_assert_eq(probe_sweep_step(run->sweep, NEVER_NS), 0);
+        cr_assert_eq(front_end_step(probe_sweep_front(run->sweep), NEVER_NS), 0);
         pull(run);
     }
 }
@@ -213,15 +213,16 @@ Test(sweep_scale, addresses_that_come_later)
     cr_assert_eq(probe_targets_add_later(&targets, &late), 1);
     cr_assert_eq(probe_sweep_take(run.sweep, &targets, true), 0);
     address.bytes[3] = 8;
-    probe_sweep_set(run.sweep, early, &address);
+    front_end_set(probe_sweep_front(run.sweep), early, &address);
     for (int i = 0; i < 10; i++) {
-        cr_assert_eq(probe_sweep_step(run.sweep, simulated_now_ns(run.network) + NS_PER_MS), 0);
+        cr_assert_eq(front_end_step(probe_sweep_front(run.sweep), simulated_now_ns(run.network) + NS_PER_MS),
+                     0);
         pull(&run);
     }
     cr_expect_eq(run.replies, 2);
     cr_expect_not(probe_sweep_done(run.sweep));
     address.bytes[3] = 9;
-    probe_sweep_set(run.sweep, late, &address);
+    front_end_set(probe_sweep_front(run.sweep), late, &address);
     address.bytes[3] = 10;
     cr_assert_eq(probe_sweep_add(run.sweep, &address, &index), 0);
     cr_expect_eq(index, 3);
@@ -325,17 +326,17 @@ Test(sweep_scale, the_doubtful_are_asked_again)
         take_hosts(&run, 2000, true);
         run_all(&run);
         lost = 2000 - run.replies;
-        cr_assert_gt(probe_sweep_counters(run.sweep)->receive_drops, 0);
+        cr_assert_gt(front_end_counters(probe_sweep_front(run.sweep))->receive_drops, 0);
         if (retry) {
             cr_expect_eq(run.replies, 1999);
             cr_expect_eq(run.timeouts, 1);
-            cr_expect_gt(probe_sweep_asked_again(run.sweep), 0);
+            cr_expect_gt(front_end_asked_again(probe_sweep_front(run.sweep)), 0);
             cr_expect_eq(run.doubtful, 0, "nothing was dropped when they were asked again");
         } else {
             cr_expect_gt(lost, 1);
             /* The dead one may have been asked when all was over. */
             cr_expect_geq(run.doubtful, lost - 1, "%u lost, %u doubtful", lost, run.doubtful);
-            cr_expect_eq(probe_sweep_asked_again(run.sweep), 0);
+            cr_expect_eq(front_end_asked_again(probe_sweep_front(run.sweep)), 0);
         }
         run_close(&run);
     }
@@ -389,7 +390,7 @@ Test(sweep_scale, nobody_else_is_doubtful)
     address.bytes[3] = 1;
     cr_assert_eq(probe_sweep_add(run.sweep, &address, &index), 0);
     run_all(&run);
-    cr_assert_gt(probe_sweep_counters(run.sweep)->receive_drops, 0);
+    cr_assert_gt(front_end_counters(probe_sweep_front(run.sweep))->receive_drops, 0);
     cr_assert(probe_sweep_result(run.sweep, 0, &result));
     cr_expect(result.doubtful);
     cr_assert(probe_sweep_result(run.sweep, 1, &result));
@@ -434,7 +435,7 @@ static struct probe_sweep *sweep_one(const struct probe_settings *settings, stru
     cr_assert_eq(probe_sweep_new_over(&sweep, settings, transport), 0);
     cr_assert_eq(probe_sweep_add(sweep, &address, &index), 0);
     while (!probe_sweep_next(sweep, result))
-        cr_assert_eq(probe_sweep_step(sweep, NEVER_NS), 0);
+        cr_assert_eq(front_end_step(probe_sweep_front(sweep), NEVER_NS), 0);
     return sweep;
 }
 
@@ -446,10 +447,10 @@ Test(sweep_scale, a_late_reply_is_late_when_asked_again)
     struct probe_result result;
     struct probe_sweep *sweep = sweep_one(&settings, &world, &result);
 
-    cr_expect_eq(probe_sweep_asked_again(sweep), 1);
+    cr_expect_eq(front_end_asked_again(probe_sweep_front(sweep)), 1);
     cr_expect_eq(result.outcome, PROBE_TIMEOUT);
     cr_expect_eq(result.requests, 2);
-    cr_expect_eq(probe_sweep_counters(sweep)->late, 1);
+    cr_expect_eq(front_end_counters(probe_sweep_front(sweep))->late, 1);
     probe_sweep_free(sweep);
 }
 
@@ -477,6 +478,6 @@ Test(sweep_scale, made_up_errors_take_no_memory)
 
     cr_expect_eq(result.outcome, PROBE_UNREACHABLE);
     cr_expect_eq(result.error.from.bytes[3], 999 % 256);
-    cr_expect_leq(sweep->reasons.room, 16);
+    cr_expect_leq(sweep->front.reasons.room, 16);
     probe_sweep_free(sweep);
 }

@@ -167,7 +167,7 @@ static struct probe_sweep *sweep_open(struct stage *stage, uint64_t timeout_ns, 
     /* The kernel's neighbour table is shared by all namespaces: for a moment it may have no place for ours. */
     for (int tries = 0; !saw; tries++) {
         cr_assert_lt(tries, 500, "no request came out");
-        cr_assert_eq(probe_sweep_step(sweep, 0), 0);
+        cr_assert_eq(front_end_step(probe_sweep_front(sweep), 0), 0);
         saw = saw_request(stage, 10);
     }
     return sweep;
@@ -178,7 +178,8 @@ static void sweep_end(struct probe_sweep *sweep, struct probe_result *result)
     uint64_t deadline_ns = clock_now_ns(CLOCK_MONOTONIC) + DEADLINE_NS;
 
     while (!probe_sweep_next(sweep, result)) {
-        cr_assert_eq(probe_sweep_step(sweep, clock_now_ns(CLOCK_MONOTONIC) + 10 * NS_PER_MS), 0);
+        cr_assert_eq(front_end_step(probe_sweep_front(sweep), clock_now_ns(CLOCK_MONOTONIC) + 10 * NS_PER_MS),
+                     0);
         cr_assert_lt(clock_now_ns(CLOCK_MONOTONIC), deadline_ns, "the sweep does not end");
     }
 }
@@ -194,8 +195,8 @@ static void spoof_and_read(struct stage *stage, struct probe_sweep *sweep, uint3
 
         spoof(stage, BATCH, OTHER_TOKEN, OTHER_SOURCE);
         do {
-            cr_assert_eq(probe_sweep_step(sweep, 0), 0);
-            counters = probe_sweep_counters(sweep);
+            cr_assert_eq(front_end_step(probe_sweep_front(sweep), 0), 0);
+            counters = front_end_counters(probe_sweep_front(sweep));
             cr_assert_lt(clock_now_ns(CLOCK_MONOTONIC), deadline_ns, "%u are not counted", sent);
         } while (counters->corrupt + counters->foreign < stage->forged);
         cr_assert_not(probe_sweep_next(sweep, &result), "spoofed reply %u was believed", sent);
@@ -214,7 +215,7 @@ static void check_million(bool ping_sockets, uint32_t count)
     spoof_and_read(&stage, sweep, count);
     spoof(&stage, 1, GENUINE, GENUINE);
     sweep_end(sweep, &result);
-    counters = probe_sweep_counters(sweep);
+    counters = front_end_counters(probe_sweep_front(sweep));
     cr_expect_eq(result.outcome, PROBE_REPLY);
     cr_expect_eq(result.requests, 1);
     cr_expect_eq(counters->corrupt, count / 4 * 3, "corrupt %" PRIu64, counters->corrupt);
@@ -245,10 +246,10 @@ Test(flood, a_spoofed_target_is_unreachable)
     sweep = sweep_open(&stage, 300 * NS_PER_MS, true);
     while (!probe_sweep_next(sweep, &result)) {
         spoof(&stage, BATCH, OTHER_TOKEN, OTHER_SOURCE);
-        cr_assert_eq(probe_sweep_step(sweep, 0), 0);
+        cr_assert_eq(front_end_step(probe_sweep_front(sweep), 0), 0);
     }
     cr_expect_eq(result.outcome, PROBE_TIMEOUT);
-    cr_expect_gt(probe_sweep_counters(sweep)->corrupt, 0);
+    cr_expect_gt(front_end_counters(probe_sweep_front(sweep))->corrupt, 0);
     probe_sweep_free(sweep);
     stage_close(&stage);
 }
@@ -268,15 +269,16 @@ static void check_doubt(bool ping_sockets, bool retry)
     spoof(&stage, 1, GENUINE, GENUINE);
     deadline_ns = clock_now_ns(CLOCK_MONOTONIC) + DEADLINE_NS;
     while (!probe_sweep_next(sweep, &result) && clock_now_ns(CLOCK_MONOTONIC) < deadline_ns) {
-        cr_assert_eq(probe_sweep_step(sweep, clock_now_ns(CLOCK_MONOTONIC) + 10 * NS_PER_MS), 0);
+        cr_assert_eq(front_end_step(probe_sweep_front(sweep), clock_now_ns(CLOCK_MONOTONIC) + 10 * NS_PER_MS),
+                     0);
         if (saw_request(&stage, 0))
             spoof(&stage, 1, GENUINE, GENUINE);
     }
-    cr_expect_gt(probe_sweep_counters(sweep)->receive_drops, 1000);
+    cr_expect_gt(front_end_counters(probe_sweep_front(sweep))->receive_drops, 1000);
     cr_expect_eq(result.outcome, retry ? PROBE_REPLY : PROBE_TIMEOUT);
     cr_expect_eq(result.requests, retry ? 2 : 1);
     cr_expect_eq(result.doubtful, !retry);
-    cr_expect_eq(probe_sweep_asked_again(sweep), retry);
+    cr_expect_eq(front_end_asked_again(probe_sweep_front(sweep)), retry);
     probe_sweep_free(sweep);
     stage_close(&stage);
 }
@@ -311,8 +313,8 @@ Test(flood, others_make_nobody_doubtful)
         sweep_end(sweep, &result);
         cr_expect_eq(result.outcome, PROBE_TIMEOUT);
         cr_expect_not(result.doubtful);
-        cr_expect_eq(probe_sweep_counters(sweep)->receive_drops, 0);
-        cr_expect_eq(probe_sweep_asked_again(sweep), 0);
+        cr_expect_eq(front_end_counters(probe_sweep_front(sweep))->receive_drops, 0);
+        cr_expect_eq(front_end_asked_again(probe_sweep_front(sweep)), 0);
         probe_sweep_free(sweep);
         stage_close(&stage);
     }

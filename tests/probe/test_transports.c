@@ -157,10 +157,10 @@ static void check_row(size_t i, size_t way)
     } else {
         cr_assert_eq(probe_sweep_new(&sweep, &settings, text, sizeof(text)), 0, "%s", text);
     }
-    cr_assert_str_eq(probe_sweep_transport(sweep), ways[way].transport);
+    cr_assert_str_eq(front_end_transport(probe_sweep_front(sweep)), ways[way].transport);
     cr_assert_eq(probe_sweep_add(sweep, &target, &index), 0);
     while (!probe_sweep_next(sweep, &result))
-        cr_assert_eq(probe_sweep_step(sweep, NEVER_NS), 0);
+        cr_assert_eq(front_end_step(probe_sweep_front(sweep), NEVER_NS), 0);
     probe_reason_text(result.outcome, &result.error, 0, text, sizeof(text));
 
 #define EXPECT(what, want) cr_expect_eq(what, want, "row %zu, way %zu, %s: %s", i, way, row->target, text)
@@ -172,8 +172,8 @@ static void check_row(size_t i, size_t way)
         EXPECT(result.error.mtu_bytes, row->mtu_bytes);
     if (row->from)
         cr_expect_str_eq(ADDRESS_TEXT(&result.error.from), row->from, "row %zu, way %zu", i, way);
-    EXPECT(probe_sweep_counters(sweep)->corrupt, 0);
-    EXPECT(probe_sweep_counters(sweep)->receive_drops, 0);
+    EXPECT(front_end_counters(probe_sweep_front(sweep))->corrupt, 0);
+    EXPECT(front_end_counters(probe_sweep_front(sweep))->receive_drops, 0);
 }
 
 Test(transports, one_table_over_all_of_them)
@@ -212,7 +212,7 @@ static uint32_t count_unreachable(struct probe_sweep *sweep)
     uint32_t unreachable = 0;
 
     while (!probe_sweep_done(sweep)) {
-        cr_assert_eq(probe_sweep_step(sweep, NEVER_NS), 0);
+        cr_assert_eq(front_end_step(probe_sweep_front(sweep), NEVER_NS), 0);
         while (probe_sweep_next(sweep, &result))
             unreachable += result.outcome != PROBE_REPLY;
     }
@@ -251,7 +251,7 @@ Test(transports, no_false_unreachables_on_a_busy_machine)
             open_sweep(&sweep, &settings);
             add_range(sweep, 506);
             cr_expect_eq(count_unreachable(sweep), 0, "sweep %ld, way %zu", i, way);
-            cr_expect_eq(probe_sweep_counters(sweep)->receive_drops, 0);
+            cr_expect_eq(front_end_counters(probe_sweep_front(sweep))->receive_drops, 0);
         }
     }
     for (long i = 0; i < cpus; i++)
@@ -275,10 +275,10 @@ Test(transports, replies_count_by_when_they_arrived)
         settings.select_timeout_ns = 50 * NS_PER_MS;
         open_sweep(&sweep, &settings);
         add_range(sweep, 12);
-        cr_assert_eq(probe_sweep_step(sweep, NEVER_NS), 0);
+        cr_assert_eq(front_end_step(probe_sweep_front(sweep), NEVER_NS), 0);
         usleep(200000);
         cr_assert_eq(count_unreachable(sweep), 0, "way %zu", way);
-        cr_assert_eq(probe_sweep_counters(sweep)->late, 0);
+        cr_assert_eq(front_end_counters(probe_sweep_front(sweep))->late, 0);
     }
 }
 
@@ -516,7 +516,7 @@ Test(transports, source_and_interface)
             }
             cr_assert_eq(probe_sweep_add(sweep, &target, &index), 0);
             while (!probe_sweep_next(sweep, &result))
-                cr_assert_eq(probe_sweep_step(sweep, NEVER_NS), 0);
+                cr_assert_eq(front_end_step(probe_sweep_front(sweep), NEVER_NS), 0);
             cr_expect_eq(result.outcome, settings_rows[i].want, "%s, way %zu: %s", settings_rows[i].name, way,
                          probe_outcome_text(result.outcome));
         }
@@ -543,7 +543,7 @@ Test(transports, are_chosen_by_name)
         settings.transport = choices[i].transport;
         cr_assert_eq(probe_sweep_new(&sweep, &settings, text, sizeof(text)), choices[i].want, "%s", text);
         if (choices[i].want == 0 && choices[i].runs)
-            cr_assert_str_eq(probe_sweep_transport(sweep), choices[i].runs);
+            cr_assert_str_eq(front_end_transport(probe_sweep_front(sweep)), choices[i].runs);
         else if (choices[i].want < 0)
             cr_assert(strstr(text, "carrier-pigeon"), "%s", text);
     }
@@ -568,10 +568,10 @@ Test(transports, a_wakeup_ends_the_wait)
         settings.transport = ways[way].transport;
         settings.select_timeout_ns = 600 * NS_PER_S;
         open_sweep(&sweep, &settings);
-        probe_sweep_set_wakeup(sweep, fd);
+        front_end_set_wakeup(probe_sweep_front(sweep), fd);
         cr_assert_eq(eventfd_write(fd, 1), 0);
         begin_ns = clock_now_ns(CLOCK_MONOTONIC);
-        cr_assert_eq(probe_sweep_step(sweep, begin_ns + 20 * NS_PER_S), 0);
+        cr_assert_eq(front_end_step(probe_sweep_front(sweep), begin_ns + 20 * NS_PER_S), 0);
         cr_assert_lt(clock_now_ns(CLOCK_MONOTONIC) - begin_ns, 10 * NS_PER_S);
         cr_assert_not(probe_sweep_next(sweep, &result));
         cr_assert_eq(eventfd_read(fd, &(eventfd_t){0}), -1, "it has been emptied");

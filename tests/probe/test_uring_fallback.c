@@ -47,10 +47,10 @@ static int sweep_ourselves(const char *transport, char *text, size_t size_bytes,
     if (r == 0)
         r = probe_sweep_add(sweep, &target, &index);
     while (r == 0 && !probe_sweep_next(sweep, &result))
-        r = probe_sweep_step(sweep, NEVER_NS);
+        r = front_end_step(probe_sweep_front(sweep), NEVER_NS);
     if (r < 0)
         return r;
-    *runs = probe_sweep_transport(sweep);
+    *runs = front_end_transport(probe_sweep_front(sweep));
     return result.outcome == PROBE_REPLY ? 0 : -ETIMEDOUT;
 }
 
@@ -98,7 +98,7 @@ static int check_taken_away(void *context)
         return 1;
     forbid(way->call, way->error);
     for (int i = 0; r == 0 && i < 10; i++)
-        r = probe_sweep_step(sweep, clock_now_ns(CLOCK_MONOTONIC));
+        r = front_end_step(probe_sweep_front(sweep), clock_now_ns(CLOCK_MONOTONIC));
     return r == -way->error ? 0 : 2;
 }
 

@@ -70,7 +70,7 @@ static int mtu_open(struct report_probing **out, const struct report_options *op
         mtu_close(&mtu->base);
         return error;
     }
-    probe_path_mtu_set_wakeup(mtu->mtu, mtu->wakeup.fd);
+    front_end_set_wakeup(probe_path_mtu_front(mtu->mtu), mtu->wakeup.fd);
     *out = &mtu->base;
     return 0;
 }
@@ -82,18 +82,18 @@ static int mtu_wakeup(const struct report_probing *probing)
 
 static int mtu_set(struct report_probing *probing, uint32_t index, const struct address *address)
 {
-    probe_path_mtu_set(mtu_of(probing)->mtu, index, address);
+    front_end_set(probe_path_mtu_front(mtu_of(probing)->mtu), index, address);
     return 0;
 }
 
 static int mtu_step(struct report_probing *probing, uint64_t until_ns)
 {
-    return probe_path_mtu_step(mtu_of(probing)->mtu, until_ns);
+    return front_end_step(probe_path_mtu_front(mtu_of(probing)->mtu), until_ns);
 }
 
 static int mtu_stop(struct report_probing *probing)
 {
-    return probe_path_mtu_stop(mtu_of(probing)->mtu);
+    return front_end_stop(probe_path_mtu_front(mtu_of(probing)->mtu));
 }
 
 static bool mtu_result(const struct report_probing *probing, uint32_t index, struct probe_result *result)
@@ -128,7 +128,7 @@ static bool mtu_next(struct report_probing *probing, struct probe_result *result
 
 static const struct probe_targets *mtu_targets(const struct report_probing *probing)
 {
-    return probe_path_mtu_targets(mtu_of(probing)->mtu);
+    return front_end_targets(probe_path_mtu_front(mtu_of(probing)->mtu));
 }
 
 static struct report_about mtu_about(const struct report_probing *probing)
@@ -136,11 +136,11 @@ static struct report_about mtu_about(const struct report_probing *probing)
     struct probe_path_mtu *mtu = mtu_of(probing)->mtu;
 
     return (struct report_about){
-        .counters = probe_path_mtu_counters(mtu),
-        .transport = probe_path_mtu_transport(mtu),
-        .failed_call = probe_path_mtu_failed_call(mtu),
+        .counters = front_end_counters(probe_path_mtu_front(mtu)),
+        .transport = front_end_transport(probe_path_mtu_front(mtu)),
+        .failed_call = front_end_failed_call(probe_path_mtu_front(mtu)),
         .workers = 1,
-        .asked_again = probe_path_mtu_asked_again(mtu),
+        .asked_again = front_end_asked_again(probe_path_mtu_front(mtu)),
     };
 }
 

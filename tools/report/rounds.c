@@ -53,7 +53,7 @@ static int start(struct rounds *rounds, const struct report_options *options, st
                  targets->count, options->rounds.count,
                  (uint64_t)targets->count * (40 + 4 * (uint64_t)options->rounds.count) / 1000000);
     if (!error)
-        probe_rounds_set_wakeup(rounds->rounds, rounds->wakeup.fd);
+        front_end_set_wakeup(probe_rounds_front(rounds->rounds), rounds->wakeup.fd);
     return error;
 }
 
@@ -85,24 +85,24 @@ static int rounds_wakeup(const struct report_probing *probing)
 
 static int rounds_set(struct report_probing *probing, uint32_t index, const struct address *address)
 {
-    probe_rounds_set(rounds_of(probing)->rounds, index, address);
+    front_end_set(probe_rounds_front(rounds_of(probing)->rounds), index, address);
     return 0;
 }
 
 static int rounds_step(struct report_probing *probing, uint64_t until_ns)
 {
-    return probe_rounds_step(rounds_of(probing)->rounds, until_ns);
+    return front_end_step(probe_rounds_front(rounds_of(probing)->rounds), until_ns);
 }
 
 static int rounds_stop(struct report_probing *probing)
 {
     rounds_of(probing)->is_stopped = true;
-    return probe_rounds_stop(rounds_of(probing)->rounds);
+    return front_end_stop(probe_rounds_front(rounds_of(probing)->rounds));
 }
 
 static const struct probe_targets *rounds_targets(const struct report_probing *probing)
 {
-    return probe_rounds_targets(rounds_of(probing)->rounds);
+    return front_end_targets(probe_rounds_front(rounds_of(probing)->rounds));
 }
 
 static bool rounds_result(const struct report_probing *probing, uint32_t index, struct probe_result *result)
@@ -149,9 +149,9 @@ static struct report_about rounds_about(const struct report_probing *probing)
     struct probe_rounds *rounds = rounds_of(probing)->rounds;
 
     return (struct report_about){
-        .counters = probe_rounds_counters(rounds),
-        .transport = probe_rounds_transport(rounds),
-        .failed_call = probe_rounds_failed_call(rounds),
+        .counters = front_end_counters(probe_rounds_front(rounds)),
+        .transport = front_end_transport(probe_rounds_front(rounds)),
+        .failed_call = front_end_failed_call(probe_rounds_front(rounds)),
         .workers = 1,
     };
 }
@@ -159,7 +159,7 @@ static struct report_about rounds_about(const struct report_probing *probing)
 static void rounds_progress(const struct report_probing *probing, char *text, size_t size_bytes)
 {
     const struct rounds *rounds = rounds_of(probing);
-    const struct probe_counters *counters = probe_rounds_counters(rounds->rounds);
+    const struct probe_counters *counters = front_end_counters(probe_rounds_front(rounds->rounds));
 
     snprintf(text, size_bytes, "%" PRIu64 " of %" PRIu64 " requests sent, %" PRIu64 " answered",
              counters->sent, (uint64_t)rounds_targets(probing)->count * rounds->plan.count,
