@@ -44,7 +44,7 @@ struct report_kind {
                 struct probe_targets *targets, char *message, size_t size_bytes);
     void (*close)(struct report_probing *probing);
     /* The ring_fd of a wakeup (probe/wakeup.h) that ends a wait of step(). */
-    int (*wakeup)(const struct report_probing *probing);
+    int (*wakeup)(struct report_probing *probing);
     /* The address of a target that had none, once. 0 or -ENOMEM. */
     int (*set)(struct report_probing *probing, uint32_t index, const struct address *address);
     /* One bounded round, as probe_pool_step(). */
@@ -56,14 +56,14 @@ struct report_kind {
     /* Pulls one result. *failed: the exit status has to say so. */
     bool (*next)(struct report_probing *probing, struct probe_result *result, bool *failed);
     /* The result of a target that was pulled. False: it was not; what is known is said anyway. */
-    bool (*result)(const struct report_probing *probing, uint32_t index, struct probe_result *result);
-    const struct probe_targets *(*targets)(const struct report_probing *probing);
-    struct report_about (*about)(const struct report_probing *probing);
+    bool (*result)(struct report_probing *probing, uint32_t index, struct probe_result *result);
+    const struct probe_targets *(*targets)(struct report_probing *probing);
+    struct report_about (*about)(struct report_probing *probing);
 
     /* Words for people: what the round-trip times of the summary are; what N results are in doubt of. */
     const char *rtt_words, *doubt_words, *doubt_warning;
     /* A line about what has happened so far; NULL: how many targets are known is enough. */
-    void (*progress)(const struct report_probing *probing, char *text, size_t size_bytes);
+    void (*progress)(struct report_probing *probing, char *text, size_t size_bytes);
     /* The table's part before the summary; NULL: those that are not reachable. */
     void (*table)(struct report_writer *writer, const struct report_view *view);
     /* Further members of a result, each with a comma before it; NULL: there are none. The same for CSV. */

@@ -7,9 +7,8 @@
  */
 
 #include "probe/path_mtu.h"
-#include "probe/wakeup.h"
+#include "tools/report/front.h"
 #include "tools/report/json.h"
-#include "tools/report/kind.h"
 #include "tools/report/line.h"
 
 #define LABEL_WIDTH_MAX 48
@@ -31,15 +30,14 @@ static const char *const verdict_texts[] = {
 };
 
 struct mtu {
-    struct report_probing base;
+    struct report_front front;
     struct probe_path_mtu *mtu;
-    struct wakeup wakeup;
     bool is_check; /* one size; otherwise a search */
 };
 
-static struct mtu *mtu_of(const struct report_probing *probing)
+static struct mtu *mtu_of(struct report_probing *probing)
 {
-    return (struct mtu *)(uintptr_t)probing;
+    return (struct mtu *)probing;
 }
 
 static void mtu_close(struct report_probing *probing)
@@ -47,8 +45,7 @@ static void mtu_close(struct report_probing *probing)
     struct mtu *mtu = mtu_of(probing);
 
     probe_path_mtu_free(mtu->mtu);
-    wakeup_close(&mtu->wakeup);
-    free(mtu);
+    report_front_close(&mtu->front);
 }
 
 static int mtu_open(struct report_probing **out, const struct report_options *options,
@@ -60,43 +57,22 @@ static int mtu_open(struct report_probing **out, const struct report_options *op
     snprintf(message, size_bytes, "%s", strerror(ENOMEM));
     if (!mtu)
         return -ENOMEM;
-    mtu->base.kind = &report_kind_mtu;
+    mtu->front.base.kind = &report_kind_mtu;
     mtu->is_check = options->mtu_bytes > 0;
-    error = wakeup_open(&mtu->wakeup, message, size_bytes);
+    error = wakeup_open(&mtu->front.wakeup, message, size_bytes);
     if (!error)
         error = probe_path_mtu_new(&mtu->mtu, &options->settings, options->mtu_bytes, targets,
                                    !options->in_order, message, size_bytes);
     if (error) {
-        mtu_close(&mtu->base);
+        mtu_close(&mtu->front.base);
         return error;
     }
-    front_end_set_wakeup(probe_path_mtu_front(mtu->mtu), mtu->wakeup.fd);
-    *out = &mtu->base;
+    report_front_begin(&mtu->front, probe_path_mtu_front(mtu->mtu));
+    *out = &mtu->front.base;
     return 0;
 }
 
-static int mtu_wakeup(const struct report_probing *probing)
-{
-    return mtu_of(probing)->wakeup.ring_fd;
-}
-
-static int mtu_set(struct report_probing *probing, uint32_t index, const struct address *address)
-{
-    front_end_set(probe_path_mtu_front(mtu_of(probing)->mtu), index, address);
-    return 0;
-}
-
-static int mtu_step(struct report_probing *probing, uint64_t until_ns)
-{
-    return front_end_step(probe_path_mtu_front(mtu_of(probing)->mtu), until_ns);
-}
-
-static int mtu_stop(struct report_probing *probing)
-{
-    return front_end_stop(probe_path_mtu_front(mtu_of(probing)->mtu));
-}
-
-static bool mtu_result(const struct report_probing *probing, uint32_t index, struct probe_result *result)
+static bool mtu_result(struct report_probing *probing, uint32_t index, struct probe_result *result)
 {
     struct probe_path_mtu_result all;
     bool done = probe_path_mtu_result(mtu_of(probing)->mtu, index, &all);
@@ -124,24 +100,6 @@ static bool mtu_next(struct report_probing *probing, struct probe_result *result
     mtu_result(probing, index, result);
     *failed = all.outcome != PROBE_REPLY || (mtu->is_check && all.fails_bytes > 0);
     return true;
-}
-
-static const struct probe_targets *mtu_targets(const struct report_probing *probing)
-{
-    return front_end_targets(probe_path_mtu_front(mtu_of(probing)->mtu));
-}
-
-static struct report_about mtu_about(const struct report_probing *probing)
-{
-    struct probe_path_mtu *mtu = mtu_of(probing)->mtu;
-
-    return (struct report_about){
-        .counters = front_end_counters(probe_path_mtu_front(mtu)),
-        .transport = front_end_transport(probe_path_mtu_front(mtu)),
-        .failed_call = front_end_failed_call(probe_path_mtu_front(mtu)),
-        .workers = 1,
-        .asked_again = front_end_asked_again(probe_path_mtu_front(mtu)),
-    };
 }
 
 /* --- what is written ----------------------------------------------------------------------------------- */
@@ -320,14 +278,14 @@ static const struct report_metric metrics[] = {
 const struct report_kind report_kind_mtu = {
     .open = mtu_open,
     .close = mtu_close,
-    .wakeup = mtu_wakeup,
-    .set = mtu_set,
-    .step = mtu_step,
-    .stop = mtu_stop,
+    .wakeup = report_front_wakeup,
+    .set = report_front_set,
+    .step = report_front_step,
+    .stop = report_front_stop,
     .next = mtu_next,
     .result = mtu_result,
-    .targets = mtu_targets,
-    .about = mtu_about,
+    .targets = report_front_targets,
+    .about = report_front_about,
     .rtt_words = "RTT of small packets in ms",
     .doubt_words = "of all doubtful",
     .doubt_warning = "have a verdict that is doubtful",

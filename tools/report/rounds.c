@@ -7,26 +7,24 @@
  */
 
 #include "probe/rounds.h"
-#include "probe/wakeup.h"
+#include "tools/report/front.h"
 #include "tools/report/json.h"
-#include "tools/report/kind.h"
 #include "tools/report/line.h"
 
 #define LABEL_WIDTH_MAX 48
 #define REMARK_BYTES    512
 
 struct rounds {
-    struct report_probing base;
+    struct report_front front;
     struct probe_rounds *rounds;
     struct probe_rounds_plan plan;
-    struct wakeup wakeup;
     bool is_stopped;
     uint32_t unfinished; /* stopped: the next target that may have been interrupted */
 };
 
-static struct rounds *rounds_of(const struct report_probing *probing)
+static struct rounds *rounds_of(struct report_probing *probing)
 {
-    return (struct rounds *)(uintptr_t)probing;
+    return (struct rounds *)probing;
 }
 
 static void rounds_close(struct report_probing *probing)
@@ -34,14 +32,13 @@ static void rounds_close(struct report_probing *probing)
     struct rounds *rounds = rounds_of(probing);
 
     probe_rounds_free(rounds->rounds);
-    wakeup_close(&rounds->wakeup);
-    free(rounds);
+    report_front_close(&rounds->front);
 }
 
 static int start(struct rounds *rounds, const struct report_options *options, struct probe_targets *targets,
                  char *message, size_t size_bytes)
 {
-    int error = wakeup_open(&rounds->wakeup, message, size_bytes);
+    int error = wakeup_open(&rounds->front.wakeup, message, size_bytes);
 
     if (error)
         return error;
@@ -53,7 +50,7 @@ static int start(struct rounds *rounds, const struct report_options *options, st
                  targets->count, options->rounds.count,
                  (uint64_t)targets->count * (40 + 4 * (uint64_t)options->rounds.count) / 1000000);
     if (!error)
-        front_end_set_wakeup(probe_rounds_front(rounds->rounds), rounds->wakeup.fd);
+        report_front_begin(&rounds->front, probe_rounds_front(rounds->rounds));
     return error;
 }
 
@@ -67,45 +64,24 @@ static int rounds_open(struct report_probing **out, const struct report_options 
         snprintf(message, size_bytes, "%s", strerror(ENOMEM));
         return -ENOMEM;
     }
-    rounds->base.kind = &report_kind_rounds;
+    rounds->front.base.kind = &report_kind_rounds;
     rounds->plan = options->rounds;
     error = start(rounds, options, targets, message, size_bytes);
     if (error) {
-        rounds_close(&rounds->base);
+        rounds_close(&rounds->front.base);
         return error;
     }
-    *out = &rounds->base;
+    *out = &rounds->front.base;
     return 0;
-}
-
-static int rounds_wakeup(const struct report_probing *probing)
-{
-    return rounds_of(probing)->wakeup.ring_fd;
-}
-
-static int rounds_set(struct report_probing *probing, uint32_t index, const struct address *address)
-{
-    front_end_set(probe_rounds_front(rounds_of(probing)->rounds), index, address);
-    return 0;
-}
-
-static int rounds_step(struct report_probing *probing, uint64_t until_ns)
-{
-    return front_end_step(probe_rounds_front(rounds_of(probing)->rounds), until_ns);
 }
 
 static int rounds_stop(struct report_probing *probing)
 {
     rounds_of(probing)->is_stopped = true;
-    return front_end_stop(probe_rounds_front(rounds_of(probing)->rounds));
+    return report_front_stop(probing);
 }
 
-static const struct probe_targets *rounds_targets(const struct report_probing *probing)
-{
-    return front_end_targets(probe_rounds_front(rounds_of(probing)->rounds));
-}
-
-static bool rounds_result(const struct report_probing *probing, uint32_t index, struct probe_result *result)
+static bool rounds_result(struct report_probing *probing, uint32_t index, struct probe_result *result)
 {
     const struct rounds *rounds = rounds_of(probing);
     struct probe_rounds_result all;
@@ -130,7 +106,7 @@ static bool rounds_next(struct report_probing *probing, struct probe_result *res
     bool is_there = probe_rounds_next(rounds->rounds, &index);
 
     /* Those that were interrupted, but have answered. */
-    while (!is_there && rounds->is_stopped && rounds->unfinished < rounds_targets(probing)->count) {
+    while (!is_there && rounds->is_stopped && rounds->unfinished < report_front_targets(probing)->count) {
         struct probe_rounds_result all;
 
         index = rounds->unfinished++;
@@ -144,25 +120,13 @@ static bool rounds_next(struct report_probing *probing, struct probe_result *res
     return true;
 }
 
-static struct report_about rounds_about(const struct report_probing *probing)
-{
-    struct probe_rounds *rounds = rounds_of(probing)->rounds;
-
-    return (struct report_about){
-        .counters = front_end_counters(probe_rounds_front(rounds)),
-        .transport = front_end_transport(probe_rounds_front(rounds)),
-        .failed_call = front_end_failed_call(probe_rounds_front(rounds)),
-        .workers = 1,
-    };
-}
-
-static void rounds_progress(const struct report_probing *probing, char *text, size_t size_bytes)
+static void rounds_progress(struct report_probing *probing, char *text, size_t size_bytes)
 {
     const struct rounds *rounds = rounds_of(probing);
-    const struct probe_counters *counters = front_end_counters(probe_rounds_front(rounds->rounds));
+    const struct probe_counters *counters = front_end_counters(rounds->front.front);
 
     snprintf(text, size_bytes, "%" PRIu64 " of %" PRIu64 " requests sent, %" PRIu64 " answered",
-             counters->sent, (uint64_t)rounds_targets(probing)->count * rounds->plan.count,
+             counters->sent, (uint64_t)report_front_targets(probing)->count * rounds->plan.count,
              counters->replies);
 }
 
@@ -405,14 +369,14 @@ static const struct report_metric metrics[] = {
 const struct report_kind report_kind_rounds = {
     .open = rounds_open,
     .close = rounds_close,
-    .wakeup = rounds_wakeup,
-    .set = rounds_set,
-    .step = rounds_step,
+    .wakeup = report_front_wakeup,
+    .set = report_front_set,
+    .step = report_front_step,
     .stop = rounds_stop,
     .next = rounds_next,
     .result = rounds_result,
-    .targets = rounds_targets,
-    .about = rounds_about,
+    .targets = report_front_targets,
+    .about = report_front_about,
     .rtt_words = "Medians of the RTT in ms",
     .doubt_words = "with doubtful loss",
     .doubt_warning = "have a loss that is doubtful",

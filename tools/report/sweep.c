@@ -8,9 +8,9 @@ struct sweep {
     struct probe_pool *pool;
 };
 
-static struct probe_pool *pool_of(const struct report_probing *probing)
+static struct probe_pool *pool_of(struct report_probing *probing)
 {
-    return ((const struct sweep *)(const void *)probing)->pool;
+    return ((struct sweep *)probing)->pool;
 }
 
 static void sweep_close(struct report_probing *probing)
@@ -40,7 +40,7 @@ static int sweep_open(struct report_probing **out, const struct report_options *
     return 0;
 }
 
-static int sweep_wakeup(const struct report_probing *probing)
+static int sweep_wakeup(struct report_probing *probing)
 {
     return probe_pool_wakeup(pool_of(probing));
 }
@@ -73,17 +73,17 @@ static bool sweep_next(struct report_probing *probing, struct probe_result *resu
     return true;
 }
 
-static bool sweep_result(const struct report_probing *probing, uint32_t index, struct probe_result *result)
+static bool sweep_result(struct report_probing *probing, uint32_t index, struct probe_result *result)
 {
     return probe_pool_result(pool_of(probing), index, result);
 }
 
-static const struct probe_targets *sweep_targets(const struct report_probing *probing)
+static const struct probe_targets *sweep_targets(struct report_probing *probing)
 {
     return probe_pool_targets(pool_of(probing));
 }
 
-static struct report_about sweep_about(const struct report_probing *probing)
+static struct report_about sweep_about(struct report_probing *probing)
 {
     struct probe_pool *pool = pool_of(probing);
 
