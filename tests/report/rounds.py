@@ -258,7 +258,7 @@ def sizes_interrupted():
 
 BAD = [
     (['--count', '0'], "--count '0': expected a number from 1 to 1000000"),
-    (['--count', '3', '--period', '1ms'], "--period '1ms': expected at least 10ms"),
+    (['--count', '3', '--period', '1ms'], "--period '1ms': expected a time from 10ms to 1h"),
     (['--period', '1'], '--period goes with --count only'),
     (['--mtu', '50'], "--mtu '50': expected a number from 88 to 65535"),
     (['--mtu', '1500', '--path-mtu'], '--count, --mtu and --path-mtu exclude each other'),

@@ -26,8 +26,8 @@ struct report_options {
     uint64_t watch_ns;  /* from the start of one round to that of the next; 0: one round */
     const char *output; /* the file that gets the report; NULL: standard output */
     bool quiet;
-    bool strict; /* a target that is none ends it */
-    bool help;
+    bool strict;                     /* a target that is none ends it */
+    bool help;                       /* it was asked for and is printed */
     uint32_t workers;                /* threads that probe; 0: as many as pay */
     struct probe_rounds_plan rounds; /* count 0: a sweep */
     uint32_t mtu_bytes;              /* does this size pass? 0: not asked */
@@ -42,12 +42,9 @@ struct report_options {
 };
 
 /*
- * Reads argv (argv[0] is not looked at). Returns 0; -EINVAL with one line in message: which option, what was
+ * Reads argv; the help, if it is asked for, is printed. Returns 0; -EINVAL with one line in message: which option, what was
  * given, what was expected; or -ENOMEM. Clear with report_options_clear() in any case.
  */
 int report_options_parse(struct report_options *options, int argc, char **argv, char *message,
                          size_t size_bytes);
 void report_options_clear(struct report_options *options);
-
-/* Writes what `reroute report --help` prints to standard output. Returns 0 or a negative errno. */
-int report_options_help(void);

@@ -537,30 +537,18 @@ static int probe_and_write(struct run *run)
     return verdict(run);
 }
 
-static int help(const struct run *run)
-{
-    int error = report_options_help();
-
-    if (error)
-        complain(run, "cannot write: %s", strerror(-error));
-    return error ? EXIT_SYSTEM : 0;
-}
-
 int command_report(int argc, char **argv)
 {
     char message[MESSAGE_BYTES] = "";
     struct run run = {
         .program = argv[0], .view = {.options = &run.options, .targets = &run.targets}, .output = {.fd = -1}};
-    int error = report_options_parse(&run.options, argc, argv, message, sizeof(message));
-    int code;
+    int error = report_options_parse(&run.options, argc, argv, message, sizeof(message)), code = 0;
 
     if (error) {
         complain(&run, "%s", error == -ENOMEM ? "out of memory" : message);
         fprintf(stderr, "Try '%s --help'.\n", argv[0]);
         code = exit_code_of(error);
-    } else if (run.options.help) {
-        code = help(&run);
-    } else {
+    } else if (!run.options.help) {
         error = read_targets(&run);
         code = error ? exit_code_of(error) : probe_and_write(&run);
     }
