@@ -3,50 +3,20 @@
  * Proves how a journal is read and what is made of it, by journals written out here: other holds and dampings
  * switch when the rules say; what counts as needless, away and unserved; two boots are on one clock; what is
  * not known is ignored; what is cut off, anywhere, is read as far as it goes; what is no journal is refused
- * in one line. And of the writer: a quiet day is a few lines, two files are the most there is, and a full
- * disk is said once.
+ * in one line.
  */
 #include <criterion/criterion.h>
-#include <signal.h>
 #include <stdarg.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 
-#include "route/journal/file.h"
+#include "route/journal/journal.h"
 #include "route/journal/replay.h"
-#include "route/own_file.h"
+#include "tests/route/journal_place.h"
 
 #define HOME "10.0.0.1"
 #define AWAY "10.0.0.2"
 
 /* --- journals --- */
-
-static char directory[] = "/tmp/reroute-history-XXXXXX";
-static char path[64], older[80];
-
-static void begin(void)
-{
-    strcpy(directory + sizeof(directory) - 7, "XXXXXX");
-    cr_assert_not_null(mkdtemp(directory));
-    snprintf(path, sizeof(path), "%s/" JOURNAL_FILE, directory);
-    snprintf(older, sizeof(older), "%s.1", path);
-}
-
-static void end(void)
-{
-    unlink(path);
-    unlink(older);
-    cr_expect_eq(rmdir(directory), 0);
-}
-
-static void put(const char *file, const char *text)
-{
-    FILE *out = fopen(file, "w");
-
-    cr_assert_not_null(out);
-    fputs(text, out);
-    fclose(out);
-}
 
 #define SNAPSHOT                                                                                           \
     "{\"kind\":\"snapshot\",\"time\":\"2026-01-01T%02u:%02u:%02u.000Z\",\"t_ns\":\"%u000000000\","         \
@@ -102,7 +72,7 @@ static void add_line(struct text *text, unsigned s, const char *kind, const char
         kind, wall_s / 3600, wall_s / 60 % 60, wall_s % 60, s, rest);
 }
 
-/* The home path falls silent at `s`, which is noticed a second later, and is up again at `back`. */
+/* The home journal_path falls silent at `s`, which is noticed a second later, and is up again at `back`. */
 static void add_failure(struct text *text, unsigned s, unsigned back)
 {
     char rest[512];
@@ -126,14 +96,14 @@ static struct history *read_text(const char *text)
     struct history *history = NULL;
     char message[256];
 
-    put(path, text);
-    cr_assert_eq(history_read(&history, path, message, sizeof(message)), 0, "%s", message);
+    journal_place_put(journal_path, text);
+    cr_assert_eq(history_read(&history, journal_path, message, sizeof(message)), 0, "%s", message);
     return history;
 }
 
 /* --- what other settings would have done --- */
 
-Test(history, other_settings, .init = begin, .fini = end)
+Test(history, other_settings, .init = journal_place_begin, .fini = journal_place_end)
 {
     static const struct {
         const char *name;
@@ -186,7 +156,7 @@ Test(history, other_settings, .init = begin, .fini = end)
 }
 
 /* A session's stability is judged with the hold that is asked about, not with the host's. */
-Test(history, sessions_with_another_hold, .init = begin, .fini = end)
+Test(history, sessions_with_another_hold, .init = journal_place_begin, .fini = journal_place_end)
 {
     static const struct {
         unsigned hold_s, back_s; /* 0: not at all */
@@ -221,7 +191,7 @@ Test(history, sessions_with_another_hold, .init = begin, .fini = end)
 
 /* --- reading --- */
 
-Test(history, two_boots_are_on_one_clock, .init = begin, .fini = end)
+Test(history, two_boots_are_on_one_clock, .init = journal_place_begin, .fini = journal_place_end)
 {
     static struct text text;
     CLEANUP(history_free) struct history *history = NULL;
@@ -248,8 +218,8 @@ Test(history, two_boots_are_on_one_clock, .init = begin, .fini = end)
     cr_expect_eq(history_realtime_ns(history, tally.moves[0].at_ns) / NS_PER_S % 86400, 5571);
 }
 
-/* The power fails while the path in use is down; the host is away for ten hours. */
-Test(history, who_crashed_did_not_watch, .init = begin, .fini = end)
+/* The power fails while the journal_path in use is down; the host is away for ten hours. */
+Test(history, who_crashed_did_not_watch, .init = journal_place_begin, .fini = journal_place_end)
 {
     static struct text text;
     const struct replay_settings settings[] = {
@@ -274,8 +244,8 @@ Test(history, who_crashed_did_not_watch, .init = begin, .fini = end)
     }
 }
 
-/* Who leaves a path that is well and stays so left it needlessly; one that is degraded is not well. */
-Test(history, who_left_a_degraded_path_had_a_reason, .init = begin, .fini = end)
+/* Who leaves a journal_path that is well and stays so left it needlessly; one that is degraded is not well. */
+Test(history, who_left_a_degraded_path_had_a_reason, .init = journal_place_begin, .fini = journal_place_end)
 {
     for (unsigned degraded = 0; degraded < 2; degraded++) {
         static struct text text;
@@ -301,7 +271,7 @@ Test(history, who_left_a_degraded_path_had_a_reason, .init = begin, .fini = end)
 }
 
 /* What an agent remembers of failures ends with it: the second one's hold is not doubled. */
-Test(history, a_restart_forgets, .init = begin, .fini = end)
+Test(history, a_restart_forgets, .init = journal_place_begin, .fini = journal_place_end)
 {
     static struct text text;
     CLEANUP(history_free) struct history *history = NULL;
@@ -320,14 +290,14 @@ Test(history, a_restart_forgets, .init = begin, .fini = end)
     cr_expect_eq(tally.moves[3].at_ns, 1710 * NS_PER_S, "%.1f s", (double)tally.moves[3].at_ns / NS_PER_S);
 }
 
-Test(history, an_older_file_comes_first, .init = begin, .fini = end)
+Test(history, an_older_file_comes_first, .init = journal_place_begin, .fini = journal_place_end)
 {
     static struct text text;
     CLEANUP(history_free) struct history *history = NULL;
 
     add_snapshot(&text, 100, "start", "a");
     add_failure(&text, 1000, 1030);
-    put(older, text.bytes);
+    journal_place_put(journal_older, text.bytes);
     text = (struct text){0};
     add_snapshot(&text, 2000, "rotate", "a");
     add_failure(&text, 3000, 3030);
@@ -337,7 +307,7 @@ Test(history, an_older_file_comes_first, .init = begin, .fini = end)
     cr_expect_eq(history->events[history->event_count - 1].at_ns, 3030 * NS_PER_S);
 }
 
-Test(history, what_is_not_known_is_ignored, .init = begin, .fini = end)
+Test(history, what_is_not_known_is_ignored, .init = journal_place_begin, .fini = journal_place_end)
 {
     static struct text text;
     CLEANUP(history_free) struct history *history = NULL;
@@ -362,7 +332,7 @@ Test(history, what_is_not_known_is_ignored, .init = begin, .fini = end)
     cr_expect_eq(tally.move_count, 1);
 }
 
-Test(history, cut_off_anywhere, .init = begin, .fini = end)
+Test(history, cut_off_anywhere, .init = journal_place_begin, .fini = journal_place_end)
 {
     static struct text text;
     size_t first;
@@ -380,9 +350,9 @@ Test(history, cut_off_anywhere, .init = begin, .fini = end)
         int error;
 
         text.bytes[cut] = '\0';
-        put(path, text.bytes);
+        journal_place_put(journal_path, text.bytes);
         text.bytes[cut] = kept;
-        error = history_read(&history, path, message, sizeof(message));
+        error = history_read(&history, journal_path, message, sizeof(message));
         if (cut < first - 1) {
             cr_expect_eq(error, -EPROTO, "cut at %zu", cut);
             continue;
@@ -393,7 +363,7 @@ Test(history, cut_off_anywhere, .init = begin, .fini = end)
     }
 }
 
-Test(history, what_is_no_journal_is_refused, .init = begin, .fini = end)
+Test(history, what_is_no_journal_is_refused, .init = journal_place_begin, .fini = journal_place_end)
 {
     static const struct {
         const char *text, *message;
@@ -408,14 +378,15 @@ Test(history, what_is_no_journal_is_refused, .init = begin, .fini = end)
     struct history *history = NULL;
     char message[256];
 
-    cr_expect_eq(history_read(&history, path, message, sizeof(message)), -ENOENT);
-    cr_assert_eq(mkdir(older, 0700), 0);
-    cr_expect_eq(history_read(&history, path, message, sizeof(message)), -EISDIR);
-    cr_expect(strncmp(message, older, strlen(older)) == 0, "it is the older one: %s", message);
-    cr_assert_eq(rmdir(older), 0);
+    cr_expect_eq(history_read(&history, journal_path, message, sizeof(message)), -ENOENT);
+    cr_assert_eq(mkdir(journal_older, 0700), 0);
+    cr_expect_eq(history_read(&history, journal_path, message, sizeof(message)), -EISDIR);
+    cr_expect(strncmp(message, journal_older, strlen(journal_older)) == 0, "it is the older one: %s",
+              message);
+    cr_assert_eq(rmdir(journal_older), 0);
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-        put(path, rows[i].text);
-        cr_expect_eq(history_read(&history, path, message, sizeof(message)), -EPROTO, "row %zu", i);
+        journal_place_put(journal_path, rows[i].text);
+        cr_expect_eq(history_read(&history, journal_path, message, sizeof(message)), -EPROTO, "row %zu", i);
         cr_expect_not_null(strstr(message, rows[i].message), "row %zu: %s", i, message);
         cr_expect_null(strchr(message, '\n'));
         cr_expect_null(history);
@@ -423,7 +394,7 @@ Test(history, what_is_no_journal_is_refused, .init = begin, .fini = end)
 }
 
 /* Nobody is proven, and who has not answered for some waits is not asked for ever: 95 years pass at once. */
-Test(history, nobody_answers_for_ever, .init = begin, .fini = end, .timeout = 10)
+Test(history, nobody_answers_for_ever, .init = journal_place_begin, .fini = journal_place_end, .timeout = 10)
 {
     static struct text text;
     CLEANUP(history_free) struct history *history = NULL;
@@ -442,8 +413,8 @@ Test(history, nobody_answers_for_ever, .init = begin, .fini = end, .timeout = 10
     cr_expect_eq(tally.watched_ns, 2999999900 * NS_PER_S);
 }
 
-/* An access or path whose name is longer than what is kept of it is still one access or path. */
-Test(history, names_that_are_too_long, .init = begin, .fini = end)
+/* An access or journal_path whose name is longer than what is kept of it is still one access or journal_path. */
+Test(history, names_that_are_too_long, .init = journal_place_begin, .fini = journal_place_end)
 {
     static struct text text;
     CLEANUP(history_free) struct history *history = NULL;
@@ -462,11 +433,11 @@ Test(history, names_that_are_too_long, .init = begin, .fini = end)
     cr_expect_eq(history->memory.paths[0].blocked_ns, 1);
 }
 
-/* A journal whose older part is gone: what the selector remembered is in its first snapshot. */
-Test(history, memory_of_what_is_gone, .init = begin, .fini = end)
+/* A journal whose journal_older part is gone: what the selector remembered is in its first snapshot. */
+Test(history, memory_of_what_is_gone, .init = journal_place_begin, .fini = journal_place_end)
 {
     static const struct {
-        const char *remembered; /* of the home access or its path */
+        const char *remembered; /* of the home access or its journal_path */
         unsigned back_s;
     } rows[] = {
         {"", 1210},
@@ -495,403 +466,4 @@ Test(history, memory_of_what_is_gone, .init = begin, .fini = end)
         cr_expect_eq(tally.moves[1].at_ns, rows[i].back_s * NS_PER_S, "row %zu: back at %.1f s", i,
                      (double)tally.moves[1].at_ns / NS_PER_S);
     }
-}
-
-/* --- writing --- */
-
-struct little_world {
-    struct access_memory access_memory[2];
-    struct path_memory path_memory[2];
-    struct selector selector;
-    struct access_evidence accesses[2];
-    struct path_evidence paths[2];
-    struct selector_input input;
-};
-
-static const struct address *path_address(const void *owner, uint32_t index)
-{
-    static const struct address addresses[2] = {{.family = AF_INET, .bytes = {10, 0, 0, 1}},
-                                                {.family = AF_INET, .bytes = {10, 0, 0, 2}}};
-
-    return &addresses[index];
-}
-
-static const char *access_name(const void *owner, uint32_t index)
-{
-    return index ? "away" : "home \"of\" many";
-}
-
-static const char *access_uuid(const void *owner, uint32_t index)
-{
-    return "86dccf70-f0c8-4a02-ab6d-ca9a49ffcd74";
-}
-
-static void little_world(struct little_world *w)
-{
-    *w = (struct little_world){0};
-    for (uint32_t i = 0; i < 2; i++) {
-        w->accesses[i] = (struct access_evidence){
-            .locality = i ? LOCALITY_SAME_ZONE : LOCALITY_LOCAL, .session = SESSION_STABLE, .weight = i};
-        w->paths[i] = (struct path_evidence){.access = i,
-                                             .health = {.state = HEALTH_UP, .up_since_ns = 1},
-                                             .on_link = true,
-                                             .link_usable = true,
-                                             .service_good = true};
-    }
-    w->selector = (struct selector){.paths = w->path_memory, .accesses = w->access_memory};
-    w->input = (struct selector_input){.now_ns = 100 * NS_PER_S,
-                                       .paths = w->paths,
-                                       .path_count = 2,
-                                       .accesses = w->accesses,
-                                       .access_count = 2,
-                                       .host.window_ns = NS_PER_S,
-                                       .host.select_timeout_ns = 100 * NS_PER_MS,
-                                       .host.hold_ns = 180 * NS_PER_S,
-                                       .host.list_arrived = true};
-}
-
-static struct journal_file *journal_file;
-
-static struct journal *open_journal(uint64_t max_bytes)
-{
-    struct journal *journal;
-    struct journal_sink sink;
-
-    cr_assert_eq(journal_file_new(&journal_file, directory), 0);
-    sink = journal_file_sink(journal_file);
-    cr_assert_eq(journal_new(&journal, &sink, max_bytes, 0, 0), 0);
-    return journal;
-}
-
-static struct journal *close_journal(struct journal *journal)
-{
-    journal_file = journal_file_free(journal_file);
-    return journal_free(journal);
-}
-
-static int decide_and_write(struct journal *journal, struct little_world *w)
-{
-    const struct journal_source source = {
-        .path_address = path_address, .access_name = access_name, .access_uuid = access_uuid};
-    struct selector_decision decision;
-
-    selector_decide(&w->selector, &w->input, &decision);
-    return journal_step(
-        journal, &(struct journal_step){
-                     .source = &source, .input = &w->input, .selector = &w->selector, .decision = &decision});
-}
-
-/* A step; every path answered a moment ago, every tenth time not. */
-static int write_step(struct journal *journal, struct little_world *w)
-{
-    for (uint32_t i = 0; i < 2; i++) {
-        struct health_evidence *health = &w->paths[i].health;
-
-        health->missing = w->input.now_ns / NS_PER_S % 10 == i;
-        health->first_missed_ns = health->missing ? w->input.now_ns - 50 * NS_PER_MS : 0;
-        health->last_reply_ns = health->proven_ns = w->input.now_ns - 200 * NS_PER_MS;
-    }
-    return decide_and_write(journal, w);
-}
-
-static long size_of(const char *file)
-{
-    struct stat st;
-
-    return stat(file, &st) == 0 ? (long)st.st_size : -1;
-}
-
-static void miss(struct little_world *w, uint32_t index)
-{
-    w->paths[index].health.missing = true;
-    w->paths[index].health.first_missed_ns = w->input.now_ns;
-}
-
-static void answer(struct little_world *w, uint32_t index)
-{
-    struct health_evidence *health = &w->paths[index].health;
-
-    health->missing = false;
-    health->first_missed_ns = 0;
-    health->last_reply_ns = health->proven_ns = w->input.now_ns;
-}
-
-/* What is news, and what is not. Path 0 is in use; each row goes on from the one before. */
-Test(history, only_news_is_written, .init = begin, .fini = end)
-{
-    enum what { NOTHING, LOSS, MISS, ANSWER, STABLE_AT, STATE, RESTARTS, CHECK, HOLD, PIN, UNLISTED };
-    static const struct {
-        const char *name;
-        enum what what;
-        uint32_t index;
-        uint64_t value;
-        bool news;
-    } rows[] = {
-        {"nothing", NOTHING, 0, 0, false},
-        {"later replies", ANSWER, 1, 0, false},
-        {"some loss", LOSS, 1, 9000, false},
-        {"it is told with another thing", RESTARTS, 1, 2, true},
-        {"a little more, but now too much to return to it", LOSS, 1, 10001, true},
-        {"a little more", LOSS, 1, 19000, false},
-        {"a per cent more", LOSS, 1, 20001, true},
-        {"the path in use loses nearly as much", LOSS, 0, 9999, false},
-        {"as much", LOSS, 0, 20001, true},
-        {"a miss", MISS, 1, 0, false},
-        {"a miss of the path in use", MISS, 0, 0, false},
-        {"with it another thing: all is told", CHECK, 1, true, true},
-        {"the path in use answers again", ANSWER, 0, 0, true},
-        {"the other one too", ANSWER, 1, 0, true},
-        {"down", STATE, 1, HEALTH_DOWN, true},
-        {"still down", NOTHING, 1, 0, false},
-        {"stable a little earlier", STABLE_AT, 1, 999500000000, false},
-        {"more than a second", STABLE_AT, 1, 998900000000, true},
-        {"not to be stable any more", STABLE_AT, 1, NEVER_NS, true},
-        {"a restart", RESTARTS, 1, 3, true},
-        {"another hold", HOLD, 0, 60 * NS_PER_S, true},
-        {"a pin", PIN, 1, true, true},
-        {"the first list does not name it", UNLISTED, 1, true, true},
-        {"nor does anything else happen", NOTHING, 1, 0, false},
-    };
-    struct journal *journal;
-    struct little_world w;
-
-    little_world(&w);
-    w.accesses[1].stable_at_ns = 1000 * NS_PER_S;
-    answer(&w, 0);
-    answer(&w, 1);
-    journal = open_journal(JOURNAL_MAX_BYTES);
-    cr_assert_eq(decide_and_write(journal, &w), 0);
-    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-        uint32_t index = rows[i].index;
-        long before = size_of(path);
-
-        w.input.now_ns += 100 * NS_PER_MS;
-        switch (rows[i].what) {
-        case NOTHING:
-            break;
-        case LOSS:
-            w.paths[index].health.loss_ppm = (uint32_t)rows[i].value;
-            break;
-        case MISS:
-            miss(&w, index);
-            break;
-        case ANSWER:
-            answer(&w, index);
-            break;
-        case STABLE_AT:
-            w.accesses[index].stable_at_ns = rows[i].value;
-            break;
-        case STATE:
-            w.paths[index].health.state = (enum health_state)rows[i].value;
-            break;
-        case RESTARTS:
-            w.accesses[index].restarts = (unsigned)rows[i].value;
-            break;
-        case CHECK:
-            w.paths[index].service_bad = rows[i].value;
-            break;
-        case HOLD:
-            w.input.host.hold_ns = rows[i].value;
-            break;
-        case PIN:
-            w.paths[index].pinned = rows[i].value;
-            break;
-        case UNLISTED:
-            w.accesses[index].unlisted = rows[i].value;
-            break;
-        }
-        cr_assert_eq(decide_and_write(journal, &w), 0);
-        cr_expect_eq(size_of(path) > before, rows[i].news, "%s: %ld bytes", rows[i].name,
-                     size_of(path) - before);
-    }
-    journal = close_journal(journal);
-}
-
-Test(history, a_quiet_day_is_a_few_lines, .init = begin, .fini = end)
-{
-    struct journal *journal;
-    struct little_world w;
-    long first;
-
-    little_world(&w);
-    journal = open_journal(JOURNAL_MAX_BYTES);
-    cr_assert_eq(write_step(journal, &w), 0);
-    first = size_of(path);
-    for (unsigned s = 0; s < 86400; s++) {
-        w.input.now_ns += NS_PER_S;
-        cr_assert_eq(write_step(journal, &w), 0);
-    }
-    journal = close_journal(journal);
-    cr_expect_gt(first, 0);
-    cr_expect_leq(size_of(path), first + 24 * 100, "%ld bytes in a quiet day", size_of(path) - first);
-    cr_expect_geq(size_of(path), first + 23 * 50, "each hour says that the agent is alive");
-}
-
-Test(history, two_files_are_the_most, .init = begin, .fini = end)
-{
-    struct journal *journal;
-    struct little_world w;
-
-    little_world(&w);
-    journal = open_journal(8000);
-    for (unsigned i = 0; i < 1000; i++) {
-        w.input.now_ns += NS_PER_S;
-        w.paths[1].service_bad = i % 2;
-        cr_assert_eq(write_step(journal, &w), 0);
-        cr_assert_leq(size_of(path), 8000);
-        cr_assert_leq(size_of(older), 8000);
-    }
-    journal = close_journal(journal);
-    cr_expect_gt(size_of(older), 4000);
-    {
-        CLEANUP(history_free) struct history *history = NULL;
-        char message[256];
-
-        cr_expect_eq(history_read(&history, path, message, sizeof(message)), 0, "%s", message);
-    }
-}
-
-/* What is said beside the steps counts too: a person's command that changes nothing, again and again. */
-Test(history, commands_alone_do_not_make_it_grow, .init = begin, .fini = end)
-{
-    CLEANUP(history_free) struct history *history = NULL;
-    struct journal *journal;
-    struct little_world w;
-    char message[256];
-
-    little_world(&w);
-    journal = open_journal(8000);
-    for (unsigned i = 0; i < 1000; i++) {
-        w.input.now_ns += NS_PER_S;
-        cr_assert_eq(write_step(journal, &w), 0);
-        journal_command(journal, w.input.now_ns, "pin", "home");
-        cr_assert_leq(size_of(path), 8000);
-        cr_assert_leq(size_of(older), 8000);
-    }
-    journal = close_journal(journal);
-    cr_expect_eq(history_read(&history, path, message, sizeof(message)), 0, "%s", message);
-}
-
-/* A line that a crash cut off gets its end of line. Otherwise the next snapshot would be lost with it. */
-Test(history, half_a_line_ends_before_the_next, .init = begin, .fini = end)
-{
-    CLEANUP(history_free) struct history *history = NULL;
-    struct journal *journal;
-    struct little_world w;
-    char message[256];
-
-    put(path, "{\"kind\":\"st");
-    little_world(&w);
-    journal = open_journal(JOURNAL_MAX_BYTES);
-    cr_assert_eq(write_step(journal, &w), 0);
-    journal = close_journal(journal);
-    cr_assert_eq(history_read(&history, path, message, sizeof(message)), 0, "%s", message);
-    cr_expect_eq(history->damaged, 1);
-}
-
-/* Somebody removes it, moves it away or empties it: it begins anew, with a snapshot. */
-Test(history, who_loses_the_file_begins_anew, .init = begin, .fini = end)
-{
-    enum { REMOVED, MOVED, EMPTIED, WAYS };
-
-    for (int way = 0; way < WAYS; way++) {
-        CLEANUP(history_free) struct history *history = NULL;
-        struct journal *journal;
-        struct little_world w;
-        char message[256];
-
-        little_world(&w);
-        journal = open_journal(JOURNAL_MAX_BYTES);
-        cr_assert_eq(write_step(journal, &w), 0);
-        cr_assert_eq(way == REMOVED ? unlink(path)
-                     : way == MOVED ? rename(path, older)
-                                    : truncate(path, 0),
-                     0);
-        unlink(older);
-        w.paths[1].service_bad = true;
-        cr_assert_eq(write_step(journal, &w), 0);
-        w.paths[1].service_bad = false;
-        cr_assert_eq(write_step(journal, &w), 0);
-        journal = close_journal(journal);
-        cr_expect_eq(history_read(&history, path, message, sizeof(message)), 0, "way %d: %s", way, message);
-        cr_expect(history && history->wall_count == 1, "way %d: one snapshot", way);
-        unlink(path);
-    }
-}
-
-/* A full disk, or as here a link in its place: whatever keeps it from being written. */
-Test(history, what_cannot_be_written_is_said_once, .init = begin, .fini = end)
-{
-    struct journal *journal;
-    struct little_world w;
-    int said = 0;
-
-    little_world(&w);
-    cr_assert_eq(symlink("/dev/full", path), 0);
-    journal = open_journal(JOURNAL_MAX_BYTES);
-    for (unsigned s = 0; s < 600; s++) {
-        int error;
-
-        w.input.now_ns += NS_PER_S;
-        w.paths[1].service_bad = s % 2;
-        error = write_step(journal, &w);
-        cr_expect(error == 0 || error == -ELOOP, "%d", error);
-        said += error != 0;
-        journal_switch(journal, w.input.now_ns, NULL, path_address(NULL, 0), SWITCH_PIN, 0);
-    }
-    cr_expect_eq(said, 1);
-    unlink(path); /* as it should be again */
-    for (unsigned s = 0; s < 61 && size_of(path) < 0; s++) {
-        w.input.now_ns += NS_PER_S;
-        cr_expect_eq(write_step(journal, &w), 0);
-    }
-    cr_expect_geq(size_of(path), 0, "written again within a minute");
-    journal = close_journal(journal);
-    cr_expect_gt(size_of(path), 500, "and it begins with a snapshot");
-}
-
-static bool says(const char *name, const char *words)
-{
-    CLEANUP(free) char *text = NULL;
-    size_t length;
-
-    return own_file_read(&text, &length, directory, strrchr(name, '/') + 1, 1 << 20) == 0 &&
-           strstr(text, words);
-}
-
-/* The file may not grow any more while it is written: what was begun of a line is taken back. */
-Test(history, after_a_failure_a_snapshot, .init = begin, .fini = end)
-{
-    struct rlimit limit = {.rlim_max = RLIM_INFINITY};
-    CLEANUP(history_free) struct history *history = NULL;
-    struct journal *journal;
-    struct little_world w;
-    char message[256];
-    int said = 0;
-
-    signal(SIGXFSZ, SIG_IGN);
-    little_world(&w);
-    journal = open_journal(JOURNAL_MAX_BYTES);
-    cr_assert_eq(write_step(journal, &w), 0);
-    limit.rlim_cur = (rlim_t)size_of(path) + 50;
-    cr_assert_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
-    for (unsigned s = 0; s < 30; s++) {
-        w.input.now_ns += NS_PER_S;
-        w.paths[1].service_bad = s % 2;
-        said += write_step(journal, &w) < 0;
-    }
-    cr_expect_eq(said, 1);
-    cr_expect_eq(size_of(path), (long)limit.rlim_cur - 50, "half a line stands there");
-    limit.rlim_cur = RLIM_INFINITY;
-    cr_assert_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
-    for (unsigned s = 0; s < 62; s++) {
-        w.input.now_ns += NS_PER_S;
-        cr_assert_eq(write_step(journal, &w), 0);
-    }
-    journal = close_journal(journal);
-    cr_assert_eq(history_read(&history, path, message, sizeof(message)), 0, "%s", message);
-    cr_expect_eq(history->damaged, 0);
-    cr_expect_eq(history->starts, 1);
-    cr_expect_eq(history->wall_count, 2, "a second snapshot");
-    cr_expect(says(path, "\"lost\":\"1\""), "which says what is missing");
 }
