@@ -2,40 +2,42 @@
 /*
  * Several sweeps side by side: see pool.h. How many, and over which sockets, is in pool_transports.c.
  *
- * Worker w has the targets from w x block on, and a sweep of its own over them: own sockets, idents, key,
- * reasons, pacing, doubt. The list of targets is shared and only read, but for addresses that come late,
- * which their worker itself writes. So the workers have nothing in common that anybody writes to. The caller
- * is the first of them: who has one worker has no thread.
+ * WORKERS
+ * Worker w has `block` targets, from the one with index w * block on. It runs a sweep of its own over them,
+ * with its own sockets, idents, key, reasons, pacing and doubt. The list of targets is shared and only read.
+ * (An exception: the address of a name comes late. It is written by the worker whose target it is.) So there
+ * is no data of probing that two workers write to.
  *
- * Results. A sweep's results form a list through its records (sweep_state.h). A worker cuts off that list
- * and appends it to the one that it has for the caller, at most once in HAND_OVER_NS, under a lock, and wakes
- * the caller. The caller takes the whole list under the lock. No result is copied, nothing can be full, and
- * no lock is taken for a single one. A record that has been handed over is never written to again, but for
- * its place in a queue that only its worker follows; and a reason stays where it is (reason.h). So the caller
- * may read a handed-over result at any time.
+ * The caller is the first worker. A pool of one worker has no thread.
  *
- * A thread sleeps until the number of the round changes; there is none before the caller's first step.
- * Another round over the same targets keeps threads and sockets, the worker clears its records. The caller
- * has pulled all results by then.
+ * RESULTS
+ * A sweep's results are a list through its records (sweep_state.h).
+ *   1. The worker cuts that list off, at most once in HAND_OVER_NS. Under its lock it appends it to the list
+ *      that it has for the caller, and it wakes the caller.
+ *   2. The caller takes that whole list under the lock.
+ * So no result is copied, no queue can be full, and no lock is taken for a single result.
  *
- * The other way go addresses of names and the end: a list under the same lock, a flag, a wakeup that ends the
- * worker's wait.
+ * The caller may read a result that was handed over at any time: nobody writes to its record any more, but
+ * for its place in a queue that only its worker follows, and a reason stays where it is (reason.h).
  *
- * Where they run. The kernel (6.18) starts a thread on its parent's CPU, and moves it a millisecond or two
- * later even when another CPU is idle. That is all the time that some hundred targets take. So each thread is
- * put on a CPU of its own, and then may be moved like any other. Two workers against one, medians, a veth
- * pair with the peer's kernel answering, two cores, processes from start to end: 64 targets 1.30 against
- * 1.30 ms, 128 1.53 against 1.75, 256 2.02 against 2.66, 506 2.96 against 4.48, 2,000 8.6 against 15.3,
- * 65,000 242 against 450; fping takes 5.9 ms for 506 and 630 for 65,000. It costs 2 % more processor time,
- * 5 % for 506. When all CPUs are busy with other work a few hundred targets take a little longer with two,
- * since both have to get their turn.
+ * The other way, from the caller to the worker, go addresses of names and the wish to stop: a list under the
+ * same lock, a flag, and a wakeup that ends the worker's wait.
  *
- * What is left: 95 % of the processor time is the kernel's, 84 % in sending, of which more than half is the
- * peer's kernel that answers within our call, 10 % in receiving. Of the 5 % in this program nothing stands
- * out. Starting the process and opening sockets takes 0.25 ms beyond the 0.6 of any program.
+ * ROUNDS
+ * A thread sleeps until the number of the round changes. The first round begins with the caller's first step.
+ * A further round over the same targets keeps threads and sockets; each worker clears its own records. The
+ * caller has pulled all results by then.
  *
- * Deliberately not done: to move targets from a slow worker to one that is done. Shares are equal and their
- * order is random, so they take the same time unless CPUs do not.
+ * WHERE THREADS RUN
+ * The kernel starts a thread on the CPU of its parent and moves it a millisecond or two later, even when
+ * another CPU is idle. A few hundred targets take no longer than that. So each thread starts on a CPU of its
+ * own; once it runs the kernel may move it like any other. One worker against two:
+ *
+ *     reroute bench sweep --profile kernel --settings 1x1 --workers 1,2 --addresses 64,128,256,506
+ *
+ * NOT DONE
+ * No target moves from a slow worker to one that is done. Shares are equal and their order is random, so they
+ * take the same time unless the CPUs do not.
  */
 #include "probe/pool.h"
 

@@ -17,7 +17,7 @@
 
 #include "probe/cpus.h"
 
-/* So many targets for each make one worker more worth its while: pool.c has the figures. */
+/* So many targets for each make one worker more worth its while: pool.c has the measurement. */
 #define TARGETS_A_WORKER 128
 /* Packets a second that one worker sends on any machine. */
 #define RATE_OF_ONE 50000

@@ -2,37 +2,37 @@
 /*
  * io_uring: one call of the kernel sends a batch (transport_uring_send.c) and fetches what has arrived.
  *
- * Receiving. Each socket has a multishot receive that stays in the kernel and puts messages into buffers of
- * ours (transport_uring_buffers.c). The kernel does that work when we enter it, and a flag in shared memory
- * tells when there is some (DEFER_TASKRUN, TASKRUN_FLAG): with nothing to fetch no call is made at all. A
- * multishot request ends when it likes (no buffer free, an ICMP error on the socket, a full completion
- * queue), which its last completion says by the lack of F_MORE; then it is armed again. What did not fit into
- * the completion queue is kept by the kernel and comes with the next call.
+ * RECEIVING
+ * Each socket has a multishot receive. It stays in the kernel and puts messages into buffers of ours
+ * (transport_uring_buffers.c). The kernel does that work when we enter it; a flag in shared memory tells when
+ * there is some (DEFER_TASKRUN, TASKRUN_FLAG). So with nothing to fetch no call is made.
  *
- * The error queue is read as on the other transports, but only when a multishot poll has seen something in
- * it.
+ * A multishot receive may end at any time:
+ *   - no buffer is free;
+ *   - the socket has an ICMP error;
+ *   - the completion queue is full (the kernel keeps what did not fit in, it comes with the next call).
+ * Its last completion says so: it lacks F_MORE. Then the receive is armed again.
  *
- * Waiting is one more call that sends what is queued, runs what has to run and sleeps. An outer loop gets an
- * eventfd. The ring's own descriptor will not do: it becomes readable, but with DEFER_TASKRUN nobody who
- * sleeps on it is woken (seen on 6.18); and messages may be in our hands already, since they come in with
- * those of the other family and during a send.
+ * The queue of ICMP errors is read as on the other transports, but only after a multishot poll has seen
+ * something in it.
  *
- * One thread, and the ring insists: it belongs to the first one that sends, receives or waits.
+ * WAITING
+ * One call sends what is queued, runs what has to run, and sleeps.
  *
- * Needs Linux 6.0 (multishot recvmsg, SINGLE_ISSUER); nobody asks for the version, the flags are tried.
+ * An outer loop gets an eventfd. It cannot have the ring's own descriptor, for two reasons:
+ *   - With DEFER_TASKRUN that becomes readable, but nobody who sleeps on it is woken (seen on Linux 6.18).
+ *   - Messages may be in our hands already: they come in with those of the other family, and during a send.
  *
- * What it is good for, measured on two cores, Linux 6.18, a veth pair with the peer's kernel answering. It
- * makes a third of epoll's calls (65,000 targets: 4,700 against 12,900; poll 140,000) and takes 4 to 6 % less
- * processor time than epoll, 15 % less than poll. On a busy machine it finishes a quarter sooner, and
- * requests leave when their time stamp says: sendmmsg() lets others run between its messages, so that the
- * 99th percentile of the round trips is milliseconds there and 0.12 ms here. Making and ending the ring
- * costs 0.1 ms, so on an idle machine a sweep of less than a thousand targets is 3 % slower.
+ * THREADS AND VERSIONS
+ * The ring belongs to the first thread that sends, receives or waits; the kernel insists on that.
+ * Linux 6.0 is needed (multishot recvmsg, SINGLE_ISSUER). Nobody asks for the version: the flags are tried.
  *
- * What the time is spent on: three quarters in the sending of messages, most of it the network stack and, on
- * such a pair, the peer's kernel, which answers within our call (46 of the 76 %); 10 % in receiving, most of
- * that in copying names and control messages; 3 % on requests and completions of the ring; 5 % in this
- * program. So there is little left to gain here: batches of 32 instead of 16 save 3 % on any transport, at
- * the price of time stamps that are further from the truth; more or fewer buffers change nothing.
+ * WHAT IT IS GOOD FOR
+ *   - Fewer calls than epoll, and many fewer than poll.
+ *   - Requests leave when their time stamp says, also on a busy machine: sendmmsg() lets other processes run
+ *     between its messages.
+ * Making and ending the ring costs something, so it pays from a thousand targets a worker on (`auto`). The
+ * measurement: `tools/bench-tables transports`. Most of the time is the kernel's, on every transport.
  */
 #include "probe/transport_uring.h"
 

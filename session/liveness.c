@@ -1,61 +1,91 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Liveness: what a history of lists means for each access.
+ * Liveness: what a history of lists means for each access. The rules are in liveness.h; here is how they are
+ * kept, and why.
  *
- * One list proves little: it may come from a follower that is a moment behind, from an access that is cut off
- * and does not know it, from a cluster that has just lost its leader. So every list is first weighed as a
- * whole (is it news?) and then read access by access (what does it say of this one?).
+ * One list proves little. It may come
+ *   - from a follower that is a moment behind;
+ *   - from an access that is cut off and does not know it;
+ *   - from a cluster that has just lost its leader.
+ * So each list is read twice. list_weigh() asks about the whole list: is it news? read_accesses() asks about
+ * each access: what does the list say of it?
  *
- * Is it news? Every session carries its own clock, alive_sec, and all values of a list were taken at one
- * moment; pulse.c has what a value means after the ones before it. Those sessions of the list that we have
- * seen latest are its witnesses:
- *   - no entries                             EMPTY: a leader is being elected; says nothing
- *   - a witness has moved on                 FRESH
- *   - witnesses, but none has                STALE: a list seen before, a follower that lags (its values are
- *                                            smaller), two polls within one second, answers that overtook
- *                                            each other, a clock that stepped; says nothing
- *   - no session that we know                FRESH: the first list, or all have begun anew at once (a power
- *                                            failure)
- *   - no values at all (old releases)        FRESH: nothing to tell it by
- * A session that was replaced or died is known all the same, so that an old list does not become news by
- * naming the dead; but its value is old, so others that were seen since are better witnesses. That the
- * access that answered has moved on itself counts only when there is no other witness: its own value may
- * still move while the rest of its list is frozen.
+ * IS IT NEWS?
+ * Every session has its own clock, alive_sec. All values of a list were taken at one moment. pulse.c says
+ * what a value means after the values before it. A list's witnesses are sessions that we know: of those that
+ * the list names, the ones that a fresh list named last.
  *
- * What does it say? An entry of a fresh list proves that its access is alive, with one exception: the access
- * that answered proves nothing about itself while another one could be asked. Who is missing from two fresh
- * lists in a row is dead (one may have been taken in the middle of something); who is missing from one is as
- * before, and `missing` tells the owner to ask again. The same holds for expected accesses that no list has
- * ever named: they are not better than those that lists do name.
+ *   the list has                             verdict
+ *   no entries                               EMPTY: a leader is being elected
+ *   a witness that has moved on              FRESH
+ *   witnesses, and none has moved on         STALE
+ *   no session that we know                  FRESH: the first list, or all began anew (a power failure)
+ *   no alive_sec at all (old releases)       FRESH: nothing to tell it by
  *
- * A quorum. All accesses answer for the same cluster, so two lists are enough when they agree, and are not
- * when they contradict each other: when they deny each other's giver (each access names only itself, a
- * cluster in pieces), or when an access comes and goes by whom one asks. Nobody is a witness for himself. A
- * contradiction is like silence: it moves nothing, and time alive does not become stability meanwhile;
- * testimony.c has who is believed then, and how many lists it takes.
+ * EMPTY and STALE lists say nothing. A list is stale when
+ *   - it was seen before, or an older answer overtook it;
+ *   - a follower lags (its values are smaller);
+ *   - two polls came within one second;
+ *   - the cluster's clock stepped.
  *
- * Lives. A life begins at first sight, with a uuid not seen before, with a birth (now - alive_sec) that
- * moved later by more than 15 s, or with the return of the dead. Each but the first is a restart. A new
- * uuid and a return do not begin before the last moment at which we know better (the old uuid was still
- * listed, the access was missing), whatever alive_sec says. For the rest alive_sec is whole seconds and
- * lags behind, so the earliest birth heard of a life is the best one; if that takes back the move which
- * made a restart there was none. Clocks that run differently move a birth by 15 s in days; such a restart has
- * its birth as its time and so counts for nothing. A clock that stepped is no restart, and makes nobody older
- * than he was known to be. Without alive_sec a life is born when we see it. A uuid that was replaced and
- * shows up again is taken (the cluster decides which one counts) but begins no life: two sessions of one
- * address that are listed in turn are not an endless row of restarts.
+ * A session that was replaced or has died stays known. So an old list does not become news by naming the
+ * dead. But its value is old: sessions that were seen since are better witnesses.
  *
- * Duplicates: of several entries with one address the smaller alive_sec is the new session; if that does not
- * decide it, the one we have not seen before.
+ * An exception: the access that answered. Its own value may move while the rest of its list is frozen. So
+ * its moving on counts only when there is no other witness. For example node1 is cut off; its lists have
+ * node1 at 100, 102, 104 s and node2 at 500, 500, 500 s. node2 is a witness and stands still: STALE.
  *
- * Stability: a life of `hold`. Between lists time goes on, for fresh_for_ns after each: stable comes at birth
- * + hold, not at the next poll. In silence it stands still, and nothing is unlearnt: alive, stable and dead
- * stay so. When lists come again a birth by alive_sec counts the silence as life, for the cluster vouches for
- * it; a life without alive_sec gets the silence added to its birth.
+ * WHAT DOES IT SAY?
+ * A fresh list
+ *   - has an entry: the access is alive;
+ *   - has none, the first time in a row: the access is as before, and `missing` tells the owner to ask again
+ *     (the list may have been taken in the middle of something);
+ *   - has none, the second time in a row: the access is dead.
+ * An expected access that no list ever named is no better: two lists make it dead too.
  *
- * An access is known by its data address, or by its secondary one where one of the two lists no data address.
- * At most ACCESSES_MAX are kept; when that is reached the dead that nobody expects are forgotten first and
- * newcomers are left out if that does not help (a service that makes up addresses must not eat our memory).
+ * An exception: the access that answered proves nothing about itself while another one could be asked.
+ *
+ * Two lists are enough when they agree. When they contradict each other they are like silence: they move
+ * nothing, and time alive does not become stability meanwhile. testimony.c says what a contradiction is, who
+ * is believed, and how many lists it takes then.
+ *
+ * LIVES
+ * A life begins
+ *   - at first sight (the only one that is no restart);
+ *   - with a uuid that was not seen before;
+ *   - with a birth (now - alive_sec) that moved later by more than 15 s;
+ *   - with the return of the dead.
+ *
+ * Its birth is
+ *   - with alive_sec: the earliest one heard of this life, for alive_sec is whole seconds and lags behind;
+ *   - without alive_sec: the moment at which we first see it.
+ * After a new uuid or a return the birth is not before the last moment at which we know better (the old uuid
+ * was still listed, the access was missing), whatever alive_sec says.
+ *
+ * Four things look like a restart and must not count:
+ *   - A later list takes the move back that made a restart. Then there was none.
+ *   - Clocks run differently, and move a birth by 15 s in days. The restart's time is its birth, which is
+ *     days ago: restarts are counted over five minutes.
+ *   - The cluster's clock stepped. That is no restart, and makes nobody older than he was known to be.
+ *   - A uuid that was replaced shows up again. It is taken, since the cluster decides which one counts, but
+ *     begins no life: two sessions of one address that are listed in turn are no endless row of restarts.
+ *
+ * Of several entries with one address the smaller alive_sec is the new session. If that does not decide it,
+ * it is the one that we have not seen before.
+ *
+ * STABILITY
+ * Stable is a life of `hold`.
+ *   - Between lists time goes on, for fresh_for_ns after each. So an access is stable at birth + hold, not at
+ *     the next poll.
+ *   - In a longer silence time stands still, and nothing is unlearnt: alive, stable and dead stay so.
+ *   - When lists come again, a birth by alive_sec counts the silence as life: the cluster vouches for it. To
+ *     the birth of a life without alive_sec the silence is added.
+ *
+ * WHO IS WHO
+ * An access is known by its data address, or by its secondary one where one of the two lists has no data
+ * address. At most ACCESSES_MAX are kept, for a service that makes up addresses must not eat our memory. When
+ * that many are reached, the dead that nobody expects are forgotten. If that does not help, newcomers are
+ * left out.
  */
 #include "session/liveness.h"
 
