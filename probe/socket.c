@@ -2,23 +2,25 @@
 /*
  * ICMP sockets: one for each family serves any number of targets and interfaces.
  *
- * Two kinds do the same for us. A ping socket (SOCK_DGRAM) needs no privilege, but a sysctl that is closed by
- * default (ping_group_range = "1 0", also for root); the kernel owns the ident and hands out replies and
- * errors by it. A raw socket (SOCK_RAW) needs CAP_NET_RAW; the kernel copies all ICMP that arrives at the
- * host to each one, so it gets a type filter, which works before the copy, and a classic BPF filter on our
- * ident, which works after it.
+ * TWO KINDS do the same for us.
  *
- * Ping sockets come first. They cost the same: 65,000 targets over a veth pair took 542 ms at best with them
- * and 546 ms with a raw socket, kernel 6.18, epoll. And they are better neighbours: nothing of other programs
- * reaches them, nothing of ours is copied for them, no two of them have the same ident, they need no
- * privilege. One thing raw sockets do better, they see errors of the network as packets, with the IP header
- * of what was quoted; the error queue says all we need of it.
+ *                     ping socket (SOCK_DGRAM)               raw socket (SOCK_RAW)
+ *   needs             ping_group_range, a sysctl that is     CAP_NET_RAW
+ *                     closed by default ("1 0"), to root too
+ *   ident             the kernel's; it hands out replies     ours; a BPF filter on it, after the copy
+ *                     and errors by it
+ *   gets              what is for it                         a copy of all ICMP that reaches the host; a
+ *                                                            filter by type, before the copy
+ *   network errors    by the error queue                     as packets too, with the quoted IP header
  *
- * Several raw sockets cost a copy of every reply for each that may hear it. So where there are several, one
- * hears and the others only send, see transport_shared.c.
+ * Ping sockets come first. They cost no more, and are better neighbours: nothing of other programs reaches
+ * them, nothing of ours is copied for them, no two have the same ident. The error queue says all we need.
+ *
+ * Several raw sockets would cost a copy of every reply for each that may hear it. So where there are several,
+ * one hears and the others only send, see transport_shared.c.
  *
  * Everything is asked for by trying. What only makes us better (buffers, time stamps, drop counters) may fail
- * in silence; what the caller asked for (source, interface, mark, TOS, TTL) may not.
+ * in silence. What the caller asked for (source, interface, mark, TOS, TTL) may not.
  */
 #include "probe/socket.h"
 

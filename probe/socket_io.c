@@ -3,12 +3,15 @@
  * Messages between the transports' packets and the kernel's msghdr: addresses, interfaces, time stamps, the
  * error queue.
  *
- * The error queue. With IP_RECVERR an ICMP error about one of our requests is queued beside the messages, and
- * its errno is also the result of whatever is called next on the socket, often a send to another target. So
- * an error of a send that may be such a one is believed only when it repeats itself. Ping sockets learn of
- * ICMP errors only from this queue; raw sockets get them as messages too, so there the queue is just emptied.
- * Notes of departure (settings.tx_timestamps) come by it as well, on both kinds: the packet as the device got
- * it, with its time.
+ * THE ERROR QUEUE
+ * With IP_RECVERR an ICMP error about one of our requests is queued beside the messages. Its errno is also
+ * the result of the next call on the socket, often of a send to another target. So when a send fails with an
+ * errno that may be such a one, it is tried again, and the errno is believed when it repeats itself.
+ *
+ *   - Ping sockets learn of ICMP errors only from this queue.
+ *   - Raw sockets get them as messages too: there the queue is only emptied.
+ *   - Notes of departure (settings.tx_timestamps) come by it on both kinds: the packet as the device got it,
+ *     and its time.
  */
 #include "probe/icmp.h"
 #include "probe/socket.h"

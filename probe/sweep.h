@@ -2,28 +2,27 @@
 /*
  * One-shot reachability of many targets.
  *
- * For each target request k goes out k x select-timeout after the first as long as no reply came; the target
- * is reachable at the first valid reply to any of its requests, unreachable when the window is over:
- * select-timeout x select-count, or ping-timeout when that is set and shorter. Results come as they are
- * known, in that order: who waits for a dead target does not hold up a live one.
+ * VERDICTS
+ * Request k to a target goes out k x select-timeout after the first, as long as no reply came. The target is
+ *   - reachable at the first valid reply to any of its requests;
+ *   - unreachable when the window is over: select-timeout x select-count, or a shorter ping-timeout;
+ *   - unreachable at once when all requests that may be sent have failed (an ICMP error, a refused send):
+ *     nobody is left who could answer.
+ * Before that an error ends nothing: as with fping the remaining requests are sent. An error counts as a
+ * failure only if it quotes our token, so that nobody can make it up. The reason that is reported is the last
+ * error, or the timeout when there was none. Results come in the order in which they are known.
  *
- * What counts is when a reply arrived (the kernel's time stamp), not when it was read: everything that is
- * queued is read before a target is judged, so a process that was not running for a while loses nothing.
+ * What counts is when a reply arrived (the kernel's time stamp), not when it was read. All that is queued is
+ * read before a target is judged, so a process that did not run for a while loses nothing.
  *
- * An ICMP error or a refused send does not end a target's waiting while there is hope: as with fping, the
- * remaining requests are sent, and a reply to any of them makes it reachable. Only when the last request that
- * may be sent has failed as well, like every one before it, is the target unreachable at once: nobody is left
- * who could answer. (An error counts for that only if it quotes our token, so that it cannot be made up.) The
- * reason that is reported is the last error, or the timeout when there was none.
- *
- * A send for which this host has no room (ENOBUFS, EAGAIN, ENOMEM) is tried again; the target's time begins
- * when the first request has left. If nothing at all can be sent for a whole window, and for ten seconds at
- * least, the target that waits longest gets PROBE_SEND_FAILED with that errno, so that every sweep ends.
- *
- * Replies that our own full buffer dropped are no evidence about a target. A target is doubtful if its
- * waiting is over without a reply and the drop counter grew since its first request. It is asked once more,
- * from the beginning (settings.retry_doubtful). When that ends in the same way, the result says so. A target
- * to which this host had no room to send is doubtful as well.
+ * WHAT IS THIS HOST'S OWN FAULT
+ *   - No room to send (ENOBUFS, EAGAIN, ENOMEM): it is tried again. The target's time begins when its first
+ *     request has left. If nothing can be sent for a window, and for ten seconds at least, the target that
+ *     waits longest gets PROBE_SEND_FAILED with that errno: every sweep ends.
+ *   - No room to receive: a target is doubtful if its waiting is over without a reply and the drop counter
+ *     grew since its first request. It is asked once more, from the beginning (settings.retry_doubtful). When
+ *     that ends in the same way the result says so.
+ *   - A target to which this host had no room to send is doubtful as well.
  *
  * settings.rate bounds the packets a second, those to all targets together, see pacing.h.
  *

@@ -79,8 +79,8 @@ struct transport_operations {
     int (*receive)(struct transport *transport, int family, struct packet_in *packets, unsigned count);
 
     /*
-     * The same for what comes by another way than the messages, ICMP errors and notes of departure; 0 when
-     * there is none such. Leaves alone what receive() gave.
+     * The same for what does not come as a message: ICMP errors and notes of departure. 0: there was none.
+     * What receive() returned stays as it is.
      */
     int (*receive_errors)(struct transport *transport, int family, struct packet_in *packets, unsigned count);
 

@@ -1,17 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The world of `bench hold`: a host with its own access and two others in its zone, and the agent's decisions
- * in virtual time, from event to event.
+ * The world of `bench hold`: a host, its own access, two others in its zone, and the agent's decisions, in
+ * virtual time from event to event.
  *
- * Health and selector are the real ones, with the default settings (100 ms x 10, rise 3, candidates every
- * second, all of them every 100 ms while in doubt). A path is simulated probe by probe while something
- * happens to it, and for as long afterwards as its loss is remembered; otherwise it sleeps, and is taken to
- * have answered, whenever it is asked. What a session is follows from when the agent would have heard of it
- * (history.c). The other two accesses are always well. A full-size probe fares as any other; a planned
- * switch takes no time.
+ * Health and selector are the real ones, with the default settings: 100 ms x 10, rise 3, candidates every
+ * second, all paths every 100 ms while in doubt.
  *
- * A decision is made when evidence changes in a way that the selector can tell, and when it asked for it: all
- * the others would have been the same.
+ * What is simulated:
+ *   - A path: probe by probe while something happens to it, and for as long afterwards as its loss is
+ *     remembered. Otherwise it sleeps, and is taken to have answered whenever it is asked.
+ *   - A session: by when the agent would have heard of it (history.c).
+ *   - A full-size probe: it fares as any other probe.
+ *   - A planned switch: it takes no time.
+ *   - The other two accesses: they are always well.
+ *
+ * A decision is made when evidence changes in a way that the selector can tell, and when the selector asked
+ * for it. At all other moments it would be the same again.
  */
 #include "bench/hold/world.h"
 

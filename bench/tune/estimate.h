@@ -2,26 +2,30 @@
 /*
  * How often a setting will take a working path for a dead one. Pure.
  *
- * The evidence is how often at least n requests in a row went unanswered (a run of misses reached level n),
- * for each n. Where a setting's own failures were seen often enough, their rate is simply counted. Beyond,
- * the tail is extrapolated: above a threshold u that was reached often enough, each run goes on from level to
- * level with the same chance h (peaks over threshold with an exponential tail; in whole waits, a geometric
- * one), so
+ * A run of misses is a row of requests without a reply. It reaches level n when it has n of them. The
+ * evidence is how often runs reached each level.
  *
- *     rate(n) = rate(u) * h^(n - u)
+ *   - A setting's own failures were seen often enough: they are counted.
+ *   - They were not: they are extrapolated from a level u that was. Beyond it each run goes on from level to
+ *     level with the same chance h, which was seen at u and above:
  *
- * u is the highest level that was reached in ESTIMATE_THRESHOLD incidents: bursts and spikes of a usual
- * length lie below it and do not flatter or spoil h, and independent losses make just such a tail. h is what
- * was seen at and above u. Where runs went further than such a tail would let them (a rare cause of long
- * silences beside a frequent one of short ones) u is raised until they no longer do: then a few incidents
- * make the tail, and the interval is as wide as they are few. What no trace can tell is whether there is
- * something rarer and longer than all that happened in it: the interval holds for causes of the kinds that
- * were seen.
+ *         rate(n) = rate(u) * h^(n - u)
  *
- * An incident is one cause: a stretch of time without timely replies. It is seen by several of the histories
- * that a trace holds (bench/tune/detect.h), which are no independent witnesses; so what is counted is divided into
- * incidents first, and the number of equally weighty incidents that would tell as much (Kish's effective
- * sample size) decides how sure one may be.
+ *     (Peaks over threshold with an exponential tail; here in whole waits, so a geometric one.)
+ *
+ * Which u? The highest level that was reached in ESTIMATE_THRESHOLD incidents. Bursts and spikes of a usual
+ * length end below it, so they do not spoil h; independent losses make just such a tail. An exception: runs
+ * went further than this tail would let them, for instance where long silences with a rare cause stand
+ * beside frequent short ones. Then u is raised until they no longer do. A few incidents make the tail then,
+ * and the interval is wide.
+ *
+ * No trace tells whether there is something rarer and longer than all that happened in it. The interval holds
+ * for causes of the kinds that were seen.
+ *
+ * An incident is one cause: a stretch of time without timely replies. Several of the histories that a trace
+ * holds (bench/tune/detect.h) see the same incident, so they are no independent witnesses. What is counted is
+ * divided into incidents first. How sure one may be follows from Kish's effective sample size: the number of
+ * equally weighty incidents that would tell as much.
  */
 #pragma once
 

@@ -23,8 +23,9 @@ struct tune_settings {
 struct tune_pair {
     uint64_t select_timeout_us;
     uint32_t select_count;
-    struct estimate estimate; /* of the path that has most of them; the interval is that of the most */
-    size_t path;              /* which one that is */
+    struct estimate estimate; /* of the path with the highest rate, but `low` and `high` are the highest of
+                                 all paths */
+    size_t path;              /* the one with the highest rate */
     double needed_s;          /* for so long the paths must be watched to be sure */
     double degraded_per_year; /* changes to degraded, of the path that has most */
     bool frontier;            /* no faster pair has fewer false failures */

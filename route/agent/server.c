@@ -2,20 +2,19 @@
 /*
  * The server: one request a connection, and a bound on everything that somebody else chooses.
  *
- *   connections    so many in all, so many of one peer. A new one beyond that takes the place of the oldest
- *                  (of that peer, or of all): who connects and asks is answered at once, so it is the idle
- *                  one that goes.
- *   time           of a connection from accept() to the end of its answer, however it is spent
- *   size           see request.h
- *   rate           so many are accepted at once, then the listening socket rests: four times as long as the
- *                  answers took since nobody was waiting there, but not for long: a flood of connections gets
- *                  its answers late, and a person who comes after it does not. Who asks in a loop and waits
- *                  for each answer is slowed by nothing; he takes what the agent leaves (see priority)
- *   descriptors    the last ones of the process are left to sockets that a switch needs; when there are none
- *                  at all the listening socket rests, for accept() would fail again at once
+ *   connections    So many in all, so many of one peer. One more takes the place of the oldest (of that peer,
+ *                  or of all). Who asks is answered at once, so the oldest is one that is idle.
+ *   time           From accept() to the end of the answer, however it is spent.
+ *   size           See request.h.
+ *   rate           So many are accepted at once. Then the listening socket rests for four times as long as
+ *                  their answers took, REST_MAX_NS at most. So a flood of connections gets its answers late,
+ *                  and a person who comes after it does not. Who asks in a loop, and waits for each answer,
+ *                  is not slowed by this: he gets what the agent leaves (see priority).
+ *   descriptors    The last ones of the process are kept for sockets that a switch needs. When there are none
+ *                  at all the listening socket rests, for accept() would fail again at once.
  *
- * Why not libevent's server: it (2.1) neither counts its connections nor says when one has ended, goes on
- * calling accept() when that fails, and gives a slow client a new span with each byte.
+ * Libevent's own server (2.1) cannot do that: it does not count its connections, does not say when one has
+ * ended, goes on calling accept() when that fails, and gives a slow client a new span with each byte.
  */
 #include "route/agent/server.h"
 

@@ -3,14 +3,16 @@
  * Path health: what a sequence of observations means for one path. Pure: every time comes from the
  * observation.
  *
- * - down: select-count requests in a row went unanswered, and the last of them has had its select-timeout.
- * Timeouts, ICMP errors and sends that found no way out all count as unanswered; a late reply counts as life.
- * - up: `rise` replies in a row; a miss that its own late reply takes back does not break the row. At the
- * start a path is neither: no verdict without evidence.
- * - degraded: up, but more than degraded_percent of the requests of the last degraded_over were lost, and
- * at least degraded_lost. A run of misses that still goes on belongs to the down verdict and is counted here
- * only when a reply has ended it, so that a long window is not cut short. A degraded path is clean again at
- * half that loss.
+ *   down       select-count requests in a row went unanswered, and the last of them has had its
+ *              select-timeout. Timeouts, ICMP errors and sends that found no way out are unanswered requests.
+ *              A late reply is life.
+ *   up         `rise` replies in a row. A miss that its own late reply takes back does not break the row.
+ *   unknown    At the start a path is neither: no verdict without evidence.
+ *   degraded   Up, but of the requests of the last degraded_over more than degraded_percent were lost, and at
+ *              least degraded_lost. It is clean again at half that loss.
+ *
+ * A run of misses that still goes on is the business of "down". It counts for "degraded" only when a reply
+ * has ended it: a long window is not cut short by it.
  */
 #pragma once
 

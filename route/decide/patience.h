@@ -2,10 +2,12 @@
 /*
  * How often a path that does not answer is asked. Pure.
  *
- * One that has been silent for long is asked again after a tenth of its silence at most, by steps of two, so
- * that its return is noticed soon against what it lasted; and however long it was, after PATIENCE_MAX_NS.
- * Each path waits up to a quarter less than that, by its own jitter, so that a thousand are not asked at
- * once.
+ * The longer it has been silent, the less often it is asked: the usual interval is doubled as long as that is
+ * no more than a tenth of the silence, and PATIENCE_MAX_NS at most. So its return is noticed soon, compared
+ * with how long it was away. For example a path that is usually asked every second and has been silent for
+ * 50 s is asked every 4 s.
+ *
+ * Each path waits up to a quarter less than that, by its own jitter: a thousand are not asked at once.
  */
 #pragma once
 

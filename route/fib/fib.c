@@ -3,25 +3,26 @@
  * The FIB: what a switch of the service's host route means, on top of a backend that can read, put and drop
  * single routes.
  *
- * The order of a switch is always: look, put, clean up, check. First who stands at our key is looked up,
- * because the kernel swaps the first route of the same (table, prefix, metric) whatever its protocol: a
- * foreign one there is a reason to stop, unless it is the one to be taken over. Then ours is put, which never
- * leaves a moment without a route. Only then what is superfluous goes: our own routes elsewhere and the
- * adopted one. At last the kernel is asked which way a packet really goes; nothing else proves a switch.
+ * THE ORDER OF A SWITCH is always the same:
+ *   1. Look: who stands at our key? The kernel swaps the first route of the same (table, prefix, metric),
+ *      whatever its protocol. A foreign one there is a reason to stop, unless it is to be taken over.
+ *   2. Put ours. That never leaves a moment without a route.
+ *   3. Clean up: our own routes elsewhere, and the adopted one.
+ *   4. Check: the kernel is asked which way a packet really goes. Nothing else proves a switch.
  *
- * The cost does not depend on how many routes the host has. All of it is asked for by single lookups; tables
- * are listed only when a foreign route hides the place of ours, or somebody else has used our protocol
- * number.
+ * COST
+ * It does not depend on how many routes the host has: single lookups are enough. Tables are listed in two
+ * cases: a foreign route hides the place of ours, or somebody else has used our protocol number.
  *
- * How gapless a swap is: a lookup that has found the old route and is interrupted until that one is swapped
- * and marked dead finds nothing (see tests/fib/gap.c). That is a matter of nanoseconds, once in some ten
- * thousand switches under a saturating sender; adding ours first and removing the old one is no better.
+ * HOW GAPLESS A SWAP IS
+ *   - A lookup may find the old route and be interrupted until that one is swapped and marked dead. It then
+ *     finds nothing. tests/fib/gap.c counts how often; to add ours first and remove the old one is no better.
+ *   - Between look and put somebody else may add a route: netlink has no compare-and-swap. The notification
+ *     tells afterwards.
  *
- * Between the look and the put somebody else may add a route; netlink has no compare-and-swap. The window is
- * some tens of microseconds, and the notification tells afterwards.
- *
- * What is known of the host (links, addresses) is read when it is asked for and kept until an event about it
- * was pulled: once for a batch of events. It is never patched from notifications, so it cannot drift.
+ * WHAT IS KNOWN OF THE HOST
+ * Links and addresses are read when they are asked for, and kept until an event about them was pulled: once
+ * for a batch of events. They are never patched from notifications, so they cannot drift.
  *
  * One thread, one owner, no globals. Deliberately not done: deleting the last route to the service by
  * ourselves, preferred sources (the kernel chooses by the gateway's network), multipath routes of our own.

@@ -71,27 +71,29 @@ int fib_way(struct fib *fib, const struct address *destination, struct fib_way *
 const char *fib_way_text(const struct fib_way *way, char *buffer, size_t size_bytes);
 
 /*
- * Makes `service` go through gateway at ifindex without a moment in which there is no route: one RTM_NEWROUTE
- * with create + replace, our table, metric and protocol. A standing route that is the same already is left as
- * it is, silently, but for a detour: when an ICMP redirect sends packets elsewhere the route is renewed, with
- * no moment without one, so that what the kernel learnt goes (on IPv4 with the whole namespace's path MTUs
- * and redirects where another route shares them; that needs a writable /proc/sys).
+ * Makes `service` go through gateway at ifindex, without a moment in which there is no route: one
+ * RTM_NEWROUTE with create + replace, and with our table, metric and protocol. The same route that stands
+ * already is left as it is. (An exception: an ICMP redirect sends its packets elsewhere. Then it is renewed,
+ * so that the kernel forgets the detour. On IPv4, where another route shares the detour, that needs a
+ * writable /proc/sys, and the whole namespace's path MTUs and redirects are forgotten.)
  *
  * `standing` (or NULL) is the adopted route to take over, as fib_get() gave it; it may have another protocol
- * or metric. At our own key (table, prefix, metric) it is swapped for ours; elsewhere it is removed after
- * ours is in place. When ours has the larger metric traffic moves at that moment, still without a gap.
- *
- * -EEXIST: a foreign route that is not `standing` is the first one at our key; the kernel would swap that
- * one, so nothing was done. *shadow (when not NULL) is that route. Who knows that it took the place of ours
- * (somebody's `ip route replace`) calls again with it as `standing`.
- *
+ * or metric.
+ *   - At our own key (table, prefix, metric): it is swapped for ours.
+ *   - Elsewhere: it is removed after ours is in place. When ours has the larger metric, traffic moves at that
+ *     moment, still without a gap.
  * Afterwards duplicates of our own (our protocol, same prefix, another metric or gateway) are removed, as far
- * as the kernel lets us, and the FIB is asked which way a packet goes: -ESTALE when that is not the new one, or
- * when the kernel does not say. Ours is in place then, but *shadow decides (a lower metric, another table by a
- * rule); its family is 0 when the kernel named no route.
+ * as the kernel lets us. Other foreign routes are never touched.
  *
- * Other errors are the kernel's (-ENETUNREACH: the gateway is not on-link there, or the link is down;
- * -EPERM): what stood before still stands. Other foreign routes are never touched.
+ * Returns
+ *   0         packets take the new route, as the FIB says when asked
+ *   -EEXIST   a foreign route that is not `standing` is the first one at our key. The kernel would swap that
+ *             one, so nothing was done. *shadow (when not NULL) is that route. Who knows that it took the
+ *             place of ours (somebody's `ip route replace`) calls again with it as `standing`
+ *   -ESTALE   ours is in place, but packets take another one, or the kernel does not say. *shadow is the one
+ *             that decides (a lower metric, another table by a rule); its family is 0 when none was named
+ *   others    are the kernel's; what stood before still stands. -ENETUNREACH: the gateway is not on-link
+ *             there, or the link is down. -EPERM
  */
 int fib_replace(struct fib *fib, const struct address *service, const struct address *gateway,
                 uint32_t ifindex, const struct fib_route *standing, struct fib_route *shadow);

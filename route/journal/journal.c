@@ -2,41 +2,48 @@
 /*
  * The event journal: JSON lines, one for each change of what the selector knows or answers.
  *
- * What for. The selector is a pure function of evidence and time. With its evidence anybody can run it
- * again, with the settings of that host (and must get the same switches at the same times; a property test
- * sees to that) or with others: what would a hold of 60 s have done here? That is `reroute replay`, and the
- * recorded histories of `reroute bench hold`.
+ * WHAT FOR
+ * The selector is a pure function of evidence and time. Who has its evidence can run it again:
+ *   - with the settings of that host: the same switches must come, at the same times (a property test);
+ *   - with other settings: what would a hold of 60 s have done here?
+ * That is `reroute replay`, and the recorded histories of `reroute bench hold`.
  *
- * What is written. At the start, after a reload, when the table of paths changes, and at the head of each
- * file, a snapshot: all evidence, the selector's memory, the path in use. After that a line only when there
- * is news, and then all that differs from what was written last. News is
+ * WHAT IS WRITTEN
+ * A snapshot has all evidence, the selector's memory and the path in use. It is written at the start, after a
+ * reload, when the table of paths changes, and at the head of each file.
+ *
+ * After that a line is written when there is news, with all that differs from what was written last. News is
  *   - a hard change: a path up, down, degraded, on-link, pinned ..., a session, a drain, a setting;
  *   - another decision: its reason, its target, the candidate that is waited for;
- *   - a silence that was written and is over (else it would seem to last);
- *   - while the decision waits for proof of life: a path that falls silent or proves it, and a last reply of
- *     the path that is to be left, after which the proof must come;
- *   - loss: when a path begins or ceases to lose too much to be returned to (the question that the selector
- *     asks of it, see selector_loses()), and, for those who ask with other settings, a change of a per cent;
+ *   - the end of a silence that was written (else the silence would seem to last);
+ *   - while the decision waits for proof of life: a path that falls silent or proves it, and the last reply
+ *     of the path that is to be left (the proof must come after it);
+ *   - loss: a path begins or ceases to lose too much for a failback (selector_loses()); for replays with
+ *     other settings also a change of a per cent;
  *   - a session's stability that moves by a second or more (births by alive_sec creep by less).
- * Whatever else changes at every probe (when a path last answered, single misses, loss in small) has no
- * influence on any decision until one of these happens, and is written with it. Of a path that answers no
- * times are kept at all (EVIDENCE_NOW), as long as the selector could not tell the difference. A quiet hour
- * is one line, which says that the agent is alive.
  *
- * What it cannot tell: evidence is what select-timeout, select-count, rise and the degraded settings made of
- * the replies. A replay can vary what the selector decides by, not these.
+ * Other evidence changes with every probe: when a path last answered, single misses, loss in small. It has no
+ * influence on a decision until one of the above happens, and is written with that. No times at all are
+ * written of a path that answers (EVIDENCE_NOW), as long as the selector could not tell the difference. A
+ * quiet hour is one line: the agent is alive.
  *
- * Times. "time" is the wall clock, for people. "t_ns" and all other times of a line are on CLOCK_BOOTTIME as
- * it was when the journal was begun, going on with the agent's own clock: during a suspend they stand still,
- * as the agent does.
+ * WHAT IT CANNOT TELL
+ * Evidence is what select-timeout, select-count, rise and the degraded settings made of the replies. A replay
+ * can vary what the selector decides by, not these.
  *
- * The file is bounded: two of max_bytes at most. No fsync: what a crash of the host takes is a line or two,
- * and a reader takes a line that was cut off for what it is. Nothing is collected either: a line is one
- * write(2), see file.c. What cannot be written (a full disk) is given up, said once by the owner, and tried again a
- * minute later with a snapshot, since deltas without their base are worth nothing. When somebody has removed or
- * emptied the file, which is looked at before each line is written, the next step is a snapshot.
+ * TIMES
+ * "time" is the wall clock, for people. "t_ns" and all other times are on CLOCK_BOOTTIME as it was when the
+ * journal was begun. They go on with the agent's own clock: during a suspend they stand still, as it does.
  *
- * The file is another's (struct journal_sink): the agent's thread may not wait for a disk.
+ * THE FILE
+ *   - It is bounded: two files of max_bytes at most.
+ *   - A line is one write(2), see file.c; there is no fsync. A crash of the host takes a line or two. A line
+ *     that was cut off is recognised by who reads it.
+ *   - What cannot be written, on a full disk for instance, is given up. The owner says so once. A minute
+ *     later a snapshot is tried, for changes are worth nothing without what they change.
+ *   - Before each line the file is looked at. If somebody has removed or emptied it, the next step writes a
+ *     snapshot.
+ *   - Somebody else writes it (struct journal_sink): the agent's thread may not wait for a disk.
  */
 #include "route/journal/journal.h"
 

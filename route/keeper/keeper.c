@@ -1,20 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What packets to the service really do is asked of the kernel (two lookups, whatever the size of its tables)
- * at every doubt: when the path in use misses a reply, when any path goes down, after a move, when something
- * happened to a link, an address, a rule or a route that concerns us; and once a second. Four answers are
- * told apart.
+ * The keeper asks the kernel what packets to the service really do. That takes two lookups, whatever the size
+ * of its tables. It asks once a second, and at every doubt:
+ *   - the path in use misses a reply, or any path goes down;
+ *   - the route has been moved;
+ *   - something happened to a link, an address, a rule or a route that concerns us.
  *
- *   ours        the route that they match is the one that was put or adopted, and they go to its next hop
- *   redirected  they match it, but go elsewhere: an ICMP redirect (RFC 792; RFC 4861, section 8) of a node
+ * There are four answers:
+ *
+ *   ours        Packets match the route that was put or adopted, and go to its next hop.
+ *   redirected  They match it and go elsewhere: an ICMP redirect (RFC 792; RFC 4861, section 8) of a node
  *               that forwards for once. The kernel would keep that for minutes, whatever becomes of the other
- *               node. The detour belongs to the next hop of our own route, so the route is renewed
- *   shadowed    another route is in front of ours: reported, and left alone
- *   nowhere     a rule or a route says no, or ours is gone and cannot be put back
+ *               node. The detour belongs to the next hop of our own route, so the route is renewed.
+ *   shadowed    Another route is in front of ours. It is reported, and left alone.
+ *   nowhere     A rule or a route says no, or ours is gone and cannot be put back.
  *
- * When packets match no route of ours it may have been removed, or only be hidden. That is found out by a
- * list, whose price grows with the host's tables; so the answer is kept until something has changed. What was
- * removed or replaced is put back: at once, then as often as anything happens that makes it possible again.
+ * When packets match no route of ours, it may have been removed, or only be hidden. A list of routes tells. A
+ * list costs more the more routes the host has, so the answer is kept until something has changed. What was
+ * removed or replaced is put back at once, and then as often as something happens that makes it possible.
  *
  * Our own changes come back as notifications, and each makes us look again. So whatever is put because of a
  * look has a pace.
