@@ -77,7 +77,7 @@ static int refuse_failback(const struct agent *agent, char *message, size_t size
     snprintf(message, size_bytes, "%s %s is not eligible: %s",
              agent_table_access_name(&agent->host.table, better),
              selector_tier_text(agent->host.table.selector_paths[better].tier),
-             why[0] ? why : selector_reason_sentence(agent->service.decision.reason));
+             why[0] ? why : agent_explanation(agent));
     return -ENOENT;
 }
 

@@ -25,8 +25,8 @@ static const char *tier_text(const struct agent *agent, uint32_t path)
 static void log_path(const struct agent *agent, const struct happening *h)
 {
     const struct agent_path *path = &agent->host.table.paths[h->path];
-    const struct config_probe *probe = &agent->config->probe;
-    char reason[160] = "";
+    char text[160] = "";
+    const char *reason;
 
     if (path->health.state == HEALTH_UP) {
         log_event(LOG_LEVEL_INFO, "path-up", "access=%s tier=%s path=%s rtt_ms=%.3f",
@@ -34,12 +34,9 @@ static void log_path(const struct agent *agent, const struct happening *h)
                   (double)path->health.rtt_ns / NS_PER_MS);
         return;
     }
-    if (path->health.state == HEALTH_DOWN)
-        probe_reason_text(path->health.last, &path->health.error,
-                          probe->select_timeout_ns * probe->select_count, reason, sizeof(reason));
-    log_event(LOG_LEVEL_WARN, "path-down", "access=%s tier=%s path=%s%s%s", access_text(agent, h->path),
-              tier_text(agent, h->path), ADDRESS_TEXT(&path->address), reason[0] ? " reason=" : "",
-              reason[0] ? LOG_QUOTE(reason) : "");
+    reason = agent_path_silence(agent, h->path, text, sizeof(text));
+    log_event(LOG_LEVEL_WARN, "path-down", "access=%s tier=%s path=%s reason=%s", access_text(agent, h->path),
+              tier_text(agent, h->path), ADDRESS_TEXT(&path->address), LOG_QUOTE(reason));
 }
 
 static void log_session(const struct agent *agent, const struct happening *h)
@@ -76,7 +73,7 @@ static void log_decision(const struct agent *agent, const struct happening *h)
               now->switch_now && dry_run ? "-not-done" : "", selector_reason_text(now->reason),
               about != SELECTOR_NO_PATH ? now->switch_now ? " to=" : " candidate=" : "",
               about != SELECTOR_NO_PATH ? address_text(agent, about, text) : "",
-              LOG_QUOTE(selector_reason_sentence(now->reason)), dry_run ? " dry_run=true" : "");
+              LOG_QUOTE(agent_explanation(agent)), dry_run ? " dry_run=true" : "");
 }
 
 static void log_order(const struct agent *agent, const struct happening *h)
@@ -104,13 +101,16 @@ static void log_order(const struct agent *agent, const struct happening *h)
     }
 }
 
-/* For how long a path has been silent, in ms; "never" when it has not answered since the agent began. */
+/*
+ * For how long a path has been silent, in ms; "never" when it has not answered since the agent began, "none" when
+ * there is no path.
+ */
 static const char *silent_text(const struct agent *agent, uint32_t path, char buffer[static 24])
 {
     uint64_t last_reply_ns;
 
     if (path == SELECTOR_NO_PATH)
-        return "0.0";
+        return "none";
     last_reply_ns = agent->host.table.paths[path].health.last_reply_ns;
     if (!last_reply_ns)
         return "never";

@@ -165,6 +165,9 @@ void agent_journal_step(struct agent *agent, const struct selector_input *input)
 struct cJSON;
 struct cJSON *agent_status(const struct agent *agent); /* reroute.status/1; owned by the caller */
 void agent_summary(const struct agent *agent, char *text, size_t size_bytes); /* what it does, a line */
+const char *agent_explanation(const struct agent *agent); /* of the decision, as things are; static */
+/* Why a path is down, in words. May use buffer. */
+const char *agent_path_silence(const struct agent *agent, uint32_t path, char *buffer, size_t size_bytes);
 /* Why a path is not eligible, in words, by the evidence of the last step; "" for an eligible one. May use
  * buffer. */
 const char *agent_path_why(const struct agent *agent, uint32_t path, char *buffer, size_t size_bytes);

@@ -29,6 +29,21 @@ static bool path_is_unlisted(const struct agent *agent, uint32_t path)
     return access != SELECTOR_NO_ACCESS && !agent->host.table.accesses[access].view.listed;
 }
 
+const char *agent_path_silence(const struct agent *agent, uint32_t index, char *buffer, size_t size_bytes)
+{
+    const struct agent_path *path = &agent->host.table.paths[index];
+    const struct config_probe *probe = &agent->config->probe;
+
+    if (path->egress_error)
+        return agent_egress_text(path, buffer, size_bytes);
+    if (!path->link_usable)
+        return "its interface is down or has no carrier";
+    if (!path->streamed)
+        return "it cannot be probed";
+    return probe_reason_text(path->health.last, &path->health.error,
+                             probe->select_timeout_ns * probe->select_count, buffer, size_bytes);
+}
+
 const char *agent_path_why(const struct agent *agent, uint32_t index, char *buffer, size_t size_bytes)
 {
     const struct agent_path *path = &agent->host.table.paths[index];
@@ -39,18 +54,15 @@ const char *agent_path_why(const struct agent *agent, uint32_t index, char *buff
 
     agent_fill_input(agent, &input);
     level = selector_path_level(&input, index, &reason);
-    if (path->egress_error)
-        return agent_egress_text(path, buffer, size_bytes);
+    if (path->egress_error || !path->link_usable)
+        return agent_path_silence(agent, index, buffer, size_bytes);
     if (agent->now_ns < path->refused_until_ns)
         return "the kernel refused a route through it";
-    if (!path->link_usable)
-        return "its interface is down or has no carrier";
     switch (reason) {
     case SWITCH_PATH_DOWN:
         if (path->health.misses == 0)
             return "was down; not enough replies in a row yet";
-        return probe_reason_text(path->health.last, &path->health.error,
-                                 probe->select_timeout_ns * probe->select_count, buffer, size_bytes);
+        return agent_path_silence(agent, index, buffer, size_bytes);
     case KEEP_NO_VERDICT:
         return "no verdict yet";
     case SWITCH_DRAINED:
@@ -219,6 +231,18 @@ static const char *mode_text(const struct agent *agent)
     return agent->orders.pin_hard ? "pinned-hard" : "pinned";
 }
 
+const char *agent_explanation(const struct agent *agent)
+{
+    const struct situation now = agent_situation(agent);
+    enum selector_reason reason = agent->service.decision.reason;
+
+    if (reason == KEEP_COLD_START && !situation_has_provider(&now))
+        return "just started: waiting for the top-ranked path";
+    if (reason == KEEP_NOTHING_ELIGIBLE && agent->service.current == SELECTOR_NO_PATH)
+        return "no path is eligible: there is no route yet";
+    return selector_reason_sentence(reason);
+}
+
 void agent_summary(const struct agent *agent, char *text, size_t size_bytes)
 {
     const struct agent_service *service = &agent->service;
@@ -226,7 +250,7 @@ void agent_summary(const struct agent *agent, char *text, size_t size_bytes)
 
     if (service->current == SELECTOR_NO_PATH)
         snprintf(text, size_bytes, "no route to %s, reason %s: %s", address, agent_reason_text(agent),
-                 selector_reason_sentence(service->decision.reason));
+                 agent_explanation(agent));
     else
         snprintf(text, size_bytes, "%s via %s (%s, %s), reason %s", address,
                  ADDRESS_TEXT(&agent->host.table.paths[service->current].address),
@@ -266,7 +290,7 @@ cJSON *agent_status(const struct agent *agent)
     cJSON_AddStringToObject(root, "mode", mode_text(agent));
     add_text(root, "pin", agent->orders.pin);
     cJSON_AddStringToObject(root, "decision", selector_reason_text(agent->service.decision.reason));
-    cJSON_AddStringToObject(root, "explanation", selector_reason_sentence(agent->service.decision.reason));
+    cJSON_AddStringToObject(root, "explanation", agent_explanation(agent));
     cJSON_AddItemToObject(root, "failback", failback_status(agent));
     cJSON_AddStringToObject(root, "packets", keeper_packets_text(report->packets));
     add_text(root, "shadowed_by", report->packets == PACKETS_REDIRECTED ? NULL : report->instead);

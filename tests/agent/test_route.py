@@ -183,6 +183,8 @@ def interface(t):
     t.eventually(agent.on(management), "down: management", detail=agent.status)
     t.ok("interface is down" in agent.path(home)["why"], "and says why", agent.path(home))
     t.ok(agent.switches()[-1][2] == "link-down", "its reason", agent.switches())
+    downs = agent.events("path-down")
+    t.ok(downs and all("interface is down" in e.get("reason", "") for e in downs), "the log says why too", downs)
     host.ip("link", "set", device, "up")
     t.eventually(agent.on(home), "up: home", detail=agent.status)
 

@@ -67,9 +67,12 @@ def nothing_works(t):
     t.eventually(lambda: agent.get("decision") == "nothing-eligible", "says so", detail=agent.status)
     t.ok(monitor.standing() == [] and agent.get("next_hop") is None, "no route", monitor.standing())
     t.ok(agent.events("decision")[-1]["level"] == "error", "loudly", agent.log())
+    t.ok("no route yet" in agent.get("explanation") and "stays" not in agent.events("decision")[-1]["why"],
+         "and does not say that a route stays", agent.status())
     for node in world.nodes:
         world.power(node, True)
     t.eventually(lambda: agent.get("tier") == "data", "takes what comes")
+    t.ok(agent.events("switch")[0]["silent_ms"] == "none", "there was no path to be silent", agent.events("switch"))
 
 
 def no_session_service(t):
@@ -79,6 +82,8 @@ def no_session_service(t):
     first = wait_for(lambda: agent.get("next_hop"))
     t.ok(first and agent.get("tier") == "data", "a storage path", agent.status())
     t.ok(service.requests == [], "nobody was asked", service.requests)
+    waits = [e["why"] for e in agent.events("decision") if e["reason"] == "cold-start" and e["action"] == "keep"]
+    t.ok(waits and not any("list" in why for why in waits), "nor does it say that it waits for a list", waits)
     node = next(n for n in world.nodes if n.address("data") == first)
     world.cut(node, "data")
     t.eventually(lambda: agent.get("next_hop") not in (first, None) and agent.get("tier") == "data", "left")
