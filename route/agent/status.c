@@ -224,8 +224,6 @@ static cJSON *not_kept_status(const struct agent *agent)
 
 static const char *mode_text(const struct agent *agent)
 {
-    if (agent->options->dry_run)
-        return "dry-run";
     if (!agent->orders.pin[0])
         return "auto";
     return agent->orders.pin_hard ? "pinned-hard" : "pinned";

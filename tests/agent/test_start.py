@@ -67,6 +67,8 @@ def nothing_works(t):
     t.eventually(lambda: agent.get("decision") == "nothing-eligible", "says so", detail=agent.status)
     t.ok(monitor.standing() == [] and agent.get("next_hop") is None, "no route", monitor.standing())
     t.ok(agent.events("decision")[-1]["level"] == "error", "loudly", agent.log())
+    code, out, _ = agent.command("status")
+    t.ok(code == 0 and "no route yet" in out.splitlines()[0] and "via" not in out, "and to people", out)
     t.ok("no route yet" in agent.get("explanation") and "stays" not in agent.events("decision")[-1]["why"],
          "and does not say that a route stays", agent.status())
     for node in world.nodes:

@@ -72,8 +72,11 @@ static void print_sessions(const cJSON *sessions)
     const cJSON *access;
     char age[32], alive[32], restarts[32];
 
-    printf("\nsessions  provider %s, last list %s s ago", text(sessions, "provider"),
-           number(sessions, "list_age_s", "%.1f", age));
+    printf("\nsessions  provider %s", text(sessions, "provider"));
+    if (cJSON_IsNumber(get(sessions, "list_age_s")))
+        printf(", last list %s s ago", number(sessions, "list_age_s", "%.1f", age));
+    else if (strcmp(text(sessions, "provider"), "none") != 0)
+        printf(", no list yet");
     if (cJSON_IsString(get(sessions, "error")))
         printf(", failing: %s", text(sessions, "error"));
     printf("\n  %-16s %-11s %-8s %9s %9s  %s\n", "ACCESS", "WHERE", "SESSION", "ALIVE s", "RESTARTS", "UUID");
@@ -99,14 +102,22 @@ static void print_packets(const cJSON *status)
         printf("WARNING   our route stands, but packets are %s\n", text(status, "redirected"));
 }
 
+static void print_route(const cJSON *status)
+{
+    if (cJSON_IsString(get(status, "next_hop")))
+        printf("service   %s via %s (%s, %s%s) since %s, reason %s\n", text(status, "service"),
+               text(status, "next_hop"), text(status, "access"), text(status, "tier"),
+               is_true(status, "local") ? ", local" : "", text(status, "since"), text(status, "reason"));
+    else
+        printf("service   %s: no route yet\n", text(status, "service"));
+}
+
 static void print_status(const cJSON *status)
 {
     const cJSON *file;
     char overdue[32];
 
-    printf("service   %s via %s (%s, %s%s) since %s, reason %s\n", text(status, "service"),
-           text(status, "next_hop"), text(status, "access"), text(status, "tier"),
-           is_true(status, "local") ? ", local" : "", text(status, "since"), text(status, "reason"));
+    print_route(status);
     printf("mode      %s", text(status, "mode"));
     if (cJSON_IsString(get(status, "pin")))
         printf(" to %s", text(status, "pin"));
