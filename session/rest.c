@@ -181,11 +181,26 @@ static int attempt_start(struct attempt *attempt)
     return http_request_start(&attempt->http, call->rest->http, &target, on_answer, attempt);
 }
 
+/* Nobody gave a good answer: a failure, or at best an empty list. */
+static void call_end(struct call *call)
+{
+    static const struct session_list empty;
+    struct session_answer answer = call->worst;
+    char message[sizeof(call->message) + 64];
+
+    if (answer.error < 0 && call->count > 1)
+        snprintf(message, sizeof(message), "asked %zu addresses; %s", call->count, call->message);
+    else
+        snprintf(message, sizeof(message), "%s", call->message);
+    answer.message = message;
+    if (call->kind == CALL_LIST && answer.error == 0)
+        answer.list = &empty;
+    call_finish(call, &answer);
+}
+
 /* Starts the next attempt, if there is one; ends the call if nothing is under way any more. */
 static void attempt_next(struct call *call)
 {
-    static const struct session_list empty;
-
     while (call->next < call->count) {
         struct attempt *attempt = &call->attempts[call->next++];
         int r = attempt_start(attempt);
@@ -198,16 +213,8 @@ static void attempt_next(struct call *call)
         call->worst = (struct session_answer){.error = r, .origin = attempt->endpoint};
         snprintf(call->message, sizeof(call->message), "cannot ask: %s", strerror(-r));
     }
-    if (call->running == 0) {
-        struct session_answer answer = call->worst;
-        char message[sizeof(call->message)];
-
-        memcpy(message, call->message, sizeof(message));
-        answer.message = message;
-        if (call->kind == CALL_LIST && answer.error == 0)
-            answer.list = &empty;
-        call_finish(call, &answer);
-    }
+    if (call->running == 0)
+        call_end(call);
 }
 
 static void on_hedge(evutil_socket_t fd, short what, void *context)

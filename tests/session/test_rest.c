@@ -136,6 +136,7 @@ Test(rest, failures_go_on_at_once_through_accesses_and_addresses)
     client_list(&client, "1=127.0.0.1 2=127.0.0.2 3=127.0.0.3");
     cr_expect_eq(client.error, -ECONNREFUSED, "%s", client.message);
     cr_expect(strstr(client.message, "127.0.0.3"), "the last error: %s", client.message);
+    cr_expect(strstr(client.message, "asked 3 addresses"), "and how many there were: %s", client.message);
     cr_expect_eq(client.count, SIZE_MAX);
     server_free(server);
     client_close(&client);
