@@ -196,8 +196,8 @@ void lock_release(struct lock *lock)
 const char *lock_refusal_text(pid_t holder, char *message, size_t size_bytes)
 {
     if (holder > 0)
-        snprintf(message, size_bytes, "another agent runs already (pid %d)", (int)holder);
+        snprintf(message, size_bytes, "an agent for this service runs already (pid %d)", (int)holder);
     else
-        snprintf(message, size_bytes, "another agent runs already");
+        snprintf(message, size_bytes, "an agent for this service runs already");
     return message;
 }

@@ -22,6 +22,6 @@ int lock_take(struct lock *lock, const char *directory, const struct address *se
               pid_t *holder, int *file_error, int *name_error);
 /* Tries once more for a file that lock_take() could not take. 0, or its negative errno for own_error_text(). */
 int lock_take_file(struct lock *lock, const char *directory);
-/* "another agent runs already (pid 7)"; returns message. */
+/* "an agent for this service runs already (pid 7)"; returns message. */
 const char *lock_refusal_text(pid_t holder, char *message, size_t size_bytes);
 void lock_release(struct lock *lock);

@@ -48,7 +48,8 @@ def pins(t):
     t.ok(agent.terminate() == 0, "restart")
     agent.start()
     t.eventually(lambda: agent.get("pin") == second.name, "the pin is kept")
-    run(t, agent, "pin to an address, hard", 0, "pin", "--hard", third.address("management"))
+    out = run(t, agent, "pin to an address, hard", 0, "pin", "--hard", third.address("management"))
+    t.ok("pinned hard" in out and "unpin" in out, "the answer says what that means", out)
     t.eventually(agent.on(third.address("management")), "goes there")
     t.ok(agent.get("mode") == "pinned-hard", "the status says so", agent.status())
     world.cut(third, "management")
@@ -169,6 +170,8 @@ def by_hand(t):
     world, service, monitor, agent, home = settled(t)
     other, stranger = world.node(2).address("data"), "203.0.113.1"
     run(t, agent, "route --to beside the agent: refused", 1, "route", "--to", other)
+    refusal = agent.command("route", "--to", other)[2]
+    t.ok("an agent for this service runs" in refusal and "another" not in refusal, "and said to a person", refusal)
     run(t, agent, "clear beside the agent: refused", 1, "clear")
     t.ok(monitor.gateway() == home, "nothing happened", monitor.standing())
     agent.terminate()

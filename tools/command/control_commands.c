@@ -16,6 +16,7 @@ struct control_command {
     struct option_row own; /* its one own option, a flag; no name: none */
     bool must;             /* that option must be given */
     const char *done;      /* what is true then; after the operand */
+    const char *own_done;  /* the same with that option; NULL: nothing else */
 };
 
 /* The request's body, malloc'ed; NULL: no memory. */
@@ -37,7 +38,7 @@ static int ask(const char *program, const struct control_command *command, const
                const char *operand, bool own, bool json)
 {
     CLEANUP(free) char *body = request_body(command, operand, own);
-    char message[512] = "out of memory", done[TEXT_SIZE + 64];
+    char message[512] = "out of memory", done[TEXT_SIZE + 160];
     cJSON *answer = NULL;
     int error =
         body ? control_client_ask(socket_path, command->path, body, &answer, NULL, message, sizeof(message))
@@ -48,7 +49,8 @@ static int ask(const char *program, const struct control_command *command, const
         answer_refused(program, json, message);
         return error == -EREMOTEIO ? EXIT_NOT_ALL : EXIT_SYSTEM;
     }
-    snprintf(done, sizeof(done), "%s%s%s", operand ? TEXT(operand) : "", operand ? " " : "", command->done);
+    snprintf(done, sizeof(done), "%s%s%s", operand ? TEXT(operand) : "", operand ? " " : "",
+             own && command->own_done ? command->own_done : command->done);
     answer_done(json, done, NULL);
     return 0;
 }
@@ -98,6 +100,7 @@ int command_pin(int argc, char **argv)
                    .operands = "ACCESS|ADDRESS",
                    .own = {.name = "hard", .help = "never leave it automatically, not even when it is down"},
                    .done = "is pinned",
+                   .own_done = "is pinned hard: never left until `reroute unpin`, even when down",
                });
 }
 

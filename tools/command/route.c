@@ -41,7 +41,7 @@ static void close_by_hand(struct by_hand *hand)
 static int open_by_hand(struct by_hand *hand, const char *config_path)
 {
     struct fib_settings settings;
-    char message[512], running[64];
+    char message[512], running[80];
     int file_error, name_error;
     pid_t holder = 0;
 
@@ -50,7 +50,8 @@ static int open_by_hand(struct by_hand *hand, const char *config_path)
     if (lock_take(&hand->lock, hand->config->state_directory, &hand->config->service,
                   hand->config->route.table, &holder, &file_error, &name_error) < 0) {
         lock_refusal_text(holder, running, sizeof(running));
-        snprintf(message, sizeof(message), "refused: %s; use reroute pin, or stop it first", running);
+        snprintf(message, sizeof(message), "refused: %s; tell it by `reroute pin`, or stop it first",
+                 running);
         return complain(hand, 1, message);
     }
     if (file_error < 0 && name_error < 0) {
