@@ -31,12 +31,34 @@ int agent_unpin(struct agent *agent, char *message, size_t size_bytes)
     return error;
 }
 
+/* By the orders as they are now; the evidence has them from the next step on. */
+static bool is_drained(const struct agent *agent, uint32_t path)
+{
+    return orders_drains(&agent->orders, agent_table_access_name(&agent->host.table, path));
+}
+
+/* Does the route lead through a drained access, with no other one to go to? */
+static bool must_stay(const struct agent *agent)
+{
+    struct selector_input input;
+
+    if (agent->service.current == SELECTOR_NO_PATH || !is_drained(agent, agent->service.current))
+        return false;
+    agent_fill_input(agent, &input);
+    for (uint32_t i = 0; i < input.path_count; i++)
+        if (!is_drained(agent, i) && selector_path_level(&input, i, NULL) <= LEVEL_DEGRADED)
+            return false;
+    return true;
+}
+
 int agent_drain(struct agent *agent, const char *access, bool drain, char *message, size_t size_bytes)
 {
     int error = orders_drain(&agent->orders, &agent->host.table, access, drain, message, size_bytes);
 
     if (!error)
         ordered(agent, drain ? ORDER_DRAIN : ORDER_UNDRAIN, access);
+    if (!error && drain && must_stay(agent))
+        snprintf(message, size_bytes, "the route stays where it is until another path can be used");
     return error;
 }
 

@@ -107,7 +107,7 @@ static int answer_command(struct agent *agent, const struct command *command, co
     cJSON_Delete(json);
     answer = cJSON_CreateObject();
     cJSON_AddBoolToObject(answer, "ok", error == 0);
-    if (error)
+    if (message[0])
         cJSON_AddStringToObject(answer, "message", message);
     return print_json(body, type, error ? 409 : 200, answer);
 }

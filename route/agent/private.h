@@ -172,7 +172,10 @@ const char *agent_path_silence(const struct agent *agent, uint32_t path, char *b
  * buffer. */
 const char *agent_path_why(const struct agent *agent, uint32_t path, char *buffer, size_t size_bytes);
 
-/* command.c: what the control socket may do. 0, or a negative errno with one line in message. */
+/*
+ * command.c: what the control socket may do. 0, or a negative errno with one line in message. With 0 there may be
+ * a line too, for a person: what to expect.
+ */
 int agent_pin(struct agent *agent, const char *target, bool hard, char *message, size_t size_bytes);
 int agent_unpin(struct agent *agent, char *message, size_t size_bytes);
 int agent_drain(struct agent *agent, const char *access, bool drain, char *message, size_t size_bytes);

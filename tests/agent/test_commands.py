@@ -122,8 +122,9 @@ def drains(t):
     run(t, agent, "undrain", 0, "undrain", world.node(1).name)
     t.eventually(agent.on(home), "home after hold")
     t.ok(agent.access(world.node(1).name)["failures"] == 0, "maintenance is no failure")
-    for node in world.nodes:
-        run(t, agent, f"drain {node.name}", 0, "drain", node.name)
+    answers = [run(t, agent, f"drain {node.name}", 0, "drain", node.name) for node in world.nodes]
+    t.ok("stays" not in answers[0] and "the route stays" in answers[-1], "the last one's answer says what to expect",
+         answers)
     t.ok(stays(lambda: monitor.gateway() is not None, 1), "all drained: the last way stays", monitor.standing())
     run(t, agent, "drain nobody: refused", 1, "drain", "nobody")
     summary = meter.finish()

@@ -38,19 +38,22 @@ static int ask(const char *program, const struct control_command *command, const
                const char *operand, bool own, bool json)
 {
     CLEANUP(free) char *body = request_body(command, operand, own);
-    char message[512] = "out of memory", done[TEXT_SIZE + 160];
+    char message[512] = "out of memory", done[2 * TEXT_SIZE + 160];
     cJSON *answer = NULL;
+    const char *more;
     int error =
         body ? control_client_ask(socket_path, command->path, body, &answer, NULL, message, sizeof(message))
              : -ENOMEM;
 
-    cJSON_Delete(answer);
     if (error < 0) {
         answer_refused(program, json, message);
         return error == -EREMOTEIO ? EXIT_NOT_ALL : EXIT_SYSTEM;
     }
-    snprintf(done, sizeof(done), "%s%s%s", operand ? TEXT(operand) : "", operand ? " " : "",
-             own && command->own_done ? command->own_done : command->done);
+    more = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(answer, "message"));
+    snprintf(done, sizeof(done), "%s%s%s%s%s", operand ? TEXT(operand) : "", operand ? " " : "",
+             own && command->own_done ? command->own_done : command->done, more ? ": " : "",
+             more ? TEXT(more) : "");
+    cJSON_Delete(answer);
     answer_done(json, done, NULL);
     return 0;
 }
