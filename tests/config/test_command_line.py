@@ -63,6 +63,10 @@ def missing_files():
         code, _, error = run("check-config", config)
         ok(code == 0 and error == f'{config}: warning: token-file "{directory}/none": No such file or directory\n',
            "check-config warns of a file that is not there", f"{code} {error}")
+    if not os.path.exists("/etc/reroute/reroute.conf"):
+        code, _, error = run("check-config")
+        ok(code == 3 and error.count("\n") == 1 and "reroute.conf.example" in error,
+           "without a configuration it says where an example is", f"{code} {error}")
 
 
 def sessions_of_a_file():
