@@ -20,6 +20,7 @@ from netlab.wait import Failed, Interrupts
 
 HOLD_S = 8  # the default is 180 s
 FAILOVER_BAR_MS = 1120  # 10 waits of 100 ms, one more, and 20 ms
+SETTLE_S = 0.3  # a line is shown when it is so old: those of the others that belong before it have come by then
 
 
 def access_name(address):
@@ -45,15 +46,24 @@ class Play(Stand):
         self.summary = None
         self.hop = None
         self.looked = 0.0
+        self.lines = []  # said, and not shown yet: (moment, text)
+        self.shown = 0.0
 
     # --- the screen
 
     def say(self, who, text, at=None):
-        moment = (at or time.monotonic()) - self.started
+        moment = max(self.shown, (at or time.monotonic()) - self.started)
         line = f"{moment:7.3f} s  {who:<7} {text}"
         if self.colour:
             line = f"{self.COLOURS.get(who, '')}{line}\033[0m"
-        print(line, flush=True)
+        self.lines.append((moment, line))
+
+    def show(self, until):
+        """Shows what was said of the time up to this moment, in the order of time."""
+        self.lines.sort(key=lambda said: said[0])
+        while self.lines and self.lines[0][0] <= until:
+            self.shown, line = self.lines.pop(0)
+            print(line, flush=True)
 
     def agent_line(self, line, at):
         """logfmt; the time of day and the level of every line say nothing here."""
@@ -79,7 +89,9 @@ class Play(Stand):
     # --- the route
 
     def pump(self, seconds):
+        settled = time.monotonic() - self.started - SETTLE_S
         super().pump(seconds)
+        self.show(settled)
         if time.monotonic() < self.looked + 0.05:
             return
         self.looked = time.monotonic()
@@ -87,6 +99,10 @@ class Play(Stand):
         if hop != self.hop:
             self.say("route", f"{SERVICE} via {hop} ({access_name(hop)})" if hop else "none")
             self.hop = hop
+
+    def close(self):
+        super().close()
+        self.show(float("inf"))
 
     # --- the timeline
 
@@ -210,6 +226,7 @@ def perform(reroute):
             timeline(play)
             play.end("meter")
             play.end("agent")
+            play.show(float("inf"))
             play.table()
         finally:
             play.close()

@@ -3,6 +3,7 @@
 """The demo plays to its end with every switch it announces, and leaves nothing behind: not then, and not when it
 is interrupted while the lab comes up or while the agent runs."""
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -28,6 +29,8 @@ def to_the_end():
     process = start()
     output, _ = process.communicate()
     tap.ok(process.returncode == 0, "the demo plays to its end", output)
+    moments = [float(m) for m in re.findall(r"^ *(\d+\.\d{3}) s  ", output, re.M)]
+    tap.ok(len(moments) > 30 and moments == sorted(moments), "its lines are in the order of time", output)
     table = output[output.rfind("what happened"):]
     for row in ("the agent starts", "the local node dies", "the local node comes back",
                 "its service restarts over and over", "the host loses its storage network",
