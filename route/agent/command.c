@@ -78,7 +78,7 @@ bool agent_failback_helps(const struct agent *agent)
     const struct selector_decision *decision = &agent->service.decision;
 
     return decision->candidate != SELECTOR_NO_PATH && decision->reason != KEEP_WAIT_SERVICE_CHECK &&
-           agent->host.table.paths[decision->candidate].full_size != FULL_SIZE_LOST;
+           agent->host.table.paths[decision->candidate].size.state != FULL_SIZE_LOST;
 }
 
 static int refuse_failback(const struct agent *agent, char *message, size_t size_bytes)

@@ -34,7 +34,7 @@ struct connections_host agent_connections_host(struct agent *agent)
         .fib = agent->fib,
         .reserve = &agent->files.reserve,
         .service = &agent->config->service,
-        .source = current == SELECTOR_NO_PATH ? NULL : &agent->host.table.paths[current].source,
+        .source = current == SELECTOR_NO_PATH ? NULL : &agent->host.table.paths[current].entry.source,
         .wanted = agent->config->route.reset_connections,
     };
 }

@@ -29,16 +29,16 @@ static void watch_service(struct agent *agent, uint32_t index)
     struct agent_check wanted = check_wanted(agent, index);
     struct service_check_settings settings = {.address = path->address,
                                               .protocol = wanted.protocol,
-                                              .ifindex = path->ifindex,
-                                              .interval_ns = path->interval_ns,
+                                              .ifindex = path->entry.ifindex,
+                                              .interval_ns = path->probing.interval_ns,
                                               .window_ns = wanted.window_ns,
                                               .assumed = wanted.assumed};
 
-    path->check = service_check_free(path->check);
-    path->checked = wanted;
-    if (!wanted.protocol.port || path->egress_error)
+    path->serving.check = service_check_free(path->serving.check);
+    path->serving.asked = wanted;
+    if (!wanted.protocol.port || path->entry.error)
         return;
-    if (service_check_new(&path->check, agent->loop.base, &settings, agent_wake, agent) < 0)
+    if (service_check_new(&path->serving.check, agent->loop.base, &settings, agent_wake, agent) < 0)
         log_event(LOG_LEVEL_ERROR, "service-check", "path=%s error=\"cannot start\"",
                   ADDRESS_TEXT(&path->address));
 }
@@ -47,21 +47,21 @@ static void watch_path(struct agent *agent, uint32_t index)
 {
     struct agent_path *path = &agent->host.table.paths[index];
     struct probe_stream_target target = {.address = path->address,
-                                         .ifindex = path->ifindex,
+                                         .ifindex = path->entry.ifindex,
                                          .interval_ns = agent->config->probe.select_timeout_ns};
 
-    path->asked_bytes = 0; /* outstanding requests are forgotten */
-    if (path->egress_error) {
-        if (path->streamed)
-            probe_stream_remove(agent->host.stream, path->stream_id);
-        path->streamed = false;
-    } else if (path->streamed) {
-        probe_stream_set_ifindex(agent->host.stream, path->stream_id, path->ifindex);
+    path->size.asked_bytes = 0; /* outstanding requests are forgotten */
+    if (path->entry.error) {
+        if (path->probing.streamed)
+            probe_stream_remove(agent->host.stream, path->probing.stream_id);
+        path->probing.streamed = false;
+    } else if (path->probing.streamed) {
+        probe_stream_set_ifindex(agent->host.stream, path->probing.stream_id, path->entry.ifindex);
     } else {
-        int error = probe_stream_add(agent->host.stream, &target, &path->stream_id);
+        int error = probe_stream_add(agent->host.stream, &target, &path->probing.stream_id);
 
-        path->streamed = error == 0;
-        path->interval_ns = target.interval_ns;
+        path->probing.streamed = error == 0;
+        path->probing.interval_ns = target.interval_ns;
         if (error && agent->host.egress_ns == 0)
             log_event(LOG_LEVEL_ERROR, "not-probed", "path=%s error=%s", ADDRESS_TEXT(&path->address),
                       LOG_QUOTE(strerror(-error)));
@@ -73,7 +73,7 @@ static void watch_path(struct agent *agent, uint32_t index)
 
 const char *agent_egress_text(const struct agent_path *path, char *buffer, size_t size_bytes)
 {
-    switch (path->egress_error) {
+    switch (path->entry.error) {
     case -EADDRINUSE:
         return "it is an address of this host";
     case -ENODEV:
@@ -88,11 +88,11 @@ static void note_egress(const struct agent_path *path)
 {
     char text[64];
 
-    if (path->egress_error)
+    if (path->entry.error)
         log_event(LOG_LEVEL_WARN, "path-not-on-link", "path=%s reason=%s", ADDRESS_TEXT(&path->address),
-                  path->egress_error == -EADDRINUSE ? "own-address"
-                  : path->egress_error == -ENODEV   ? LOG_QUOTE(agent_egress_text(path, text, sizeof(text)))
-                                                    : "no-connected-network");
+                  path->entry.error == -EADDRINUSE ? "own-address"
+                  : path->entry.error == -ENODEV   ? LOG_QUOTE(agent_egress_text(path, text, sizeof(text)))
+                                                   : "no-connected-network");
 }
 
 static int find_egress(struct agent *agent, struct agent_path *path, uint32_t *ifindex,
@@ -106,12 +106,12 @@ static int find_egress(struct agent *agent, struct agent_path *path, uint32_t *i
 
 static void link_changed(struct agent *agent, struct agent_path *path, const struct fib_link *link)
 {
-    if (path->link_usable && !link->usable)
+    if (path->entry.link_usable && !link->usable)
         log_event(LOG_LEVEL_WARN, "link-down", "path=%s interface=%s", ADDRESS_TEXT(&path->address),
                   link->name[0] ? LOG_VALUE(link->name) : "?");
-    if (link->usable && !path->link_usable)
-        path->again_ns = agent->now_ns;
-    path->link_usable = link->usable;
+    if (link->usable && !path->entry.link_usable)
+        path->probing.again_ns = agent->now_ns;
+    path->entry.link_usable = link->usable;
 }
 
 /* What was known stands, and it is asked again: said of the first try only. */
@@ -127,7 +127,7 @@ static bool update_egress(struct agent *agent, uint32_t index)
 {
     struct agent_path *path = &agent->host.table.paths[index];
     bool configured = agent->host.table.selector_paths[index].access != SELECTOR_NO_ACCESS;
-    uint32_t ifindex = path->ifindex;
+    uint32_t ifindex = path->entry.ifindex;
     struct address source = {0};
     struct fib_link link = {0};
     struct agent_check check = check_wanted(agent, index);
@@ -137,8 +137,9 @@ static bool update_egress(struct agent *agent, uint32_t index)
         return egress_unknown(agent);
     if (error < 0 && configured)
         ifindex = 0;
-    if (!configured && path->ifindex) { /* an adopted route says itself through which interface it goes */
-        ifindex = path->address.scope ? path->address.scope : path->ifindex;
+    if (!configured &&
+        path->entry.ifindex) { /* an adopted route says itself through which interface it goes */
+        ifindex = path->address.scope ? path->address.scope : path->entry.ifindex;
         error = 0;
     }
     if (ifindex) {
@@ -146,21 +147,21 @@ static bool update_egress(struct agent *agent, uint32_t index)
 
         if (unknown < 0 && unknown != -ENODEV)
             return egress_unknown(agent);
-        path->mtu_bytes = link.mtu_bytes;
+        path->entry.mtu_bytes = link.mtu_bytes;
     }
-    if (error != path->egress_error || ifindex != path->ifindex || (!path->streamed && !error)) {
-        path->egress_error = error;
-        path->ifindex = ifindex;
+    if (error != path->entry.error || ifindex != path->entry.ifindex || (!path->probing.streamed && !error)) {
+        path->entry.error = error;
+        path->entry.ifindex = ifindex;
         note_egress(path);
         watch_path(agent, index);
-    } else if (!check_equal(&path->checked, &check)) {
+    } else if (!check_equal(&path->serving.asked, &check)) {
         watch_service(agent, index);
     }
-    path->source = source;
+    path->entry.source = source;
     link_changed(agent, path, &link);
-    if (!path->streamed || !link.usable)
+    if (!path->probing.streamed || !link.usable)
         health_link_lost(&path->health);
-    return error || path->streamed;
+    return error || path->probing.streamed;
 }
 
 /* Interfaces may have come or gone: what is only asked, or only compared. */

@@ -78,9 +78,10 @@ static void view_access(struct agent *agent, struct agent_access *access)
 
 static enum service_check_state serving(const struct agent_path *path)
 {
-    enum service_check_state state = path->check ? service_check_state(path->check) : SERVICE_CHECK_GOOD;
+    enum service_check_state state =
+        path->serving.check ? service_check_state(path->serving.check) : SERVICE_CHECK_GOOD;
 
-    return state == SERVICE_CHECK_UNKNOWN && path->checked.assumed ? SERVICE_CHECK_GOOD : state;
+    return state == SERVICE_CHECK_UNKNOWN && path->serving.asked.assumed ? SERVICE_CHECK_GOOD : state;
 }
 
 void agent_evidence_step(struct agent *agent)
@@ -100,16 +101,16 @@ void agent_evidence_step(struct agent *agent)
         struct path_evidence *s = &table->selector_paths[i];
         enum service_check_state check = serving(path);
 
-        if (path->health.state != HEALTH_UP || (path->full_size == FULL_SIZE_LOST &&
-                                                agent->now_ns >= path->full_size_at_ns + FULL_SIZE_AGAIN_NS))
-            path->full_size = FULL_SIZE_UNTESTED;
+        if (path->health.state != HEALTH_UP ||
+            (path->size.state == FULL_SIZE_LOST && agent->now_ns >= path->size.at_ns + FULL_SIZE_AGAIN_NS))
+            path->size.state = FULL_SIZE_UNTESTED;
         s->pinned = orders_pins(&agent->orders, &agent->host.table, i);
         s->health = health_evidence(&path->health);
-        s->on_link = !path->egress_error && agent->now_ns >= path->refused_until_ns;
-        s->link_usable = path->link_usable;
+        s->on_link = !path->entry.error && agent->now_ns >= path->entry.refused_until_ns;
+        s->link_usable = path->entry.link_usable;
         s->service_bad = check == SERVICE_CHECK_BAD;
         s->service_good = check == SERVICE_CHECK_GOOD;
-        s->full_size = path->full_size;
+        s->full_size = path->size.state;
     }
 }
 
@@ -124,7 +125,7 @@ static uint64_t candidate_interval_ns(const struct agent *agent, uint32_t index)
         agent->host.table.accesses[access].is_local)
         return usual_ns;
     return patience_interval_ns(
-        usual_ns, sub_sat_u64(agent->now_ns, max_u64(path->health.first_missed_ns, path->again_ns)),
+        usual_ns, sub_sat_u64(agent->now_ns, max_u64(path->health.first_missed_ns, path->probing.again_ns)),
         siphash24(path->address.bytes, sizeof(path->address.bytes), (const uint64_t[2]){0, 0}));
 }
 
@@ -152,12 +153,12 @@ void agent_intervals_step(struct agent *agent)
                                : choice ? candidate_interval_ns(agent, i)
                                         : probe->candidate_interval_ns;
 
-        if (!path->streamed || interval_ns == path->interval_ns)
+        if (!path->probing.streamed || interval_ns == path->probing.interval_ns)
             continue;
-        path->interval_ns = interval_ns;
-        probe_stream_set_interval(agent->host.stream, path->stream_id, interval_ns);
-        if (path->check)
-            service_check_set_interval(path->check, interval_ns);
+        path->probing.interval_ns = interval_ns;
+        probe_stream_set_interval(agent->host.stream, path->probing.stream_id, interval_ns);
+        if (path->serving.check)
+            service_check_set_interval(path->serving.check, interval_ns);
     }
 }
 

@@ -220,7 +220,7 @@ static void log_full_size_lost(const struct agent *agent, const struct happening
     const struct agent_path *path = &agent->host.table.paths[h->path];
 
     log_event(LOG_LEVEL_WARN, "full-size-probe-lost", "path=%s bytes=%u", ADDRESS_TEXT(&path->address),
-              path->mtu_bytes);
+              path->entry.mtu_bytes);
 }
 
 /* --- the journal --- */

@@ -63,7 +63,7 @@ void agent_table_install(struct agent *agent, struct agent_table *table)
 
     if (agent->service.current != SELECTOR_NO_PATH) {
         in_use = old.paths[agent->service.current].address;
-        ifindex = old.paths[agent->service.current].ifindex;
+        ifindex = old.paths[agent->service.current].entry.ifindex;
     }
     agent_table_inherit(table, &old);
     agent->host.table = *table;

@@ -106,7 +106,7 @@ static void forget_planned(struct agent *agent)
 static void install_stream(struct agent *agent, struct probe_stream *stream)
 {
     for (uint32_t i = 0; i < agent->host.table.path_count; i++)
-        agent->host.table.paths[i].streamed = false;
+        agent->host.table.paths[i].probing.streamed = false;
     forget_planned(agent); /* its probe is under way in the old one */
     probe_stream_free(agent->host.stream);
     agent->host.stream = stream;

@@ -13,9 +13,9 @@ static struct keeper_hop hop_of(const struct agent *agent, const struct agent_pa
 {
     return (struct keeper_hop){
         .address = path->address,
-        .ifindex = path->ifindex,
-        .on_link = !path->egress_error && agent->now_ns >= path->refused_until_ns,
-        .link_usable = path->link_usable,
+        .ifindex = path->entry.ifindex,
+        .on_link = !path->entry.error && agent->now_ns >= path->entry.refused_until_ns,
+        .link_usable = path->entry.link_usable,
     };
 }
 
@@ -32,7 +32,7 @@ static void refused(struct agent *agent, const struct keeper_event *event)
 
     agent->service.switching = (struct agent_switching){0};
     if (to != SELECTOR_NO_PATH)
-        agent->host.table.paths[to].refused_until_ns = agent->now_ns + REFUSED_FOR_NS;
+        agent->host.table.paths[to].entry.refused_until_ns = agent->now_ns + REFUSED_FOR_NS;
     agent_tell(agent, &refusal);
 }
 
@@ -192,14 +192,14 @@ bool agent_route_note(struct agent *agent, const struct fib_event *event)
 static void warn_interface(struct agent *agent, const struct agent_path *path)
 {
     char name[IF_NAMESIZE];
-    const char *interface = if_indextoname(path->ifindex, name) ? LOG_VALUE(name) : "?";
+    const char *interface = if_indextoname(path->entry.ifindex, name) ? LOG_VALUE(name) : "?";
 
-    if (fib_rp_filter(agent->fib, path->ifindex) == 1)
+    if (fib_rp_filter(agent->fib, path->entry.ifindex) == 1)
         log_event(LOG_LEVEL_WARN, "rp-filter-strict", "interface=%s hint=%s", interface,
                   LOG_QUOTE("strict rp_filter can drop the service's replies after a move: set it to 2"));
     /* IPv6 heeds redirects of link-local routers only. */
     if ((path->address.family == AF_INET || address_is_link_local(&path->address)) &&
-        fib_accepts_redirects(agent->fib, path->ifindex, path->address.family) == 1)
+        fib_accepts_redirects(agent->fib, path->entry.ifindex, path->address.family) == 1)
         log_event(
             LOG_LEVEL_WARN, "accepts-redirects", "interface=%s hint=%s", interface,
             LOG_QUOTE("a node that forwards can send packets elsewhere by ICMP redirects, for up to a second "
@@ -210,10 +210,10 @@ void agent_route_warn(struct agent *agent)
 {
     for (uint32_t i = 0; i < agent->host.table.path_count; i++) {
         const struct agent_path *path = &agent->host.table.paths[i];
-        bool seen = path->ifindex == 0;
+        bool seen = path->entry.ifindex == 0;
 
         for (uint32_t j = 0; j < i && !seen; j++)
-            seen = agent->host.table.paths[j].ifindex == path->ifindex;
+            seen = agent->host.table.paths[j].entry.ifindex == path->entry.ifindex;
         if (!seen)
             warn_interface(agent, path);
     }

@@ -34,11 +34,11 @@ const char *agent_path_silence(const struct agent *agent, uint32_t index, char *
     const struct agent_path *path = &agent->host.table.paths[index];
     const struct config_probe *probe = &agent->config->probe;
 
-    if (path->egress_error)
+    if (path->entry.error)
         return agent_egress_text(path, buffer, size_bytes);
-    if (!path->link_usable)
+    if (!path->entry.link_usable)
         return "its interface is down or has no carrier";
-    if (!path->streamed)
+    if (!path->probing.streamed)
         return "it cannot be probed";
     return probe_reason_text(path->health.last, &path->health.error,
                              probe->select_timeout_ns * probe->select_count, buffer, size_bytes);
@@ -54,9 +54,9 @@ const char *agent_path_why(const struct agent *agent, uint32_t index, char *buff
 
     agent_fill_input(agent, &input);
     level = selector_path_level(&input, index, &reason);
-    if (path->egress_error || !path->link_usable)
+    if (path->entry.error || !path->entry.link_usable)
         return agent_path_silence(agent, index, buffer, size_bytes);
-    if (agent->now_ns < path->refused_until_ns)
+    if (agent->now_ns < path->entry.refused_until_ns)
         return "the kernel refused a route through it";
     switch (reason) {
     case SWITCH_PATH_DOWN:
@@ -68,7 +68,7 @@ const char *agent_path_why(const struct agent *agent, uint32_t index, char *buff
     case SWITCH_DRAINED:
         return "its access is drained";
     case SWITCH_SERVICE_CHECK:
-        snprintf(buffer, size_bytes, "service check: %s", service_check_reason(path->check));
+        snprintf(buffer, size_bytes, "service check: %s", service_check_reason(path->serving.check));
         return buffer;
     case SWITCH_SESSION_DEAD:
         return path_is_unlisted(agent, index) ? "no session list names its access" : "its session is dead";
@@ -103,7 +103,7 @@ static cJSON *path_status(const struct agent *agent, uint32_t index)
     cJSON_AddStringToObject(item, "access", agent_table_access_name(&agent->host.table, index));
     cJSON_AddStringToObject(item, "tier", selector_tier_text(s->tier));
     cJSON_AddStringToObject(item, "address", ADDRESS_TEXT(&path->address));
-    add_text(item, "interface", path->ifindex ? if_indextoname(path->ifindex, name) : NULL);
+    add_text(item, "interface", path->entry.ifindex ? if_indextoname(path->entry.ifindex, name) : NULL);
     cJSON_AddNumberToObject(item, "rank", selector_rank(&input, index));
     cJSON_AddBoolToObject(item, "current", index == agent->service.current);
     cJSON_AddBoolToObject(item, "up", path->health.state == HEALTH_UP);
@@ -120,7 +120,7 @@ static cJSON *path_status(const struct agent *agent, uint32_t index)
         cJSON_AddNumberToObject(item, "up_s", seconds_since(agent, path->health.up_since_ns));
     else
         cJSON_AddNullToObject(item, "up_s");
-    add_serves(item, path->check);
+    add_serves(item, path->serving.check);
     cJSON_AddBoolToObject(item, "eligible", selector_path_level(&input, index, NULL) <= LEVEL_DEGRADED);
     cJSON_AddStringToObject(item, "why", agent_path_why(agent, index, buffer, sizeof(buffer)));
     return item;

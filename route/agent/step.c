@@ -109,8 +109,8 @@ static void end_hurry(struct agent *agent, const struct selector_input *input)
 static void ask_for_proof(struct agent *agent)
 {
     for (uint32_t i = 0; i < agent->host.table.path_count; i++)
-        if (i != agent->service.current && agent->host.table.paths[i].streamed)
-            probe_stream_request(agent->host.stream, agent->host.table.paths[i].stream_id,
+        if (i != agent->service.current && agent->host.table.paths[i].probing.streamed)
+            probe_stream_request(agent->host.stream, agent->host.table.paths[i].probing.stream_id,
                                  agent->config->probe.payload_bytes);
 }
 

@@ -34,7 +34,7 @@ static void tell_planned(struct agent *agent, enum happening_kind kind, uint32_t
 static uint32_t full_size_payload(const struct agent_path *path)
 {
     uint32_t header = path->address.family == AF_INET6 ? 48 : 28; /* RFC 8200 40, RFC 791 20, and 8 of ICMP */
-    uint32_t payload = path->mtu_bytes > header ? path->mtu_bytes - header : 0;
+    uint32_t payload = path->entry.mtu_bytes > header ? path->entry.mtu_bytes - header : 0;
 
     if (payload > PROBE_PAYLOAD_MAX_BYTES)
         return PROBE_PAYLOAD_MAX_BYTES;
@@ -45,24 +45,24 @@ static void ask_probe(struct agent *agent, uint32_t index, uint32_t payload_byte
 {
     struct agent_path *path = &agent->host.table.paths[index];
 
-    if (!path->asked_bytes && path->streamed &&
-        probe_stream_request(agent->host.stream, path->stream_id, payload_bytes) == 0)
-        path->asked_bytes = payload_bytes;
+    if (!path->size.asked_bytes && path->probing.streamed &&
+        probe_stream_request(agent->host.stream, path->probing.stream_id, payload_bytes) == 0)
+        path->size.asked_bytes = payload_bytes;
 }
 
 void agent_planned_probe_result(struct agent *agent, uint32_t index, uint32_t payload_bytes, bool passed)
 {
     struct agent_path *path = &agent->host.table.paths[index];
 
-    if (payload_bytes != path->asked_bytes)
+    if (payload_bytes != path->size.asked_bytes)
         return; /* it was asked for proof of life */
-    path->asked_bytes = 0;
+    path->size.asked_bytes = 0;
     if (agent->service.planned.stage == PLANNED_PROBE && agent->service.planned.to == index) {
         agent->service.probe_answer = passed ? PLANNED_YES : PLANNED_NO;
         return;
     }
-    path->full_size = passed ? FULL_SIZE_PASSED : FULL_SIZE_LOST;
-    path->full_size_at_ns = agent->now_ns;
+    path->size.state = passed ? FULL_SIZE_PASSED : FULL_SIZE_LOST;
+    path->size.at_ns = agent->now_ns;
     if (!passed)
         tell_planned(agent, HAPPENED_FULL_SIZE_LOST, index);
 }
@@ -86,8 +86,8 @@ static void planned_probe_lost(struct agent *agent, uint32_t to)
 {
     struct agent_path *path = &agent->host.table.paths[to];
 
-    path->full_size = is_failback(agent->service.decision.reason) ? FULL_SIZE_LOST : FULL_SIZE_UNTESTED;
-    path->full_size_at_ns = agent->now_ns;
+    path->size.state = is_failback(agent->service.decision.reason) ? FULL_SIZE_LOST : FULL_SIZE_UNTESTED;
+    path->size.at_ns = agent->now_ns;
     tell_planned(agent, HAPPENED_PLANNED_WAITS, to);
 }
 
@@ -105,7 +105,7 @@ static struct planned_input planned_input(const struct agent *agent)
         .to = to,
         .reason = decision->reason,
         .can_tell = telling_is_possible(&now, to),
-        .asked = agent->host.table.paths[to].asked_bytes != 0,
+        .asked = agent->host.table.paths[to].size.asked_bytes != 0,
         .moving = address_is_set(&agent->service.switching.to),
         .probe = agent->service.probe_answer,
         .tell = agent->service.tell_answer,
@@ -158,7 +158,7 @@ uint64_t agent_switch_deadline_ns(const struct agent *agent)
     if (agent->host.egress_wanted)
         deadline_ns = min_u64(deadline_ns, agent->host.egress_ns);
     for (uint32_t i = 0; i < agent->host.table.path_count; i++)
-        if (agent->host.table.paths[i].refused_until_ns > agent->now_ns)
-            deadline_ns = min_u64(deadline_ns, agent->host.table.paths[i].refused_until_ns);
+        if (agent->host.table.paths[i].entry.refused_until_ns > agent->now_ns)
+            deadline_ns = min_u64(deadline_ns, agent->host.table.paths[i].entry.refused_until_ns);
     return deadline_ns;
 }

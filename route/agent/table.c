@@ -15,11 +15,11 @@ uint32_t agent_table_of_stream(const struct agent_table *table, uint32_t stream_
 {
     uint32_t *guess = table->by_stream ? &table->by_stream[stream_id & table->stream_mask] : NULL;
 
-    if (guess && *guess < table->path_count && table->paths[*guess].streamed &&
-        table->paths[*guess].stream_id == stream_id)
+    if (guess && *guess < table->path_count && table->paths[*guess].probing.streamed &&
+        table->paths[*guess].probing.stream_id == stream_id)
         return *guess;
     for (uint32_t i = 0; i < table->path_count; i++) {
-        if (!table->paths[i].streamed || table->paths[i].stream_id != stream_id)
+        if (!table->paths[i].probing.streamed || table->paths[i].probing.stream_id != stream_id)
             continue;
         if (guess)
             *guess = i;
@@ -62,7 +62,7 @@ size_t agent_table_endpoints(const struct agent_table *table, uint32_t access, b
     for (uint32_t i = 0; i < table->path_count && count < room; i++) {
         const struct agent_path *path = &table->paths[i];
 
-        if (table->selector_paths[i].access == access && !path->egress_error &&
+        if (table->selector_paths[i].access == access && !path->entry.error &&
             (path->health.state == HEALTH_UP) == up)
             out[count++] = (struct session_endpoint){.access = access, .address = path->address};
     }
@@ -111,9 +111,9 @@ int agent_table_add_access(struct agent_table *table, const struct agent_access 
 void agent_table_clear(struct agent_table *table, struct probe_stream *stream)
 {
     for (uint32_t i = 0; i < table->path_count; i++) {
-        service_check_free(table->paths[i].check);
-        if (table->paths[i].streamed && stream)
-            probe_stream_remove(stream, table->paths[i].stream_id);
+        service_check_free(table->paths[i].serving.check);
+        if (table->paths[i].probing.streamed && stream)
+            probe_stream_remove(stream, table->paths[i].probing.stream_id);
     }
     free(table->accesses);
     free(table->selector_accesses);
@@ -131,8 +131,8 @@ void agent_path_inherit(struct agent_path *path, struct agent_path *old)
 
     *path = *old;
     path->address = address;
-    old->streamed = false;
-    old->check = NULL;
+    old->probing.streamed = false;
+    old->serving.check = NULL;
 }
 
 /* An access is the same when an address of it is, else when it has its name still. */
@@ -179,7 +179,7 @@ int agent_table_add_foreign(struct agent_table *table, const struct address *nex
 
     if (error < 0)
         return error;
-    table->paths[table->path_count - 1].ifindex = ifindex;
+    table->paths[table->path_count - 1].entry.ifindex = ifindex;
     scope_name_address(&table->paths[table->path_count - 1].address);
     return 0;
 }

@@ -40,29 +40,47 @@ struct agent_access {
     struct agent_access_memory memory;
 };
 
-/* All of it is about this address: a new table takes it over whole. */
-struct agent_path {
-    struct address address;
-    /* how it is entered from here */
-    int egress_error; /* 0, -ENETUNREACH (not on-link), -EADDRINUSE (an address of this host), -ENODEV (its
-                         interface does not exist) */
+/* How a path is entered from here. */
+struct agent_entry {
+    int error; /* 0, -ENETUNREACH (not on-link), -EADDRINUSE (an address of this host), -ENODEV (its interface does not
+                  exist) */
     uint32_t ifindex;
     struct address source;
     uint32_t mtu_bytes;
     bool link_usable;
     uint64_t refused_until_ns; /* the kernel refused a route through it: not to be chosen before */
-    /* evidence */
-    struct health health;
+};
+
+/* How it is asked for evidence. */
+struct agent_probing {
     bool streamed;
     uint32_t stream_id;
-    uint64_t interval_ns; /* at which it is asked */
-    uint64_t again_ns;    /* when its link came up */
-    struct service_check *check;
-    struct agent_check checked; /* what check asks */
-    enum selector_full_size full_size;
-    uint32_t asked_bytes;     /* payload of the extra probe under way; 0: none */
-    uint64_t full_size_at_ns; /* when its answer came */
-    enum health_state noted;  /* what the log has been told */
+    uint64_t interval_ns;
+    uint64_t again_ns; /* when its link came up */
+};
+
+/* Whether its service is checked. */
+struct agent_serving {
+    struct service_check *check; /* NULL: it is not */
+    struct agent_check asked;    /* what check asks */
+};
+
+/* Whether a packet of full size gets through. */
+struct agent_size {
+    enum selector_full_size state;
+    uint32_t asked_bytes; /* payload of the extra probe under way; 0: none */
+    uint64_t at_ns;       /* when its answer came */
+};
+
+/* All of it is about this address: a new table takes it over whole. */
+struct agent_path {
+    struct address address;
+    struct agent_entry entry;
+    struct agent_probing probing;
+    struct health health;
+    struct agent_serving serving;
+    struct agent_size size;
+    enum health_state noted; /* what the log has been told */
 };
 
 /* Accesses and paths; the arrays of one kind have the same indices. Rebuilt as a whole, see table_build.h. */

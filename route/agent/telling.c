@@ -43,11 +43,11 @@ static void addresses_of_host(const struct situation *now, char *text, size_t si
     if (s->client_address_count)
         return;
     for (uint32_t i = 0; i < table->path_count && length < size_bytes; i++) {
-        const struct address *source = &table->paths[i].source;
+        const struct address *source = &table->paths[i].entry.source;
         bool seen = !address_is_set(source);
 
         for (uint32_t j = 0; j < i && !seen; j++)
-            seen = address_equal(source, &table->paths[j].source);
+            seen = address_equal(source, &table->paths[j].entry.source);
         if (!seen)
             length += (size_t)snprintf(text + length, size_bytes - length, "%s%s", length ? "," : "",
                                        ADDRESS_TEXT(source));
