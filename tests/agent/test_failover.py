@@ -97,7 +97,7 @@ def host_cable(t):
     """The host's storage network gone: management with traffic flowing, and back; one move each, no damping."""
     world, service, monitor = t.cluster(settings=dict(nodes=5, zones=("north", "south")))
     home = world.node(1)
-    agent = t.agent(world, hold="2s")
+    agent = t.agent(world, hold="2s", route='stay = "0s"')  # the next failure follows at once
     t.eventually(agent.settled(home.address("data")), "at home")
     meter = t.meter(world)
     t.eventually(lambda: meter.has_begun("icmp", "tcp"), "traffic flows")
@@ -231,7 +231,7 @@ def secondary(t):
     world, service, monitor = t.cluster(settings=dict(nodes=12, zones=("a", "b", "c"), local=7,
                                                    networks=IPV4_SECONDARY))
     home = world.node(7)
-    agent = t.agent(world, hold="2s")
+    agent = t.agent(world, hold="2s", route='stay = "0s"')  # the next failure follows at once
     t.eventually(agent.settled(home.address("data")), "at home")
     world.cut(world.host, "data")
     t.eventually(agent.on(home.address("secondary")), "the host's data cable: the local secondary", detail=agent.status)
