@@ -15,7 +15,14 @@
 #include "bench/tune/validate.h"
 #include "probe/random.h"
 
-#define SEEDS 40
+/* With the sanitizers the code is on trial and not the statistics: half of the repetitions, an hour of each run. */
+#ifdef __SANITIZE_ADDRESS__
+#define SEEDS        20
+#define HOURS(hours) 1
+#else
+#define SEEDS        40
+#define HOURS(hours) (hours)
+#endif
 
 /* --- processes -------------------------------------------------------------------------------------------*/
 
@@ -326,7 +333,7 @@ Test(estimate, comes_true)
         settings = as_far_as(rows[i].timeout_ms, rows[i].count);
         cr_assert_eq(tune_analyse(&result, &trace, &settings, NULL, NULL), 0);
         pair = find_pair(&result, rows[i].timeout_ms, rows[i].count);
-        counts = run_process(rows[i].profile, pair, rows[i].hours);
+        counts = run_process(rows[i].profile, pair, HOURS(rows[i].hours));
         rate = validate_rate(&counts);
         fprintf(stderr,
                 "# %s %" PRIu64
