@@ -318,13 +318,16 @@ static uint64_t next_stay_over_ns(const struct selector *selector, const struct 
     return next_ns;
 }
 
-/* Is a a better path to flee to than b? What was just left comes after all others of its level, of whatever rank. */
+/*
+ * Is a a better path to flee to than b? What was just left comes after all others of its level, of whatever rank; but
+ * not among those that are a last resort only.
+ */
 static bool is_better_refuge(const struct selector *selector, const struct selector_input *input, uint32_t a,
                              uint32_t b)
 {
     bool left_a = was_just_left(selector, input, a), left_b = was_just_left(selector, input, b);
 
-    if (level_of(input, a) == level_of(input, b) && left_a != left_b)
+    if (level_of(input, a) == level_of(input, b) && level_of(input, a) <= LEVEL_DEGRADED && left_a != left_b)
         return left_b;
     return is_better(input, a, b);
 }

@@ -121,8 +121,8 @@ def ready_in_vain(t):
     t.eventually(lambda: manager.hear(monitor).ready(), "READY=1", seconds=WAIT_S + 30, detail=manager.statuses)
     took = time.monotonic() - began
     t.ok(WAIT_S - 1 < took < WAIT_S + 15, f"after {WAIT_S} s", took)
-    t.ok(manager.status() == f"no route to {world.service}, reason nothing-eligible: no path is eligible: the route "
-         f"stays as it is; waited {WAIT_S} s in vain for a next hop that answers", "with the reason",
+    t.ok(manager.status() == f"no route to {world.service}, reason nothing-eligible: no path is eligible: there is "
+         f"no route yet; waited {WAIT_S} s in vain for a next hop that answers", "with the reason",
          manager.messages)
     world.power(world.node(1), True)
     t.eventually(lambda: f"via {world.node(1).address('data')} " in manager.hear(monitor).status(),

@@ -175,7 +175,7 @@ def restarts(t):
 
 def interface(t):
     """Down and up; its address removed and added again; the interface deleted and made again."""
-    world, service, monitor, agent, home = settled(t, hold="1s")
+    world, service, monitor, agent, home = settled(t, hold="1s", route='stay = "0s"')  # the next failure follows at once
     host, management = world.host, world.node(1).address("management")
     device, address = host.interface("data"), host.address("data")
 

@@ -876,6 +876,12 @@ static const struct scenario rule_10[] = {
         {"the only clean one", .t_ms = 4000, .node[NEAR_NODE] = DOWN, .want = SWITCH, .to = LOCAL,
          .why = SWITCH_PATH_DOWN},
     }},
+    {"not back at once: of a last resort the best is taken", LOCAL, .rows = {
+        {"left as dead", .t_ms = 0, .session[LOCAL_NODE] = DEAD, .want = SWITCH, .to = NEAR, .why = SWITCH_SESSION_DEAD},
+        {"all others are down: not its management path, which is no more eligible", .t_ms = 3000,
+         .node[NEAR_NODE] = DOWN, .node[TWIN_NODE] = DOWN, .node[FAR_NODE] = DOWN, .want = SWITCH, .to = LOCAL,
+         .why = SWITCH_PATH_DOWN},
+    }},
     {"not back at once: a hold that is shorter does not count", LOCAL, .stay_s = 300, .rows = {
         {"left", .t_ms = 0, .node[LOCAL_NODE] = DOWN, .want = SWITCH, .to = NEAR, .why = SWITCH_PATH_DOWN},
         {"back", .t_ms = 10000, .node[LOCAL_NODE] = UP, .want = KEEP, .why = KEEP_HOLD, .again_ms = 300000},
