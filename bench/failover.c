@@ -15,9 +15,9 @@
 
 #define ROUNDS_MAX 10000
 
-static const char *const ways[] = {"cable",        "host-cable",    "process", "freeze",
-                                   "blackhole-in", "blackhole-out", "loss",    "session"};
-#define WAYS_TEXT "cable,host-cable,process,freeze,blackhole-in,blackhole-out,loss,session"
+static const char *const ways[] = {"cable",         "host-cable", "process", "freeze",  "blackhole-in",
+                                   "blackhole-out", "loss",       "session", "service", "hang"};
+#define WAYS_TEXT "cable,host-cable,process,freeze,blackhole-in,blackhole-out,loss,session,service,hang"
 
 static int take_way(void *context, const char *item)
 {
@@ -83,7 +83,9 @@ int bench_failover(int argc, char **argv)
         .after =
             "Ways of failing: cable (the node's storage cable), host-cable (the host's own), process (all of "
             "the\nnode ends), freeze (the node hangs), blackhole-in and blackhole-out (to and from the "
-            "node), loss\n(rises to 100 %), session (it answers pings but serves no more).\n\n"
+            "node), loss\n(rises to 100 %), session (it answers pings but serves no more), service (the "
+            "same, with a service "
+            "check),\nhang (its server is stopped, with a service check).\n\n"
             "Exit code 0: every bar is met; 1: one is not. Needs root. Nothing outside the lab's namespaces "
             "is\ntouched, and nothing is left. See reroute-bench(8).\n",
     };

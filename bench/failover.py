@@ -53,7 +53,7 @@ def repetition(lab, name, trial):
     until("the lab is whole again", lambda: is_whole(lab), PATIENCE_S)
     try:
         with contextlib.closing(trial):
-            trial.enter()
+            trial.enter(way)
             return trial.measure(way)
     finally:
         command(lab, *way.mend)

@@ -21,6 +21,8 @@ STREAMS = ("icmp", "tcp")
 PHASES = ("detect", "decide", "route", "refresh")
 # Median and 99th percentile of an interruption, in milliseconds, by setting.
 BARS_MS = {"0.1x10": (1070, 1150), "0.02x3": (90, 150)}
+# What the service check sees, whatever the setting: a refusal that was confirmed, a silence of service-check-window.
+CHECK_BARS_MS = {"service": (500, 800), "hang": (3500, 3800)}
 # Bars are for what stops at once and can be seen by probes. Before loss is total traffic is slow rather than
 # interrupted, and the session list is as slow as the lease.
 WITHOUT_BAR = ("loss", "session")
@@ -33,6 +35,8 @@ TITLES = {
     "blackhole-out": "nothing comes from the node",
     "loss": "loss rises to 100 %",
     "session": "the node serves no more, but answers pings",
+    "service": "the same, and the agent checks the service",
+    "hang": "the server is stopped: its kernel accepts connections; the agent checks the service",
 }
 
 
@@ -60,7 +64,7 @@ def bar(result):
     """(median, p99) in milliseconds, or None."""
     if result["who"] != "reroute" or result["way"] in WITHOUT_BAR:
         return None
-    return BARS_MS.get(result["setting"])
+    return CHECK_BARS_MS.get(result["way"]) or BARS_MS.get(result["setting"])
 
 
 def met(result, stream):
@@ -94,7 +98,7 @@ def phases(log, failed_at, home, access):
     decided = next((at for at, name, f in before if name == "decision" and f.get("action", "").startswith("switch")),
                    switch[0])
     seen = [at for at, name, f in before if at <= decided and (
-        name in ("path-down", "link-down") and f.get("path") == home or
+        name in ("path-down", "link-down", "service-down") and f.get("path") == home or
         name == "session" and f.get("access") == access and f.get("state") == "dead")]
     detected = seen[-1] if seen else decided
     refreshed = next((at for at, name, _ in log if name == "refresh" and at >= switch[0]), None)

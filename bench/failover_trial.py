@@ -17,14 +17,15 @@ HOME, HOME_ACCESS = "10.10.85.15", "scvm1"
 PATIENCE_S = 30  # for a state of the lab, and for a failover: with margin for a lease and two lists
 LOSS_STEPS = range(10, 101, 10)
 LOSS_STEP_S = 0.5
+CHECK = "http:80/api/v3/sessions"  # of the lab's nodes
 VERDICT_S = 0.3  # the meter takes 200 ms for its verdict on an echo
 
 
 class Way:
-    """A way of failing, as commands of the lab."""
+    """A way of failing, as commands of the lab. checked: the agent checks the service."""
 
-    def __init__(self, fail, mend, gradual=False):
-        self.fail, self.mend, self.gradual = fail.split(), mend.split(), gradual
+    def __init__(self, fail, mend, gradual=False, checked=False):
+        self.fail, self.mend, self.gradual, self.checked = fail.split(), mend.split(), gradual, checked
 
 
 def command(lab, name, *arguments):
@@ -41,6 +42,8 @@ WAYS = {
     "blackhole-out": Way("lose scvm1 data out 100", "lose scvm1 data out 0"),
     "loss": Way("lose scvm1 data in PERCENT", "lose scvm1 data in 0", gradual=True),
     "session": Way("stop scvm1", "revive scvm1"),
+    "service": Way("stop scvm1", "revive scvm1", checked=True),
+    "hang": Way("suspend scvm1", "resume scvm1", checked=True),
 }
 
 
@@ -65,13 +68,20 @@ class Trial(Stand):
 
     # --- the state before
 
-    def enter(self):
+    def enter(self, way):
         """A new agent, at home."""
+        self.configure(way)
         shutil.rmtree(f"{self.lab.directory}/state")
         os.mkdir(f"{self.lab.directory}/state")
         subprocess.run(["ip", "-n", f"{self.lab.name}-host", "route", "flush", SERVICE], capture_output=True)
         self.start_agent()
         self.until("the agent is at home and settled", self.is_settled, PATIENCE_S)
+
+    def configure(self, way):
+        check = CHECK if way.checked else "none"
+        text = re.sub(r' service-check = "\S*"', "", open(self.lab.path("reroute.conf"), encoding="ascii").read())
+        with open(self.lab.path("reroute.conf"), "w", encoding="ascii") as f:
+            f.write(text.replace("session {", f'session {{ service-check = "{check}"'))
 
     def is_settled(self):
         try:

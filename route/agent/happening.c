@@ -39,6 +39,17 @@ static void log_path(const struct agent *agent, const struct happening *h)
               tier_text(agent, h->path), ADDRESS_TEXT(&path->address), LOG_QUOTE(reason));
 }
 
+static void log_service(const struct agent *agent, const struct happening *h)
+{
+    const struct agent_path *path = &agent->host.table.paths[h->path];
+    bool good = path->serving.noted == SERVICE_CHECK_GOOD;
+
+    log_event(good ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, good ? "service-up" : "service-down",
+              "access=%s tier=%s path=%s%s%s", access_text(agent, h->path), tier_text(agent, h->path),
+              ADDRESS_TEXT(&path->address),
+              good ? "" : " reason=", good ? "" : LOG_QUOTE(service_check_reason(path->serving.check)));
+}
+
 static void log_session(const struct agent *agent, const struct happening *h)
 {
     const struct agent_access *access = &agent->host.table.accesses[h->access];
@@ -260,6 +271,7 @@ static const struct {
     unsigned others;
 } told[HAPPENED_KINDS] = {
     [HAPPENED_PATH] = {log_path, NULL, SAVE},
+    [HAPPENED_SERVICE] = {log_service, NULL, 0},
     [HAPPENED_SESSION] = {log_session, NULL, SAVE},
     [HAPPENED_ACCESSES] = {log_accesses, NULL, 0},
     [HAPPENED_PIN_LOST] = {log_pin_lost, NULL, 0},

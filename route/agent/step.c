@@ -50,6 +50,19 @@ static void note_path(struct agent *agent, uint32_t index)
     agent_tell(agent, &(struct happening){.kind = HAPPENED_PATH, .path = index});
 }
 
+/* Of a node that is down its service says nothing that is news. */
+static void note_service(struct agent *agent, uint32_t index)
+{
+    struct agent_path *path = &agent->host.table.paths[index];
+    enum service_check_state state =
+        path->serving.check ? service_check_state(path->serving.check) : SERVICE_CHECK_UNKNOWN;
+
+    if (state == SERVICE_CHECK_UNKNOWN || state == path->serving.noted || path->health.state != HEALTH_UP)
+        return;
+    path->serving.noted = state;
+    agent_tell(agent, &(struct happening){.kind = HAPPENED_SERVICE, .path = index});
+}
+
 static void note_access(struct agent *agent, uint32_t index)
 {
     struct agent_access *access = &agent->host.table.accesses[index];
@@ -76,6 +89,8 @@ static void note_changes(struct agent *agent)
     note_pin(agent);
     for (uint32_t i = 0; i < agent->host.table.path_count; i++)
         note_path(agent, i);
+    for (uint32_t i = 0; i < agent->host.table.path_count; i++)
+        note_service(agent, i);
     for (uint32_t i = 0; i < agent->host.table.access_count; i++)
         note_access(agent, i);
 }

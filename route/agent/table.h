@@ -61,8 +61,9 @@ struct agent_probing {
 
 /* Whether its service is checked. */
 struct agent_serving {
-    struct service_check *check; /* NULL: it is not */
-    struct agent_check asked;    /* what check asks */
+    struct service_check *check;    /* NULL: it is not */
+    struct agent_check asked;       /* what check asks */
+    enum service_check_state noted; /* what the log has been told */
 };
 
 /* Whether a packet of full size gets through. */

@@ -419,6 +419,8 @@ def service_check(t):
         t.ok(agent.get("reason") == "service-check", f"{what}: for that reason", agent.status())
         t.ok(agent.get("next_hop") != idle.address("data"), f"{what}: for a node that serves", agent.status())
         t.ok(reason in agent.path(home.address("data"))["why"], f"{what}: the path says why", agent.status())
+        down = [e for e in agent.events("service-down") if e["path"] == home.address("data")]
+        t.ok(down and reason in down[-1]["reason"], f"{what}: the log too", agent.log())
         t.ok(stays(lambda: not agent.get("local"), 2), f"{what}: not back while it does not serve", agent.status())
         if what == "ended":
             serve(home)

@@ -136,6 +136,13 @@ def losses(lab):
     lab.must("thaw", "scvm3")
     tap.ok(lab.pings("host", "10.10.85.17") and lab.state("scvm3")["uuid"] == uuid, "thaw: it goes on where it was")
 
+    lab.must("suspend", "scvm3")
+    connects = lab.run("exec", "host", "bash", "-c", ": < /dev/tcp/10.10.85.17/80")[0] == 0
+    tap.ok(lab.pings("host", "10.10.85.17") and connects and lab.state("scvm3") is None,
+           "suspend scvm3: it answers pings and accepts connections, and that is all")
+    lab.must("resume", "scvm3")
+    tap.ok(wait_for(lambda: lab.state("scvm3")) and lab.state("scvm3")["uuid"] == uuid, "resume: it goes on")
+
     lab.must("stop", "scvm3")
     tap.ok(lab.pings("host", "10.10.85.17") and lab.state("scvm3") is None, "stop scvm3: it answers pings and no more")
     lab.must("revive", "scvm3")

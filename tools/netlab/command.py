@@ -20,7 +20,9 @@ A storage cluster in network namespaces, to try and to test reroute in.
   freeze NODE                  let an access hang: it answers nothing, its cables carry, its programs stand still
   thaw NODE                    let it go on where it was
   stop NODE                    end its session service (and the TCP echo) only: the node keeps answering pings
-  restart NODE                 the same, and start it again: a new session
+  suspend NODE                 let its session service hang: the kernel accepts connections, nobody answers
+  resume NODE                  let it go on
+  restart NODE                 end it, and start it again: a new session
   lose NODE data|management in|out PERCENT
                                lose so many of the packets to (in) or from (out) a node; 100: all, 0: none
   behave NODE MODE [DELAY_MS]  its session service: normal, slow, hang, 502, html, empty, truncated, error
@@ -78,7 +80,8 @@ def execute(lab, node, *command):
 COMMANDS = {
     "up": (up, range(100)), "down": (Lab.down, [0]), "status": (status, [0]), "cut": (Lab.cut, [2]), "plug": (Lab.plug, [2]),
     "kill": (Lab.kill, [1]), "revive": (Lab.revive, [1]), "freeze": (Lab.freeze, [1]), "thaw": (Lab.thaw, [1]),
-    "stop": (Lab.stop, [1]), "restart": (Lab.restart, [1]), "lose": (Lab.lose, [4]), "behave": (Lab.behave, [2, 3]),
+    "stop": (Lab.stop, [1]), "restart": (Lab.restart, [1]),
+    "suspend": (Lab.suspend, [1]), "resume": (Lab.resume, [1]), "lose": (Lab.lose, [4]), "behave": (Lab.behave, [2, 3]),
     "exec": (execute, range(2, sys.maxsize)),
 }
 

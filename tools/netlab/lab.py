@@ -293,6 +293,15 @@ state-directory = "{self.path('state')}"
         self.check(node, access=True)
         self._end_service(node)
 
+    def suspend(self, node):
+        """Its server hangs; its kernel answers pings, and accepts connections."""
+        self.check(node, access=True)
+        self._signal_service(node, signal.SIGSTOP)
+
+    def resume(self, node):
+        self.check(node, access=True)
+        self._signal_service(node, signal.SIGCONT)
+
     def restart(self, node):
         self.check(node, access=True)
         if not os.path.exists(self.path(f"{node}.pid")):
