@@ -165,6 +165,11 @@ static double path_up(const struct agent *agent, uint32_t path)
     return agent->host.table.paths[path].health.state == HEALTH_UP;
 }
 
+static double path_service_down(const struct agent *agent, uint32_t path)
+{
+    return agent->host.table.selector_paths[path].service_bad;
+}
+
 static double path_rtt(const struct agent *agent, uint32_t path)
 {
     return (double)agent->host.table.paths[path].health.rtt_ns / (double)NS_PER_S;
@@ -208,6 +213,7 @@ static void print_metrics(const struct agent *agent, struct evbuffer *out)
                agent->lists.overdue);
     add_path_metric(agent, out, "current", "The route points at this path.", path_current);
     add_path_metric(agent, out, "up", "The path answers.", path_up);
+    add_path_metric(agent, out, "service_down", "The service check of the path failed.", path_service_down);
     add_path_metric(agent, out, "rtt_seconds", "Smoothed round-trip time.", path_rtt);
     add_path_metric(agent, out, "loss_ratio", "Loss while up, over the hold time at most.", path_loss);
 }

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 
 from harness import SANITIZED, end_process, main, stays
 from world import inside
@@ -401,12 +402,19 @@ def service_check(t):
 
     for node in world.nodes[:3]:
         serve(node)
-    agent = t.agent(world, hold="1s", session='service-check = "nfs3:2049" service-check-window = "600ms"')
+    agent = t.agent(world, hold="1s", session='service-check = "nfs3:2049" service-check-window = "600ms"',
+                    top='metrics-listen = "127.0.0.1:9321"')
     t.eventually(agent.on(home.address("data")), "at home")
     t.eventually(lambda: agent.path(home.address("data"))["why"] == "", "serving", detail=agent.status)
     idle = world.node(4)
     t.eventually(lambda: "service check" in agent.path(idle.address("data"))["why"], "one node never served",
                  detail=agent.status)
+
+    def down():
+        with inside(world.host.namespace, urllib.request.urlopen, "http://127.0.0.1:9321/metrics") as metrics:
+            return re.findall(r'path_service_down\{access="([^"]*)",tier="data".* 1$', metrics.read().decode(), re.M)
+
+    t.eventually(lambda: down() == [idle.name], "the metrics say which", detail=down)
     for what, fail, reason in (
             ("ended", lambda: end(home), "Connection refused"),
             ("hangs", lambda: servers[home].send_signal(signal.SIGSTOP), "does not answer")):
