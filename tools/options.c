@@ -68,11 +68,13 @@ static void print_row(const struct option_row *row, int width)
         snprintf(letter, sizeof(letter), "-%c%s", row->letter, row->name ? ", " : "  ");
     name_text(row, name, sizeof(name));
     printf("  %s%-*s ", letter, width, name);
-    for (const char *line = row->help; line; line = strchr(line, '\n')) {
-        if (*line == '\n')
-            printf("%*s", 2 + 4 + width + 1, "");
-        line += *line == '\n';
-        printf("%.*s\n", (int)strcspn(line, "\n"), line);
+    for (const char *line = row->help;; printf("%*s", 2 + 4 + width + 1, "")) {
+        size_t length = strcspn(line, "\n");
+
+        printf("%.*s\n", (int)length, line);
+        if (!line[length])
+            break;
+        line += length + 1;
     }
 }
 
