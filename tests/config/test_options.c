@@ -58,8 +58,11 @@ static int read_words(const char *const *words, bool in_place, struct taken *tak
     const struct option_row operand = {.take = take_place, .context = taken, .key = 'o'};
     const struct command_line line = {
         .about = "", .operands = "A", .most = 1, .operand = in_place ? &operand : NULL, .rows = rows};
-    char storage[WORDS_MAX][32] = {"test"}, *argv[WORDS_MAX + 1] = {storage[0]};
+    static char storage[WORDS_MAX][32]; /* what is taken may point into it */
+    char *argv[WORDS_MAX + 1] = {storage[0]};
     int argc = 1;
+
+    snprintf(storage[0], sizeof(storage[0]), "test");
 
     for (; argc < WORDS_MAX && words[argc - 1]; argc++) {
         snprintf(storage[argc], sizeof(storage[argc]), "%s", words[argc - 1]);
