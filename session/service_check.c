@@ -335,12 +335,16 @@ struct service_check *service_check_free(struct service_check *check)
 
 void service_check_set_interval(struct service_check *check, uint64_t interval_ns)
 {
+    uint64_t usual_ns = check->asked_ns + check->settings.interval_ns, next_ns;
+
     if (check->settings.interval_ns == interval_of(interval_ns))
         return;
     check->settings.interval_ns = interval_of(interval_ns);
-    if (service_verdict_is_pending(&check->verdict))
-        return; /* it is asked again soon */
-    check->next_ns = check->asked_ns + check->settings.interval_ns;
+    if (!check->asked_ns)
+        return; /* the first round comes at once */
+    next_ns = check->asked_ns + check->settings.interval_ns;
+    /* It may have a cause to be asked sooner. */
+    check->next_ns = check->next_ns < usual_ns ? min_u64(check->next_ns, next_ns) : next_ns;
     set_timer(check, clock_now_ns(CLOCK_MONOTONIC));
 }
 

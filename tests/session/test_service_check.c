@@ -206,6 +206,29 @@ Test(service_check, http)
     client_close(&watcher.client);
 }
 
+/* A new interval counts while a question is under way too, and does not put off the first one. */
+Test(service_check, interval_changes_meanwhile)
+{
+    struct watcher watcher = {0};
+    struct server *server;
+
+    client_open(&watcher.client);
+    watch_by(&watcher, "nfs3", "127.0.0.1", 0);
+    service_check_set_interval(watcher.check, 1000 * 3600 * NS_PER_S);
+    for (int i = 0; !*service_check_reason(watcher.check) && i < 4000; i++)
+        client_idle(&watcher.client, 5 * NS_PER_MS);
+    cr_assert_str_eq(service_check_reason(watcher.check), "Connection refused");
+    server = server_new(watcher.client.base, "127.0.0.1", CLIENT_PORT,
+                        &(struct server_answer){.end = SERVER_HANG});
+    wait_accepted(&watcher, server, 1); /* it is asked again, to confirm */
+    service_check_set_interval(watcher.check, INTERVAL_NS);
+    server_set(server, &(struct server_answer){.rpc = true});
+    wait_state(&watcher, SERVICE_CHECK_GOOD);
+    service_check_free(watcher.check);
+    server_free(server);
+    client_close(&watcher.client);
+}
+
 Test(service_check, no_way_there)
 {
     struct watcher watcher = {0};
