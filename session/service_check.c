@@ -8,7 +8,8 @@
  * - That of nfs3 is kept for the next question. So its end is news: a server that dies is known at once.
  * - A connection that does not come about is begun anew after CONNECT_NS: a lost SYN is sent again by the kernel after a
  *   second only (RFC 6298 section 2).
- * - A round for which this host lacked the means (no descriptor, no memory) is no evidence.
+ * - A round for which this host lacked the means (no descriptor, no memory, no port) is no evidence: silence begins
+ *   anew with the next one.
  * - When this process itself was not running, the socket is looked at before silence is judged.
  */
 #include "session/service_check.h"
@@ -121,6 +122,12 @@ static void ask(struct service_check *check, uint64_t now_ns)
         enter(check, ASKED, now_ns);
 }
 
+/* Of connect(): no memory, or no port left (EADDRNOTAVAIL, connect(2)). */
+static bool is_own_lack(int error)
+{
+    return error == ENOMEM || error == ENOBUFS || error == EAGAIN || error == EADDRNOTAVAIL;
+}
+
 /* 0: under way; a positive errno of connect(); a negative one: our own lack of means. */
 static int connection_start(struct service_check *check)
 {
@@ -136,7 +143,7 @@ static int connection_start(struct service_check *check)
     if (ifindex && setsockopt(check->fd, SOL_SOCKET, SO_BINDTOIFINDEX, &ifindex, sizeof(ifindex)) < 0)
         return errno == ENODEV ? ENODEV : -errno;
     if (connect(check->fd, (struct sockaddr *)&to, size) < 0 && errno != EINPROGRESS)
-        return errno == ENOMEM || errno == ENOBUFS || errno == EAGAIN ? -errno : errno;
+        return is_own_lack(errno) ? -errno : errno;
     return watch(check, EV_WRITE);
 }
 
@@ -154,6 +161,7 @@ static void round_start(struct service_check *check, uint64_t now_ns)
     error = connection_start(check);
     if (error < 0) {
         hang_up(check);
+        service_verdict_not_asked(&check->verdict);
         return;
     }
     service_verdict_asked(&check->verdict, now_ns);

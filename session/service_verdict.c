@@ -13,6 +13,11 @@ void service_verdict_asked(struct service_verdict *verdict, uint64_t now_ns)
         verdict->unanswered_ns = now_ns;
 }
 
+void service_verdict_not_asked(struct service_verdict *verdict)
+{
+    verdict->unanswered_ns = 0;
+}
+
 void service_verdict_answered(struct service_verdict *verdict)
 {
     verdict->state = SERVICE_CHECK_GOOD;

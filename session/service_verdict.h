@@ -27,6 +27,8 @@ struct service_verdict {
 };
 
 void service_verdict_asked(struct service_verdict *verdict, uint64_t now_ns);
+/* Nobody could be asked: silence from before proves nothing any more. */
+void service_verdict_not_asked(struct service_verdict *verdict);
 void service_verdict_answered(struct service_verdict *verdict);
 void service_verdict_refused(struct service_verdict *verdict, uint64_t now_ns);
 /* Time passes. True when silence has just become a failure. */

@@ -229,6 +229,34 @@ Test(service_check, interval_changes_meanwhile)
     client_close(&watcher.client);
 }
 
+/* This host has no port left: nobody was asked, so nobody was silent. */
+Test(service_check, no_means_is_no_silence)
+{
+    struct watcher watcher = {0};
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(CLIENT_PORT)};
+    struct server *server;
+    int fd;
+
+    client_open(&watcher.client);
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    netns_must(NETNS_HERE, "sysctl -qw net.ipv4.ip_local_port_range='40000 40000'");
+    server = server_new(watcher.client.base, "127.0.0.1", CLIENT_PORT,
+                        &(struct server_answer){.end = SERVER_HANG});
+    fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    cr_assert_eq(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
+    watch(&watcher, "127.0.0.1", 0);
+    client_idle(&watcher.client, 2 * WINDOW_NS);
+    cr_expect_eq(service_check_state(watcher.check), SERVICE_CHECK_UNKNOWN, "%s",
+                 service_check_reason(watcher.check));
+    shutdown(fd, SHUT_RDWR);
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &(struct linger){.l_onoff = 1}, sizeof(struct linger));
+    close_fd(fd);
+    wait_state(&watcher, SERVICE_CHECK_GOOD);
+    service_check_free(watcher.check);
+    server_free(server);
+    client_close(&watcher.client);
+}
+
 Test(service_check, no_way_there)
 {
     struct watcher watcher = {0};
