@@ -10,7 +10,8 @@
  *   second only (RFC 6298 section 2).
  * - A round for which this host lacked the means (no descriptor, no memory, no port) is no evidence: silence begins
  *   anew with the next one.
- * - When this process itself was not running, the socket is looked at before silence is judged.
+ * - When this process itself was not running, the socket is looked at before silence is judged, and the time in which
+ *   nobody looked is no silence.
  */
 #include "session/service_check.h"
 
@@ -19,6 +20,8 @@
 #include <poll.h>
 
 #define CONNECT_NS (300 * NS_PER_MS)
+/* Who comes later than by this part of the window was not running. */
+#define STALL_PART 4
 
 struct service_check {
     struct service_check_settings settings;
@@ -27,9 +30,11 @@ struct service_check {
     struct event *io; /* NULL: no connection */
     int fd;
     enum { IDLE, CONNECTING, ASKED, KEPT } phase;
-    uint64_t began_ns; /* of the phase */
-    uint64_t asked_ns; /* when the last round began */
-    uint64_t next_ns;  /* when the next one does */
+    uint64_t began_ns;  /* of the phase */
+    uint64_t asked_ns;  /* when the last round began */
+    uint64_t next_ns;   /* when the next one does */
+    uint64_t looked_ns; /* when step() last ran */
+    uint64_t due_ns;    /* when it was to run again at the latest */
     uint32_t xid;
     uint8_t answer[SERVICE_ANSWER_SIZE];
     size_t answer_bytes;
@@ -280,6 +285,19 @@ static void set_timer(struct service_check *check, uint64_t now_ns)
     in = (struct timeval){.tv_sec = (time_t)(in_ns / NS_PER_S),
                           .tv_usec = (suseconds_t)(in_ns % NS_PER_S / NS_PER_US)};
     event_add(check->timer, &in);
+    check->due_ns = at_ns;
+}
+
+/* This process was not running, or its machine was not: what came meanwhile may not have been read, or be lost. */
+static void forgive_stall(struct service_check *check, uint64_t now_ns)
+{
+    uint64_t unseen_ns = now_ns - check->looked_ns;
+
+    check->looked_ns = now_ns;
+    if (!check->due_ns || sub_sat_u64(now_ns, check->due_ns) <= check->settings.window_ns / STALL_PART)
+        return;
+    service_verdict_forgive(&check->verdict, unseen_ns);
+    check->began_ns += unseen_ns;
 }
 
 static void step(struct service_check *check)
@@ -287,6 +305,7 @@ static void step(struct service_check *check)
     enum service_check_state before = check->verdict.state;
     uint64_t now_ns = clock_now_ns(CLOCK_MONOTONIC);
 
+    forgive_stall(check, now_ns);
     look(check, now_ns);
     give_up(check, now_ns);
     if ((check->phase == IDLE || check->phase == KEPT) && now_ns >= check->next_ns)

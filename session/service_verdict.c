@@ -35,6 +35,12 @@ void service_verdict_refused(struct service_verdict *verdict, uint64_t now_ns)
         verdict->state = SERVICE_CHECK_BAD;
 }
 
+void service_verdict_forgive(struct service_verdict *verdict, uint64_t unseen_ns)
+{
+    if (verdict->unanswered_ns)
+        verdict->unanswered_ns += unseen_ns;
+}
+
 uint64_t service_verdict_silent_at_ns(const struct service_verdict *verdict)
 {
     if (!verdict->unanswered_ns || verdict->state == SERVICE_CHECK_BAD || !counts(verdict))

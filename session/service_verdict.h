@@ -31,6 +31,8 @@ void service_verdict_asked(struct service_verdict *verdict, uint64_t now_ns);
 void service_verdict_not_asked(struct service_verdict *verdict);
 void service_verdict_answered(struct service_verdict *verdict);
 void service_verdict_refused(struct service_verdict *verdict, uint64_t now_ns);
+/* Nobody looked for so long: that was no silence. */
+void service_verdict_forgive(struct service_verdict *verdict, uint64_t unseen_ns);
 /* Time passes. True when silence has just become a failure. */
 bool service_verdict_silent(struct service_verdict *verdict, uint64_t now_ns);
 /* When silence becomes a failure; NEVER_NS: it is none, or has become one. */

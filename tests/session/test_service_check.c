@@ -257,6 +257,30 @@ Test(service_check, no_means_is_no_silence)
     client_close(&watcher.client);
 }
 
+/* What this process did not see since it was not running is no silence. */
+Test(service_check, stopped_while_it_asks)
+{
+    struct watcher watcher = {0};
+    const struct timespec stop = {.tv_nsec = 2 * WINDOW_NS};
+    struct server *server;
+
+    client_open(&watcher.client);
+    server = server_new(watcher.client.base, "127.0.0.1", CLIENT_PORT,
+                        &(struct server_answer){.head = "HTTP/1.1 200 OK\r\n\r\n"});
+    watch_by(&watcher, "http/", "127.0.0.1", 0);
+    wait_state(&watcher, SERVICE_CHECK_GOOD);
+    for (unsigned i = 0, before; i < 3; i++) {
+        for (before = server_accepted(server); server_accepted(server) == before;)
+            event_base_loop(watcher.client.base, EVLOOP_ONCE);
+        nanosleep(&stop, NULL);
+    }
+    client_idle(&watcher.client, 2 * INTERVAL_NS);
+    cr_expect_eq(watcher.changes, 1, "%s", service_check_reason(watcher.check));
+    service_check_free(watcher.check);
+    server_free(server);
+    client_close(&watcher.client);
+}
+
 Test(service_check, no_way_there)
 {
     struct watcher watcher = {0};
