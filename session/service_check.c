@@ -5,7 +5,8 @@
  *
  * - A connection over which nothing is asked (tcp), or which ends with its answer (http), is reset at once (SO_LINGER
  *   of zero): closed politely, ten a second would keep six hundred sockets in TIME_WAIT.
- * - That of nfs3 is kept for the next question. So its end is news: a server that dies is known at once.
+ * - That of nfs3 is kept for the next question. So its end is news: a server that dies is known at once. But not that
+ *   of one that ends it after a single answer, as it may do each time.
  * - A connection that does not come about is begun anew after CONNECT_NS: a lost SYN is sent again by the kernel after a
  *   second only (RFC 6298 section 2).
  * - A round for which this host lacked the means (no descriptor, no memory, no port) is no evidence: silence begins
@@ -38,6 +39,7 @@ struct service_check {
     uint32_t xid;
     uint8_t answer[SERVICE_ANSWER_SIZE];
     size_t answer_bytes;
+    unsigned answers; /* over this connection */
     struct service_verdict verdict;
     char reason[96];
     void (*changed)(void *context);
@@ -63,6 +65,7 @@ static void hang_up(struct service_check *check)
         event_free(check->io);
     check->io = NULL;
     check->fd = close_fd(check->fd);
+    check->answers = 0;
     check->phase = IDLE;
 }
 
@@ -83,6 +86,7 @@ static void refused(struct service_check *check, const char *why, uint64_t now_n
 static void answered(struct service_check *check, uint64_t now_ns)
 {
     service_verdict_answered(&check->verdict);
+    check->answers++;
     if (check->settings.protocol.kind == SERVICE_NFS3)
         enter(check, KEPT, now_ns);
     else
@@ -227,10 +231,13 @@ static void look_asked(struct service_check *check, uint64_t now_ns)
 /* Nothing is to come over a connection that is kept but its end: then it is asked anew, soon. */
 static void look_kept(struct service_check *check, uint64_t now_ns)
 {
+    bool is_news = check->answers > 1;
+
     if (!is_ready(check, POLLIN))
         return;
     hang_up(check);
-    check->next_ns = min_u64(check->next_ns, max_u64(now_ns, check->asked_ns + SERVICE_CONFIRM_NS));
+    if (is_news)
+        check->next_ns = min_u64(check->next_ns, max_u64(now_ns, check->asked_ns + SERVICE_CONFIRM_NS));
 }
 
 static void look(struct service_check *check, uint64_t now_ns)

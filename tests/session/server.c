@@ -141,6 +141,7 @@ static void on_received(struct bufferevent *bev, void *context)
 
     if (connection->answer.rpc) {
         answer_calls(bev);
+        connection->answering = connection->answer.rpc_once;
         return;
     }
     if (connection->answering)

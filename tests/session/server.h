@@ -23,8 +23,9 @@ struct server_answer {
     size_t repeat;
     uint64_t drip_ns; /* one byte of head each; 0: all at once */
     enum server_end end;
-    bool at_once; /* acts on accept, without reading the request */
-    bool rpc;     /* answers each RPC call with an empty reply, and keeps the connection */
+    bool at_once;  /* acts on accept, without reading the request */
+    bool rpc;      /* answers each RPC call with an empty reply, and keeps the connection */
+    bool rpc_once; /* with rpc: closes it after the first */
 };
 
 /* Ends the test (abort) when it cannot listen there. */

@@ -281,6 +281,26 @@ Test(service_check, stopped_while_it_asks)
     client_close(&watcher.client);
 }
 
+/* A server that closes after each answer does so by habit: that is no news, and no cause to ask more often. */
+Test(service_check, closes_after_each_answer)
+{
+    struct watcher watcher = {0};
+    struct server *server;
+
+    client_open(&watcher.client);
+    server = server_new(watcher.client.base, "127.0.0.1", CLIENT_PORT,
+                        &(struct server_answer){.rpc = true, .rpc_once = true});
+    watch_by(&watcher, "nfs3", "127.0.0.1", 0);
+    service_check_set_interval(watcher.check, 3600 * NS_PER_S);
+    wait_state(&watcher, SERVICE_CHECK_GOOD);
+    client_idle(&watcher.client, 4 * SERVICE_CONFIRM_NS);
+    cr_expect_eq(server_accepted(server), 1);
+    cr_expect_eq(watcher.changes, 1);
+    service_check_free(watcher.check);
+    server_free(server);
+    client_close(&watcher.client);
+}
+
 Test(service_check, no_way_there)
 {
     struct watcher watcher = {0};
