@@ -23,19 +23,39 @@ static bool check_equal(const struct agent_check *a, const struct agent_check *b
            a->assumed == b->assumed;
 }
 
+/* Is this what is asked already? Then what the check knows stands. */
+static bool is_asked(const struct agent_path *path, const struct agent_check *wanted)
+{
+    return path->serving.check && !path->entry.error && path->serving.ifindex == path->entry.ifindex &&
+           check_equal(&path->serving.asked, wanted);
+}
+
+/* Has this assumed service answered, be it to a check of before? */
+static bool was_found(const struct agent_serving *serving, const struct agent_check *wanted)
+{
+    return wanted->assumed && serving->asked.assumed &&
+           (serving->found ||
+            (serving->check && service_check_state(serving->check) != SERVICE_CHECK_UNKNOWN));
+}
+
 static void watch_service(struct agent *agent, uint32_t index)
 {
     struct agent_path *path = &agent->host.table.paths[index];
     struct agent_check wanted = check_wanted(agent, index);
+    bool found = was_found(&path->serving, &wanted);
     struct service_check_settings settings = {.address = path->address,
                                               .protocol = wanted.protocol,
                                               .ifindex = path->entry.ifindex,
                                               .interval_ns = path->probing.interval_ns,
                                               .window_ns = wanted.window_ns,
-                                              .assumed = wanted.assumed};
+                                              .assumed = wanted.assumed && !found};
 
-    path->serving.check = service_check_free(path->serving.check);
-    path->serving.asked = wanted;
+    if (is_asked(path, &wanted)) {
+        service_check_set_interval(path->serving.check, path->probing.interval_ns);
+        return;
+    }
+    service_check_free(path->serving.check);
+    path->serving = (struct agent_serving){.asked = wanted, .ifindex = path->entry.ifindex, .found = found};
     if (!wanted.protocol.port || path->entry.error)
         return;
     if (service_check_new(&path->serving.check, agent->loop.base, &settings, agent_wake, agent) < 0)

@@ -81,7 +81,9 @@ static enum service_check_state serving(const struct agent_path *path)
     enum service_check_state state =
         path->serving.check ? service_check_state(path->serving.check) : SERVICE_CHECK_GOOD;
 
-    return state == SERVICE_CHECK_UNKNOWN && path->serving.asked.assumed ? SERVICE_CHECK_GOOD : state;
+    return state == SERVICE_CHECK_UNKNOWN && path->serving.asked.assumed && !path->serving.found
+               ? SERVICE_CHECK_GOOD
+               : state;
 }
 
 void agent_evidence_step(struct agent *agent)

@@ -63,6 +63,8 @@ struct agent_probing {
 struct agent_serving {
     struct service_check *check;    /* NULL: it is not */
     struct agent_check asked;       /* what check asks */
+    uint32_t ifindex;               /* through which interface */
+    bool found;                     /* an assumed service has answered once: it is no guess any more */
     enum service_check_state noted; /* what the log has been told */
 };
 

@@ -3,6 +3,7 @@
 never comes; a route that stands already."""
 import json
 import os
+import signal
 import socket
 import sys
 import time
@@ -108,6 +109,10 @@ def bootstrap(t):
     listener.close()
     t.eventually(lambda: agent.get("reason") == "service-check", "and the node left when it ends", detail=agent.status)
     t.ok(list(serves().values()).count(None) == 4, "though it was found at no other", serves())
+    agent.write(agent.text(**agent.settings, timeout="60ms"))
+    agent.signal(signal.SIGHUP)
+    t.eventually(lambda: agent.events("reload"), "other probes, by a reload")
+    t.ok(stays(lambda: serves()[local] is False, 1), "it is known still that this node should serve", serves())
     t.ok(agent.terminate() == 0, "ends")
     world.host.ip("route", "del", world.service)
     service.behave("hang")
