@@ -72,14 +72,17 @@ void connections_leave(struct connections *connections, const struct connections
     const struct fib_connections which = {.peer = host->service, .which = FIB_OPEN, .but_port = ISCSI_PORT};
     unsigned count = 0;
 
-    if (are_wanted(host))
-        note_result(connections, reset(host, &which, &count), count);
+    if (connections->left || !are_wanted(host))
+        return;
+    connections->left = true;
+    note_result(connections, reset(host, &which, &count), count);
 }
 
 void connections_moved(struct connections *connections, const struct connections_host *host, bool first,
                        uint64_t now_ns)
 {
     connections->look_ns = connections->looks_end_ns = 0;
+    connections->left = false;
     if (!are_wanted(host))
         return;
     connections->which = first ? FIB_STALLED : strcmp(host->wanted, "established") == 0 ? FIB_OPEN : FIB_ALL;

@@ -11,6 +11,7 @@ struct connections {
     uint64_t look_ns, looks_end_ns; /* next look; 0: none */
     enum fib_which which;           /* what it is for */
     int error;                      /* of the last look, which the log has; 0: none */
+    bool left;                      /* they were ended for a move that has not come yet */
 };
 
 /* What is asked of, and about which. */
@@ -23,7 +24,7 @@ struct connections_host {
     const char *wanted; /* "all", "established" (no handshakes), "none": which are ended by a move */
 };
 
-/* The route is about to move though its way works. */
+/* The route is about to move though its way works. Once for a move: the kernel may refuse it, and it is tried again. */
 void connections_leave(struct connections *connections, const struct connections_host *host);
 /* It moved, or stands for the first time. */
 void connections_moved(struct connections *connections, const struct connections_host *host, bool first,

@@ -190,3 +190,21 @@ Test(connections, which)
         reserve_release(&reserve);
     }
 }
+
+/* The kernel refuses the move, and it is tried again and again: that must not end the connections each time. */
+Test(connections, left_once_for_a_move)
+{
+    struct connections connections = {0};
+    struct reserve reserve = RESERVE_EMPTY;
+    const struct connections_host host = host_with(&reserve, &source, "all");
+
+    answer = 0;
+    resets = 0;
+    connections_leave(&connections, &host);
+    connections_leave(&connections, &host);
+    cr_expect_eq(resets, 1);
+    connections_moved(&connections, &host, false, NS_PER_S);
+    connections_leave(&connections, &host);
+    cr_expect_eq(resets, 3, "after the move it is another one");
+    reserve_release(&reserve);
+}
