@@ -325,11 +325,12 @@ static uint64_t next_stay_over_ns(const struct selector *selector, const struct 
 static bool is_better_refuge(const struct selector *selector, const struct selector_input *input, uint32_t a,
                              uint32_t b)
 {
+    enum selector_level level_a = level_of(input, a), level_b = level_of(input, b);
     bool left_a = was_just_left(selector, input, a), left_b = was_just_left(selector, input, b);
 
-    if (level_of(input, a) == level_of(input, b) && level_of(input, a) <= LEVEL_DEGRADED && left_a != left_b)
-        return left_b;
-    return is_better(input, a, b);
+    if (level_a != level_b)
+        return level_a < level_b;
+    return level_a <= LEVEL_DEGRADED && left_a != left_b ? left_b : is_preferred(input, a, b);
 }
 
 /* The best other path up to level `worst`; with proof of life when that is asked for. */
