@@ -274,9 +274,8 @@ static const char *silence(const struct service_check *check)
 
 static void give_up(struct service_check *check, uint64_t now_ns)
 {
-    if (now_ns >= service_verdict_silent_at_ns(&check->verdict) && check->phase != IDLE)
+    if (service_verdict_silent(&check->verdict, now_ns) && check->phase != IDLE)
         explain(check, silence(check));
-    service_verdict_silent(&check->verdict, now_ns);
     if (now_ns >= patience_ends_ns(check))
         hang_up(check);
 }
