@@ -213,6 +213,18 @@ Test(config, good)
     }
 }
 
+/* The least that a configuration needs, and this. */
+static struct loaded load_with(const char *more)
+{
+    char text[256];
+    struct loaded l;
+
+    snprintf(text, sizeof(text), "service = 10.9.9.9 access a { data = 10.0.0.1 } %s", more);
+    l = load_text(text);
+    cr_assert_eq(l.rc, 0, "%s: %s", more, l.error);
+    return l;
+}
+
 /* A file that gives one of two times that belong together: the other one's default gives way. */
 Test(config, a_default_gives_way_to_what_is_given)
 {
@@ -237,12 +249,8 @@ Test(config, a_default_gives_way_to_what_is_given)
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-        char text[256];
-        struct loaded l;
+        struct loaded l = load_with(rows[i].text);
 
-        snprintf(text, sizeof(text), "service = 10.9.9.9 access a { data = 10.0.0.1 } %s", rows[i].text);
-        l = load_text(text);
-        cr_assert_eq(l.rc, 0, "%s: %s", rows[i].text, l.error);
         cr_expect_eq(l.config->probe.select_timeout_ns, rows[i].select_ms * NS_PER_MS, "%s", rows[i].text);
         cr_expect_eq(l.config->probe.candidate_interval_ns, rows[i].candidate_ms * NS_PER_MS, "%s",
                      rows[i].text);
@@ -265,12 +273,8 @@ Test(config, stay_is_hold_at_most_unless_it_is_given)
                 {"route { stay = 0s }", 0}};
 
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-        char text[256];
-        struct loaded l;
+        struct loaded l = load_with(rows[i].text);
 
-        snprintf(text, sizeof(text), "service = 10.9.9.9 access a { data = 10.0.0.1 } %s", rows[i].text);
-        l = load_text(text);
-        cr_assert_eq(l.rc, 0, "%s: %s", rows[i].text, l.error);
         cr_expect_eq(l.config->route.stay_ns, rows[i].stay_s * NS_PER_S, "%s", rows[i].text);
         config_free(l.config);
     }
