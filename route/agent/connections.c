@@ -67,6 +67,11 @@ static bool are_wanted(const struct connections_host *host)
     return strcmp(host->wanted, "none") != 0;
 }
 
+enum fib_which connections_which(const char *wanted)
+{
+    return strcmp(wanted, "established") == 0 ? FIB_OPEN : FIB_ALL;
+}
+
 void connections_leave(struct connections *connections, const struct connections_host *host)
 {
     const struct fib_connections which = {.peer = host->service, .which = FIB_OPEN, .but_port = ISCSI_PORT};
@@ -85,7 +90,7 @@ void connections_moved(struct connections *connections, const struct connections
     connections->left = false;
     if (!are_wanted(host))
         return;
-    connections->which = first ? FIB_STALLED : strcmp(host->wanted, "established") == 0 ? FIB_OPEN : FIB_ALL;
+    connections->which = first ? FIB_STALLED : connections_which(host->wanted);
     connections->look_ns = first ? now_ns + LOOK_INTERVAL_NS : now_ns;
     connections->looks_end_ns = now_ns + (first ? LOOKS_NS : RESETS_NS);
     if (!first)

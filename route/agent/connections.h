@@ -24,6 +24,9 @@ struct connections_host {
     const char *wanted; /* "all", "established" (no handshakes), "none": which are ended by a move */
 };
 
+/* Which that means once the route has moved. Not for "none". */
+enum fib_which connections_which(const char *wanted);
+
 /* The route is about to move though its way works. Once for a move: the kernel may refuse it, and it is tried again. */
 void connections_leave(struct connections *connections, const struct connections_host *host);
 /* It moved, or stands for the first time. */

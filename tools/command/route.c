@@ -8,6 +8,7 @@
 #include <net/if.h>
 
 #include "probe/text.h"
+#include "route/agent/connections.h"
 #include "route/agent/lock.h"
 #include "route/config/config.h"
 #include "route/fib/fib.h"
@@ -101,7 +102,9 @@ static int go_to(struct by_hand *hand, const struct address *to)
 {
     struct fib_route standing, shadow = {0};
     struct address source;
-    const struct fib_connections open = {.peer = &hand->config->service, .which = FIB_OPEN};
+    const char *wanted = hand->config->route.reset_connections;
+    const struct fib_connections connections = {
+        .peer = &hand->config->service, .which = connections_which(wanted), .source = &source};
     char text[160], message[400];
     uint32_t ifindex = 0;
     unsigned count = 0;
@@ -117,8 +120,8 @@ static int go_to(struct by_hand *hand, const struct address *to)
     error = fib_replace(hand->fib, &hand->config->service, to, ifindex, stands ? &standing : NULL, &shadow);
     if (error < 0)
         return complain(hand, EXIT_SYSTEM, fib_error(hand->fib));
-    if (strcmp(hand->config->route.reset_connections, "none") != 0)
-        fib_reset_connections(hand->fib, &open, &count);
+    if (strcmp(wanted, "none") != 0)
+        fib_reset_connections(hand->fib, &connections, &count);
     if (standing_route(hand, &standing) < 0)
         return complain(hand, EXIT_SYSTEM, "the route is gone again: somebody else removed it");
     snprintf(message, sizeof(message), "%s; %u connections reset",
