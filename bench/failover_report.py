@@ -20,7 +20,7 @@ import sys
 STREAMS = ("icmp", "tcp")
 PHASES = ("detect", "decide", "route", "refresh")
 # Median and 99th percentile of an interruption, in milliseconds, by setting.
-BARS_MS = {"0.1x10": (1070, 1150), "0.02x3": (90, 150)}
+BARS_MS = {"0.1x10": (1005, 1070), "0.02x3": (65, 90)}
 # What the service check sees, whatever the setting: a refusal that was confirmed, a silence of service-check-window.
 CHECK_BARS_MS = {"service": (500, 800), "hang": (3500, 3800)}
 # Bars are for what stops at once and can be seen by probes. Before loss is total traffic is slow rather than

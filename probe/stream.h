@@ -33,7 +33,7 @@ struct probe_stream;
 struct probe_stream_target {
     struct address address;
     uint32_t ifindex;     /* the egress interface; 0: whatever the routing says */
-    uint64_t interval_ns; /* between two requests; select_timeout_ns or more */
+    uint64_t interval_ns; /* between two requests; half of select_timeout_ns or more */
 };
 
 struct probe_observation {

@@ -3,8 +3,8 @@
  * The world of `bench hold`: a host, its own access, two others in its zone, and the agent's decisions, in
  * virtual time from event to event.
  *
- * Health and selector are the real ones, with the default settings: 100 ms x 10, rise 3, candidates every
- * second, all paths every 100 ms while in doubt.
+ * Health and selector are the real ones, with the default settings: 100 ms x 10, rise 3, the path in use every
+ * 50 ms, candidates every second and while in doubt every 100 ms.
  *
  * What is simulated:
  *   - A path: probe by probe while something happens to it, and for as long afterwards as its loss is
@@ -25,6 +25,7 @@
 #define PATHS        3 /* one of each access; the first is the host's own */
 #define SELECT_NS    (100 * NS_PER_MS)
 #define SELECT_COUNT 10
+#define PACE_NS      (SELECT_NS / 2) /* of the path in use */
 /* As a configuration has it that does not say. */
 #define STAY_NS         (10 * NS_PER_S)
 #define CANDIDATE_NS    (1 * NS_PER_S)
@@ -55,9 +56,11 @@ struct world {
     uint64_t lost_ns; /* when it last lost something */
     /* its probing */
     uint64_t wake_ns, until_ns;
-    uint64_t sent_ns;   /* the last one */
-    uint64_t send_ns;   /* the next one; NEVER_NS: it sleeps, or waits for an answer */
-    uint64_t judged_ns; /* of one that gets no answer */
+    uint64_t sent_ns; /* the last one */
+    uint64_t send_ns; /* the next one; NEVER_NS: it sleeps */
+    uint64_t
+        lost_sent_ns[SELECT_NS / PACE_NS]; /* of those that get no answer and still wait, in their order */
+    unsigned waiting;
     uint64_t births_ns[8];
     unsigned birth;
     uint64_t size_again_ns;
@@ -74,7 +77,7 @@ static bool loses(const struct world *w)
 
 static uint64_t interval_ns(const struct world *w)
 {
-    return w->input.current == 0 || w->decision.doubt ? SELECT_NS : CANDIDATE_NS;
+    return w->input.current == 0 ? PACE_NS : w->decision.doubt ? SELECT_NS : CANDIDATE_NS;
 }
 
 static bool gets_through(struct world *w)
@@ -113,21 +116,29 @@ static bool may_sleep(const struct world *w)
 static void send_probe(struct world *w)
 {
     w->sent_ns = w->now_ns;
+    w->send_ns = w->sent_ns + interval_ns(w);
     if (gets_through(w)) {
         observe(w, 0, PROBE_REPLY, w->now_ns);
-        w->send_ns = may_sleep(w) ? NEVER_NS : w->sent_ns + interval_ns(w);
+        if (may_sleep(w))
+            w->send_ns = NEVER_NS;
     } else {
         w->lost_ns = w->now_ns;
-        w->send_ns = NEVER_NS;
-        w->judged_ns = w->now_ns + SELECT_NS;
+        w->lost_sent_ns[w->waiting++] = w->now_ns;
     }
+}
+
+static uint64_t judged_ns(const struct world *w)
+{
+    return w->waiting ? w->lost_sent_ns[0] + SELECT_NS : NEVER_NS;
 }
 
 static void judge_probe(struct world *w)
 {
-    w->judged_ns = NEVER_NS;
-    observe(w, 0, PROBE_TIMEOUT, w->sent_ns);
-    w->send_ns = max_u64(w->sent_ns + interval_ns(w), w->now_ns);
+    uint64_t sent_ns = w->lost_sent_ns[0];
+
+    w->waiting--;
+    memmove(w->lost_sent_ns, w->lost_sent_ns + 1, w->waiting * sizeof(w->lost_sent_ns[0]));
+    observe(w, 0, PROBE_TIMEOUT, sent_ns);
 }
 
 /* The interval may have changed with the decision. */
@@ -140,7 +151,7 @@ static void probe_on(struct world *w)
 static void wake(struct world *w)
 {
     w->wake_ns = NEVER_NS;
-    if (w->send_ns == NEVER_NS && w->judged_ns == NEVER_NS)
+    if (w->send_ns == NEVER_NS)
         w->send_ns = w->now_ns + random_next(&w->random) % interval_ns(w);
 }
 
@@ -160,7 +171,7 @@ static void take_evidence(struct world *w)
     struct access_evidence *home = &w->accesses[0];
 
     for (uint32_t i = 0; i < PATHS; i++)
-        if (i > 0 || (w->send_ns == NEVER_NS && w->judged_ns == NEVER_NS))
+        if (i > 0 || w->send_ns == NEVER_NS)
             observe(w, i, PROBE_REPLY, w->now_ns);
     for (uint32_t i = 0; i < PATHS; i++)
         w->paths[i].health = health_evidence(&w->health[i]);
@@ -249,7 +260,7 @@ static int decide(struct world *w)
 static uint64_t next_ns(const struct world *w, uint64_t change_ns)
 {
     const struct access_evidence *home = &w->accesses[0];
-    uint64_t at_ns = min_u64(change_ns, min_u64(w->wake_ns, min_u64(w->send_ns, w->judged_ns)));
+    uint64_t at_ns = min_u64(change_ns, min_u64(w->wake_ns, min_u64(w->send_ns, judged_ns(w))));
 
     at_ns = min_u64(at_ns, min_u64(w->decision.again_ns, w->size_again_ns));
     if (home->session == SESSION_ALIVE)
@@ -277,7 +288,7 @@ static void build(struct world *w, const struct hold_history *history, const str
     };
     w->wake_ns = BEGIN_NS + sub_sat_u64(history->from_ns, hold_ns + 60 * NS_PER_S);
     w->until_ns = BEGIN_NS + history->until_ns;
-    w->send_ns = w->judged_ns = w->size_again_ns = NEVER_NS;
+    w->send_ns = w->size_again_ns = NEVER_NS;
     for (uint32_t i = 0; i < PATHS; i++) {
         w->accesses[i] = (struct access_evidence){
             .locality = i == 0 ? LOCALITY_LOCAL : LOCALITY_SAME_ZONE, .session = SESSION_STABLE, .weight = i};
@@ -323,7 +334,7 @@ int hold_world_run(const struct hold_history *history, const struct hold_setting
             take_change(&w, &history->changes[change++]);
         else if (w.now_ns >= w.wake_ns)
             wake(&w);
-        else if (w.now_ns >= w.judged_ns)
+        else if (w.now_ns >= judged_ns(&w))
             judge_probe(&w);
         else if (w.now_ns >= w.send_ns)
             send_probe(&w);

@@ -2,9 +2,9 @@
 /*
  * Traces seen as a probe stream sees a network, see detect.h.
  *
- * A stream sends every select-timeout; of a trace whose requests left ten times as often, it would have sent
- * every tenth. Which tenth is the phase: a trace holds ten histories of that stream, and all of them are
- * used. What the stream then reports of a request follows from its fate: a reply within its select-timeout is
+ * A stream asks the path in use every half a select-timeout; of a trace whose requests left ten times as often,
+ * it would have sent every tenth. Which tenth is the phase: a trace holds ten histories of that stream, and all
+ * of them are used. What the stream then reports of a request follows from its fate: a reply within its select-timeout is
  * a reply, one that came after it is a timeout and, when it comes, a late reply, unless so many requests were
  * made in between that the stream has forgotten it (PROBE_STREAM_HISTORY). A test runs the stream itself over
  * a simulated network and finds the same observations.
@@ -88,11 +88,12 @@ int detect_clean(struct trace_path *path, uint64_t interval_us, uint64_t failure
 
 /* --- replay ----------------------------------------------------------------------------------------------*/
 
-/* Late replies that are still to come. */
-struct late {
+/* What is still to come of a request. */
+struct pending {
     uint64_t at_us;
     size_t request;
     uint64_t attempt;
+    enum probe_outcome outcome;
 };
 
 struct replay {
@@ -100,81 +101,101 @@ struct replay {
     const struct detect_observer *observer;
     uint64_t select_timeout_us;
     uint64_t attempt; /* of the next request */
-    struct late lates[PROBE_STREAM_HISTORY];
-    size_t late_count;
+    struct pending pending[PROBE_STREAM_HISTORY];
+    size_t pending_count;
 };
 
-static void observe(const struct replay *replay, size_t request, enum probe_outcome outcome,
-                    uint64_t after_us)
+static void observe(const struct replay *replay, const struct pending *what)
 {
-    uint64_t sent_us = replay->path->requests[request].sent_us;
+    uint64_t sent_us = replay->path->requests[what->request].sent_us;
     struct probe_observation observation = {
-        .outcome = outcome,
+        .outcome = what->outcome,
         .sent_ns = DETECT_BEGIN_NS + sent_us * NS_PER_US,
-        .at_ns = DETECT_BEGIN_NS + (sent_us + after_us) * NS_PER_US,
+        .at_ns = DETECT_BEGIN_NS + what->at_us * NS_PER_US,
     };
 
-    if (outcome == PROBE_REPLY || outcome == PROBE_LATE)
-        observation.rtt_ns = after_us * NS_PER_US;
-    replay->observer->observe(replay->observer->context, &observation, request);
+    if (what->outcome == PROBE_REPLY || what->outcome == PROBE_LATE)
+        observation.rtt_ns = (what->at_us - sent_us) * NS_PER_US;
+    replay->observer->observe(replay->observer->context, &observation, what->request);
 }
 
-/* Delivers the late replies that came until then, the earliest first. */
-static void deliver_lates(struct replay *replay, uint64_t until_us)
+static void drop(struct replay *replay, size_t index)
 {
-    for (;;) {
-        size_t first = 0;
-        struct late late;
+    replay->pending_count--;
+    memmove(&replay->pending[index], &replay->pending[index + 1],
+            (replay->pending_count - index) * sizeof(replay->pending[0]));
+}
 
-        for (size_t i = 1; i < replay->late_count; i++)
-            if (replay->lates[i].at_us < replay->lates[first].at_us)
+/* A reply that did not come in time is due when it comes. */
+static bool is_late(const struct replay *replay, const struct pending *what)
+{
+    return what->outcome == PROBE_TIMEOUT && replay->path->requests[what->request].fate == TRACE_REPLY;
+}
+
+/* Delivers what came until then, the earliest first. */
+static void deliver(struct replay *replay, uint64_t until_us)
+{
+    while (replay->pending_count) {
+        size_t first = 0;
+        struct pending what;
+
+        for (size_t i = 1; i < replay->pending_count; i++)
+            if (replay->pending[i].at_us < replay->pending[first].at_us)
                 first = i;
-        if (replay->late_count == 0 || replay->lates[first].at_us > until_us)
+        what = replay->pending[first];
+        if (what.at_us > until_us)
             return;
-        late = replay->lates[first];
-        memmove(&replay->lates[first], &replay->lates[first + 1],
-                (replay->late_count - first - 1) * sizeof(late));
-        replay->late_count--;
-        observe(replay, late.request, PROBE_LATE, replay->path->requests[late.request].rtt_us);
+        observe(replay, &what);
+        if (is_late(replay, &what)) {
+            const struct trace_request *request = &replay->path->requests[what.request];
+
+            replay->pending[first].outcome = PROBE_LATE;
+            replay->pending[first].at_us = request->sent_us + request->rtt_us;
+        } else {
+            drop(replay, first);
+        }
     }
 }
 
 /* The place of the oldest request is needed for a new one. */
 static void forget(struct replay *replay)
 {
-    if (replay->late_count && replay->lates[0].attempt + PROBE_STREAM_HISTORY <= replay->attempt) {
-        replay->late_count--;
-        memmove(replay->lates, replay->lates + 1, replay->late_count * sizeof(replay->lates[0]));
-    }
+    if (replay->pending_count && replay->pending[0].attempt + PROBE_STREAM_HISTORY <= replay->attempt)
+        drop(replay, 0);
 }
 
-static void send_and_judge(struct replay *replay, size_t index)
+static void send_one(struct replay *replay, size_t index)
 {
     const struct trace_request *request = &replay->path->requests[index];
     bool in_time = request->rtt_us <= replay->select_timeout_us;
-    enum probe_outcome outcome = PROBE_TIMEOUT;
-    uint64_t after_us = replay->select_timeout_us;
+    struct pending next = {.at_us = request->sent_us + replay->select_timeout_us,
+                           .request = index,
+                           .attempt = replay->attempt,
+                           .outcome = PROBE_TIMEOUT};
 
-    deliver_lates(replay, request->sent_us);
-    forget(replay);
     if (request->fate == TRACE_REFUSED) {
-        outcome = PROBE_SEND_FAILED;
-        after_us = 0;
+        next.outcome = PROBE_SEND_FAILED;
+        next.at_us = request->sent_us;
     } else if ((request->fate == TRACE_REPLY || request->fate == TRACE_ERROR) && in_time) {
-        outcome = request->fate == TRACE_REPLY ? PROBE_REPLY : PROBE_UNREACHABLE;
-        after_us = request->rtt_us;
+        next.outcome = request->fate == TRACE_REPLY ? PROBE_REPLY : PROBE_UNREACHABLE;
+        next.at_us = request->sent_us + request->rtt_us;
     }
-    deliver_lates(replay, request->sent_us + after_us);
-    observe(replay, index, outcome, after_us);
-    if (request->fate == TRACE_REPLY && !in_time)
-        replay->lates[replay->late_count++] = (struct late){
-            .at_us = request->sent_us + request->rtt_us, .request = index, .attempt = replay->attempt};
+    deliver(replay, request->sent_us);
+    forget(replay);
+    replay->pending[replay->pending_count++] = next;
     replay->attempt++;
+}
+
+/* No more request for a while: all are judged, and late replies come until the gap is one. */
+static void settle(struct replay *replay, uint64_t newest_us)
+{
+    deliver(replay, newest_us + max_u64(DETECT_GAP_US, replay->select_timeout_us));
+    replay->pending_count = 0;
 }
 
 /*
  * How many requests behind `from` are surely of other phases, and without a gap among them: as many as there
- * are intervals in a select-timeout, when they took about that long.
+ * are intervals until the next one is due, when they took about that long.
  */
 static size_t stride(const struct trace_path *path, size_t from, uint64_t interval_us, uint64_t due_us)
 {
@@ -192,27 +213,28 @@ void detect_replay(const struct trace_path *path, uint64_t interval_us, uint64_t
                    uint64_t phase_us, const struct detect_observer *observer)
 {
     struct replay replay = {.path = path, .observer = observer, .select_timeout_us = select_timeout_us};
+    uint64_t pace_us = detect_pace_us(select_timeout_us);
     uint64_t before_us = path->count ? path->requests[0].sent_us : 0, due_us = before_us + phase_us;
 
     for (size_t i = 0; i < path->count; i++) {
         uint64_t sent_us = path->requests[i].sent_us;
 
         if (sent_us - before_us >= DETECT_GAP_US) {
-            deliver_lates(&replay, before_us + DETECT_GAP_US);
-            replay.late_count = 0;
+            settle(&replay, before_us);
             observer->restart(observer->context);
             due_us = sent_us + phase_us;
         }
         before_us = sent_us;
         if (sent_us + interval_us / 2 < due_us)
             continue;
-        send_and_judge(&replay, i);
-        due_us += select_timeout_us;
+        send_one(&replay, i);
+        due_us += pace_us;
         if (due_us <= sent_us) /* as a stream: what was missed is not made up for */
-            due_us = sent_us + select_timeout_us;
+            due_us = sent_us + pace_us;
         i += stride(path, i, interval_us, due_us);
         before_us = path->requests[i].sent_us;
     }
+    deliver(&replay, before_us + select_timeout_us);
 }
 
 /* --- verdicts --------------------------------------------------------------------------------------------*/

@@ -26,8 +26,8 @@ int detect_clean(struct trace_path *path, uint64_t interval_us, uint64_t failure
                  struct detect_summary *summary);
 
 /*
- * Calls observe() for every observation of a stream that probes this path every select_timeout_us, beginning
- * phase_us after its first request; `request` is the request's place in the path. restart() is called where
+ * Calls observe() for every observation of a stream that probes this path as the agent does the one in use,
+ * every half a select_timeout_us, beginning phase_us after its first request; `request` is the request's place in the path. restart() is called where
  * the trace has a gap of a second or more. Nothing is known of what was there, so the observer begins anew.
  * Times are those of the trace plus a second.
  */
@@ -38,6 +38,21 @@ struct detect_observer {
 };
 #define DETECT_GAP_US   UINT64_C(1000000)
 #define DETECT_BEGIN_NS NS_PER_S
+
+static inline uint64_t detect_pace_us(uint64_t select_timeout_us)
+{
+    return max_u64(select_timeout_us / 2, 1);
+}
+
+/*
+ * At that pace a path is down with so many unanswered requests: those of a window, but the two in its last
+ * select-timeout.
+ */
+static inline uint32_t detect_misses(uint32_t select_count)
+{
+    return select_count > 1 ? 2 * select_count - 2 : 1;
+}
+
 void detect_replay(const struct trace_path *path, uint64_t interval_us, uint64_t select_timeout_us,
                    uint64_t phase_us, const struct detect_observer *observer);
 

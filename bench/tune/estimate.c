@@ -81,12 +81,12 @@ static struct going_on going_on(const struct estimate_tail *tail, uint32_t thres
 }
 
 /* Do runs that have got beyond `threshold` go on more often than all from there on do? */
-static bool is_contradicted(const struct estimate_tail *tail, uint32_t threshold, uint32_t select_count)
+static bool is_contradicted(const struct estimate_tail *tail, uint32_t threshold, uint32_t level)
 {
     struct going_on all = going_on(tail, threshold, 1);
     double chance = all.hits / all.trials;
 
-    for (uint32_t n = threshold + 1; n < select_count && n <= ESTIMATE_LEVELS; n++) {
+    for (uint32_t n = threshold + 1; n < level && n <= ESTIMATE_LEVELS; n++) {
         struct going_on beyond;
 
         if (tail->levels[n + 1].count <= 0)
@@ -99,27 +99,26 @@ static bool is_contradicted(const struct estimate_tail *tail, uint32_t threshold
 }
 
 /* The level at which the tail begins; 0: there is too little for a fit. */
-static uint32_t threshold_of(const struct estimate_tail *tail, uint32_t select_count)
+static uint32_t threshold_of(const struct estimate_tail *tail, uint32_t level)
 {
     uint32_t threshold = tail->levels[1].effective >= ESTIMATE_ENOUGH;
 
-    for (uint32_t n = 2; n < select_count && n <= ESTIMATE_LEVELS; n++)
+    for (uint32_t n = 2; n < level && n <= ESTIMATE_LEVELS; n++)
         if (tail->levels[n].effective >= ESTIMATE_THRESHOLD)
             threshold = n;
-    if (threshold == 0 || threshold >= select_count)
+    if (threshold == 0 || threshold >= level)
         return 0;
     /* Then they are of another kind, and make the tail, however few they are. */
-    while (is_contradicted(tail, threshold, select_count))
+    while (is_contradicted(tail, threshold, level))
         threshold++;
     return threshold;
 }
 
 /* By the tail above `threshold`, had all been watched `scale` times as long. */
-static struct estimate fit(const struct estimate_tail *tail, uint32_t threshold, uint32_t select_count,
-                           double scale)
+static struct estimate fit(const struct estimate_tail *tail, uint32_t threshold, uint32_t level, double scale)
 {
     struct estimate_count begin = tail->levels[threshold];
-    uint32_t steps = select_count - threshold;
+    uint32_t steps = level - threshold;
     struct going_on runs = going_on(tail, threshold, scale);
     struct quantile_interval h = quantile_share(runs.hits, runs.trials, OUTSIDE);
     /* Half a hit more: where none was seen the chance is small, not nothing. */
@@ -149,9 +148,8 @@ static struct estimate measure(struct estimate_count failures, double watched_s,
 }
 
 /* `threshold` is threshold_of(). */
-static struct estimate estimate_scaled(const struct estimate_tail *tail, uint32_t threshold,
-                                       uint32_t select_count, struct estimate_count failures,
-                                       double watched_s, double scale)
+static struct estimate estimate_scaled(const struct estimate_tail *tail, uint32_t threshold, uint32_t level,
+                                       struct estimate_count failures, double watched_s, double scale)
 {
     bool enough = failures.effective >= ESTIMATE_ENOUGH;
     struct estimate estimate, fitted;
@@ -166,7 +164,7 @@ static struct estimate estimate_scaled(const struct estimate_tail *tail, uint32_
                               : (struct quantile_interval){.high = none_high(watched_s)};
     estimate = measure(failures, watched_s, seen);
     if (!enough && threshold) {
-        fitted = fit(tail, threshold, select_count, scale);
+        fitted = fit(tail, threshold, level, scale);
         /* What was not seen, or hardly, in all that time is not frequent, whatever the tail says. */
         fitted.high = fmin(fitted.high, seen.high);
         if (failures.count == 0)
@@ -180,30 +178,29 @@ static struct estimate estimate_scaled(const struct estimate_tail *tail, uint32_
     return estimate;
 }
 
-struct estimate estimate_rate(const struct estimate_tail *tail, uint32_t select_count,
+struct estimate estimate_rate(const struct estimate_tail *tail, uint32_t level,
                               struct estimate_count failures, double watched_s)
 {
-    return estimate_scaled(tail, threshold_of(tail, select_count), select_count, failures, watched_s, 1);
+    return estimate_scaled(tail, threshold_of(tail, level), level, failures, watched_s, 1);
 }
 
-double estimate_needed_s(const struct estimate_tail *tail, uint32_t select_count,
-                         struct estimate_count failures, double watched_s, double most_per_year)
+double estimate_needed_s(const struct estimate_tail *tail, uint32_t level, struct estimate_count failures,
+                         double watched_s, double most_per_year)
 {
-    uint32_t threshold = threshold_of(tail, select_count);
-    struct estimate now = estimate_scaled(tail, threshold, select_count, failures, watched_s, 1);
+    uint32_t threshold = threshold_of(tail, level);
+    struct estimate now = estimate_scaled(tail, threshold, level, failures, watched_s, 1);
     double low = 1, high = SCALE_MOST;
 
     if (now.high <= most_per_year)
         return watched_s;
     if (now.basis == ESTIMATE_NONE)
         return watched_s * now.high / most_per_year;
-    if (!(estimate_scaled(tail, threshold, select_count, failures, watched_s, SCALE_MOST).high <=
-          most_per_year))
+    if (!(estimate_scaled(tail, threshold, level, failures, watched_s, SCALE_MOST).high <= most_per_year))
         return INFINITY;
     while (high / low > 1.01) {
         double middle = sqrt(low * high);
 
-        if (estimate_scaled(tail, threshold, select_count, failures, watched_s, middle).high <= most_per_year)
+        if (estimate_scaled(tail, threshold, level, failures, watched_s, middle).high <= most_per_year)
             high = middle;
         else
             low = middle;

@@ -72,14 +72,15 @@ struct estimate {
 };
 
 /*
- * Of a select-count, with what its own verdicts came to: failures (in watched_s of being up).
+ * Of a setting that fails when a run of misses reaches `level`, with what its own verdicts came to: failures (in
+ * watched_s of being up).
  */
-struct estimate estimate_rate(const struct estimate_tail *tail, uint32_t select_count,
+struct estimate estimate_rate(const struct estimate_tail *tail, uint32_t level,
                               struct estimate_count failures, double watched_s);
 
 /*
  * How long the same path would have to be watched, going on as it did, until `high` is no more than
  * most_per_year; INFINITY: it never will be.
  */
-double estimate_needed_s(const struct estimate_tail *tail, uint32_t select_count,
-                         struct estimate_count failures, double watched_s, double most_per_year);
+double estimate_needed_s(const struct estimate_tail *tail, uint32_t level, struct estimate_count failures,
+                         double watched_s, double most_per_year);

@@ -147,12 +147,12 @@ static int check_interval(const struct tune_options *options, uint64_t interval_
 {
     uint64_t standing_ns = options->tune.health.select_timeout_ns;
 
-    if (interval_ns <= standing_ns)
+    if (interval_ns <= standing_ns / 2)
         return 0;
     return options_complain(program,
                             "a request every %gms cannot show what a select-timeout of %gms does, expected "
-                            "one as often at least",
-                            (double)interval_ns / 1e6, (double)standing_ns / 1e6);
+                            "%gms at most: half of it",
+                            (double)interval_ns / 1e6, (double)standing_ns / 1e6, (double)standing_ns / 2e6);
 }
 
 static void show_analysis(void *context, double share)

@@ -198,15 +198,15 @@ static void add_path(struct tune_pair *pair, size_t path, const struct estimate 
 static void judge_pair(struct analysis *analysis, const struct estimate_tail *tail, struct tune_pair *pair,
                        size_t path, bool first)
 {
+    uint32_t level = detect_misses(pair->select_count);
     double watched_s = tail->watched_s, degraded, needed_s;
     struct estimate_count failures = {0};
     struct estimate estimate;
 
-    if (tail->levels[min_u64(pair->select_count, ESTIMATE_LEVELS + 1)].count > 0)
+    if (tail->levels[min_u64(level, ESTIMATE_LEVELS + 1)].count > 0)
         failures = find_failures(analysis, pair->select_count, &watched_s);
-    estimate = estimate_rate(tail, pair->select_count, failures, watched_s);
-    needed_s =
-        estimate_needed_s(tail, pair->select_count, failures, watched_s, analysis->settings->most_per_year);
+    estimate = estimate_rate(tail, level, failures, watched_s);
+    needed_s = estimate_needed_s(tail, level, failures, watched_s, analysis->settings->most_per_year);
     degraded = tail->watched_s > 0 ? (double)analysis->degradeds / (double)analysis->phases /
                                          tail->watched_s * ESTIMATE_YEAR_S
                                    : 0;
@@ -230,7 +230,7 @@ static int judge_timeout(struct tune_result *result, const struct trace *trace, 
         .path = &trace->paths[path],
         .interval_us = trace->interval_us,
         .select_timeout_us = select_timeout_us,
-        .phases = max_u64(1, select_timeout_us / trace->interval_us),
+        .phases = max_u64(1, detect_pace_us(select_timeout_us) / trace->interval_us),
     };
 
     analysis.incident_of = calloc(analysis.path->count, sizeof(*analysis.incident_of));
@@ -276,7 +276,7 @@ static int make_pairs(struct tune_result *result, const struct trace *trace,
     for (size_t i = 0; i < ARRAY_SIZE(timeouts_ms); i++) {
         uint64_t timeout_us = timeouts_ms[i] * UINT64_C(1000);
 
-        if (timeout_us % trace->interval_us || timeout_us > trace->wait_us)
+        if (timeout_us % (2 * trace->interval_us) || timeout_us > trace->wait_us)
             continue;
         for (uint32_t n = 1; n <= TUNE_COUNT_MAX && n * timeout_us <= settings->window_most_us; n++) {
             result->pairs[result->count++] =

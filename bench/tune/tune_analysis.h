@@ -8,7 +8,7 @@
 #include "bench/tune/detect.h"
 #include "bench/tune/estimate.h"
 
-/* After the verdict the route has to be moved: the bound that DESIGN gives for it. */
+/* After the verdict the route has to be moved: within so long. */
 #define TUNE_SWITCH_MS 20.0
 
 #define TUNE_COUNT_MAX 20
@@ -47,14 +47,20 @@ static inline uint64_t tune_window_us(const struct tune_pair *pair)
     return pair->select_timeout_us * pair->select_count;
 }
 
-/* From the failure to traffic on the new path, at most; and as it is in the middle. */
+/*
+ * From the failure to traffic on the new path, at most; and as it is in the middle. The window begins with the last
+ * request that was answered, up to half a select-timeout before the failure. With a count of one it is the wait of
+ * the first request that fails.
+ */
 static inline double tune_bound_ms(const struct tune_pair *pair)
 {
-    return (double)(tune_window_us(pair) + pair->select_timeout_us) / 1e3 + TUNE_SWITCH_MS;
+    return (double)(2 * tune_window_us(pair) + pair->select_timeout_us) / 2e3 + TUNE_SWITCH_MS;
 }
 static inline double tune_median_ms(const struct tune_pair *pair)
 {
-    return (double)(2 * tune_window_us(pair) + pair->select_timeout_us) / 2e3;
+    double off_us = (double)pair->select_timeout_us / 4;
+
+    return ((double)tune_window_us(pair) + (pair->select_count > 1 ? -off_us : off_us)) / 1e3;
 }
 
 /*

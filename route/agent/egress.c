@@ -46,12 +46,12 @@ static void watch_service(struct agent *agent, uint32_t index)
     struct service_check_settings settings = {.address = path->address,
                                               .protocol = wanted.protocol,
                                               .ifindex = path->entry.ifindex,
-                                              .interval_ns = path->probing.interval_ns,
+                                              .interval_ns = agent_service_interval_ns(agent, path),
                                               .window_ns = wanted.window_ns,
                                               .assumed = wanted.assumed && !found};
 
     if (is_asked(path, &wanted)) {
-        service_check_set_interval(path->serving.check, path->probing.interval_ns);
+        service_check_set_interval(path->serving.check, agent_service_interval_ns(agent, path));
         return;
     }
     service_check_free(path->serving.check);

@@ -143,6 +143,11 @@ static bool has_choice(struct agent *agent)
     return eligible >= 2;
 }
 
+uint64_t agent_service_interval_ns(const struct agent *agent, const struct agent_path *path)
+{
+    return max_u64(path->probing.interval_ns, agent->config->probe.select_timeout_ns);
+}
+
 void agent_intervals_step(struct agent *agent)
 {
     const struct config_probe *probe = &agent->config->probe;
@@ -150,17 +155,17 @@ void agent_intervals_step(struct agent *agent)
 
     for (uint32_t i = 0; i < agent->host.table.path_count; i++) {
         struct agent_path *path = &agent->host.table.paths[i];
-        uint64_t interval_ns = i == agent->service.current || agent->service.decision.doubt
-                                   ? probe->select_timeout_ns
-                               : choice ? candidate_interval_ns(agent, i)
-                                        : probe->candidate_interval_ns;
+        uint64_t interval_ns = i == agent->service.current     ? probe->select_timeout_ns / 2
+                               : agent->service.decision.doubt ? probe->select_timeout_ns
+                               : choice                        ? candidate_interval_ns(agent, i)
+                                                               : probe->candidate_interval_ns;
 
         if (!path->probing.streamed || interval_ns == path->probing.interval_ns)
             continue;
         path->probing.interval_ns = interval_ns;
         probe_stream_set_interval(agent->host.stream, path->probing.stream_id, interval_ns);
         if (path->serving.check)
-            service_check_set_interval(path->serving.check, interval_ns);
+            service_check_set_interval(path->serving.check, agent_service_interval_ns(agent, path));
     }
 }
 

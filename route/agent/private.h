@@ -145,6 +145,8 @@ const char *agent_egress_text(const struct agent_path *path, char *buffer, size_
 void agent_evidence_step(struct agent *agent); /* writes what is known into the selector's arrays */
 void agent_fill_input(const struct agent *agent, struct selector_input *input);
 void agent_intervals_step(struct agent *agent); /* how often each path is asked from now on */
+/* How often its service is checked: as often as the path is asked, once a select-timeout at most. */
+uint64_t agent_service_interval_ns(const struct agent *agent, const struct agent_path *path);
 
 /* route.c */
 void agent_route_step(struct agent *agent); /* the keeper looks, and what it tells is taken in */

@@ -156,6 +156,7 @@ static void observe_life(struct health *health, const struct health_settings *se
 
     health->misses = 0;
     health->first_missed_ns = 0;
+    health->silent_ns = 0;
     health->last_reply_ns = max_u64(health->last_reply_ns, observation->at_ns);
     health->proven_ns = max_u64(health->proven_ns, observation->sent_ns);
     health->rtt_ns = health->rtt_ns ? health->rtt_ns - health->rtt_ns / 8 + observation->rtt_ns / 8
@@ -180,6 +181,17 @@ static void observe_life(struct health *health, const struct health_settings *se
     judge_degraded(health, settings, observation->at_ns);
 }
 
+static bool is_window_over(const struct health *health, const struct health_settings *settings,
+                           enum probe_outcome outcome)
+{
+    uint64_t waited_ns = outcome == PROBE_TIMEOUT ? settings->select_timeout_ns : 0;
+    /* Half of the shortest pause between two requests: one that left a little early makes nothing late. */
+    uint64_t slack_ns = settings->select_timeout_ns / 4;
+
+    return health->misses >= settings->select_count &&
+           health->silent_ns + waited_ns + slack_ns >= settings->select_timeout_ns * settings->select_count;
+}
+
 static void observe_miss(struct health *health, const struct health_settings *settings,
                          const struct probe_observation *observation)
 {
@@ -188,15 +200,23 @@ static void observe_miss(struct health *health, const struct health_settings *se
         health->replies_before = health->replies;
     }
     health->replies = 0;
-    /*
-     * An ICMP error ends a request before its select-timeout does; the verdict still waits for the window.
-     * Requests are a select-timeout apart, so the window is over when the last of them timed out, or when one
-     * more has been sent: counted, not measured, so that a send that left a little late delays nothing.
-     */
-    if (health->state != HEALTH_DOWN &&
-        (health->misses > settings->select_count ||
-         (health->misses == settings->select_count && observation->outcome == PROBE_TIMEOUT)))
+    if (health->newest_ns)
+        health->silent_ns +=
+            min_u64(sub_sat_u64(observation->sent_ns, health->newest_ns), settings->select_timeout_ns);
+    if (health->state != HEALTH_DOWN && is_window_over(health, settings, observation->outcome))
         become_down(health);
+}
+
+/* It went unanswered, but a later one has been answered meanwhile. */
+static void observe_loss(struct health *health, const struct health_settings *settings,
+                         const struct probe_observation *observation)
+{
+    health->replies = 0;
+    if (health->state != HEALTH_UP)
+        return;
+    loss_count(&health->recent, settings->degraded_over_ns, observation->at_ns, 1, 1);
+    loss_count(&health->steady, settings->hold_ns, observation->at_ns, 1, 1);
+    judge_degraded(health, settings, observation->at_ns);
 }
 
 void health_observe(struct health *health, const struct health_settings *settings,
@@ -211,11 +231,15 @@ void health_observe(struct health *health, const struct health_settings *setting
     case PROBE_UNREACHABLE:
     case PROBE_FRAG_NEEDED:
     case PROBE_SEND_FAILED:
-        observe_miss(health, settings, observation);
+        if (observation->sent_ns < health->proven_ns)
+            observe_loss(health, settings, observation);
+        else
+            observe_miss(health, settings, observation);
         break;
     case PROBE_DUPLICATE:
         return;
     }
+    health->newest_ns = max_u64(health->newest_ns, observation->sent_ns);
     health->last = observation->outcome;
     health->error = observation->error;
 }

@@ -3,16 +3,22 @@
  * Path health: what a sequence of observations means for one path. Pure: every time comes from the
  * observation.
  *
- *   down       select-count requests in a row went unanswered, and the last of them has had its
- *              select-timeout. Timeouts, ICMP errors and sends that found no way out are unanswered requests.
- *              A late reply is life.
- *   up         `rise` replies in a row. A miss that its own late reply takes back does not break the row.
+ *   down       Nothing was answered that was sent in a window (select-timeout times select-count), counted from
+ *              the newest request that was answered, and at least select-count requests in a row went
+ *              unanswered. A timeout tells so of the select-timeout that it waited, too. An ICMP error and a send
+ *              that found no way out tell it up to when the request was sent. A late reply is life.
+ *   up         `rise` replies in a row. A miss that its own late reply takes back does not break the row, nor
+ *              does a request that still waits.
  *   unknown    At the start a path is neither: no verdict without evidence.
  *   degraded   Up, but of the requests of the last degraded_over more than degraded_percent were lost, and at
  *              least degraded_lost. It is clean again at half that loss.
  *
  * A run of misses that still goes on is the business of "down". It counts for "degraded" only when a reply
- * has ended it: a long window is not cut short by it.
+ * has ended it: a long window is not cut short by it. A request that is given up after a later one was answered
+ * is a loss, but no silence: it begins no run of misses.
+ *
+ * Between two requests at most a select-timeout counts: of a longer pause nothing is known, be it that a path is
+ * asked seldom or that this process did not run.
  */
 #pragma once
 
@@ -49,6 +55,8 @@ struct health {
     uint32_t replies;          /* answered ones in a row */
     uint32_t replies_before;   /* in a row before this run of misses */
     uint64_t first_missed_ns;  /* when the first request of this run of misses was sent */
+    uint64_t newest_ns;        /* when the newest judged request was sent; 0: none yet */
+    uint64_t silent_ns;        /* from the last life to the newest judged request, pauses cut short */
     uint64_t run_since_ns;     /* when the first reply of this run of replies came */
     uint64_t up_since_ns;      /* start of the present steady (up, not degraded) health; 0: it is not */
     uint64_t restored_up_ns;   /* up_since of before a restart of this process; 0: none */

@@ -39,8 +39,8 @@ def misbehaving(t):
         after, took = agent.status(), time.monotonic() - began
         good = after["next_hop"] == home.address("data") and all(p["up"] for p in after["paths"])
         t.ok(good, f"{mode}: the route and every path stay", after)
-        # One path every select-timeout, nine others every 200 ms.
-        due = took / 0.05 + 9 * took / 0.2
+        # One path every half a select-timeout, nine others every 200 ms.
+        due = took / 0.025 + 9 * took / 0.2
         sent = after["probe"]["sent"] - before["probe"]["sent"]
         t.ok(sent > 0.8 * due, f"{mode}: probing goes on", f"{sent} of {due:.0f}")
         t.ok(after["probe"]["replies"] - before["probe"]["replies"] >= sent - 12, f"{mode}: and is answered",

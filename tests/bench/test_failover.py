@@ -53,7 +53,7 @@ def result(*repetitions, who="reroute", setting="0.02x3", way="cable"):
 
 
 def bars():
-    good, slow, late = repetition(90, 90), repetition(91, 91), repetition(150.1, 90)
+    good, slow, late = repetition(65, 65), repetition(66, 66), repetition(90.1, 65)
     for what, one, icmp, tcp in (
             ("just met", result(good), True, True),
             ("a median over its bar", result(slow), False, False),
@@ -62,7 +62,7 @@ def bars():
             ("one of three over the 99th percentile's", result(good, good, late), False, True),
             ("one of 101 over the 99th percentile's", result(late, *[good] * 100), True, True),
             ("traffic that did not return", result(good, good, repetition(50, 50, over=False)), False, False),
-            ("the other setting", result(repetition(1070, 1150), setting="0.1x10"), True, False),
+            ("the other setting", result(repetition(1005, 1070), setting="0.1x10"), True, False),
             ("a setting without a bar", result(slow, setting="0.05x4"), None, None),
             ("a way without a bar", result(slow, way="session"), None, None),
             ("BIRD", result(good, who="BIRD"), None, None),
@@ -119,10 +119,10 @@ def exits():
             code = failover.main()
         return code, out.getvalue().count("\n")
 
-    good, slow = result(repetition(80, 80)), result(repetition(91, 91))
+    good, slow = result(repetition(60, 60)), result(repetition(91, 91))
     failover.Interrupts.signal = signal.SIGINT
     for what, got, want in (("met", run(good), (0, 3)), ("not met", run(good, slow), (1, 5)),
-                            ("no bar", run(result(repetition(80, 80), way="loss")), (0, 3)),
+                            ("no bar", run(result(repetition(60, 60), way="loss")), (0, 3)),
                             ("failed on the way", run(good, end=failover.Failed("x")), (4, 3)),
                             ("interrupted", run(slow, result(), end=KeyboardInterrupt), (130, 3)),
                             ("interrupted before anything was known", run(end=KeyboardInterrupt), (130, 0))):
@@ -132,7 +132,7 @@ def exits():
 def cannot_write():
     """In a process of its own: its standard output is a full disk."""
     script = (f"import sys; sys.path[:0] = [{os.path.join(ROOT, 'bench')!r}]; import failover\n"
-              f"failover.study = lambda *a: a[-1].append({result(repetition(80, 80))!r})\n"
+              f"failover.study = lambda *a: a[-1].append({result(repetition(60, 60))!r})\n"
               "sys.argv[1:] = ['x', 'x', 'x', '0.02x3', '1', 'cable', sys.argv[1], '']\nsys.exit(failover.main())\n")
     for form in ("text", "csv", "json"):
         with open("/dev/full", "w", encoding="ascii") as full:
@@ -140,7 +140,7 @@ def cannot_write():
         same((done.returncode, done.stderr), (4, "x: cannot write: No space left on device\n"), f"a full disk, {form}")
     with tempfile.TemporaryDirectory() as folder:
         os.mkdir(os.path.join(folder, "x.svg"))
-        trouble = report.draw([result(repetition(80, 80))], os.path.join(folder, "x.svg"))
+        trouble = report.draw([result(repetition(60, 60))], os.path.join(folder, "x.svg"))
         tap.ok(trouble and os.listdir(folder) == ["x.svg"], "a picture that cannot be written leaves nothing", trouble)
 
 
@@ -194,7 +194,7 @@ def short_run():
         check_document(document)
         with open(picture, encoding="utf-8") as f:
             text = f.read()
-        tap.ok("<svg" in text and "0.02x3" in text and "bar of the median: 90 ms" in text and
+        tap.ok("<svg" in text and "0.02x3" in text and "bar of the median: 65 ms" in text and
                os.listdir(folder).count("picture.svg") == 1, "... the picture is drawn, with its bars", text[:500])
         same(remains(process), "", "... nothing is left")
 

@@ -4,15 +4,15 @@
  * reply, an early ICMP error and a request that left late do to that, how much is lost over hold, and what a
  * restart and a lost link mean.
  *
- * The tables play a script: one letter is one request, sent every select-timeout, a number repeats what
- * follows, parentheses group.
+ * The tables play a script: one letter is one request, sent every select-timeout (or as often as a row says), a
+ * number repeats what follows, parentheses group.
  *
  *   r  reply 1 ms after the request            t  timeout
  *   d  the same, and a duplicate               j  timeout of a request that left 0.8 select-timeouts late
  *   e  ICMP error 1 ms after the request       l  timeout, then the reply at 1.5 select-timeouts
  *   E  ICMP error at 0.9 select-timeouts       v  timeout, then the reply at 2.5 select-timeouts
  *   s  no way out: fails at once               b  packet too big, says a router after 1 ms
- *   .  no request
+ *   .  no request                              a  reply to a request that left 0.1 select-timeouts late
  *
  * Times in the tables are milliseconds after the first request; 0 means never.
  */
@@ -24,7 +24,7 @@
 #define MAX_OBSERVATIONS 4096
 
 struct script {
-    uint64_t select_timeout_ns;
+    uint64_t select_timeout_ns, interval_ns;
     unsigned requests;
     size_t count;
     struct probe_observation observations[MAX_OBSERVATIONS];
@@ -40,7 +40,7 @@ static void happen(struct script *script, enum probe_outcome outcome, uint64_t s
 static void request(struct script *script, char letter)
 {
     uint64_t wait_ns = script->select_timeout_ns;
-    uint64_t sent_ns = BEGIN_NS + script->requests++ * wait_ns;
+    uint64_t sent_ns = BEGIN_NS + script->requests++ * script->interval_ns;
 
     switch (letter) {
     case 'r':
@@ -49,6 +49,9 @@ static void request(struct script *script, char letter)
     case 'd':
         happen(script, PROBE_REPLY, sent_ns, NS_PER_MS);
         happen(script, PROBE_DUPLICATE, sent_ns, 2 * NS_PER_MS);
+        break;
+    case 'a':
+        happen(script, PROBE_REPLY, sent_ns + wait_ns / 10, NS_PER_MS);
         break;
     case 't':
         happen(script, PROBE_TIMEOUT, sent_ns, wait_ns);
@@ -112,11 +115,12 @@ static int by_time(const void *a, const void *b)
     return x->sent_ns < y->sent_ns ? -1 : x->sent_ns > y->sent_ns;
 }
 
-static struct script *write_script(const char *text, uint64_t select_timeout_ns)
+static struct script *write_script(const char *text, uint64_t select_timeout_ns, bool twice)
 {
     static struct script script;
 
-    script = (struct script){.select_timeout_ns = select_timeout_ns};
+    script = (struct script){.select_timeout_ns = select_timeout_ns,
+                             .interval_ns = twice ? select_timeout_ns / 2 : select_timeout_ns};
     play(&script, text);
     qsort(script.observations, script.count, sizeof(script.observations[0]), by_time);
     return &script;
@@ -142,7 +146,7 @@ static unsigned ms(uint64_t time_ns)
 
 static void observe_script(struct health *health, const struct health_settings *settings, const char *text)
 {
-    struct script *script = write_script(text, settings->select_timeout_ns);
+    struct script *script = write_script(text, settings->select_timeout_ns, false);
 
     for (size_t i = 0; i < script->count; i++)
         health_observe(health, settings, &script->observations[i]);
@@ -156,6 +160,7 @@ static const struct row {
     unsigned up, down, up_again;              /* when the state first became so */
     unsigned degraded, clean;                 /* when it first became degraded, and no more */
     unsigned up_since;                        /* at the end */
+    bool twice;                               /* a request every half a select-timeout */
 } rows[] = {
     /* up */
     {"no evidence: no verdict", ""},
@@ -178,19 +183,40 @@ static const struct row {
     {"down: 1 s x 1", "3r t", 1000, 1, .up = 2001, .down = 4000},
     {"down: a slow interval waits for every request", "3r 10(t.)", .up = 201, .down = 300 + 18 * 100 + 100},
 
+    /* twice in a select-timeout: the path in use. The window begins with the last request that was answered */
+    {"twice: 20 ms x 3, three are not the window", "3r 3t", 20, 3, .up = 21, .up_since = 1, .twice = true},
+    {"twice: 20 ms x 3", "3r 4t", 20, 3, .up = 21, .down = 20 + 60, .twice = true},
+    {"twice: 100 ms x 10, seventeen are not the window", "3r 17t", .up = 101, .up_since = 1, .twice = true},
+    {"twice: 100 ms x 10", "3r 18t", .up = 101, .down = 100 + 1000, .twice = true},
+    {"twice: 1 s x 1, the first has its wait", "3r 2t", 1000, 1, .up = 1001, .down = 1500 + 1000,
+     .twice = true},
+    {"twice: 1 s x 2", "3r 2t", 1000, 2, .up = 1001, .down = 1000 + 2000, .twice = true},
+    {"twice: ICMP errors, nineteen are not the window", "3r 19e", .up = 101, .up_since = 1, .twice = true},
+    {"twice: ICMP errors", "3r 20e", .up = 101, .down = 100 + 1000 + 1, .twice = true},
+    {"twice: one in the middle left late", "3r 9t j 8t", .up = 101, .down = 100 + 1000, .twice = true},
+    {"twice: a reply begins the window anew", "3r 17t r 18t", .up = 101, .down = 1000 + 1000, .twice = true},
+    {"twice: so does a late one", "3r 16t l 18t", .up = 101, .down = 950 + 1000, .twice = true},
+    {"twice: each second one is lost", "3r 110(t r)", .up = 101, .degraded = 10201, .twice = true},
+    {"twice: a request that was overtaken begins no silence", "3r t r 17t", .up = 101, .up_since = 1,
+     .twice = true},
+    {"twice: the one that was answered left a little late", "2r a 18t", .up = 111, .down = 100 + 1000,
+     .twice = true},
+    {"twice: of a pause a select-timeout counts", "3r 20. 16t", .up = 101, .up_since = 1, .twice = true},
+    {"twice: and then the rest of a window", "3r 20. 17t", .up = 101, .down = 1950 + 100, .twice = true},
+    {"twice: what still waits does not end a row", "2r t r", .up = 151, .up_since = 1, .twice = true},
+    {"twice: what waited in vain does", "r t r 3t 2r", .twice = true},
+
     /* early ends of a request: not before the window */
-    {"ICMP error: ten early ones are not the window", "3r 10e", .up = 201, .up_since = 1},
-    {"ICMP error: the window is over with the eleventh", "3r 11e", .up = 201, .down = 1301},
-    {"ICMP error: close to the select-timeout, ten are not the window", "3r 10E", .up = 201, .up_since = 1},
-    {"ICMP error: close to the select-timeout, eleven", "3r 11E", .up = 201, .down = 1390},
+    {"ICMP error: nine early ones are not the window", "3r 9e", .up = 201, .up_since = 1},
+    {"ICMP error: the window is over with the tenth", "3r 10e", .up = 201, .down = 1201},
+    {"ICMP error: close to the select-timeout, nine are not the window", "3r 9E", .up = 201, .up_since = 1},
+    {"ICMP error: close to the select-timeout, ten", "3r 10E", .up = 201, .down = 1290},
     {"ICMP error: the tenth timed out", "3r 9e t", .up = 201, .down = 1300},
-    {"ICMP error: the tenth is one", "3r 9t e", .up = 201, .up_since = 1},
-    {"ICMP error: the tenth and the next are", "3r 9t 2e", .up = 201, .down = 1301},
-    {"ICMP error: 1 s x 1, half a window is not the window", "3r E", 1000, 1, .up = 2001, .up_since = 1},
-    {"ICMP error: 1 s x 1, one window later", "3r 2e", 1000, 1, .up = 2001, .down = 4001},
-    {"too big: counts like one", "3r 11b", .up = 201, .down = 1301},
-    {"no way out: ten are not the window", "3r 10s", .up = 201, .up_since = 1},
-    {"no way out: exactly the window", "3r 11s", .up = 201, .down = 1300},
+    {"ICMP error: the tenth is one", "3r 9t e", .up = 201, .down = 1201},
+    {"ICMP error: 1 s x 1", "3r E", 1000, 1, .up = 2001, .down = 3900},
+    {"too big: counts like one", "3r 10b", .up = 201, .down = 1201},
+    {"no way out: nine are not the window", "3r 9s", .up = 201, .up_since = 1},
+    {"no way out: exactly the window", "3r 10s", .up = 201, .down = 1200},
 
     /* jitter of send times */
     {"jitter: the first one left late", "3r j 9t", .up = 201, .down = 1300},
@@ -235,7 +261,7 @@ static void note_first(unsigned *when, bool is_so, uint64_t now_ns)
 static void check_row(const struct row *row)
 {
     struct health_settings settings = settings_of(row->select_timeout_ms, row->select_count);
-    struct script *script = write_script(row->script, settings.select_timeout_ns);
+    struct script *script = write_script(row->script, settings.select_timeout_ns, row->twice);
     struct health health = {0};
     struct row got = {0};
 
@@ -363,8 +389,8 @@ Test(health, restore_after_a_verdict_or_a_lost_link_means_nothing)
 
     observe_script(&health, &settings, "3r");
     health_restore(&health, 7 * NS_PER_S);
-    observe_script(&health, &settings, "10t 3r");
-    cr_expect_eq(ms(health.up_since_ns), 1001);
+    observe_script(&health, &settings, "... 10t 3r");
+    cr_expect_eq(ms(health.up_since_ns), 1301);
 
     health = (struct health){0};
     health_restore(&health, 7 * NS_PER_S);
@@ -374,6 +400,19 @@ Test(health, restore_after_a_verdict_or_a_lost_link_means_nothing)
 }
 
 /* --- what the selector and the status read --- */
+
+Test(health, a_request_that_was_overtaken_is_lost_but_not_missing)
+{
+    struct health_settings settings = settings_of(0, 0);
+    struct script *script = write_script("3r t 2r", settings.select_timeout_ns, true);
+    struct health health = {0};
+
+    for (size_t i = 0; i < script->count; i++) {
+        health_observe(&health, &settings, &script->observations[i]);
+        cr_expect(!health_evidence(&health).missing && !health.first_missed_ns, "%zu", i);
+    }
+    cr_expect_eq(health_loss_ppm(&health), 1000000 / 3, "of those after it came up");
+}
 
 Test(health, evidence)
 {
