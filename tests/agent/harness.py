@@ -23,30 +23,18 @@ import traceback
 
 sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lib"))
 from tap import Tap, skip
-from world import RouteMonitor, World, end_of_life, entering
+from netlab.meter import Meter
+from netlab.namespace import end_of_life, end_process, entering
+from netlab.wait import PATIENCE_S, Failed, wait_for
+from world import RouteMonitor, World
 from service import Service
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("REROUTE_BUILD", os.path.join(ROOT, "build"))
 REROUTE = os.path.join(BUILD, "reroute")
 TRANSPORT = os.environ.get("REROUTE_TEST_TRANSPORT", "auto")
-METER = os.path.join(BUILD, "tools", "lab-meter")
 with open(REROUTE, "rb") as f:
     SANITIZED = b"__asan_init" in f.read()
-# On a busy machine everything takes longer; what must come by itself is never waited for longer than this.
-PATIENCE = 40.0
-# How often it is looked: a look at the status costs some milliseconds, and many scenarios look at once.
-LOOK_S = 0.05
-
-
-def wait_for(condition, seconds=PATIENCE):
-    """Polls until condition() is true; returns its value, the last false one after `seconds`."""
-    end = time.monotonic() + seconds
-    while True:
-        value = condition()
-        if value or time.monotonic() > end:
-            return value
-        time.sleep(LOOK_S)
 
 
 def stays(condition, seconds):
@@ -55,7 +43,7 @@ def stays(condition, seconds):
     while time.monotonic() < end:
         if not condition():
             return False
-        time.sleep(LOOK_S)
+        time.sleep(0.05)
     return True
 
 
@@ -86,7 +74,7 @@ class Scenario:
     def note(self, text):
         self.say(note=f"{self.name}: {text}")
 
-    def eventually(self, condition, what, seconds=PATIENCE, detail=None):
+    def eventually(self, condition, what, seconds=PATIENCE_S, detail=None):
         value = wait_for(condition, seconds)
         return self.ok(value, what, detail() if detail and not value else "")
 
@@ -118,7 +106,7 @@ class Scenario:
         return agent
 
     def meter(self, world, *options):
-        meter = Meter(world, *options)
+        meter = Meter(world.host.namespace, world.service, *options)
         self.stack.callback(meter.kill)
         return meter
 
@@ -126,12 +114,6 @@ class Scenario:
         process = subprocess.Popen(command, preexec_fn=entering(namespace), **options)
         self.stack.callback(end_process, process)
         return process
-
-
-def end_process(process):
-    if process.poll() is None:
-        process.kill()
-    process.wait()
 
 
 def child(function, name, out, directory):
@@ -192,7 +174,7 @@ def main(scenarios, parallel=4, each_seconds=200):
         skip("needs root, for network namespaces")
     try:
         World(nodes=1, echo=False).clean()
-    except (OSError, RuntimeError) as error:
+    except (OSError, Failed) as error:
         skip(f"no network namespaces: {error}")
     each_seconds *= 2 if SANITIZED else 1
     wanted = [s for s in scenarios if not sys.argv[1:] or s.__name__ in sys.argv[1:]]
@@ -414,34 +396,3 @@ class Agent:
 
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
-
-
-class Meter:
-    """The lab's meter in the host's namespace."""
-
-    def __init__(self, world, *options):
-        self.events = []
-        self.process = subprocess.Popen([METER, *options, world.service], stdout=subprocess.PIPE, text=True,
-                                        preexec_fn=entering(world.host.namespace))
-        self.reader = threading.Thread(target=self._read, daemon=True)
-        self.reader.start()
-
-    def _read(self):
-        for line in self.process.stdout:
-            self.events.append(json.loads(line))
-
-    def has_begun(self, *streams):
-        return {e["stream"] for e in self.events if e["event"] == "first"} >= set(streams)
-
-    def interruptions(self, stream, since=0.0):
-        return [e for e in self.events if e["event"] == "interruption" and e["stream"] == stream
-                and e["until"] >= since]
-
-    def finish(self):
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(20)
-        self.reader.join(5)
-        return self.events[-1]
-
-    def kill(self):
-        end_process(self.process)

@@ -13,7 +13,7 @@ import threading
 import time
 import uuid
 
-from world import inside
+from netlab.namespace import inside
 
 GARBAGE = bytes(range(256)) * 16
 # What acts on a terminal: escape sequences, C1 controls, a mark that turns the direction; and a field for the log.

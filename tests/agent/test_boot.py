@@ -11,7 +11,8 @@ import sys
 import time
 
 from harness import REROUTE, main, stays
-from world import Echo, inside
+from netlab.namespace import inside
+from world import Echo
 
 WAIT_S = 45  # READY_WAIT_NS
 

@@ -11,8 +11,9 @@ import sys
 import urllib.error
 import urllib.request
 
-from harness import UnixConnection, main, stays, wait_for
-from world import execute, inside
+from harness import UnixConnection, main, stays
+from netlab.namespace import execute, inside
+from netlab.wait import wait_for
 
 STATUS = {"schema": str, "service": str, "next_hop": str, "access": str, "tier": str, "local": bool, "since": str,
           "reason": str, "mode": str, "paths": list, "sessions": dict}

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 from harness import REROUTE, main
-from world import entering
+from netlab.namespace import entering
 
 
 def refusals(t):

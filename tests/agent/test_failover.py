@@ -6,7 +6,8 @@ the agent was ready and did not run, and SLACK_MS. Distributions are the busines
 import sys
 import time
 
-from harness import log_time, main, stays, wait_for
+from harness import log_time, main, stays
+from netlab.wait import wait_for
 from world import IPV4_SECONDARY
 
 SLACK_MS = 600

@@ -7,7 +7,8 @@ import sys
 import time
 
 from harness import main
-from world import IPV6, execute
+from netlab.namespace import batch
+from world import IPV6
 
 DEVICE = IPV6[0][2]
 
@@ -20,7 +21,7 @@ def unplug(world):
 def replug(world, index, name=DEVICE):
     world.host.ip("link", "add", name, "index", str(index), "type", "veth", "peer", "name", "data0", "netns",
                   f"/proc/{os.getpid()}/fd/{world.switch}")
-    execute(world.switch, ["ip", "-batch", "-"], "link set data0 master data\nlink set data0 up")
+    batch(world.switch, ["link set data0 master data", "link set data0 up"])
     world.host.ip("link", "set", name, "up")
 
 

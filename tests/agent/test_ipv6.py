@@ -8,7 +8,8 @@ import threading
 import time
 
 from harness import main, stays
-from world import IPV6, inside
+from netlab.namespace import inside
+from world import IPV6
 
 SLACK_MS = 600
 

@@ -13,8 +13,9 @@ import subprocess
 import sys
 import time
 
-from harness import BUILD, REROUTE, SANITIZED, main, stays, wait_for
-from world import end_of_life, entering, inside, libc
+from harness import BUILD, REROUTE, SANITIZED, main, stays
+from netlab.namespace import end_of_life, entering, inside, libc
+from netlab.wait import wait_for
 
 WINDOW = 0.05 * 4
 LIMIT = WINDOW + 3  # of a failover here: several scenarios run at once; what they guard against is none at all

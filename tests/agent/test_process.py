@@ -11,8 +11,9 @@ import sys
 import threading
 import time
 
-from harness import log_time, main, stays, wait_for
-from world import end_of_life
+from harness import log_time, main, stays
+from netlab.namespace import end_of_life
+from netlab.wait import wait_for
 
 
 def settled(t, nodes=3, settings=None, **agent_settings):

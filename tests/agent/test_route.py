@@ -5,8 +5,9 @@ import os
 import sys
 import time
 
-from harness import log_time, main, stays, wait_for
-from world import execute
+from harness import log_time, main, stays
+from netlab.namespace import batch, cable
+from netlab.wait import wait_for
 
 
 def one_of_ours(monitor, gateway):
@@ -197,9 +198,7 @@ def interface(t):
     switches, index = len(agent.switches()), monitor.standing()[0].interface
     host.ip("link", "del", device)
     t.eventually(agent.on(management), "interface deleted: management", detail=agent.status)
-    execute(world.switch, ["ip", "-batch", "-"],
-            f"link add data0 type veth peer name {device} netns /proc/{os.getpid()}/fd/{host.namespace}\n"
-            "link set data0 master data up\n")
+    batch(world.switch, [cable("data0", "data", device, host.namespace)])
     host.ip("address", "add", f"{address}/20", "dev", device)
     host.ip("link", "set", device, "up")
     t.eventually(agent.on(home), "made again, with another index: home", detail=agent.status)

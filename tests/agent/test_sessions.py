@@ -11,8 +11,8 @@ import threading
 import time
 import urllib.request
 
-from harness import SANITIZED, end_process, main, stays
-from world import inside
+from harness import SANITIZED, main, stays
+from netlab.namespace import end_process, inside
 from service import OUTSIDE, Session
 
 

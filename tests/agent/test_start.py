@@ -8,8 +8,10 @@ import socket
 import sys
 import time
 
-from harness import main, wait_for, stays
-from world import IPV4_SECONDARY, inside
+from harness import main, stays
+from netlab.namespace import inside
+from netlab.wait import wait_for
+from world import IPV4_SECONDARY
 
 
 def cold_start(t):

@@ -8,7 +8,8 @@ import time
 import urllib.request
 
 from harness import log_time, main, stays
-from world import IPV6, inside
+from netlab.namespace import configure, inside
+from world import IPV6
 
 SOON = 8  # by the look at the way that the agent takes each second, not by its look at all routes, every 10 s
 
@@ -19,10 +20,6 @@ def settled(t, nodes=3, world=None, **settings):
     home = world.node(1).address("data")
     t.eventually(agent.settled(home), "at home", detail=agent.status)
     return world, monitor, agent, home
-
-
-def sysctl(node, **values):
-    node.run("sysctl", "-qw", *[f"{k.replace('__', '.')}={v}" for k, v in values.items()])
 
 
 def way(world):
@@ -39,12 +36,12 @@ def forward(world, node, gateway):
     """The node has lost the service's address and passes on what comes for it: it sends redirects."""
     interface = node.interface("data")
     if world.six:
-        sysctl(node, net__ipv6__conf__all__forwarding=1)
+        configure(node.namespace, ["net.ipv6.conf.all.forwarding=1"])
         node.ip("-6", "address", "del", f"{world.service}/128", "dev", "lo")
         node.ip("-6", "route", "add", world.service, "via", gateway, "dev", interface)
         return
-    sysctl(node, net__ipv4__ip_forward=1, net__ipv4__conf__all__send_redirects=1)
-    sysctl(node, **{f"net__ipv4__conf__{interface}__send_redirects": 1})
+    configure(node.namespace, ["net.ipv4.ip_forward=1", "net.ipv4.conf.all.send_redirects=1",
+                               f"net.ipv4.conf.{interface}.send_redirects=1"])
     node.ip("address", "del", f"{world.service}/32", "dev", "lo")
     node.ip("route", "add", world.service, "via", gateway, "dev", interface)
 
@@ -58,7 +55,7 @@ def serve(world, node):
 def heed_redirects(world):
     for family in ("ipv4",) if not world.six else ("ipv6",):
         for name in ("all", world.host.interface("data")):
-            sysctl(world.host, **{f"net__{family}__conf__{name}__accept_redirects": 1})
+            configure(world.host.namespace, [f"net.{family}.conf.{name}.accept_redirects=1"])
 
 
 def detoured(t, world, agent, before, what):

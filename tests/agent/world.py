@@ -5,89 +5,17 @@ two zones, a secondary storage network, IPv4 or IPv6, and the session service of
 Namespaces have no names: each is a file descriptor of this process, so that they go with it however it ends. Cables
 are veth pairs between a node and a bridge in a namespace of its own; `cut` pulls one at the bridge.
 """
-import ctypes
 import ipaddress
 import os
 import selectors
 import signal
 import socket
 import struct
-import subprocess
 import threading
 import time
 
-CLONE_NEWNET = 0x40000000
-PR_SET_PDEATHSIG = 1
-libc = ctypes.CDLL(None, use_errno=True)
-
-
-def setns(fd):
-    if libc.setns(fd, CLONE_NEWNET) < 0:
-        raise OSError(ctypes.get_errno(), "setns")
-
-
-def new_namespace():
-    """A fresh network namespace as a descriptor. Made by a thread, for a thread can be in a namespace of its own."""
-    made = []
-
-    def make():
-        if libc.unshare(CLONE_NEWNET) < 0:
-            made.append(OSError(ctypes.get_errno(), "unshare"))
-            return
-        made.append(os.open(f"/proc/self/task/{threading.get_native_id()}/ns/net", os.O_RDONLY | os.O_CLOEXEC))
-
-    thread = threading.Thread(target=make)
-    thread.start()
-    thread.join()
-    if isinstance(made[0], OSError):
-        raise made[0]
-    return made[0]
-
-
-def inside(namespace, function, *arguments):
-    """function(*arguments) called inside a namespace; what it opens stays there."""
-    result = []
-
-    def run():
-        setns(namespace)
-        try:
-            result.append(function(*arguments))
-        except Exception as error:
-            result.append(error)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    thread.join()
-    if isinstance(result[0], Exception):
-        raise result[0]
-    return result[0]
-
-
-def set_sysctls(settings):
-    """Writes (name with slashes, value) pairs below /proc/sys/net of the namespace that the thread is in."""
-    for name, value in settings:
-        with open(f"/proc/sys/net/{name}", "w") as f:
-            f.write(value)
-
-
-def end_of_life():
-    """In a child: ends with its parent, however that ends."""
-    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def entering(namespace):
-    """For Popen's preexec_fn: in the namespace, and gone with this process."""
-    def enter():
-        end_of_life()
-        setns(namespace)
-    return enter
-
-
-def execute(namespace, command, text=None, check=True):
-    done = subprocess.run(command, input=text, capture_output=True, text=True, preexec_fn=entering(namespace))
-    if check and done.returncode != 0:
-        raise RuntimeError(f"{' '.join(command)}: exit code {done.returncode}: {done.stderr.strip()} {text or ''}")
-    return done.stdout
+from netlab.namespace import (NODE_SETTINGS, NO_IPV6, batch, bridges, cable, configure, end_of_life, execute, inside,
+                              new_namespace)
 
 
 class Network:
@@ -105,6 +33,8 @@ class Network:
 
 IPV4 = [("data", "10.77.16.0/20", "ens5f0", "p1"), ("management", "172.22.4.0/22", "oob", "eth-m")]
 IPV4_SECONDARY = [IPV4[0], ("secondary", "10.99.1.0/24", "ens5f1", "p2"), IPV4[1]]
+USE_IPV6 = tuple(f"net.ipv6.conf.{name}.{setting}=0" for name in ("default", "all")
+                 for setting in ("accept_dad", "disable_ipv6"))
 IPV6 = [("data", "fd77:1::/64", "san6", "p1"), ("management", "fd77:2::/64", "oob6", "eth-m")]
 
 
@@ -127,7 +57,7 @@ class Node:
         n = self.world.networks[network]
         return n.host_interface if self is self.world.host else n.node_interface
 
-    def run(self, *command, text=None, check=True):
+    def run(self, *command, text="", check=True):
         return execute(self.namespace, list(command), text, check)
 
     def ip(self, *arguments, check=True):
@@ -151,58 +81,44 @@ class World:
 
     def _build(self):
         every = [self.host] + self.nodes
-        ipv4 = [(f"ipv4/conf/{name}", value) for name, value in (
-            ("all/rp_filter", "0"), ("default/rp_filter", "0"), ("all/arp_ignore", "1"), ("all/arp_announce", "2"))]
-        ipv6 = [(f"ipv6/conf/{name}/{what}", value) for name in ("default", "all") for what, value in (
-            ("accept_dad", "0"), ("disable_ipv6", "0" if self.six else "1"))]
-        inside(self.switch, set_sysctls, [(f"ipv6/conf/{name}/disable_ipv6", "1") for name in ("default", "all")])
-        execute(self.switch, ["ip", "-batch", "-"], "\n".join(
-            f"link add {n} type bridge stp_state 0 forward_delay 0 mcast_snooping 0\nlink set {n} up"
-            for n in self.networks))
-        # ip(8) names the peer's namespace by a process or a file: ours, by our descriptor.
-        text = ""
-        for i, node in enumerate(every):
-            for name in self.networks:
-                text += (f"link add {name[:4]}{i} type veth peer name {node.interface(name)} "
-                         f"netns /proc/{os.getpid()}/fd/{node.namespace}\n"
-                         f"link set {name[:4]}{i} master {name} up\n")
-        execute(self.switch, ["ip", "-batch", "-"], text)
+        settings = NODE_SETTINGS + (USE_IPV6 if self.six else NO_IPV6)
+        nodad = " nodad" if self.six else ""
+        bridges(self.switch, self.networks)
+        batch(self.switch, [cable(self._port(node, name), name, node.interface(name), node.namespace)
+                            for node in every for name in self.networks])
         for node in every:
-            inside(node.namespace, set_sysctls, ipv4 + ipv6)
+            configure(node.namespace, settings)
             lines = ["link set lo up"]
             for name, network in self.networks.items():
                 length = network.prefix.prefixlen
-                lines += [f"address add {node.address(name)}/{length} dev {node.interface(name)}"
-                          + (" nodad" if self.six else ""),
+                lines += [f"address add {node.address(name)}/{length} dev {node.interface(name)}{nodad}",
                           f"link set {node.interface(name)} up"]
             if node is not self.host:
-                lines.append(f"address add {self.service}/{128 if self.six else 32} dev lo" +
-                             (" nodad" if self.six else ""))
-            node.run("ip", "-batch", "-", text="\n".join(lines))
+                lines.append(f"address add {self.service}/{128 if self.six else 32} dev lo{nodad}")
+            batch(node.namespace, lines)
 
     def node(self, which):
         return self.nodes[which - 1]
 
-    def _cable(self, node, network, state):
-        i = ([self.host] + self.nodes).index(node)
-        execute(self.switch, ["ip", "link", "set", f"{network[:4]}{i}", state])
+    def _port(self, node, network):
+        """The switch's end of a cable."""
+        return f"{network[:4]}{([self.host] + self.nodes).index(node)}"
 
     def cut(self, node, network):
-        self._cable(node, network, "down")
+        batch(self.switch, [f"link set {self._port(node, network)} down"])
 
     def plug(self, node, network):
-        self._cable(node, network, "up")
+        batch(self.switch, [f"link set {self._port(node, network)} up"])
 
     def switch_off(self, network):
         """The whole network falls silent; nobody's carrier goes."""
-        execute(self.switch, ["ip", "link", "set", network, "down"])
+        batch(self.switch, [f"link set {network} down"])
 
     def switch_on(self, network):
-        execute(self.switch, ["ip", "link", "set", network, "up"])
+        batch(self.switch, [f"link set {network} up"])
 
     def power(self, node, on):
-        node.run("ip", "-batch", "-", text="\n".join(
-            f"link set {node.interface(n)} {'up' if on else 'down'}" for n in self.networks))
+        batch(node.namespace, [f"link set {node.interface(n)} {'up' if on else 'down'}" for n in self.networks])
         node.powered = on
 
     def lose(self, node, percent):

@@ -11,7 +11,7 @@ import time
 
 from lab import Lab, SERVICE, Tap, need_namespaces, wait_for
 from netlab.meter import Meter
-from netlab.namespace import execute, within
+from netlab.namespace import execute
 
 need_namespaces()
 tap = Tap()
@@ -48,17 +48,6 @@ def finish(meter):
     return {s: meter.interruptions(s) for s in STREAMS}, summary
 
 
-def echoes(lab, count):
-    """Waits until so many more echoes are answered; a whole stream has one each millisecond."""
-    def answered():
-        with within(lab.namespace("host")), open("/proc/thread-self/net/snmp", encoding="ascii") as f:
-            names, values = (line.split() for line in f if line.startswith("Icmp:"))
-        return int(values[names.index("InEchoReps")])
-
-    before = answered()
-    tap.ok(wait_for(lambda: answered() >= before + count), f"{count} echoes are answered", answered() - before)
-
-
 def slack(event, summary):
     return 3 * INTERVAL + STALL_TOLD + max(event["own_ms"], summary["stalls"]["longest_ms"]) / 1000
 
@@ -78,9 +67,9 @@ def over(meter):
 
 def nothing(lab):
     with measuring(lab) as meter:
-        echoes(lab, 700)
+        tap.ok(wait_for(meter.answered(700)), "700 echoes are answered", meter.events)
         way(lab, 15)  # the same route once more
-        echoes(lab, 300)
+        tap.ok(wait_for(meter.answered(300)), "300 echoes are answered", meter.events)
         found, summary = finish(meter)
     tap.ok(found == {"icmp": [], "tcp": []}, "undisturbed: no interruption", found)
     icmp = summary["icmp"]
@@ -130,7 +119,7 @@ def service_restart(lab):
         lab.restart("scvm3")
         after = time.monotonic()
         tap.ok(wait_for(lambda: meter.has("interruption", "tcp")), "the service is there again", meter.events)
-        echoes(lab, 300)
+        tap.ok(wait_for(meter.answered(300)), "300 echoes are answered", meter.events)
         found, summary = finish(meter)
     tap.ok(found["icmp"] == [], "a service that restarts: pings go on", found["icmp"])
     # Twice, when the dying process' listener took the new connection yet.

@@ -1,7 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """TAP, for the tests in Python: results one by one (Tap), or a program of functions, each a test that fails by an
-exception (test, check, same, run)."""
+exception (test, check, same, run).
+
+Who imports it can import netlab too, from tools/."""
+import os
 import sys
+
+sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "tools"))
 
 
 def skip(why):

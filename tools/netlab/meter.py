@@ -6,13 +6,14 @@ import subprocess
 import threading
 
 from .lab import program
-from .namespace import end_process, entering
+from .namespace import end_process, entering, icmp_count, inside
 
 
 class Meter:
     """The meter of the two streams to a service, in the namespace of a host. It ends with this process."""
 
     def __init__(self, namespace, service, *options):
+        self.namespace = namespace
         self.events = []
         self.process = subprocess.Popen([program("lab-meter"), *options, service], stdout=subprocess.PIPE, text=True,
                                         preexec_fn=entering(namespace))
@@ -29,6 +30,12 @@ class Meter:
 
     def has_begun(self, *streams):
         return self.has("first", *streams)
+
+    def answered(self, echoes):
+        """For waiting: from now on its host has got so many more echoes answered; the whole stream has one each
+        millisecond."""
+        before = inside(self.namespace, icmp_count, "InEchoReps")
+        return lambda: inside(self.namespace, icmp_count, "InEchoReps") >= before + echoes
 
     def interruptions(self, stream, since=0.0):
         return [e for e in self.events if e["event"] == "interruption" and e["stream"] == stream

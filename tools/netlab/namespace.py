@@ -121,6 +121,13 @@ def configure(namespace, settings):
                 f.write(value)
 
 
+def icmp_count(name):
+    """A counter of the kernel in this thread's namespace, such as InEchoReps."""
+    with open("/proc/thread-self/net/snmp", encoding="ascii") as f:
+        names, values = (line.split() for line in f if line.startswith("Icmp:"))
+    return int(values[names.index(name)])
+
+
 def bridges(switch, names):
     """A switch: a namespace with one bridge for each network. No spanning tree and no learning delay: a plugged cable
     carries at once."""

@@ -6,6 +6,8 @@ import time
 
 # On a busy machine everything takes longer; what must come by itself is never waited for longer than this.
 PATIENCE_S = 40.0
+# How often it is looked: a look at an agent's status costs some milliseconds, and many tests look at once.
+LOOK_S = 0.05
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -20,7 +22,7 @@ def wait_for(condition, seconds=PATIENCE_S):
         value = condition()
         if value or time.monotonic() > end:
             return value
-        time.sleep(0.02)
+        time.sleep(LOOK_S)
 
 
 def until(what, condition, seconds=PATIENCE_S):
