@@ -37,14 +37,17 @@ with open(REROUTE, "rb") as f:
     SANITIZED = b"__asan_init" in f.read()
 
 
-def stays(condition, seconds):
-    """True when condition() was true all this time: the only wait that is not for a state."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if not condition():
-            return False
-        time.sleep(0.05)
-    return True
+def stays(condition, enough, seconds=PATIENCE_S):
+    """True when condition() was true at every look until enough() was too. What enough() waits for says that so much
+    has happened that condition() could have become false; false when that does not come."""
+    held = True
+
+    def over():
+        nonlocal held
+        held = condition()
+        return not held or enough()
+
+    return wait_for(over, seconds) and held
 
 
 def log_time(event):
@@ -267,8 +270,9 @@ class Agent:
 
     def start(self):
         with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen([*self.program, "agent", "--config", self.config_path,
-                                             *self.arguments], stdout=log, stderr=log if self.stderr is None else self.stderr, stdin=subprocess.DEVNULL,
+            self.process = subprocess.Popen([*self.program, "agent", "--config", self.config_path, *self.arguments],
+                                            stdin=subprocess.DEVNULL, stdout=log,
+                                            stderr=log if self.stderr is None else self.stderr,
                                             env={**os.environ, **self.environment},
                                             preexec_fn=entering(self.world.host.namespace))
         return self
@@ -325,6 +329,16 @@ class Agent:
 
     def path(self, address):
         return next((p for p in self.status().get("paths", []) if p["address"] == address), {})
+
+    def up(self, address, seconds):
+        """For waiting: from now on this path has been up for so long without a break, by the agent's clock."""
+        before = self.path(address).get("up_s") or 0
+        return lambda: (self.path(address).get("up_s") or 0) >= before + seconds
+
+    def asks(self, requests):
+        """For waiting: from now on it has sent so many more requests."""
+        before = self.get("probe")["sent"]
+        return lambda: self.get("probe")["sent"] >= before + requests
 
     def access(self, name):
         return next((a for a in self.status().get("sessions", {}).get("accesses", []) if a["access"] == name), {})

@@ -297,6 +297,11 @@ class Service:
         with self.lock:
             return [r for r in self.requests if r.method == method and r.at >= since]
 
+    def asked(self, times):
+        """For waiting: from now on so many more lists were asked for."""
+        before = len(self.seen("GET"))
+        return lambda: len(self.seen("GET")) >= before + times
+
     def end(self):
         """Of requests that wait. The servers end with the process: to stop each takes a part of a second."""
         self.ended.set()

@@ -175,7 +175,7 @@ def first_route_leaves_what_goes_on(t):
     agent = t.agent(world, wait="10s")  # patience with the first list: without it either node may be taken
     t.eventually(agent.on(world.node(1).address("data")), "the first route", detail=agent.status)
     t.ok(client.echoes() == "yes", "it goes on at once")
-    t.ok(stays(lambda: client.echoes() == "yes", 4), "and later")
+    t.ok(stays(lambda: client.echoes() == "yes", agent.up(world.node(1).address("data"), 4)), "and later")
     t.ok(agent.events("connections-reset") == [], "nothing was reset", agent.log())
     t.ok(Client(t, world).source == world.host.address("data"), "a new one has the address of the new way")
 

@@ -41,7 +41,7 @@ def pins(t):
     t.eventually(agent.on(second.address("data")), "goes there at once", detail=agent.status)
     t.ok(agent.get("mode") == "pinned" and agent.get("pin") == second.name and agent.get("reason") == "pin",
          "the status says so", agent.status())
-    t.ok(stays(agent.on(second.address("data")), 3), "and stays, longer than hold")
+    t.ok(stays(agent.on(second.address("data")), agent.up(home, 3)), "and stays, longer than hold")
     world.cut(second, "data")
     t.eventually(lambda: agent.get("next_hop") not in (None, second.address("data")), "left when it is down")
     world.plug(second, "data")
@@ -55,7 +55,7 @@ def pins(t):
     t.ok(agent.get("mode") == "pinned-hard", "the status says so", agent.status())
     world.cut(third, "management")
     t.eventually(lambda: agent.path(third.address("management"))["up"] is False, "it is down")
-    t.ok(stays(agent.on(third.address("management")), 1.5), "and never left", agent.log())
+    t.ok(stays(agent.on(third.address("management")), agent.up(home, 1.5)), "and never left", agent.log())
     run(t, agent, "unpin", 0, "unpin")
     t.eventually(lambda: agent.get("tier") == "data", "left now", detail=agent.status)
     t.eventually(agent.on(home), "and home in the end")
@@ -115,7 +115,7 @@ def drains(t):
     moved = [r for r in service.seen("PUT") if r.route == home and service.node_of(r.path.rsplit("/", 1)[1]) is not
              world.node(1)]
     t.ok(moved, "the cluster was told before", service.seen("PUT"))
-    t.ok(stays(lambda: agent.get("next_hop") != home, 2), "not returned to, longer than hold")
+    t.ok(stays(lambda: agent.get("next_hop") != home, agent.up(home, 2)), "not returned to, longer than hold")
     run(t, agent, "twice: refused", 1, "drain", world.node(1).name)
     t.ok(agent.terminate() == 0, "restart")
     agent.start()
@@ -126,7 +126,8 @@ def drains(t):
     answers = [run(t, agent, f"drain {node.name}", 0, "drain", node.name) for node in world.nodes]
     t.ok("stays" not in answers[0] and "the route stays" in answers[-1], "the last one's answer says what to expect",
          answers)
-    t.ok(stays(lambda: monitor.gateway() is not None, 1), "all drained: the last way stays", monitor.standing())
+    t.ok(stays(lambda: monitor.gateway() is not None, agent.up(home, 1)), "all drained: the last way stays",
+         monitor.standing())
     run(t, agent, "drain nobody: refused", 1, "drain", "nobody")
     summary = meter.finish()
     t.ok(not meter.interruptions("icmp") and summary["icmp"]["errors"] == 0, "in all this no echo was lost",
@@ -164,7 +165,7 @@ def with_query(t):
     for path in ("/v1/undrain?", "/v1/unpin?now", "/v1/pin?hard=1"):
         code, text = agent.ask("POST", path, json.dumps({"access": "nobody", "target": "nobody"}))
         t.ok(code >= 400, f"{path}: refused", f"{code} {text}")
-    t.ok(stays(lambda: agent.get("next_hop") == away, 2), "none of it was a failback", agent.log())
+    t.ok(stays(agent.on(away), agent.up(home, 2)), "none of it was a failback", agent.log())
 
 
 def by_hand(t):

@@ -32,7 +32,7 @@ def lab(t):
     for mode in ("hang", "502", "html", "truncated", "empty", "error", "slow"):
         for node in lab.nodes():
             lab.behave(node, mode)
-        t.ok(stays(agent.on(DATA), 0.7), f"session services: {mode}", agent.status())
+        t.ok(stays(agent.on(DATA), agent.up(DATA, 0.7)), f"session services: {mode}", agent.status())
     for node in lab.nodes():
         lab.behave(node, "normal")
     t.eventually(lambda: agent.get("sessions")["error"] is None, "all is well again", detail=agent.status)

@@ -6,7 +6,8 @@ import shutil
 import signal
 import sys
 
-from harness import REROUTE, SANITIZED, main, stays
+from harness import REROUTE, SANITIZED, main
+from netlab.wait import wait_for
 from tap import skip
 
 
@@ -43,7 +44,7 @@ def session(t):
     t.eventually(agent.on(home.address("data")), "home", seconds=40, detail=agent.status)
     for mode in ("html", "half", "garbage", "huge", "hang"):
         service.behave(mode)
-        stays(lambda: True, 0.8)
+        t.ok(wait_for(service.asked(3)), f"{mode}: it goes on asking")
     world.host.ip("link", "set", world.host.interface("data"), "down")
     t.eventually(lambda: agent.get("tier") == "management", "management")
     world.host.ip("link", "set", world.host.interface("data"), "up")

@@ -59,7 +59,7 @@ def shadowed(t):
     code, out, _ = agent.command("status")
     t.ok(code == 0 and "WARNING" in out, "in the table for people too", out)
     t.ok(agent.events("shadowed"), "and in the log")
-    t.ok(stays(lambda: len(monitor.standing()) == 2, 1), "left alone", monitor.standing())
+    t.ok(stays(lambda: len(monitor.standing()) == 2, agent.up(home, 1)), "left alone", monitor.standing())
     t.ok(len(agent.events("shadowed")) == 1, "said once", agent.log())
     agent.kill()
     agent.start()
@@ -93,7 +93,7 @@ def standing_at_our_key(t):
     t.eventually(lambda: "blackhole" in (agent.get("shadowed_by") or ""), "a blackhole: reported",
                  detail=agent.status)
     t.ok(agent.events("shadowed"), "in the log too", agent.log())
-    t.ok(stays(lambda: foreign(None), 2), "and left alone", monitor.events)
+    t.ok(stays(lambda: foreign(None), agent.up(home, 2)), "and left alone", monitor.events)
     t.ok(len(agent.events("shadowed")) == 1, "said once", agent.log())
     host.ip("route", "del", "blackhole", away)
     t.eventually(lambda: one_of_ours(monitor, home), "gone: our route", detail=monitor.standing)
@@ -101,10 +101,10 @@ def standing_at_our_key(t):
 
     host.ip("route", "prepend", away, "via", other, "proto", "static")
     t.eventually(lambda: other in (agent.get("shadowed_by") or ""), "prepended: reported", detail=agent.status)
-    t.ok(stays(lambda: foreign(other), 1), "and left alone", monitor.events)
+    t.ok(stays(lambda: foreign(other), agent.up(home, 1)), "and left alone", monitor.events)
     world.cut(world.node(1), "data")
     t.eventually(lambda: not agent.path(home)["up"], "the path below it fails", detail=agent.status)
-    t.ok(stays(lambda: foreign(other), 1.5), "no switch takes it away", monitor.events)
+    t.ok(stays(lambda: foreign(other), agent.up(other, 1.5)), "no switch takes it away", monitor.events)
     world.plug(world.node(1), "data")
     host.ip("route", "del", away, "via", other, "proto", "static")
     t.eventually(lambda: agent.get("shadowed_by") is None and one_of_ours(monitor, agent.get("next_hop")),
@@ -220,7 +220,7 @@ def only_one_network(t):
     t.eventually(lambda: one_of_ours(monitor, agent.get("next_hop")), "the route is back", detail=monitor.standing)
     world.switch_off("data")
     t.eventually(lambda: agent.get("decision") == "nothing-eligible", "everything silent: says so")
-    t.ok(stays(lambda: len(monitor.standing()) == 1, 1), "but keeps the last way", monitor.standing())
+    t.ok(stays(lambda: len(monitor.standing()) == 1, agent.asks(40)), "but keeps the last way", monitor.standing())
     world.switch_on("data")
     t.eventually(lambda: agent.get("decision") in ("best", "hold", "wait-stable"), "and goes on")
 
@@ -233,7 +233,7 @@ def adopted_by_hand(t):
     changes = wait_for(monitor.changes)
     agent = t.agent(world)
     t.eventually(agent.settled(home), "adopted")
-    t.ok(stays(lambda: monitor.changes() == changes, 2), "left alone", monitor.events)
+    t.ok(stays(lambda: monitor.changes() == changes, agent.up(home, 2)), "left alone", monitor.events)
     world.host.ip("route", "del", world.service, "metric", "40")
     t.eventually(lambda: one_of_ours(monitor, home), "put back as ours", detail=monitor.standing)
 

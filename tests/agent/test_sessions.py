@@ -13,6 +13,7 @@ import urllib.request
 
 from harness import SANITIZED, main, stays
 from netlab.namespace import end_process, inside
+from netlab.wait import wait_for
 from service import OUTSIDE, Session
 
 
@@ -23,9 +24,15 @@ def misbehaving(t):
     agent = t.agent(world, session='heartbeat-path = "/heartbeat/reroute" heartbeat-interval = "500ms"')
     t.eventually(agent.settled(home.address("data")), "at home")
     t.eventually(lambda: agent.access(home.name)["state"] == "stable", "all is known")
-    stays(lambda: True, 1)
+    t.ok(wait_for(service.asked(2)), "lists come")
     rss, descriptors, changes = agent.rss_kib(), agent.descriptors(), monitor.changes()
     peak, most = rss, descriptors
+
+    def look():
+        nonlocal peak, most
+        peak, most = max(peak, agent.rss_kib()), max(most, agent.descriptors())
+        return True
+
     for mode in ("hang", "html", "502", "garbage", "half", "empty", "error", "huge", "refused"):
         before, began = agent.status(), time.monotonic()
         if mode == "refused":
@@ -33,9 +40,7 @@ def misbehaving(t):
                 service.refuse(node, True)
         else:
             service.behave(mode)
-        for _ in range(8):
-            stays(lambda: True, 0.25)
-            peak, most = max(peak, agent.rss_kib()), max(most, agent.descriptors())
+        t.ok(stays(look, agent.up(home.address("data"), 2)), f"{mode}: home is up", agent.status())
         after, took = agent.status(), time.monotonic() - began
         good = after["next_hop"] == home.address("data") and all(p["up"] for p in after["paths"])
         t.ok(good, f"{mode}: the route and every path stay", after)
@@ -84,7 +89,8 @@ def failover_without_service(t):
     t.eventually(agent.on(home.address("data")), "home")
     service.behave("hang", home)
     world.cut(world.node(2), "data")
-    t.ok(stays(lambda: agent.get("next_hop") == home.address("data"), 1), "one bad node and one bad service: nothing")
+    t.ok(stays(agent.on(home.address("data")), agent.up(home.address("data"), 1)),
+         "one bad node and one bad service: nothing")
 
 
 def slow_refresh(t):
@@ -135,7 +141,7 @@ def one_sided(t):
     service._serve = refuse_puts
     world.plug(home, "data")
     t.eventually(lambda: agent.events("refresh-failed"), "a failback asks first", detail=agent.status)
-    t.ok(stays(lambda: agent.get("next_hop") == away, 3), "and waits", agent.log())
+    t.ok(stays(agent.on(away), agent.up(home.address("data"), 3)), "and waits", agent.log())
     service._serve = send
     t.eventually(agent.on(home.address("data")), "then goes")
     service._serve = refuse_puts
@@ -194,7 +200,8 @@ def cut_off(t):
     t.eventually(lambda: agent.get("next_hop") not in (None, home.address("data")), "left by what the others say",
                  detail=agent.status)
     t.ok(agent.get("reason") == "session-dead", "as dead", agent.status())
-    t.ok(stays(lambda: agent.access(home.name)["state"] == "dead", 3), "its own old list does not revive it")
+    t.ok(stays(lambda: agent.access(home.name)["state"] == "dead", service.asked(6)),
+         "its own old list does not revive it")
     service.network_plugged(home)
     t.eventually(agent.on(home.address("data")), "home when it is back")
 
@@ -211,7 +218,7 @@ def unlisted(t):
     t.ok(agent.get("next_hop") != home.address("data"), "that is in the list", agent.status())
     t.eventually(lambda: agent.access(home.name)["state"] == "dead", "two lists without it: dead", detail=agent.status)
     t.ok("list" in agent.path(home.address("data"))["why"], "the path says why", agent.status())
-    t.ok(stays(lambda: agent.get("next_hop") != home.address("data"), 1), "it stays away")
+    t.ok(stays(lambda: agent.get("next_hop") != home.address("data"), service.asked(2)), "it stays away")
     service.start(home)
     t.eventually(agent.on(home.address("data")), "home when it is listed, after a hold", detail=agent.status)
     t.ok(agent.access(home.name)["restarts"] == 0, "its first life is no restart", agent.status())
@@ -429,7 +436,8 @@ def service_check(t):
         t.ok(reason in agent.path(home.address("data"))["why"], f"{what}: the path says why", agent.status())
         down = [e for e in agent.events("service-down") if e["path"] == home.address("data")]
         t.ok(down and reason in down[-1]["reason"], f"{what}: the log too", agent.log())
-        t.ok(stays(lambda: not agent.get("local"), 2), f"{what}: not back while it does not serve", agent.status())
+        t.ok(stays(lambda: not agent.get("local"), agent.up(home.address("data"), 2)),
+             f"{what}: not back while it does not serve", agent.status())
         if what == "ended":
             serve(home)
         else:
@@ -442,7 +450,7 @@ def service_check(t):
                  "nobody serves", detail=agent.status)
     t.ok(agent.get("next_hop") in data, "the route is at one of them", agent.status())
     where = agent.get("next_hop")
-    t.ok(stays(agent.on(where), 1), "and stays", agent.status())
+    t.ok(stays(agent.on(where), agent.up(where, 1)), "and stays", agent.status())
 
 
 def outside_text(t):

@@ -93,7 +93,7 @@ def no_session_service(t):
     world.cut(node, "data")
     t.eventually(lambda: agent.get("next_hop") not in (first, None) and agent.get("tier") == "data", "left")
     world.plug(node, "data")
-    t.ok(stays(lambda: agent.get("next_hop") != first, 3), "equal rank never moves")
+    t.ok(stays(lambda: agent.get("next_hop") != first, agent.up(first, 3)), "equal rank never moves")
 
 
 def bootstrap(t):
@@ -114,7 +114,8 @@ def bootstrap(t):
     agent.write(agent.text(**agent.settings, timeout="60ms"))
     agent.signal(signal.SIGHUP)
     t.eventually(lambda: agent.events("reload"), "other probes, by a reload")
-    t.ok(stays(lambda: serves()[local] is False, 1), "it is known still that this node should serve", serves())
+    t.ok(stays(lambda: serves()[local] is False, agent.up(local, 1)), "it is known still that this node should serve",
+         serves())
     t.ok(agent.terminate() == 0, "ends")
     world.host.ip("route", "del", world.service)
     service.behave("hang")
@@ -191,7 +192,8 @@ def foreign_next_hop(t):
     agent = t.agent(world, accesses=world.nodes[:3], hold="1s")
     t.eventually(agent.on(stranger.address("data")), "adopted", detail=agent.status)
     t.ok(agent.get("access") == "foreign" and agent.get("tier") == "foreign", "called foreign", agent.status())
-    t.ok(stays(lambda: monitor.changes() == before, 3), "kept while it answers, longer than hold", monitor.events)
+    t.ok(stays(lambda: monitor.changes() == before, agent.up(world.node(1).address("data"), 3)),
+         "kept while it answers, longer than hold", monitor.events)
     world.cut(stranger, "data")
     t.eventually(agent.on(world.node(1).address("data")), "left when it does not", detail=agent.status)
     t.ok(len(monitor.standing()) == 1, "one route", monitor.standing())
