@@ -151,7 +151,7 @@ def redirected_ipv6(t):
     serve(world, world.node(1))
     t.eventually(lambda: way(world) == home, "packets go home", seconds=SOON, detail=lambda: way(world))
     t.ok(agent.events("redirect-undone") and not agent.events("shadowed"), "told as a redirect", agent.log())
-    t.ok(len(agent.switches()) == 1, "no switch", agent.switches())
+    t.ok(len(agent.departures()) == 1, "no switch", agent.switches())
 
 
 def metrics(world):
