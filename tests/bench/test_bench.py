@@ -5,6 +5,7 @@ pictures are well formed, the truth of the simulated network is what comes out, 
 line, Ctrl-C prints what is known, and nothing is left of the namespaces, also after a kill.
 
 Usage: test_bench.py PATH-OF-REROUTE PATH-OF-RESPONDER. Prints TAP. No speed is asserted."""
+import contextlib
 import csv
 import io
 import json
@@ -16,12 +17,13 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 import xml.etree.ElementTree
 
 sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'lib'))
 import tap
 from tap import Skip, check, same, test
+from netlab.namespace import inhabitants
+from netlab.wait import until
 
 DEADLINE_S = 60
 reroute_path = responder_path = ''
@@ -320,28 +322,6 @@ def arguments():
         check(out.startswith(f'Usage: reroute bench {study} '), out)
 
 
-def namespace_of(pid):
-    return os.stat(f'/proc/{pid}/ns/net').st_ino
-
-
-def inhabitants(namespaces):
-    found = []
-    for pid in filter(str.isdigit, os.listdir('/proc')):
-        try:
-            if namespace_of(pid) in namespaces:
-                found.append(pid)
-        except OSError:
-            pass
-    return found
-
-
-def wait_until(condition, what):
-    end = time.monotonic() + DEADLINE_S
-    while not condition():
-        check(time.monotonic() < end, 'waited in vain until', what)
-        time.sleep(0.01)
-
-
 def packets(pid, device):
     try:
         with open(f'/proc/{pid}/net/dev', encoding='ascii') as file:
@@ -351,13 +331,18 @@ def packets(pid, device):
     return int(found[1].split()[1]) if found else 0
 
 
+@contextlib.contextmanager
 def started(device, *arguments):
-    """A study that will not end by itself, its own process group, in the middle of its work."""
+    """A study that will not end by itself, its own process group, in the middle of its work. Everybody has left its
+    namespace in the end."""
     study = subprocess.Popen([reroute_path, 'bench', *arguments, '--rounds', '100000', '--json'],
                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    wait_until(lambda: study.poll() is not None or packets(study.pid, device) > 200, 'it works')
+    until('it works', lambda: study.poll() is not None or packets(study.pid, device) > 200, DEADLINE_S)
     same(study.poll(), None, 'exit code')
-    return study, namespace_of(study.pid)
+    namespace = os.open(f'/proc/{study.pid}/ns/net', os.O_RDONLY)
+    yield study
+    until('everybody has left', lambda: not inhabitants(namespace), DEADLINE_S)
+    os.close(namespace)
 
 
 @test
@@ -366,14 +351,13 @@ def interrupted():
     for device, *arguments in (
             ('bench0', 'sweep', '--addresses', '50', '--workers', '1', '--profile', 'lan'),
             ('peer0', 'compare', '--addresses', '50', '--tools', 'reroute,old', '--busy')):
-        study, namespace = started(device, *arguments)
-        os.killpg(study.pid, signal.SIGINT)
-        out, error = study.communicate(timeout=DEADLINE_S)
-        same(study.returncode, 130, error)
-        same(error, '')
-        got = json.loads(out)
-        check(got['interrupted'] and sum(row['rounds'] for row in got['rows']) > 0, got)
-        wait_until(lambda n=namespace: not inhabitants({n}), 'everybody has left')
+        with started(device, *arguments) as study:
+            os.killpg(study.pid, signal.SIGINT)
+            out, error = study.communicate(timeout=DEADLINE_S)
+            same(study.returncode, 130, error)
+            same(error, '')
+            got = json.loads(out)
+            check(got['interrupted'] and sum(row['rounds'] for row in got['rows']) > 0, got)
 
 
 @test
@@ -382,10 +366,9 @@ def killed():
     for device, *arguments in (
             ('bench0', 'sweep', '--addresses', '50', '--workers', '2', '--profile', 'lan'),
             ('peer0', 'compare', '--addresses', '500', '--tools', 'old', '--busy')):
-        study, namespace = started(device, *arguments)
-        study.kill()
-        study.communicate(timeout=DEADLINE_S)
-        wait_until(lambda n=namespace: not inhabitants({n}), 'everybody has left')
+        with started(device, *arguments) as study:
+            study.kill()
+            study.communicate(timeout=DEADLINE_S)
 
 
 def main():

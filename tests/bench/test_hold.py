@@ -9,10 +9,10 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 
 sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lib"))
 from tap import Tap
+from netlab.wait import until
 
 REROUTE = sys.argv[1]
 tap = Tap()
@@ -100,9 +100,7 @@ def catches_interrupts(pid):
 
 process = subprocess.Popen([REROUTE, "bench", "hold", "--json", "--runs", "100000"], stdout=subprocess.PIPE,
                            stderr=subprocess.PIPE, text=True)
-deadline = time.monotonic() + 10
-while not catches_interrupts(process.pid) and time.monotonic() < deadline:
-    time.sleep(0.01)
+until("it catches interrupts", lambda: catches_interrupts(process.pid))
 process.send_signal(signal.SIGINT)
 text, error = process.communicate(timeout=30)
 document = json.loads(text)

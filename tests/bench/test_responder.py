@@ -20,6 +20,7 @@ import time
 sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'lib'))
 import tap
 from tap import check, same, test
+from netlab.wait import until
 
 DEADLINE_S = 60
 ADDRESSES = ['--address', '10.0.0.1/24', '--address', 'fd00::1/64']
@@ -355,9 +356,7 @@ def is_there(device):
 
 
 def wait_until_gone(device):
-    end = time.monotonic() + DEADLINE_S
-    while is_there(device):
-        check(time.monotonic() < end, 'the device is still there')
+    until('the device is gone', lambda: not is_there(device), DEADLINE_S)
 
 
 def packets_from(device):
@@ -372,9 +371,7 @@ def stops_under_load():
                               stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as flood:
             flood.stdin.write('\n'.join(hosts(60000)).encode())
             flood.stdin.close()
-            end = time.monotonic() + DEADLINE_S
-            while packets_from('net0') < 1000:
-                check(time.monotonic() < end, 'no traffic')
+            until('there is traffic', lambda: packets_from('net0') >= 1000, DEADLINE_S)
             os.kill(counters['pid'], signal.SIGTERM)
             wait_until_gone('net0')
             flood.kill()
@@ -429,12 +426,9 @@ def help_text():
 def main():
     global responder_path, reroute_path
     if sys.argv[1] != '--inside':
-        own = ['unshare', '--net'] + ([] if os.geteuid() == 0 else ['--user', '--map-root-user'])
         if not os.access('/dev/net/tun', os.R_OK | os.W_OK):
             tap.skip('there is no /dev/net/tun')
-        if subprocess.run(own + ['true'], capture_output=True, check=False).returncode != 0:
-            tap.skip('no namespaces: run it as root, or allow unprivileged user namespaces')
-        os.execvp('unshare', own + [sys.executable, __file__, '--inside', *sys.argv[1:]])
+        os.execvp('unshare', tap.unshared('--net') + [sys.executable, __file__, '--inside', *sys.argv[1:]])
     responder_path, reroute_path = sys.argv[2:]
     subprocess.run(['ip', 'link', 'set', 'lo', 'up'], check=True)
     sys.exit(tap.run())

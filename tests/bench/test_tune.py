@@ -17,11 +17,11 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 
 sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'lib'))
 import tap
 from tap import Skip, check, same, test
+from netlab.wait import until
 
 DEADLINE_S = 60
 responder_path = reroute_path = folder = ''
@@ -204,10 +204,7 @@ def an_interrupt_uses_what_was_seen():
     with subprocess.Popen([reroute_path, 'bench', 'tune', '--profile', 'delay=1ms,loss=10%', '--wait', '1s', '--save',
                            trace], stdout=subprocess.PIPE, text=True) as process:
         try:
-            deadline = time.monotonic() + DEADLINE_S
-            while not (os.path.exists(trace) and os.path.getsize(trace) > 4000):
-                check(time.monotonic() < deadline, 'nothing is written')
-                time.sleep(0.02)
+            until('it is written', lambda: os.path.exists(trace) and os.path.getsize(trace) > 4000, DEADLINE_S)
             process.send_signal(signal.SIGINT)
             out, _ = process.communicate(timeout=DEADLINE_S)
         finally:

@@ -10,7 +10,7 @@ sys.path += [os.path.join(ROOT, "tests", "lib"), os.path.join(ROOT, "tools")]
 import netlab.lab
 from netlab.lab import SERVICE
 from netlab.wait import Failed, Interrupts, wait_for
-from tap import Tap, skip
+from tap import Tap, skip, unshared
 
 Interrupts.catch()
 
@@ -19,9 +19,7 @@ def need_namespaces():
     """Skips the whole file where namespaces cannot be made."""
     if os.geteuid() != 0:
         skip("needs root, for network namespaces")
-    probe = subprocess.run(["unshare", "-n", "true"], capture_output=True, text=True)
-    if probe.returncode != 0:
-        skip(f"no network namespaces: {probe.stderr.strip()}")
+    unshared("--net")
 
 
 class Lab(netlab.lab.Lab):

@@ -4,6 +4,7 @@ exception (test, check, same, run).
 
 Who imports it can import netlab too, from tools/."""
 import os
+import subprocess
 import sys
 
 sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "tools"))
@@ -13,6 +14,15 @@ def skip(why):
     """Ends the program: nothing can be tested here. (Meson takes any other exit code for an error.)"""
     print(f"1..0 # SKIP {why}", flush=True)
     sys.exit(0)
+
+
+def unshared(*kinds):
+    """The command that runs one in namespaces of its own ("--net" and so on), of an ordinary user too. Skips where there
+    are none to be had."""
+    own = ["unshare", *kinds] + ([] if os.geteuid() == 0 else ["--user", "--map-root-user"])
+    if subprocess.run([*own, "true"], capture_output=True, check=False).returncode != 0:
+        skip("no namespaces: run it as root, or allow unprivileged user namespaces")
+    return own
 
 
 class Tap:

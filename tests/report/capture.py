@@ -154,7 +154,7 @@ def big_packets_and_errors_have_their_place():
 def set_stage():
     """near (us) -- far, in another namespace, whose kernel answers for all of 10.7.0.0/16 and fd00:7::/64."""
     peer = Peer()
-    command(f'ip link add near type veth peer name far netns {peer.pid}')
+    command(f'ip link add near type veth peer name far netns {peer.path}')
     for text in ('ip link set lo up', 'ip address add 10.7.0.1/24 dev near',
                  'ip -6 address add fd00:7:1::1/64 dev near nodad', 'ip link set near up'):
         command(text)

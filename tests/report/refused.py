@@ -12,7 +12,8 @@ import json
 import subprocess
 
 import stage
-from stage import check, command, document, end_with_us, main, program, run, same, test
+from stage import check, command, document, main, program, run, same, test
+from netlab.namespace import end_of_life
 
 PROFILES = ['10.81.0.0/16=truncate=1:64', '10.82.0.0/16=truncate=1:16', '10.83.0.0/16=wrong-source=1',
             '10.84.0.0/16=corrupt=1:payload', '10.85.0.0/16=truncate=1:64,mtu=1300:tell',
@@ -109,7 +110,7 @@ def make():
     responder = subprocess.Popen([program(1), '--tun', 'answers', '--address', '10.80.0.1/24', '--address', 'fd00:80::1/64',
                                   '--route', 'fd00:81::/64', *[w for i in range(81, 87) for w in ('--route', f'10.{i}.0.0/16')],
                                   *[word for profile in PROFILES for word in ('--profile', profile)]],
-                                 stdout=subprocess.PIPE, text=True, preexec_fn=end_with_us)
+                                 stdout=subprocess.PIPE, text=True, preexec_fn=end_of_life)
     same(responder.stdout.readline(), 'ready\n')
     command('ip link set answers mtu 1500')
 

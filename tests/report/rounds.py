@@ -13,13 +13,13 @@ Usage: rounds.py PATH-OF-REROUTE PATH-OF-RESPONDER. See stage.py for where it ru
 import csv
 import io
 import json
-import os
 import signal
 import subprocess
 
 import stage
-from stage import (DEADLINE_S, FAST, Peer, check, check_document, command, document, end_with_us, main, program, run, same, start,
+from stage import (DEADLINE_S, FAST, Peer, check, check_document, command, document, main, program, run, same, start,
                    test, wait_until)
+from netlab.namespace import end_of_life
 
 PROFILES = ['10.71.1.0/24=delay=2ms', '10.71.2.0/24=delay=1ms,duplicate=100%', '10.71.3.0/24=late=100%:150ms',
             '10.71.4.0/24=dead', '10.71.5.0/24=delay=1ms,loss=30%', '10.71.10.0/24=mtu=1400,delay=1ms',
@@ -284,9 +284,9 @@ def without_them_all_is_as_before():
 def connect(one, name, other, address, number):
     """A link from a peer (None: us) to another peer; .1 is the nearer end, .2 the other one."""
     command(f'ip link add {name} type veth peer name {address}')
-    command(f'ip link set {address} netns {other.pid}')
+    command(f'ip link set {address} netns {other.path}')
     if one:
-        command(f'ip link set {name} netns {one.pid}')
+        command(f'ip link set {name} netns {one.path}')
     for run_there, device, last in ((one.run if one else command, name, 1), (other.run, address, 2)):
         run_there(f'ip address add 10.{number}.0.{last}/24 dev {device}')
         run_there(f'ip address add fd00:{number}::{last}/64 dev {device} nodad')
@@ -317,7 +317,7 @@ def make():
     responder = subprocess.Popen([program(1), '--tun', 'answers', '--address', '10.70.0.1/24', '--address',
                                   'fd00:70::1/64', '--route', '10.71.0.0/16', '--route', 'fd00:71::/64',
                                   *[word for profile in PROFILES for word in ('--profile', profile)]],
-                                 stdout=subprocess.PIPE, text=True, preexec_fn=end_with_us)
+                                 stdout=subprocess.PIPE, text=True, preexec_fn=end_of_life)
     same(responder.stdout.readline(), 'ready\n')
     command('ip link set answers mtu 1500')
 

@@ -8,7 +8,6 @@ Usage: scale.py PATH-OF-REROUTE. See stage.py for where it runs and what it prin
 """
 import ipaddress
 import json
-import os
 import re
 import signal
 import socket

@@ -12,19 +12,17 @@ A test program gets the path of reroute as its argument, marks its tests with @t
 prints TAP.
 """
 import contextlib
-import ctypes
 import json
 import os
-import select
 import shutil
-import signal
 import subprocess
 import sys
-import time
 
 sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'lib'))
 import tap
 from tap import check, same, test
+from netlab.namespace import icmp_count, inside, new_namespace
+from netlab.wait import until
 
 DEADLINE_S = 60
 KEYS = {'schema', 'targets', 'reachable', 'unreachable', 'not_found', 'excluded', 'unfinished', 'elapsed_ms', 'invalid',
@@ -78,19 +76,14 @@ def write(path, text):
         file.write(text)
 
 
+def soon(what, condition):
+    """Waits for what happens in the middle of a report, which may take some milliseconds."""
+    until(what, condition, DEADLINE_S, 0.005)
+
+
 def wait_until(condition, what, process):
-    end = time.monotonic() + DEADLINE_S
-    while not condition():
-        check(process.poll() is None, 'ended before', what)
-        check(time.monotonic() < end, 'waited in vain until', what)
-        select.select([], [], [], 0.005)
-
-
-def icmp_count(name):
-    """A counter of this namespace's kernel, such as InEchoReps."""
-    with open('/proc/self/net/snmp', encoding='ascii') as file:
-        rows = [line.split() for line in file if line.startswith('Icmp:')]
-    return int(rows[1][rows[0].index(name)])
+    """... of this report."""
+    soon(what, lambda: condition() or check(process.poll() is None, 'ended before', what))
 
 
 def live(count):
@@ -149,29 +142,21 @@ def program(which):
     return f'/proc/{os.getpid()}/fd/{sys.argv[2 + which]}'
 
 
-def end_with_us():
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG
-
-
 class Peer:
     """Another network namespace, which is gone when this process is."""
 
     def __init__(self):
-        self.holder = subprocess.Popen(['unshare', '--net', 'sh', '-c', 'echo; exec cat >&2'], stdin=subprocess.PIPE,
-                                       stdout=subprocess.PIPE)
-        self.holder.stdout.readline()
-        self.pid = self.holder.pid
+        self.namespace = new_namespace()
+        self.path = f'/proc/{os.getpid()}/fd/{self.namespace}'
         self.run('ip link set lo up')
 
     def run(self, text):
-        command(f'nsenter --net=/proc/{self.pid}/ns/net {text}')
+        inside(self.namespace, command, text)
 
 
 def main(make=set_stage):
     if sys.argv[1] != '--inside':
-        own = ['unshare', '--net', '--mount'] + ([] if os.geteuid() == 0 else ['--user', '--map-root-user'])
-        if subprocess.run(own + ['true'], capture_output=True, check=False).returncode != 0:
-            tap.skip('no namespaces: run it as root, or allow unprivileged user namespaces')
+        own = tap.unshared('--net', '--mount')
         # Programs are opened here, since /tmp is hidden inside: there these arguments are their descriptors.
         arguments = list(sys.argv[1:])
         for i, argument in enumerate(arguments):

@@ -31,7 +31,7 @@ def set_stage():
         tap.skip(f'the kernel has no VRF (CONFIG_NET_VRF): {done.stderr.strip()}')
     peer = Peer()
     command('ip link set lo up')
-    command(f'ip link add near type veth peer name far netns {peer.pid}')
+    command(f'ip link add near type veth peer name far netns {peer.path}')
     for text in ('ip link set blue up', 'ip link set near master blue', 'ip address add 10.70.0.1/24 dev near',
                  'ip -6 address add fd00:70::1/64 dev near nodad', 'ip -6 address add fe80::1/64 dev near nodad',
                  'ip link set near up', 'ip route add unreachable default', 'ip -6 route add unreachable default'):

@@ -16,7 +16,7 @@ import socket
 import subprocess
 import time
 
-from stage import (DEADLINE_S, HOSTS, Peer, check, command, icmp_count, main, program, run, same, set_stage, start, test,
+from stage import (DEADLINE_S, HOSTS, Peer, check, command, icmp_count, main, program, run, same, set_stage, soon, start, test,
                    wait_until, write)
 
 TIME = r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z'
@@ -61,10 +61,8 @@ class Watch:
 
 def rounds(count):
     """Waits until so many more requests have been made."""
-    before, end = icmp_count('OutEchos'), time.monotonic() + DEADLINE_S
-    while icmp_count('OutEchos') < before + count:
-        check(time.monotonic() < end, 'nothing is asked any more')
-        select.select([], [], [], 0.005)
+    before = icmp_count('OutEchos')
+    soon('it asks on', lambda: icmp_count('OutEchos') >= before + count)
 
 
 def silence(addresses):
@@ -181,8 +179,7 @@ def its_pace():
 def interrupted_in_the_first_round():
     before = icmp_count('InEchoReps')
     with start('10.0.0.1', '10.9.0.9', '--watch', '--select-timeout', '60') as process:
-        while icmp_count('InEchoReps') == before:
-            select.select([], [], [], 0.005)
+        wait_until(lambda: icmp_count('InEchoReps') > before, 'one has answered', process)
         process.send_signal(signal.SIGTERM)
         out, error = process.communicate(timeout=DEADLINE_S)
     same((process.returncode, error), (143, ''))
@@ -204,7 +201,7 @@ def who_does_not_read_any_more_ends_it():
 
 def make_pair(peer):
     subprocess.run(['ip', 'link', 'delete', 'v0'], stderr=subprocess.DEVNULL, check=False)
-    command(f'ip link add v0 type veth peer name v1 netns {peer.pid}')
+    command(f'ip link add v0 type veth peer name v1 netns {peer.path}')
     for run_there, device, last in ((peer.run, 'v1', 2), (command, 'v0', 1)):
         run_there(f'ip address add fe80::{last}/64 dev {device} nodad')
         run_there(f'ip address add 10.78.0.{last}/24 dev {device}')

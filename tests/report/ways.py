@@ -11,9 +11,9 @@ Usage: ways.py PATH-OF-REROUTE. See stage.py for where it runs and what it print
     two wide0 -- wide1 router -- narrow (MTU 1280) -- end: 10.50.0.2, fd00:50::2
 """
 import socket
-import time
 
-from stage import FAST, Peer, check, command, document, main, run, same, test, write
+from stage import FAST, Peer, command, document, main, run, same, test, write
+from netlab.wait import until
 
 
 def variants():
@@ -124,7 +124,7 @@ def too_big_is_a_verdict_only_where_nobody_may_fragment():
 
 
 def link(name, peer, address4, address6):
-    command(f'ip link add {name}0 type veth peer name {name}1 netns {peer.pid}')
+    command(f'ip link add {name}0 type veth peer name {name}1 netns {peer.path}')
     command(f'ip address add {address4} dev {name}0')
     command(f'ip -6 address add {address6} dev {name}0 nodad')
     command(f'ip -6 address add fe80::1/64 dev {name}0 nodad')
@@ -165,7 +165,7 @@ def set_stage():
         command(f'ip {family}route add {net.format(60)} via {via}')
         command(f'ip {family}route add {net.format(50)} via {via}')
     # one passes on to two what is for 10.60, over a link of theirs; two answers by its own link to us.
-    one.run(f'ip link add cross0 type veth peer name cross1 netns {two.pid}')
+    one.run(f'ip link add cross0 type veth peer name cross1 netns {two.path}')
     lives(one, 'cross0', '10.61.0.1/24', 'fd00:61::1/64')
     lives(two, 'cross1', '10.61.0.2/24', 'fd00:61::2/64')
     for peer in (one, two, router):
@@ -183,7 +183,7 @@ def set_stage():
     two.run('ip route add 10.20.0.1/32 via 10.52.0.1')
     two.run('ip -6 route add fd00:20::1/128 via fd00:52::1')
     # two -- end: a narrow link. two is the router who says so.
-    two.run(f'ip link add narrow0 mtu 1280 type veth peer name narrow1 mtu 1280 netns {end.pid}')
+    two.run(f'ip link add narrow0 mtu 1280 type veth peer name narrow1 mtu 1280 netns {end.path}')
     lives(two, 'narrow0', '10.50.0.1/24', 'fd00:50::1/64')
     lives(end, 'narrow1', '10.50.0.2/24', 'fd00:50::2/64')
     two.run('ip link set narrow0 up')
@@ -191,9 +191,8 @@ def set_stage():
     end.run('ip route add default via 10.50.0.1')
     end.run('ip -6 route add default via fd00:50::1')
     # Some ways need a moment after their devices are up.
-    deadline = time.monotonic() + 20
-    while run('10.20.0.2', '10.50.0.2', 'fd00:20::2', 'fd00:50::2', 'fe80::2%one0', 'fe80::3%two0', *FAST)[0] != 0:
-        check(time.monotonic() < deadline, 'the world does not come up')
+    until('everybody answers', lambda: run('10.20.0.2', '10.50.0.2', 'fd00:20::2', 'fd00:50::2', 'fe80::2%one0',
+                                           'fe80::3%two0', *FAST)[0] == 0, 20)
 
 
 main(set_stage)

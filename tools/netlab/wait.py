@@ -15,19 +15,19 @@ class Failed(Exception):
     """Something that was to happen did not."""
 
 
-def wait_for(condition, seconds=PATIENCE_S):
+def wait_for(condition, seconds=PATIENCE_S, look_s=LOOK_S):
     """Polls until condition() is true; returns its value, the last false one after `seconds`."""
     end = time.monotonic() + seconds
     while True:
         value = condition()
         if value or time.monotonic() > end:
             return value
-        time.sleep(LOOK_S)
+        time.sleep(look_s)
 
 
-def until(what, condition, seconds=PATIENCE_S):
+def until(what, condition, seconds=PATIENCE_S, look_s=LOOK_S):
     """The same, but Failed when it was not true within so many seconds."""
-    if not wait_for(condition, seconds):
+    if not wait_for(condition, seconds, look_s):
         raise Failed(f"waited {seconds:g} s in vain: {what}")
 
 
