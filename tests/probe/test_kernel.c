@@ -105,6 +105,31 @@ static uint32_t overflow_told(int fd)
     return dropped;
 }
 
+struct memory {
+    uint32_t held_bytes;
+    uint32_t dropped; /* packets */
+};
+
+static struct memory memory_of(int fd)
+{
+    uint32_t info[SK_MEMINFO_VARS];
+    socklen_t length = sizeof(info);
+
+    cr_assert_eq(getsockopt(fd, SOL_SOCKET, SO_MEMINFO, info, &length), 0);
+    return (struct memory){.held_bytes = info[SK_MEMINFO_RMEM_ALLOC], .dropped = info[SK_MEMINFO_DROPS]};
+}
+
+/* Returns when the reply is in the socket, or dropped. */
+static void send_and_settle(int fd, uint16_t sequence)
+{
+    const struct memory before = memory_of(fd);
+    const uint64_t end_ns = clock_now_ns(CLOCK_MONOTONIC) + 2 * NS_PER_S;
+
+    cr_assert_eq(send_echo(fd, "10.1.0.2", 77, sequence), 0);
+    for (struct memory now = before; !memcmp(&now, &before, sizeof(now)); now = memory_of(fd))
+        cr_assert_lt(clock_now_ns(CLOCK_MONOTONIC), end_ns, "no reply to %u", sequence);
+}
+
 /*
  * 256 on the kernel this was written on; the engine counts on much less (REPLY_COST_BYTES in socket.c). The
  * rest is counted on both kinds of sockets, but SO_RXQ_OVFL tells of it only on raw ones, hence SO_MEMINFO.
@@ -116,8 +141,7 @@ Test(kernel, a_default_buffer_holds_some_250_replies_and_the_rest_is_counted)
     for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
         struct cluster c;
         struct icmp_filter filter = {.data = ~(1U << ICMP_ECHOREPLY)};
-        uint32_t info[SK_MEMINFO_VARS];
-        socklen_t length = sizeof(info);
+        struct memory memory;
         int size = 212992 / 2, on = 1, held = 0;
         uint8_t reply[128];
         int fd;
@@ -129,14 +153,13 @@ Test(kernel, a_default_buffer_holds_some_250_replies_and_the_rest_is_counted)
             setsockopt(fd, SOL_RAW, ICMP_FILTER, &filter, sizeof(filter));
         setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
         setsockopt(fd, SOL_SOCKET, SO_RXQ_OVFL, &on, sizeof(on));
-        for (int k = 0; k < 600; k++)
-            cr_assert_eq(send_echo(fd, "10.1.0.2", 77, (uint16_t)k), 0);
-        usleep(50000); /* nothing tells when a reply was dropped */
-        cr_assert_eq(getsockopt(fd, SOL_SOCKET, SO_MEMINFO, info, &length), 0);
+        for (uint16_t k = 0; k < 600; k++)
+            send_and_settle(fd, k);
+        memory = memory_of(fd);
         while (recv(fd, reply, sizeof(reply), 0) > 0)
             held++;
         cr_expect(held >= 150 && held <= 400, "%d", held);
-        cr_expect_eq((int)info[SK_MEMINFO_DROPS], 600 - held);
+        cr_expect_eq((int)memory.dropped, 600 - held);
         cr_assert_eq(send_echo(fd, "10.1.0.2", 77, 1), 0);
         cr_expect_eq((int)overflow_told(fd), types[i] == SOCK_RAW ? 600 - held : 0, "type %d", types[i]);
         close(fd);
@@ -146,12 +169,14 @@ Test(kernel, a_default_buffer_holds_some_250_replies_and_the_rest_is_counted)
 /* Receives one packet of `s`; false when there is none within the time. */
 static bool receive_one(struct transport *transport, struct packet_in *packet)
 {
-    for (int i = 0; i < 200; i++) {
-        if (transport->operations->receive(transport, AF_INET, packet, 1) == 1)
-            return true;
-        usleep(5000);
+    const uint64_t end_ns = clock_now_ns(CLOCK_MONOTONIC) + NS_PER_S;
+
+    while (transport->operations->receive(transport, AF_INET, packet, 1) != 1) {
+        if (clock_now_ns(CLOCK_MONOTONIC) >= end_ns)
+            return false;
+        cr_assert_eq(transport->operations->wait(transport, end_ns, -1), 0);
     }
-    return false;
+    return true;
 }
 
 static struct transport *open_transport(uint16_t *ident)
@@ -198,7 +223,7 @@ Test(kernel, time_stamps_are_of_the_arrival)
             out = make_packet("10.1.0.2", ident, 1, message);
             sent_ns = clock_now_ns(CLOCK_MONOTONIC);
             cr_assert_eq(transport->operations->send(transport, &out, 1), 1);
-            usleep(100000);
+            usleep(100000); /* so late it is read */
             left_ns = clock_now_ns(CLOCK_MONOTONIC);
             cr_assert(receive_one(transport, &in));
             stamped = in.at_ns != 0;

@@ -262,12 +262,28 @@ Test(uring, receives_errors_and_goes_on, .timeout = 60)
 
 /* --- waiting --- */
 
-/* While the other one sleeps, as far as one can tell. */
+static bool is_asleep(pid_t pid)
+{
+    char path[32], state = 0;
+    FILE *file;
+
+    snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+    file = fopen(path, "re");
+    if (!file)
+        return false;
+    if (fscanf(file, "%*d (%*[^)]) %c", &state) != 1)
+        state = 0;
+    fclose(file);
+    return state == 'S';
+}
+
+/* When the one that waits for it sleeps; who ends that wait in vain ends this too. */
 static int deliver_soon(void *context)
 {
     const struct uring_world *w = context;
 
-    usleep(30000);
+    while (!is_asleep(getppid()))
+        sched_yield();
     deliver(w, AF_INET, 1, 1, URING_WORLD_PAYLOAD_BYTES);
     return 0;
 }
