@@ -70,18 +70,12 @@ class Trial(Stand):
 
     def enter(self, way):
         """A new agent, at home."""
-        self.configure(way)
+        self.lab.write_configuration(LAB_SERVICE_CHECK=CHECK if way.checked else "none")
         shutil.rmtree(f"{self.lab.directory}/state")
         os.mkdir(f"{self.lab.directory}/state")
         subprocess.run(["ip", "-n", f"{self.lab.name}-host", "route", "flush", SERVICE], capture_output=True)
         self.start_agent()
         self.until("the agent is at home and settled", self.is_settled, PATIENCE_S)
-
-    def configure(self, way):
-        check = CHECK if way.checked else "none"
-        text = re.sub(r' service-check = "\S*"', "", open(self.lab.path("reroute.conf"), encoding="ascii").read())
-        with open(self.lab.path("reroute.conf"), "w", encoding="ascii") as f:
-            f.write(text.replace("session {", f'session {{ service-check = "{check}"'))
 
     def is_settled(self):
         try:

@@ -21,6 +21,8 @@ REROUTE = os.path.abspath(sys.argv[1])
 os.environ["REROUTE_BUILD"] = os.path.dirname(REROUTE)
 import failover_report as report
 from lab import Lab, need_namespaces, wait_for
+from netlab.lab import read
+from netlab.namespace import inhabitants
 from tap import Tap
 
 HOME = "10.10.85.15"
@@ -239,15 +241,8 @@ def interrupted(number, moment, what):
 
 
 def meter_runs(name):
-    done = subprocess.run(["ip", "netns", "pids", f"{name}-host"], capture_output=True, text=True)
-    for pid in done.stdout.split():
-        try:
-            with open(f"/proc/{pid}/cmdline", encoding="utf-8") as f:
-                if "lab-meter" in f.read():
-                    return True
-        except OSError:
-            pass
-    return False
+    host = f"/run/netns/{name}-host"
+    return os.path.exists(host) and any("lab-meter" in read(f"/proc/{pid}/cmdline") for pid in inhabitants(host))
 
 
 statistics()

@@ -10,6 +10,7 @@ import subprocess
 import sys
 
 from lab import Failed, Lab, Tap, need_namespaces, wait_for
+from netlab.lab import read
 
 need_namespaces()
 tap = Tap()
@@ -61,6 +62,10 @@ def commands():
         tap.ok(code == 1 and "data management" in output, "an unknown network: the known ones are named", output)
         tap.ok(lab.run("kill", "host")[0] == 1, "the host cannot be killed")
         tap.ok(lab.run("kill")[0] == 3 and lab.run("frobnicate")[0] == 3, "bad usage: exit code 3")
+
+        lab.write_configuration(LAB_HOLD="9s", LAB_SERVICE_CHECK="tcp:2049")
+        text = read(lab.path("reroute.conf"))
+        tap.ok('service-check = "tcp:2049"' in text and 'hold = "9s"' in text, "other settings are in the configuration", text)
 
         lab.must("cut", "scvm1", "data")
         tap.ok(not lab.pings("host", "10.10.85.15") and lab.pings("host", "192.168.85.15"),

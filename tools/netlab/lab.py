@@ -168,16 +168,19 @@ class Lab:
 
     # --- up and down
 
-    def _write_configuration(self):
+    def write_configuration(self, **settings):
+        """The host's. With settings: they hold from now on."""
+        self.environment.update(settings)
         probe = (f'select-timeout = "{self.setting("LAB_SELECT_TIMEOUT", "100ms")}"  '
                  f'select-count = {self.setting("LAB_SELECT_COUNT", 10)}')
+        check = self.setting("LAB_SERVICE_CHECK", "auto")
         lines = ["# Written by tools/lab up.", f'service = "{SERVICE}"']
         lines += [f'access "{node}" {{ data = "10.10.85.{15 + i}"  management = "192.168.85.{15 + i}" }}'
                   for i, node in enumerate(self.nodes())]
         with open(self.path("reroute.conf"), "w", encoding="ascii") as f:
             f.write("\n".join(lines) + f"""
 probe   {{ {probe} }}
-session {{ provider = "rest"  heartbeat-path = "/api/v3/reroute/heartbeat" }}
+session {{ provider = "rest"  service-check = "{check}"  heartbeat-path = "/api/v3/reroute/heartbeat" }}
 route   {{ hold = "{self.setting('LAB_HOLD', '180s')}" }}
 control-socket  = "{self.path('control.sock')}"
 state-directory = "{self.path('state')}"
@@ -196,7 +199,7 @@ state-directory = "{self.path('state')}"
         for i, node in enumerate(self.nodes()):
             self._make_node(node, 15 + i)
             self._start_service(node)
-        self._write_configuration()
+        self.write_configuration()
         for node in self.nodes():
             until(f"{node} lists {count} sessions", lambda n=node: len(self.list(n) or ()) == count, 15)
         open(self.path("ready"), "w", encoding="ascii").close()
