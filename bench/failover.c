@@ -9,6 +9,7 @@
 #include <limits.h>
 
 #include "bench/bench.h"
+#include "bench/study/child.h"
 #include "bench/study/study.h"
 #include "probe/quantity.h"
 #include "probe/text.h"
@@ -54,7 +55,7 @@ static int become(const char *program, const char *settings, const char *rounds,
 
     study_program("failover.py", "failover.py", script, sizeof(script));
     study_program("../reroute", REROUTE_BIN "/reroute", reroute, sizeof(reroute));
-    execvp(argv[0], (char *const *)(uintptr_t)argv);
+    child_become(argv);
     text_error("%s: cannot start python3: %s", program, strerror(errno));
     return EXIT_SYSTEM;
 }

@@ -22,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -93,6 +94,12 @@ static inline int close_fd(int fd)
 static inline void close_fd_cleanup(int *fd)
 {
     close_fd(*fd);
+}
+
+/* What writev() or sendmsg() is to send. They only read it, but struct iovec serves both ways. */
+static inline struct iovec iovec_out(const void *bytes, size_t size_bytes)
+{
+    return (struct iovec){.iov_base = (void *)(uintptr_t)bytes, .iov_len = size_bytes};
 }
 
 /* Transfers ownership out of a CLEANUP variable. */

@@ -156,8 +156,7 @@ void socket_transport_fill_send(struct socket_transport *t, unsigned i, const st
 
     if (to.scope == 0 && address_is_link_local(&to))
         to.scope = packet->ifindex;
-    h->vector.iov_base = (void *)(uintptr_t)packet->bytes;
-    h->vector.iov_len = packet->size_bytes;
+    h->vector = iovec_out(packet->bytes, packet->size_bytes);
     t->messages[i].msg_hdr = (struct msghdr){
         .msg_name = &h->name,
         .msg_namelen = address_to_sockaddr(&to, 0, &h->name),
@@ -336,11 +335,11 @@ static void decode_control(struct cmsghdr *c, const struct clock_pair *clocks, s
 
 static void decode(const struct mmsghdr *message, const struct clock_pair *clocks, struct packet_in *packet)
 {
-    struct msghdr *header = (struct msghdr *)(uintptr_t)&message->msg_hdr;
+    struct msghdr header = message->msg_hdr; /* CMSG_NXTHDR() does not say that it only reads */
 
     *packet = (struct packet_in){0};
-    packet->from = address_from_sockaddr(header->msg_name);
-    for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c))
+    packet->from = address_from_sockaddr(header.msg_name);
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(&header); c; c = CMSG_NXTHDR(&header, c))
         decode_control(c, clocks, packet);
 }
 

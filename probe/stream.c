@@ -683,9 +683,9 @@ bool probe_stream_next(struct probe_stream *stream, struct probe_observation *ob
     return true;
 }
 
-const struct probe_counters *probe_stream_counters(const struct probe_stream *stream)
+const struct probe_counters *probe_stream_counters(struct probe_stream *stream)
 {
-    return engine_counters((struct engine *)(uintptr_t)&stream->engine);
+    return engine_counters(&stream->engine);
 }
 
 const char *probe_stream_transport(const struct probe_stream *stream)

@@ -89,5 +89,6 @@ int probe_stream_dispatch(struct probe_stream *stream);
 /* Pulls one observation. Returns false when none is waiting. */
 bool probe_stream_next(struct probe_stream *stream, struct probe_observation *observation);
 
-const struct probe_counters *probe_stream_counters(const struct probe_stream *stream);
+/* Asks the kernel first how much our own buffer has dropped. Owned by the stream, true until the next call. */
+const struct probe_counters *probe_stream_counters(struct probe_stream *stream);
 const char *probe_stream_transport(const struct probe_stream *stream);

@@ -95,7 +95,7 @@ struct transport_operations {
      * life of the transport. *complete is false when it does not cover every family that is open: then
      * somebody has to look now and then (arrival times do not suffer, they are the kernel's).
      */
-    int (*fd)(const struct transport *transport, bool *complete);
+    int (*fd)(struct transport *transport, bool *complete);
 
     /* The clock of all times here, in nanoseconds. */
     uint64_t (*now)(const struct transport *transport);

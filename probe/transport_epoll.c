@@ -80,7 +80,7 @@ static int epoll_wait_until(struct transport *transport, uint64_t until_ns, int 
     return r;
 }
 
-static int epoll_descriptor(const struct transport *transport, bool *complete)
+static int epoll_descriptor(struct transport *transport, bool *complete)
 {
     *complete = true;
     return ((const struct epoll_transport *)transport)->epoll_fd;

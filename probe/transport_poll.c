@@ -45,7 +45,7 @@ static int poll_wait(struct transport *transport, uint64_t until_ns, int wakeup_
     return 0;
 }
 
-static int poll_fd(const struct transport *transport, bool *complete)
+static int poll_fd(struct transport *transport, bool *complete)
 {
     const struct socket_transport *t = (const struct socket_transport *)transport;
 

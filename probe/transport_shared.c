@@ -269,10 +269,10 @@ static int shared_wait(struct transport *transport, uint64_t until_ns, int wakeu
 }
 
 /* Nobody has an outer loop around a pool's worker. */
-static int shared_descriptor(const struct transport *transport, bool *complete)
+static int shared_descriptor(struct transport *transport, bool *complete)
 {
     *complete = false;
-    return ((const struct shared_transport *)transport)->epoll_fd;
+    return shared_of(transport)->epoll_fd;
 }
 
 static uint64_t shared_drops(struct transport *transport)

@@ -304,7 +304,7 @@ static int simulated_wait(struct transport *transport, uint64_t until_ns, int wa
     return 0;
 }
 
-static int simulated_fd(const struct transport *transport, bool *complete)
+static int simulated_fd(struct transport *transport, bool *complete)
 {
     *complete = true;
     return -1;

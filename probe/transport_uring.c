@@ -311,9 +311,9 @@ static int uring_wait(struct transport *transport, uint64_t until_ns, int wakeup
     return r;
 }
 
-static int uring_descriptor(const struct transport *transport, bool *complete)
+static int uring_descriptor(struct transport *transport, bool *complete)
 {
-    struct uring_transport *u = (struct uring_transport *)(uintptr_t)transport;
+    struct uring_transport *u = uring_of(transport);
 
     if (u->event_fd < 0) {
         u->event_fd = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);

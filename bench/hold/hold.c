@@ -31,7 +31,7 @@ struct options {
     size_t damping_count;
     const struct hold_kind *kinds[16];
     size_t kind_count;
-    const char *journals[64];
+    char *journals[64]; /* owned */
     size_t journal_count;
     uint64_t runs, seed;
     bool json, csv;
@@ -260,17 +260,14 @@ static int take_kind(void *context, const char *item)
     return -EINVAL;
 }
 
-/* The list may be changed once it has been read, the names in it live as long as the arguments. */
-static int take_journals(struct options *o, char *list)
+static int take_journal(void *context, const char *item)
 {
-    char *item;
+    struct options *o = context;
 
-    while ((item = strsep(&list, ","))) {
-        if (!*item || o->journal_count == ARRAY_SIZE(o->journals))
-            return -EINVAL;
-        o->journals[o->journal_count++] = item;
-    }
-    return 0;
+    if (o->journal_count == ARRAY_SIZE(o->journals))
+        return -EINVAL;
+    o->journals[o->journal_count] = strdup(item);
+    return o->journals[o->journal_count++] ? 0 : -ENOMEM;
 }
 
 struct arguments {
@@ -299,7 +296,7 @@ static int read_options(struct options *o, const struct arguments *a)
                                 "--history '%s': expected a list of reboot, reboots, flap, "
                                 "restarts, leak",
                                 a->history);
-    if (a->journal && take_journals(o, (char *)(uintptr_t)a->journal) < 0)
+    if (a->journal && study_list(a->journal, take_journal, o) < 0)
         return options_complain(o->program, "--journal: expected up to %zu files, with commas between them",
                                 ARRAY_SIZE(o->journals));
     for (size_t i = 0; !a->history && !a->journal && i < hold_kind_count; i++)
@@ -376,6 +373,8 @@ int bench_hold(int argc, char **argv)
     code = read_options(o, &a);
     if (!code)
         code = run(&study);
+    for (size_t i = 0; i < o->journal_count; i++)
+        free(o->journals[i]);
     free(study.cells.cells);
     return code;
 }

@@ -65,18 +65,18 @@ static char *file_content(int fd, size_t *size_bytes)
     return content;
 }
 
+void child_become(const char *const argv[])
+{
+    execvp(argv[0], (char *const *)(uintptr_t)argv); /* it does not say that it only reads them */
+}
+
 /* In the child, which shares our memory until it has become the program: it says there why it could not. */
 __attribute__((noreturn)) static void become(const char *const argv[], const int files[static 3],
                                              pid_t parent, volatile int *error)
 {
-    union {
-        const char *const *in;
-        char *const *out;
-    } arguments = {.in = argv};
-
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == parent && dup2(files[0], STDIN_FILENO) >= 0 &&
         dup2(files[1], STDOUT_FILENO) >= 0 && dup2(files[2], STDERR_FILENO) >= 0)
-        execvp(argv[0], arguments.out);
+        child_become(argv);
     *error = -errno;
     _exit(127);
 }

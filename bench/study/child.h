@@ -25,6 +25,9 @@ struct child {
 int child_run(struct child *child, const char *const argv[], const char *input);
 void child_clear(struct child *child);
 
+/* Makes this process that program, as execvp() does. Returns only when it could not; errno says why. */
+void child_become(const char *const argv[]);
+
 /* Copies the first line that is not blank of what the program wrote to its standard error. Returns line. */
 const char *child_error_line(const struct child *child, char *line, size_t size_bytes);
 

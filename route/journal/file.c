@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
 
 #include "route/own_file.h"
 
@@ -97,13 +96,10 @@ static int rotate(struct journal_file *file)
 static int write_line(struct journal_file *file, const char *text)
 {
     size_t length = strlen(text);
-    struct iovec line[] = {{.iov_len = length}, {.iov_len = 1}};
-    char end = '\n';
+    const struct iovec line[] = {iovec_out(text, length), iovec_out("\n", 1)};
     ssize_t written;
     int error;
 
-    memcpy(&line[0].iov_base, &text, sizeof(text)); /* writev() does not write into it, but does not say so */
-    line[1].iov_base = &end;
     written = writev(file->fd, line, 2);
     if (written == (ssize_t)(length + 1)) {
         file->size_bytes += length + 1;
