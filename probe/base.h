@@ -82,7 +82,14 @@ static inline uint64_t add_sat_u64(uint64_t a, uint64_t b)
             function(*p);                          \
     }
 
-DEFINE_CLEANUP(char *, free)
+/* For a pointer to whatever: `at` is its address. */
+static inline void free_cleanup(void *at)
+{
+    void *memory;
+
+    memcpy(&memory, at, sizeof(memory));
+    free(memory);
+}
 
 static inline int close_fd(int fd)
 {

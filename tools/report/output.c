@@ -72,17 +72,15 @@ static int write_rtts(struct report_writer *writer, const struct report_view *vi
         unsigned percent;
     } columns[] = {{"min", 0}, {"p50", 50}, {"p95", 95}, {"p99", 99}, {"max", 100}};
     const struct report_kind *kind = view->probing->kind;
-    CLEANUP(free) char *memory = NULL;
+    CLEANUP(free) uint64_t *rtts = NULL;
     struct probe_result result;
-    uint64_t *rtts;
     size_t count = 0;
 
     if (view->totals[REPORT_REACHABLE] == 0)
         return 0;
-    memory = malloc(view->totals[REPORT_REACHABLE] * sizeof(*rtts));
-    if (!memory)
+    rtts = malloc(view->totals[REPORT_REACHABLE] * sizeof(*rtts));
+    if (!rtts)
         return -ENOMEM;
-    rtts = (uint64_t *)(void *)memory;
     for (uint32_t i = 0; i < report_target_count(view); i++)
         if (kind->result(view->probing, i, &result) && result.outcome == PROBE_REPLY)
             rtts[count++] = result.rtt_ns;
