@@ -314,7 +314,7 @@ static void finish(struct agent *agent)
     orders_clear(&agent->orders);
     free(agent->files.deaths);
     lock_release(&agent->files.lock);
-    reserve_release(&agent->files.reserve);
+    spare_fds_release(&agent->files.spare);
     libevent_global_shutdown();
 }
 
@@ -322,14 +322,14 @@ int agent_run(const struct agent_options *options)
 {
     struct agent agent = {.options = options,
                           .service = {.current = SELECTOR_NO_PATH},
-                          .files = {.lock = {.name_fd = -1, .file_fd = -1}, .reserve = RESERVE_EMPTY}};
+                          .files = {.lock = {.name_fd = -1, .file_fd = -1}, .spare = SPARE_FDS_NONE}};
     char message[512] = "out of memory";
     int error;
 
     signal(SIGPIPE, SIG_IGN);
     log_open(STDERR_FILENO, getenv("JOURNAL_STREAM"));
-    reserve_raise_limit();
-    reserve_keep(&agent.files.reserve);
+    spare_fds_raise_limit();
+    spare_fds_keep(&agent.files.spare);
     error = start(&agent, message, sizeof(message));
     if (error) {
         text_error("%sreroute agent: %s", log_priority(LOG_LEVEL_ERROR), message);

@@ -42,9 +42,9 @@ static int reset(const struct connections_host *host, const struct fib_connectio
 {
     int error;
 
-    reserve_release(host->reserve); /* it opens a socket */
+    spare_fds_release(host->spare); /* it opens a socket */
     error = fib_reset_connections(host->fib, which, count);
-    reserve_keep(host->reserve);
+    spare_fds_keep(host->spare);
     return error;
 }
 

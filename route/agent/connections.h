@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "route/agent/reserve.h"
+#include "route/agent/spare_fds.h"
 #include "route/fib/fib.h"
 
 struct connections {
@@ -17,7 +17,7 @@ struct connections {
 /* What is asked of, and about which. */
 struct connections_host {
     struct fib *fib;
-    struct reserve *reserve;
+    struct spare_fds *spare;
     const struct address *service;
     const struct address
         *source;        /* that the route gives to new connections; NULL: there is no route, and no look */

@@ -92,8 +92,8 @@ static const struct command {
     {"/v1/undrain", run_undrain}, {"/v1/failback", run_failback},
 };
 
-static int answer_command(struct agent *agent, const struct command *command, const struct request *request,
-                          const char **type, struct evbuffer *body)
+static int answer_command(struct agent *agent, const struct command *command,
+                          const struct http_request *request, const char **type, struct evbuffer *body)
 {
     char message[256] = "";
     cJSON *json, *answer;
@@ -112,7 +112,7 @@ static int answer_command(struct agent *agent, const struct command *command, co
     return print_json(body, type, error ? 409 : 200, answer);
 }
 
-static int answer_control(void *context, const struct request *request, const char **type,
+static int answer_control(void *context, const struct http_request *request, const char **type,
                           struct evbuffer *body)
 {
     struct agent *agent = ((struct control *)context)->agent;
@@ -218,7 +218,7 @@ static void print_metrics(const struct agent *agent, struct evbuffer *out)
     add_path_metric(agent, out, "loss_ratio", "Loss while up, over the hold time at most.", path_loss);
 }
 
-static int answer_metrics(void *context, const struct request *request, const char **type,
+static int answer_metrics(void *context, const struct http_request *request, const char **type,
                           struct evbuffer *body)
 {
     if (strcmp(request->path, "/metrics") != 0)

@@ -32,7 +32,7 @@ struct connections_host agent_connections_host(struct agent *agent)
 
     return (struct connections_host){
         .fib = agent->fib,
-        .reserve = &agent->files.reserve,
+        .spare = &agent->files.spare,
         .service = &agent->config->service,
         .source = current == SELECTOR_NO_PATH ? NULL : &agent->host.table.paths[current].entry.source,
         .wanted = agent->config->route.reset_connections,

@@ -7,7 +7,7 @@
 
 #include "probe/wakeup.h"
 #include "route/agent/lock.h"
-#include "route/agent/reserve.h"
+#include "route/agent/spare_fds.h"
 #include "route/journal/file.h"
 #include "route/own_file.h"
 
@@ -28,7 +28,7 @@ struct disk {
     char *directory;
     struct journal_file *journal;
     struct lock file_lock;
-    struct reserve reserve; /* descriptors for its files */
+    struct spare_fds spare; /* descriptors for its files */
 
     pthread_t thread;
     bool runs;
@@ -64,9 +64,9 @@ static int carry_out(struct disk *disk, const struct job *job)
 {
     int error;
 
-    reserve_release(&disk->reserve);
+    spare_fds_release(&disk->spare);
     error = write_file(disk, job);
-    reserve_keep(&disk->reserve);
+    spare_fds_keep(&disk->spare);
     return error;
 }
 
@@ -166,7 +166,7 @@ int disk_open(struct disk **out, const char *directory)
     conditions_init(disk);
     disk->end = &disk->first;
     disk->file_lock = (struct lock){.name_fd = -1, .file_fd = -1};
-    disk->reserve = RESERVE_EMPTY;
+    disk->spare = SPARE_FDS_NONE;
     disk->directory = strdup(directory);
     if (wakeup_open(&disk->wakeup, message, sizeof(message)) < 0 || !disk->directory ||
         journal_file_new(&disk->journal, directory) < 0) {
@@ -174,7 +174,7 @@ int disk_open(struct disk **out, const char *directory)
         return -ENOMEM;
     }
     disk->journal_bytes = journal_file_size(disk->journal);
-    reserve_keep(&disk->reserve);
+    spare_fds_keep(&disk->spare);
     disk->refusal = start(disk);
     disk->runs = disk->refusal == 0;
     *out = disk;
@@ -214,7 +214,7 @@ struct disk *disk_close(struct disk *disk)
         return NULL;
     wakeup_close(&disk->wakeup);
     lock_release(&disk->file_lock);
-    reserve_release(&disk->reserve);
+    spare_fds_release(&disk->spare);
     journal_file_free(disk->journal);
     pthread_cond_destroy(&disk->work);
     pthread_cond_destroy(&disk->idle);

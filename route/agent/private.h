@@ -17,8 +17,8 @@
 #include "route/agent/manager.h"
 #include "route/agent/orders.h"
 #include "route/agent/provider_settings.h"
-#include "route/agent/reserve.h"
 #include "route/agent/situation.h"
+#include "route/agent/spare_fds.h"
 #include "route/agent/state.h"
 #include "route/agent/telling.h"
 #include "route/decide/planned.h"
@@ -45,7 +45,7 @@ struct agent_files {
     struct disk *disk;       /* who writes them; NULL: a dry run, nothing is written */
     struct journal *journal; /* NULL: none is written */
     struct lock lock;
-    struct reserve reserve; /* descriptors that a switch needs */
+    struct spare_fds spare; /* descriptors that a switch needs */
     struct kept kept;
     struct state_death *deaths; /* that were loaded at the start */
     size_t death_count;

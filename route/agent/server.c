@@ -86,7 +86,7 @@ static const char *phrase(int status)
 }
 
 /* The answer as it goes out. Returns -ENOMEM without one. */
-static int make_answer(struct client *client, int status, const struct request *request)
+static int make_answer(struct client *client, int status, const struct http_request *request)
 {
     const struct server_settings *settings = &client->server->settings;
     const char *type = "text/plain";
@@ -129,7 +129,7 @@ static int client_write(struct client *client)
 
 static int client_read(struct client *client)
 {
-    struct request request;
+    struct http_request request;
     ssize_t n;
     int status;
 
@@ -143,7 +143,7 @@ static int client_read(struct client *client)
     if (client->answer)
         return 0;
     client->size_bytes += (size_t)n;
-    status = request_parse(&request, client->text, client->size_bytes);
+    status = http_request_parse(&request, client->text, client->size_bytes);
     if (status == -EAGAIN)
         return 0;
     if (make_answer(client, status, status ? NULL : &request) < 0)

@@ -4,14 +4,14 @@
  */
 #pragma once
 
-#include "route/agent/request.h"
+#include "route/agent/http_request.h"
 
 struct evbuffer;
 struct event_base;
 struct server;
 
 /* Writes the body of an answer and its type, and returns the HTTP status; the buffer may stay empty. */
-typedef int server_answer_fn(void *context, const struct request *request, const char **type,
+typedef int server_answer_fn(void *context, const struct http_request *request, const char **type,
                              struct evbuffer *body);
 
 struct server_settings {

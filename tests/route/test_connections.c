@@ -36,18 +36,17 @@ int fib_reset_connections(struct fib *fib, const struct fib_connections *which, 
     return answer_with_socket();
 }
 
-static struct connections_host host_with(struct reserve *reserve, const struct address *from,
+static struct connections_host host_with(struct spare_fds *spare, const struct address *from,
                                          const char *wanted)
 {
-    return (struct connections_host){
-        .reserve = reserve, .service = &service, .source = from, .wanted = wanted};
+    return (struct connections_host){.spare = spare, .service = &service, .source = from, .wanted = wanted};
 }
 
 /* Runs until there is nothing to be done, a step at each deadline; returns the time. */
 static uint64_t run(struct connections *connections, const struct address *from, uint64_t now_ns)
 {
-    struct reserve reserve = RESERVE_EMPTY;
-    const struct connections_host host = host_with(&reserve, from, "all");
+    struct spare_fds spare = SPARE_FDS_NONE;
+    const struct connections_host host = host_with(&spare, from, "all");
 
     for (int i = 0; i < 1000 && connections_deadline_ns(connections) != NEVER_NS; i++) {
         cr_assert_gt(connections_deadline_ns(connections), now_ns, "a deadline that is over: a busy loop");
@@ -55,17 +54,17 @@ static uint64_t run(struct connections *connections, const struct address *from,
         connections_step(connections, &host, now_ns);
     }
     cr_expect_eq(connections_deadline_ns(connections), NEVER_NS, "it ends");
-    reserve_release(&reserve);
+    spare_fds_release(&spare);
     return now_ns;
 }
 
 static void move(struct connections *connections, bool first)
 {
-    struct reserve reserve = RESERVE_EMPTY;
-    const struct connections_host host = host_with(&reserve, &source, "all");
+    struct spare_fds spare = SPARE_FDS_NONE;
+    const struct connections_host host = host_with(&spare, &source, "all");
 
     connections_moved(connections, &host, first, NS_PER_S);
-    reserve_release(&reserve);
+    spare_fds_release(&spare);
 }
 
 Test(connections, a_reset_that_failed_is_tried_again_and_not_for_ever)
@@ -106,8 +105,8 @@ Test(connections, a_reset_of_some_is_not_done_twice)
 Test(connections, an_error_does_not_end_the_looks)
 {
     struct connections connections = {0};
-    struct reserve reserve = RESERVE_EMPTY;
-    const struct connections_host host = host_with(&reserve, &source, "all");
+    struct spare_fds spare = SPARE_FDS_NONE;
+    const struct connections_host host = host_with(&spare, &source, "all");
 
     move(&connections, true);
     answer = -ENOBUFS;
@@ -138,11 +137,11 @@ Test(connections, without_a_route_nobody_looks)
 Test(connections, the_last_descriptors_are_for_a_look)
 {
     struct connections connections = {0};
-    struct reserve reserve = RESERVE_EMPTY;
-    const struct connections_host host = host_with(&reserve, &source, "all");
+    struct spare_fds spare = SPARE_FDS_NONE;
+    const struct connections_host host = host_with(&spare, &source, "all");
     int next;
 
-    reserve_keep(&reserve);
+    spare_fds_keep(&spare);
     next = open("/", O_PATH | O_CLOEXEC);
     cr_assert_geq(next, 0);
     close(next);
@@ -153,7 +152,7 @@ Test(connections, the_last_descriptors_are_for_a_look)
     connections_step(&connections, &host, 3 * NS_PER_S);
     cr_expect_eq(stalled, 1);
     cr_expect_eq(connections.error, 0);
-    reserve_release(&reserve);
+    spare_fds_release(&spare);
 }
 
 /* What is asked of the kernel when the route is about to move, and when it has. */
@@ -169,8 +168,8 @@ Test(connections, which)
     answer = 0;
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         struct connections connections = {0};
-        struct reserve reserve = RESERVE_EMPTY;
-        const struct connections_host host = host_with(&reserve, &source, rows[i].wanted);
+        struct spare_fds spare = SPARE_FDS_NONE;
+        const struct connections_host host = host_with(&spare, &source, rows[i].wanted);
 
         resets = 0;
         connections_leave(&connections, &host);
@@ -187,7 +186,7 @@ Test(connections, which)
             cr_expect_eq(last.source, &source);
             cr_expect_eq(last.but_port, 0);
         }
-        reserve_release(&reserve);
+        spare_fds_release(&spare);
     }
 }
 
@@ -195,8 +194,8 @@ Test(connections, which)
 Test(connections, left_once_for_a_move)
 {
     struct connections connections = {0};
-    struct reserve reserve = RESERVE_EMPTY;
-    const struct connections_host host = host_with(&reserve, &source, "all");
+    struct spare_fds spare = SPARE_FDS_NONE;
+    const struct connections_host host = host_with(&spare, &source, "all");
 
     answer = 0;
     resets = 0;
@@ -206,5 +205,5 @@ Test(connections, left_once_for_a_move)
     connections_moved(&connections, &host, false, NS_PER_S);
     connections_leave(&connections, &host);
     cr_expect_eq(resets, 3, "after the move it is another one");
-    reserve_release(&reserve);
+    spare_fds_release(&spare);
 }

@@ -15,7 +15,7 @@ static struct sockaddr_un at = {.sun_family = AF_UNIX, .sun_path = "\0reroute-te
 static unsigned answered;
 static uint64_t work_ns;
 
-static int answer(void *context, const struct request *request, const char **type, struct evbuffer *body)
+static int answer(void *context, const struct http_request *request, const char **type, struct evbuffer *body)
 {
     uint64_t until_ns = clock_now_ns(CLOCK_MONOTONIC) + work_ns;
 

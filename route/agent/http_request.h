@@ -10,7 +10,7 @@
 #define REQUEST_BODY_MAX_BYTES 4096
 #define REQUEST_MAX_BYTES      (REQUEST_HEAD_MAX_BYTES + REQUEST_BODY_MAX_BYTES)
 
-struct request {
+struct http_request {
     char method[16];
     char path[64];    /* without the query */
     const char *body; /* in the text that was parsed */
@@ -22,4 +22,4 @@ struct request {
  * of a refusal: 400 not understood, 411 a body of no stated length, 413 a body too long, 414 a path too long,
  * 431 a head too long, 505 no HTTP/1.
  */
-int request_parse(struct request *request, const char *text, size_t size_bytes);
+int http_request_parse(struct http_request *request, const char *text, size_t size_bytes);

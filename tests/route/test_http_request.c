@@ -2,7 +2,7 @@
 /* HTTP requests as they come: whole, in pieces, and wrong. */
 #include <criterion/criterion.h>
 
-#include "route/agent/request.h"
+#include "route/agent/http_request.h"
 
 #define POST "POST /v1/pin HTTP/1.1\r\nHost: x\r\n"
 
@@ -43,12 +43,12 @@ static const struct {
     {"\x16\x03\x01\x02\n\n", 400}, /* TLS */
 };
 
-Test(request, as_it_is_meant)
+Test(http_request, as_it_is_meant)
 {
     for (size_t i = 0; i < ARRAY_SIZE(requests); i++) {
-        struct request request;
+        struct http_request request;
 
-        cr_expect_eq(request_parse(&request, requests[i].text, strlen(requests[i].text)),
+        cr_expect_eq(http_request_parse(&request, requests[i].text, strlen(requests[i].text)),
                      requests[i].expected, "%s", requests[i].text);
         if (requests[i].expected)
             continue;
@@ -60,7 +60,7 @@ Test(request, as_it_is_meant)
 }
 
 /* Byte for byte: more is wanted until it is whole, and never is it refused half-way. */
-Test(request, in_pieces)
+Test(http_request, in_pieces)
 {
     for (size_t i = 0; i < ARRAY_SIZE(requests); i++) {
         const char *text = requests[i].text;
@@ -68,26 +68,26 @@ Test(request, in_pieces)
 
         for (size_t length = 0; length <= strlen(text) && last == -EAGAIN; length++) {
             char *copy = malloc(length + 1); /* so that a sanitizer sees a read beyond it */
-            struct request request;
+            struct http_request request;
 
             memcpy(copy, text, length);
-            last = request_parse(&request, copy, length);
+            last = http_request_parse(&request, copy, length);
             free(copy);
         }
         cr_expect_eq(last, requests[i].expected, "%s", text);
     }
 }
 
-Test(request, a_head_without_end)
+Test(http_request, a_head_without_end)
 {
     static char text[REQUEST_MAX_BYTES];
-    struct request request;
+    struct http_request request;
 
     memset(text, 'x', sizeof(text));
     memcpy(text, "GET / HTTP/1.1\r\nA: ", 19);
-    cr_expect_eq(request_parse(&request, text, REQUEST_HEAD_MAX_BYTES - 1), -EAGAIN);
-    cr_expect_eq(request_parse(&request, text, REQUEST_HEAD_MAX_BYTES), 431);
-    cr_expect_eq(request_parse(&request, text, sizeof(text)), 431);
+    cr_expect_eq(http_request_parse(&request, text, REQUEST_HEAD_MAX_BYTES - 1), -EAGAIN);
+    cr_expect_eq(http_request_parse(&request, text, REQUEST_HEAD_MAX_BYTES), 431);
+    cr_expect_eq(http_request_parse(&request, text, sizeof(text)), 431);
     memcpy(text + sizeof(text) - 4, "\r\n\r\n", 4);
-    cr_expect_eq(request_parse(&request, text, sizeof(text)), 431);
+    cr_expect_eq(http_request_parse(&request, text, sizeof(text)), 431);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "route/agent/request.h"
+#include "route/agent/http_request.h"
 
 #include <strings.h>
 
@@ -41,7 +41,7 @@ static int copy_word(char *to, size_t size_bytes, const char *from, size_t lengt
 }
 
 /* METHOD SP path[?query] SP HTTP/1.x */
-static int parse_first(struct request *request, const char *line, size_t length)
+static int parse_first(struct http_request *request, const char *line, size_t length)
 {
     const char *space = memchr(line, ' ', length), *path, *last, *query;
     size_t path_bytes;
@@ -103,14 +103,14 @@ static int parse_field(const char *line, size_t length, bool *stated, size_t *bo
     return status;
 }
 
-int request_parse(struct request *request, const char *text, size_t size_bytes)
+int http_request_parse(struct http_request *request, const char *text, size_t size_bytes)
 {
     size_t head_bytes = head_length(text, size_bytes), at = 0, length;
     bool stated = false;
     const char *line;
     int status;
 
-    *request = (struct request){0};
+    *request = (struct http_request){0};
     if (head_bytes > REQUEST_HEAD_MAX_BYTES || (!head_bytes && size_bytes >= REQUEST_HEAD_MAX_BYTES))
         return 431;
     if (!head_bytes)

@@ -4,18 +4,18 @@
  */
 #pragma once
 
-#define RESERVE_SIZE 4
+#define SPARE_FDS_COUNT 4
 
-struct reserve {
-    int fds[RESERVE_SIZE]; /* -1: not had */
+struct spare_fds {
+    int fds[SPARE_FDS_COUNT]; /* -1: not had */
 };
 
 /* Nothing is had yet. */
-#define RESERVE_EMPTY ((struct reserve){.fds = {-1, -1, -1, -1}})
+#define SPARE_FDS_NONE ((struct spare_fds){.fds = {-1, -1, -1, -1}})
 
 /* Gives them back to the process: the next descriptors it opens are these. */
-void reserve_release(struct reserve *reserve);
+void spare_fds_release(struct spare_fds *spare);
 /* Takes what is missing; what cannot be had now is tried again the next time. */
-void reserve_keep(struct reserve *reserve);
+void spare_fds_keep(struct spare_fds *spare);
 /* As many as the system lets this process have. */
-void reserve_raise_limit(void);
+void spare_fds_raise_limit(void);
