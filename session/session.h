@@ -36,7 +36,7 @@ static inline void session_list_clear_cleanup(struct session_list *list)
 
 /*
  * Where the fields are in a list, as JSON Pointers (RFC 6901) relative to an entry; NULL: the name that
- * SESSION-API gives. Lets other clusters' services fit by configuration.
+ * tools/doc/session-service.md gives. Lets other clusters' services fit by configuration.
  */
 struct session_fields {
     const char
