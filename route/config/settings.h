@@ -54,7 +54,7 @@ struct config_session {
     char ca_file[CONFIG_TEXT_SIZE];
     char tls_server_name[CONFIG_TEXT_SIZE];
     size_t body_limit_bytes;
-    /* JSON Pointers of the list's fields; empty: SESSION-API's names. Section `fields` inside `session`. */
+    /* JSON Pointers of the list's fields; empty: those of session-service.md. Section `fields` inside `session`. */
     char field_list[CONFIG_NAME_SIZE], field_uuid[CONFIG_NAME_SIZE], field_data[CONFIG_NAME_SIZE],
         field_secondary[CONFIG_NAME_SIZE], field_zone[CONFIG_NAME_SIZE], field_host_data[CONFIG_NAME_SIZE],
         field_alive_sec[CONFIG_NAME_SIZE];

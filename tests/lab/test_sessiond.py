@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The lab's session service is a real cluster: it answers as SESSION-API says, a lease ends when its access is
+"""The lab's session service is a real cluster: it answers as session-service.md says, a lease ends when its access is
 dead or cut off and not before, refreshes move addresses everywhere, a leader's death costs nothing but a
 moment, and it misbehaves on command."""
 import json

@@ -2,7 +2,7 @@
 /*
  * Proves that whatever a session service does wrong ends in an error of the right kind within the timeout,
  * does not stop the loop, and leaks nothing: neither memory nor descriptors, over hundreds of polls. Each row
- * is a server that really does it over TCP; what SESSION-API says a client meets in the field is all here.
+ * is a server that really does it over TCP; what session-service.md says of servers in the field is all here.
  */
 #include "tests/session/client.h"
 #include "tests/session/server.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Proves that session_list_parse() understands every envelope and spelling that SESSION-API names, that one
+ * Proves that session_list_parse() understands every envelope and spelling that session-service.md names, that one
  * bad entry costs that entry only, and that what is no list is an error with a reason. Byte-wise fuzzing is
  * in test_mutation.c.
  */
@@ -33,7 +33,7 @@ static const struct {
     const char *want; /* list_text(), or a part of the message */
     size_t skipped;
 } rows[] = {
-    {"the list of SESSION-API",
+    {"the list of session-service.md",
      "{\"ec\": \"EOK\", \"error\": {}, \"data\": [{\"uuid\": \"86dccf70-f0c8-4a02-ab6d-ca9a49ffcd74\", "
      "\"ip\": "
      "\"10.10.85.15\", \"num_ip\": 257231370, \"port\": 10201, \"cid\": 1, \"secondary_data_ip\": "

@@ -179,7 +179,7 @@ static void held_free(struct held *h)
     free(h);
 }
 
-/* --- SESSION-API -----------------------------------------------------------------------------------------*/
+/* --- session-service.md ----------------------------------------------------------------------------------*/
 
 static void list(struct lab_api *api, struct evhttp_request *request)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The HTTP side of the lab's session service: SESSION-API, misbehaviour on command, and a look inside.
+ * The HTTP side of the lab's session service: session-service.md, misbehaviour on command, and a look inside.
  */
 #pragma once
 

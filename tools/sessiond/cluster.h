@@ -55,7 +55,7 @@ uint64_t lab_cluster_version(const struct lab_cluster *cluster);
 int lab_cluster_refreshed(struct lab_cluster *cluster, const char *uuid, const char *clients,
                           uint64_t version);
 
-/* The list as SESSION-API gives it (an array). Caller deletes. NULL: out of memory. */
+/* The list as session-service.md gives it (an array). Caller deletes. NULL: out of memory. */
 struct cJSON *lab_cluster_list(struct lab_cluster *cluster, uint64_t now_ns);
 
 /* For people and tests: role, term, leader, and who holds which clients. Caller deletes. */
