@@ -23,16 +23,18 @@ struct job {
     char text[];
 };
 
-struct disk {
-    /* The thread's alone while it runs. */
+/* What the jobs are about. The thread's alone while it runs. */
+struct disk_files {
     char *directory;
     struct journal_file *journal;
-    struct lock file_lock;
-    struct spare_fds spare; /* descriptors for its files */
+    struct lock lock;
+    struct spare_fds spare;
+};
 
+struct disk {
+    struct disk_files files;
     pthread_t thread;
-    bool runs;
-    int refusal; /* why it does not run, a negative errno */
+    int refusal; /* why it does not run, a negative errno; 0: it runs */
     struct wakeup wakeup;
 
     pthread_mutex_t lock; /* of all below; held for moments only */
@@ -48,25 +50,25 @@ struct disk {
 
 /* --- the thread --- */
 
-static int write_file(struct disk *disk, const struct job *job)
+static int write_file(struct disk_files *files, const struct job *job)
 {
     switch (job->file) {
     case KEPT_JOURNAL:
-        return journal_file_append(disk->journal, job->text, job->kind);
+        return journal_file_append(files->journal, job->text, job->kind);
     case KEPT_LOCK:
-        return disk->file_lock.file_fd < 0 ? lock_take_file(&disk->file_lock, disk->directory) : 0;
+        return files->lock.file_fd < 0 ? lock_take_file(&files->lock, files->directory) : 0;
     default:
-        return own_file_write(disk->directory, kept_name(job->file), job->text);
+        return own_file_write(files->directory, kept_name(job->file), job->text);
     }
 }
 
-static int carry_out(struct disk *disk, const struct job *job)
+static int carry_out(struct disk_files *files, const struct job *job)
 {
     int error;
 
-    spare_fds_release(&disk->spare);
-    error = write_file(disk, job);
-    spare_fds_keep(&disk->spare);
+    spare_fds_release(&files->spare);
+    error = write_file(files, job);
+    spare_fds_keep(&files->spare);
     return error;
 }
 
@@ -93,7 +95,7 @@ static void settle(struct disk *disk, struct job *job, int error)
     if (job->file == KEPT_JOURNAL && error < 0)
         disk->report.lines_lost++;
     if (job->file == KEPT_JOURNAL && disk->line_bytes == 0)
-        disk->journal_bytes = journal_file_size(disk->journal);
+        disk->journal_bytes = journal_file_size(disk->files.journal);
     /* A line that had none to follow says nothing new: the reason is known, or there is none. */
     if (error != -ESTALE)
         disk->report.error[job->file] = error;
@@ -117,7 +119,7 @@ static void *run(void *context)
         if (!job)
             break;
         pthread_mutex_unlock(&disk->lock);
-        error = carry_out(disk, job);
+        error = carry_out(&disk->files, job);
         pthread_mutex_lock(&disk->lock);
         settle(disk, job, error);
     }
@@ -165,18 +167,17 @@ int disk_open(struct disk **out, const char *directory)
         return -ENOMEM;
     conditions_init(disk);
     disk->end = &disk->first;
-    disk->file_lock = (struct lock){.name_fd = -1, .file_fd = -1};
-    disk->spare = SPARE_FDS_NONE;
-    disk->directory = strdup(directory);
-    if (wakeup_open(&disk->wakeup, message, sizeof(message)) < 0 || !disk->directory ||
-        journal_file_new(&disk->journal, directory) < 0) {
+    disk->files = (struct disk_files){
+        .directory = strdup(directory), .lock = {.name_fd = -1, .file_fd = -1}, .spare = SPARE_FDS_NONE};
+    disk->refusal = -ENOMEM;
+    if (wakeup_open(&disk->wakeup, message, sizeof(message)) < 0 || !disk->files.directory ||
+        journal_file_new(&disk->files.journal, directory) < 0) {
         disk_close(disk);
         return -ENOMEM;
     }
-    disk->journal_bytes = journal_file_size(disk->journal);
-    spare_fds_keep(&disk->spare);
+    disk->journal_bytes = journal_file_size(disk->files.journal);
+    spare_fds_keep(&disk->files.spare);
     disk->refusal = start(disk);
-    disk->runs = disk->refusal == 0;
     *out = disk;
     return 0;
 }
@@ -210,17 +211,17 @@ static void free_jobs(struct job *job)
 
 struct disk *disk_close(struct disk *disk)
 {
-    if (!disk || (disk->runs && !end_thread(disk)))
+    if (!disk || (!disk->refusal && !end_thread(disk)))
         return NULL;
     wakeup_close(&disk->wakeup);
-    lock_release(&disk->file_lock);
-    spare_fds_release(&disk->spare);
-    journal_file_free(disk->journal);
+    lock_release(&disk->files.lock);
+    spare_fds_release(&disk->files.spare);
+    journal_file_free(disk->files.journal);
     pthread_cond_destroy(&disk->work);
     pthread_cond_destroy(&disk->idle);
     pthread_mutex_destroy(&disk->lock);
     free_jobs(disk->done);
-    free(disk->directory);
+    free(disk->files.directory);
     free(disk);
     return NULL;
 }
