@@ -108,6 +108,14 @@ class Scenario:
             agent.start()
         return agent
 
+    def settled(self, nodes=3, world=None, **settings):
+        """An agent at home in a cluster: (world, service, monitor, agent, the address that is home)."""
+        world, service, monitor = self.cluster(settings=dict(nodes=nodes, **(world or {})))
+        agent = self.agent(world, **settings)
+        home = world.node(1).address("data")
+        self.eventually(agent.settled(home), "at home", detail=agent.status)
+        return world, service, monitor, agent, home
+
     def meter(self, world, *options):
         meter = Meter(world.host.namespace, world.service, *options)
         self.stack.callback(meter.kill)

@@ -20,14 +20,6 @@ STATUS = {"schema": str, "service": str, "next_hop": str, "access": str, "tier":
 PATH = {"access": str, "tier": str, "address": str, "up": bool, "rtt_ms": (int, float), "eligible": bool, "why": str}
 
 
-def settled(t, nodes=3, settings=None, **agent_settings):
-    world, service, monitor = t.cluster(settings=dict(nodes=nodes, **(settings or {})))
-    agent = t.agent(world, **agent_settings)
-    home = world.node(1).address("data")
-    t.eventually(agent.settled(home), "at home")
-    return world, service, monitor, agent, home
-
-
 def run(t, agent, what, code, *arguments):
     got, out, error = agent.command(*arguments)
     t.ok(got == code and (code == 0) == (error == "") and error.count("\n") <= 2, what, f"{got}: {out} {error}")
@@ -35,7 +27,7 @@ def run(t, agent, what, code, *arguments):
 
 
 def pins(t):
-    world, service, monitor, agent, home = settled(t, hold="2s")
+    world, service, monitor, agent, home = t.settled(hold="2s")
     second, third = world.node(2), world.node(3)
     run(t, agent, "pin to an access", 0, "pin", second.name)
     t.eventually(agent.on(second.address("data")), "goes there at once", detail=agent.status)
@@ -71,7 +63,7 @@ def pins(t):
 
 def pinned_to_nobody(t):
     """A hard pin to an access that a reload takes out of the configuration: it keeps the route nowhere."""
-    world, service, monitor, agent, home = settled(t, hold="1s")
+    world, service, monitor, agent, home = t.settled(hold="1s")
     second = world.node(2)
     run(t, agent, "pin, hard", 0, "pin", "--hard", second.name)
     t.eventually(agent.on(second.address("data")), "goes there", detail=agent.status)
@@ -100,7 +92,7 @@ def error_of(connection):
 
 
 def drains(t):
-    world, service, monitor, agent, home = settled(t, hold="1s")
+    world, service, monitor, agent, home = t.settled(hold="1s")
     meter = t.meter(world, "--port", "0")
     t.eventually(lambda: meter.has_begun("icmp"), "traffic flows")
     with inside(world.node(1).namespace, socket.create_server, (world.service, 7777)) as listener:
@@ -135,7 +127,7 @@ def drains(t):
 
 
 def failback(t):
-    world, service, monitor, agent, home = settled(t, hold="60s")
+    world, service, monitor, agent, home = t.settled(hold="60s")
     run(t, agent, "nothing waits: refused", 1, "failback", "--now")
     run(t, agent, "without --now", 3, "failback")
     world.cut(world.node(1), "data")
@@ -152,7 +144,7 @@ def failback(t):
 
 def with_query(t):
     """A command with a query behind it is that command, or none: not another one."""
-    world, service, monitor, agent, home = settled(t, nodes=4, hold="60s")
+    world, service, monitor, agent, home = t.settled(nodes=4, hold="60s")
     world.cut(world.node(1), "data")
     t.eventually(lambda: agent.get("next_hop") not in (None, home), "left")
     away = agent.get("next_hop")
@@ -170,7 +162,7 @@ def with_query(t):
 
 def by_hand(t):
     """route --to and clear: refused while the agent runs, static without it."""
-    world, service, monitor, agent, home = settled(t)
+    world, service, monitor, agent, home = t.settled()
     other, stranger = world.node(2).address("data"), "203.0.113.1"
     run(t, agent, "route --to beside the agent: refused", 1, "route", "--to", other)
     refusal = agent.command("route", "--to", other)[2]
@@ -209,8 +201,8 @@ def connected(connection):
 
 def asking(t):
     """status, sessions, check-config, the control socket itself, metrics."""
-    world, service, monitor, agent, home = settled(
-        t, nodes=5, settings=dict(zones=("a", "b")), top='metrics-listen = "127.0.0.1:9321"')
+    world, service, monitor, agent, home = t.settled(
+        nodes=5, world=dict(zones=("a", "b")), top='metrics-listen = "127.0.0.1:9321"')
     document = json.loads(run(t, agent, "status --json", 0, "status", "--json"))
     wrong = [k for k, kind in STATUS.items() if not isinstance(document.get(k), kind)]
     wrong += [k for p in document["paths"] for k, kind in PATH.items() if not isinstance(p.get(k), kind)]

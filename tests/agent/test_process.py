@@ -16,17 +16,9 @@ from netlab.namespace import end_of_life
 from netlab.wait import PATIENCE_S, wait_for
 
 
-def settled(t, nodes=3, settings=None, **agent_settings):
-    world, service, monitor = t.cluster(settings=dict(nodes=nodes, **(settings or {})))
-    agent = t.agent(world, **agent_settings)
-    home = world.node(1).address("data")
-    t.eventually(agent.settled(home), "at home")
-    return world, service, monitor, agent, home
-
-
 def stopped(t):
     """SIGSTOP for three seconds: no false failover, and a real failure in that time is seen."""
-    world, service, monitor, agent, home = settled(t, timeout="20ms", count=3)
+    world, service, monitor, agent, home = t.settled(timeout="20ms", count=3)
     changes = monitor.changes()
     for seconds in (3, 0.2, 0.5):
         agent.signal(signal.SIGSTOP)
@@ -45,7 +37,7 @@ def stopped(t):
 
 def starved(t):
     """Busy loops beside, twice as many as processors."""
-    world, service, monitor, agent, home = settled(t, timeout="20ms", count=3)
+    world, service, monitor, agent, home = t.settled(timeout="20ms", count=3)
     changes = monitor.changes()
     pids = []
     for _ in range(2 * os.cpu_count()):
@@ -67,7 +59,7 @@ def starved(t):
 def random_loss(t):
     """Five percent of all packets to and from every node lost at random."""
     seconds = float(os.environ.get("LOSS_SECONDS", "30"))
-    world, service, monitor, agent, home = settled(t, nodes=4, timeout="50ms", count=10)
+    world, service, monitor, agent, home = t.settled(nodes=4, timeout="50ms", count=10)
     for node in world.nodes:
         world.lose(node, 5)
     changes = monitor.changes()
@@ -82,7 +74,7 @@ def random_loss(t):
 
 def degraded(t):
     """A path that loses half: left for a clean one; not returned to while it does."""
-    world, service, monitor, agent, home = settled(t, probe='degraded-over = "2s"', count=20, timeout="20ms", hold="2s")
+    world, service, monitor, agent, home = t.settled(probe='degraded-over = "2s"', count=20, timeout="20ms", hold="2s")
     world.lose(world.node(1), 50)
     t.eventually(lambda: agent.get("next_hop") not in (None, home), "left", detail=agent.status)
     t.ok(agent.get("reason") == "degraded" and "degraded" in agent.path(home)["why"], "for that reason", agent.status())
@@ -113,7 +105,7 @@ def lossy_candidate(t):
 
 def without_sessions(t):
     """A reload that ends the asking for sessions: who was dead by the last list does not stay so for ever."""
-    world, service, monitor, agent, home = settled(t, hold="1s")
+    world, service, monitor, agent, home = t.settled(hold="1s")
     service.stop(world.node(1))
     t.eventually(lambda: agent.get("next_hop") not in (None, home), "its session ends: left", detail=agent.status)
     t.ok(agent.get("reason") == "session-dead", "for that reason", agent.status())
@@ -180,7 +172,7 @@ def stalled_log(t):
 
 def reload(t):
     """SIGHUP: a bad file, changed timings, an access more, the access in use gone from the file."""
-    world, service, monitor, agent, home = settled(t, nodes=4, hold="60s")
+    world, service, monitor, agent, home = t.settled(nodes=4, hold="60s")
     changes, good = monitor.changes(), agent.text(hold="60s")
 
     def hup():
@@ -231,7 +223,7 @@ def reload(t):
 
 def reload_storm(t):
     """A reload every 50 ms: a failure is found as if there were none, and many signals are few reloads."""
-    world, service, monitor, agent, home = settled(t, timeout="100ms", count=5)
+    world, service, monitor, agent, home = t.settled(timeout="100ms", count=5)
     over = threading.Event()
 
     def storm():
@@ -261,7 +253,7 @@ def reload_storm(t):
 
 def ending(t):
     """SIGTERM and SIGINT leave the route; a second agent is refused; what another agent holds is left alone."""
-    world, service, monitor, agent, home = settled(t)
+    world, service, monitor, agent, home = t.settled()
     code, error = agent.run_to_end()
     t.ok(code == 4 and error.count("\n") == 1 and str(agent.process.pid) in error, "a second agent: one line, code 4",
          f"{code} {error}")

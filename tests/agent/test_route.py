@@ -15,17 +15,9 @@ def one_of_ours(monitor, gateway):
     return len(routes) == 1 and routes[0].gateway == gateway and routes[0].protocol == 213
 
 
-def settled(t, nodes=3, **settings):
-    world, service, monitor = t.cluster(settings=dict(nodes=nodes))
-    agent = t.agent(world, **settings)
-    home = world.node(1).address("data")
-    t.eventually(agent.settled(home), "at home")
-    return world, service, monitor, agent, home
-
-
 def by_hand(t):
     """Deleted; replaced by another gateway, protocol and both; all of it put right, at once."""
-    world, service, monitor, agent, home = settled(t)
+    world, service, monitor, agent, home = t.settled()
     other, away = world.node(2).address("data"), world.service
     host = world.host
     for what, command in (
@@ -52,7 +44,7 @@ def by_hand(t):
 
 def shadowed(t):
     """A foreign route that hides ours is reported and left alone."""
-    world, service, monitor, agent, home = settled(t, route="metric = 50")
+    world, service, monitor, agent, home = t.settled(route="metric = 50")
     other = world.node(2).address("data")
     world.host.ip("route", "add", world.service, "via", other, "metric", "10")
     t.eventually(lambda: other in (agent.get("shadowed_by") or ""), "lower metric: reported", detail=agent.status)
@@ -139,7 +131,7 @@ def saved_paths(agent):
 
 def restarts(t):
     """kill -9 and a new start, an upgrade in the middle of a countdown: the route is not touched."""
-    world, service, monitor, agent, home = settled(t, hold="8s")
+    world, service, monitor, agent, home = t.settled(hold="8s")
     changes = monitor.changes()
     agent.kill()
     t.ok(monitor.gateway() == home, "a killed agent leaves the route")
@@ -176,7 +168,7 @@ def restarts(t):
 
 def interface(t):
     """Down and up; its address removed and added again; the interface deleted and made again."""
-    world, service, monitor, agent, home = settled(t, hold="1s", route='stay = "0s"')  # the next failure follows at once
+    world, service, monitor, agent, home = t.settled(hold="1s", route='stay = "0s"')  # the next failure follows at once
     host, management = world.host, world.node(1).address("management")
     device, address = host.interface("data"), host.address("data")
 

@@ -15,14 +15,6 @@ from world import IPV6
 SOON = 8  # by the look at the way that the agent takes each second, not by its look at all routes, every 10 s
 
 
-def settled(t, nodes=3, world=None, **settings):
-    world, service, monitor = t.cluster(settings=dict(nodes=nodes, **(world or {})))
-    agent = t.agent(world, **settings)
-    home = world.node(1).address("data")
-    t.eventually(agent.settled(home), "at home", detail=agent.status)
-    return world, monitor, agent, home
-
-
 def way(world):
     """What the kernel says of a packet to the service: its next hop, or why there is none."""
     text = world.host.run("sh", "-c", f"ip route get {world.service} 2>&1 || true").split()
@@ -160,7 +152,7 @@ def metrics(world):
 
 def nowhere(t):
     """Rules and missing rules: packets have no way though our route stands. Said at once, and when it is over."""
-    world, monitor, agent, home = settled(t, top='metrics-listen = "127.0.0.1:9323"')
+    world, _, monitor, agent, home = t.settled(top='metrics-listen = "127.0.0.1:9323"')
     for what, add, end, words in (
             ("a blackhole", ["add", "to", world.service, "blackhole", "pref", "100"], ["del", "pref", "100"], "blackhole"),
             ("unreachable", ["add", "to", world.service, "unreachable", "pref", "100"], ["del", "pref", "100"], ""),
@@ -196,7 +188,7 @@ def nowhere(t):
 
 def flushed(t):
     """The main table is emptied. As soon as there is a connected network again the service has its route."""
-    world, monitor, agent, home = settled(t)
+    world, _, monitor, agent, home = t.settled()
     device, prefix = world.host.interface("data"), str(world.networks["data"].prefix)
     for what, back in (("the network itself", ["route", "add", prefix, "dev", device, "scope", "link"]),
                        ("a larger network", ["route", "add", "10.64.0.0/10", "dev", device, "proto", "kernel"])):
@@ -229,7 +221,7 @@ def moves_on(t, world, agent):
 
 def full_table(t, routes=int(os.environ.get("REROUTE_TEST_ROUTES", "20000"))):
     """Many routes, and an address and a network that come and go all the time: failover is no later for it."""
-    world, monitor, agent, home = settled(t, nodes=5, timeout="100ms", count=5)
+    world, _, monitor, agent, home = t.settled(nodes=5, timeout="100ms", count=5)
     host, device = world.host, world.host.interface("management")
     gateway = world.node(2).address("management")
     host.run("ip", "-batch", "-", text="".join(
