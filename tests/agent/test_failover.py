@@ -10,7 +10,7 @@ from harness import log_time, main
 from netlab.wait import wait_for
 from world import IPV4_SECONDARY
 
-SLACK_MS = 600
+SLACK_MS = 200
 
 
 def check_refreshes(t, world, service, monitor, old, new, since):

@@ -11,7 +11,7 @@ from harness import main
 from netlab.namespace import inside
 from world import IPV6
 
-SLACK_MS = 600
+SLACK_MS = 200
 
 
 class Echoes:
