@@ -540,17 +540,31 @@ const struct probe_targets *probe_pool_targets(const struct probe_pool *pool)
     return &pool->targets;
 }
 
+static void counters_add(struct probe_counters *sum, const struct probe_counters *more)
+{
+    _Static_assert(sizeof(*sum) == 12 * sizeof(uint64_t), "each of them is added here");
+    sum->sent += more->sent;
+    sum->replies += more->replies;
+    sum->late += more->late;
+    sum->duplicates += more->duplicates;
+    sum->truncated += more->truncated;
+    sum->corrupt += more->corrupt;
+    sum->foreign += more->foreign;
+    sum->icmp_errors += more->icmp_errors;
+    sum->send_failures += more->send_failures;
+    sum->send_retries += more->send_retries;
+    sum->receive_drops += more->receive_drops;
+    sum->tx_stamps += more->tx_stamps;
+}
+
 const struct probe_counters *probe_pool_counters(struct probe_pool *pool)
 {
-    uint64_t *sum = (uint64_t *)&pool->counters;
-
     pool->counters = *front_end_counters(&pool->workers[0].sweep->front);
     for (uint32_t i = 1; i < pool->count; i++) {
         struct worker *w = &pool->workers[i];
 
         pthread_mutex_lock(&w->lock);
-        for (size_t k = 0; k < sizeof(w->counters) / sizeof(*sum); k++)
-            sum[k] += ((const uint64_t *)&w->counters)[k];
+        counters_add(&pool->counters, &w->counters);
         pthread_mutex_unlock(&w->lock);
     }
     if (pool->is_shared)
