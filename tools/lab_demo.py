@@ -7,7 +7,6 @@ each line of the agent's log, each change of the kernel's route and each measure
 happens; a table sums up. Takes about a minute, and leaves nothing behind, on Ctrl-C neither.
 
 Started by tools/demo, which says in REROUTE_BUILD where the build is."""
-import json
 import os
 import re
 import sys
