@@ -137,6 +137,9 @@ static void path_does(enum path p, enum doing doing, uint64_t now_ns)
         lose_verdict(h);
         path_of(p)->link_usable = false;
         break;
+    case UNPLUGGED:
+        path_of(p)->link_usable = false;
+        break;
     case OFF_LINK:
         path_of(p)->on_link = false;
         break;

@@ -44,6 +44,7 @@ enum doing {
     DEGRADED, /* up, but loses too much */
     UNJUDGED, /* no verdict yet */
     LINK_DOWN, /* its interface lost the carrier */
+    UNPLUGGED, /* the same, and nothing is said of its health yet: it answered a moment ago */
     OFF_LINK,  /* cannot be entered directly any more, but still answers */
     ABSENT,    /* is not configured */
 };

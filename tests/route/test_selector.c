@@ -209,6 +209,12 @@ static const struct scenario rule_3[] = {
         {"100 ms: the best that has answered",
          .t_ms = 100, .want = SWITCH, .to = FAR, .why = SWITCH_LINK_DOWN},
     }},
+    {"failover: link down, its last reply may have come after those of the others", LOCAL, .rows = {
+        {"nobody has answered since: wait",
+         .t_ms = 0, .is[LOCAL] = UNPLUGGED, .is[LOCAL_MGMT] = MISSING, .node[NEAR_NODE] = MISSING,
+         .node[TWIN_NODE] = MISSING, .node[FAR_NODE] = MISSING, .want = KEEP, .why = KEEP_WAIT_PROOF},
+        {"one does: go", .t_ms = 40, .is[NEAR] = UP, .want = SWITCH, .to = NEAR, .why = SWITCH_LINK_DOWN},
+    }},
     {"failover: link down, the better path answers in time", LOCAL, .rows = {
         {"only a lesser one has answered: wait",
          .t_ms = 0, .node[LOCAL_NODE] = LINK_DOWN, .is[NEAR] = STALE, .is[TWIN] = STALE, .want = KEEP,
