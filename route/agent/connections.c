@@ -25,6 +25,7 @@
 #define LOOK_INTERVAL_NS (1 * NS_PER_S)
 #define LOOKS_NS         (120 * NS_PER_S)
 #define RESETS_NS        (10 * NS_PER_S)
+#define LEAVE_AGAIN_NS   (60 * NS_PER_S)
 #define ISCSI_PORT       3260 /* RFC 7143 section 13 */
 
 static void note_result(struct connections *connections, int error, unsigned count)
@@ -72,14 +73,14 @@ enum fib_which connections_which(const char *wanted)
     return strcmp(wanted, "established") == 0 ? FIB_OPEN : FIB_ALL;
 }
 
-void connections_leave(struct connections *connections, const struct connections_host *host)
+void connections_leave(struct connections *connections, const struct connections_host *host, uint64_t now_ns)
 {
     const struct fib_connections which = {.peer = host->service, .which = FIB_OPEN, .but_port = ISCSI_PORT};
     unsigned count = 0;
 
-    if (connections->left || !are_wanted(host))
+    if ((connections->left_ns && now_ns < connections->left_ns + LEAVE_AGAIN_NS) || !are_wanted(host))
         return;
-    connections->left = true;
+    connections->left_ns = now_ns;
     note_result(connections, reset(host, &which, &count), count);
 }
 
@@ -87,7 +88,7 @@ void connections_moved(struct connections *connections, const struct connections
                        uint64_t now_ns)
 {
     connections->look_ns = connections->looks_end_ns = 0;
-    connections->left = false;
+    connections->left_ns = 0;
     if (!are_wanted(host))
         return;
     connections->which = first ? FIB_STALLED : connections_which(host->wanted);

@@ -11,7 +11,7 @@ struct connections {
     uint64_t look_ns, looks_end_ns; /* next look; 0: none */
     enum fib_which which;           /* what it is for */
     int error;                      /* of the last look, which the log has; 0: none */
-    bool left;                      /* they were ended for a move that has not come yet */
+    uint64_t left_ns;               /* when they were ended for a move that has not come yet; 0: none */
 };
 
 /* What is asked of, and about which. */
@@ -27,8 +27,11 @@ struct connections_host {
 /* Which that means once the route has moved. Not for "none". */
 enum fib_which connections_which(const char *wanted);
 
-/* The route is about to move though its way works. Once for a move: the kernel may refuse it, and it is tried again. */
-void connections_leave(struct connections *connections, const struct connections_host *host);
+/*
+ * The route is about to move though its way works. Once for a move: when the kernel refuses it, it is tried again every
+ * second perhaps. A minute later it is another one.
+ */
+void connections_leave(struct connections *connections, const struct connections_host *host, uint64_t now_ns);
 /* It moved, or stands for the first time. */
 void connections_moved(struct connections *connections, const struct connections_host *host, bool first,
                        uint64_t now_ns);

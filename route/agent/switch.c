@@ -16,7 +16,7 @@ static void switch_to(struct agent *agent, uint32_t to, enum selector_reason rea
     if (agent->options->dry_run || address_is_set(&agent->service.switching.to))
         return;
     if (planned && host.source)
-        connections_leave(&agent->service.connections, &host);
+        connections_leave(&agent->service.connections, &host, agent->now_ns);
     agent->service.switching =
         (struct agent_switching){.to = agent->host.table.paths[to].address, .reason = reason};
     agent_route_want(agent, to);

@@ -172,7 +172,7 @@ Test(connections, which)
         const struct connections_host host = host_with(&spare, &source, rows[i].wanted);
 
         resets = 0;
-        connections_leave(&connections, &host);
+        connections_leave(&connections, &host, NS_PER_S);
         cr_expect_eq(resets, rows[i].leaves, "%s", rows[i].wanted);
         if (rows[i].leaves) {
             cr_expect_eq(last.which, FIB_OPEN, "a handshake goes on by itself");
@@ -190,20 +190,34 @@ Test(connections, which)
     }
 }
 
-/* The kernel refuses the move, and it is tried again and again: that must not end the connections each time. */
+/*
+ * The kernel refuses the move, and it is tried again and again: that must not end the connections each time. But what
+ * was given up then is no cause to leave them alone for ever.
+ */
 Test(connections, left_once_for_a_move)
 {
+    static const struct {
+        uint64_t at_ns;
+        bool moves;
+        unsigned resets; /* in all */
+    } rows[] = {
+        {1 * NS_PER_S, false, 1},                                 /* refused */
+        {2 * NS_PER_S, false, 1},                                 /* tried again */
+        {61 * NS_PER_S - 1, false, 1}, {61 * NS_PER_S, false, 2}, /* another one */
+        {120 * NS_PER_S, true, 3},                                /* tried again: it moves */
+        {121 * NS_PER_S, false, 4},                               /* the next one */
+    };
     struct connections connections = {0};
     struct spare_fds spare = SPARE_FDS_NONE;
     const struct connections_host host = host_with(&spare, &source, "all");
 
     answer = 0;
     resets = 0;
-    connections_leave(&connections, &host);
-    connections_leave(&connections, &host);
-    cr_expect_eq(resets, 1);
-    connections_moved(&connections, &host, false, NS_PER_S);
-    connections_leave(&connections, &host);
-    cr_expect_eq(resets, 3, "after the move it is another one");
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        connections_leave(&connections, &host, rows[i].at_ns);
+        if (rows[i].moves)
+            connections_moved(&connections, &host, false, rows[i].at_ns);
+        cr_expect_eq(resets, rows[i].resets, "row %zu: %u", i, resets);
+    }
     spare_fds_release(&spare);
 }
