@@ -164,6 +164,19 @@ static uint64_t silent_since_ns(const struct selector_input *input, uint32_t acc
     return missed_ns ? missed_ns + input->host.select_timeout_ns / 2 : NEVER_NS;
 }
 
+/*
+ * Does it matter that this access, which has been well until now, fails? The route is there; or it would be, were it
+ * not for the damping, which was right then. Elsewhere nobody is harmed.
+ */
+static bool failure_counts(const struct access_memory *memory, const struct selector_input *input,
+                           uint32_t index)
+{
+    bool is_damped = memory->failures > 1;
+
+    return (input->current != SELECTOR_NO_PATH && input->paths[input->current].access == index) ||
+           (is_damped && input->now_ns - memory->healthy_since_ns >= input->host.hold_ns);
+}
+
 static void watch_access(struct access_memory *memory, const struct selector_input *input, uint32_t index)
 {
     const struct access_evidence *access = &input->accesses[index];
@@ -195,9 +208,8 @@ static void watch_access(struct access_memory *memory, const struct selector_inp
         memory->was_healthy = true;
     } else if (memory->was_healthy) {
         memory->was_healthy = false;
-        /* When the whole storage network is gone with it, it is the host's cable. When the route was elsewhere nobody
-         * was harmed. */
-        if (input->current != SELECTOR_NO_PATH && input->paths[input->current].access == index &&
+        /* When the whole storage network is gone with it, it is the host's cable. */
+        if (failure_counts(memory, input, index) &&
             other_storage_works(input, index, best == LEVEL_NEVER ? silent_since_ns(input, index) : 0))
             memory->failures++;
     }

@@ -599,6 +599,23 @@ static const struct scenario
         {"an hour, not more", .t_ms = 5720000, .node[LOCAL_NODE] = UP, .want = KEEP, .why = KEEP_HOLD, .hold_s = 3600,
          .again_ms = 9320000},
     }},
+            {"damping: away from it counts what would have been a needless way home", LOCAL, .rows = {
+        {"well", .t_ms = 0, .want = KEEP, .why = KEEP_BEST},
+        {"first", .t_ms = 10000, .node[LOCAL_NODE] = DOWN, .want = SWITCH, .to = NEAR, .why = SWITCH_PATH_DOWN},
+        {"back, but its session is young for long", .t_ms = 20000, .node[LOCAL_NODE] = UP,
+         .session[LOCAL_NODE] = UNSTABLE, .want = KEEP, .why = KEEP_HOLD},
+        {"fails after a hold", .t_ms = 300000, .node[LOCAL_NODE] = DOWN, .want = KEEP, .why = KEEP_BEST},
+        {"it was not the damping that kept the route away", .t_ms = 310000, .node[LOCAL_NODE] = UP,
+         .session[LOCAL_NODE] = STABLE, .want = KEEP, .why = KEEP_HOLD, .hold_s = 180},
+        {"home", .t_ms = 490000, .want = PLANNED, .to = LOCAL, .why = SWITCH_FAILBACK},
+        {"second", .t_ms = 500000, .node[LOCAL_NODE] = DOWN, .want = SWITCH, .to = NEAR, .why = SWITCH_PATH_DOWN},
+        {"twice the hold", .t_ms = 510000, .node[LOCAL_NODE] = UP, .want = KEEP, .why = KEEP_HOLD, .hold_s = 360},
+        {"fails 1 ms before the hold without damping is over", .t_ms = 689999, .node[LOCAL_NODE] = DOWN, .want = KEEP,
+         .why = KEEP_BEST},
+        {"twice the hold", .t_ms = 700000, .node[LOCAL_NODE] = UP, .want = KEEP, .why = KEEP_HOLD, .hold_s = 360},
+        {"fails when it is over", .t_ms = 880000, .node[LOCAL_NODE] = DOWN, .want = KEEP, .why = KEEP_BEST},
+        {"four times", .t_ms = 890000, .node[LOCAL_NODE] = UP, .want = KEEP, .why = KEEP_HOLD, .hold_s = 720},
+    }},
             {"damping: an hour of health clears it", LOCAL,
              .rows =
                  {
