@@ -299,6 +299,16 @@ static void take_current(struct player *p, const struct history_event *event)
     count(p);
 }
 
+/* The host decided once more right before it moved: until then it remembers the path that it left as in use. */
+static void remember_use(struct player *p)
+{
+    const struct selector_input input = input_of(p);
+    struct selector_decision unused;
+
+    tell(p, &input, false);
+    selector_decide(&p->selector, &input, &unused);
+}
+
 static int take_switch(struct player *p, const struct history_event *event)
 {
     int error = 0;
@@ -310,6 +320,7 @@ static int take_switch(struct player *p, const struct history_event *event)
     if (p->settings->follow) {
         error = move(p, event->index, event->moved.reason);
     } else if (p->pending && p->decision.to == event->index) {
+        remember_use(p);
         error = move(p, event->index, p->decision.reason);
         p->again_ns = p->now_ns; /* the host decides again too */
     }

@@ -113,6 +113,7 @@ static void build(struct world *w, uint64_t seed)
         .host.window_ns = select_ns * w->settings.select_count,
         .host.select_timeout_ns = select_ns,
         .host.hold_ns = w->settings.hold_ns,
+        .host.stay_ns = below(w, 8) * NS_PER_S,
         .host.damping_max_ns = one_in(w, 3) ? 0 : 40 * NS_PER_S,
         .host.sessions_waived = one_in(w, 6),
         .host.cold_deadline_ns = BEGIN_NS + NS_PER_S,
