@@ -6,7 +6,9 @@
  *
  * A planned switch leaves a way that works. So they are destroyed right before the move too: the node that is left
  * hears the reset and forgets its half. Else it keeps that half, and a client that comes back with the same ports meets
- * it. iSCSI's are destroyed once only, after the move: an initiator whose connection ends again while it logs in may
+ * it. One that connects anew at once can be quicker than the move: what it has at the node that is left stays there.
+ * Nothing of this host's can end that, so the selector keeps away from that node for a while (its rule 10), however it
+ * was left. iSCSI's are destroyed once only, after the move: an initiator whose connection ends again while it logs in may
  * never log in (open-iscsi, issue 387).
  *
  * The first route is different. What is connected by then went another way (a default route), which may work,
