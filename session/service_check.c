@@ -291,7 +291,7 @@ static void set_timer(struct service_check *check, uint64_t now_ns)
     in = (struct timeval){.tv_sec = (time_t)(in_ns / NS_PER_S),
                           .tv_usec = (suseconds_t)(in_ns % NS_PER_S / NS_PER_US)};
     event_add(check->timer, &in);
-    check->due_ns = at_ns;
+    check->due_ns = max_u64(at_ns, now_ns);
 }
 
 /* This process was not running, or its machine was not: what came meanwhile may not have been read, or be lost. */

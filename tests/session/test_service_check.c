@@ -229,6 +229,24 @@ Test(service_check, interval_changes_meanwhile)
     client_close(&watcher.client);
 }
 
+/* A new interval whose time is over already means no stall of this process: silence goes on to count. */
+Test(service_check, interval_changes_while_it_is_silent)
+{
+    struct watcher watcher = {0};
+
+    client_open(&watcher.client);
+    watch(&watcher, "192.0.2.1", 0); /* there is no way to it */
+    for (int i = 0; service_check_state(watcher.check) == SERVICE_CHECK_UNKNOWN && i < 20; i++) {
+        service_check_set_interval(watcher.check, 3600 * NS_PER_S);
+        client_idle(&watcher.client, WINDOW_NS * 3 / 4);
+        service_check_set_interval(watcher.check, INTERVAL_NS);
+        client_idle(&watcher.client, NS_PER_MS);
+    }
+    cr_expect_eq(service_check_state(watcher.check), SERVICE_CHECK_BAD);
+    service_check_free(watcher.check);
+    client_close(&watcher.client);
+}
+
 /* This host has no port left: nobody was asked, so nobody was silent. */
 Test(service_check, no_means_is_no_silence)
 {
