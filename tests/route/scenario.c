@@ -230,6 +230,8 @@ static void apply(const struct row *row, uint64_t now_ns)
     }
     if (row->list)
         c.input.host.list_arrived = row->list == YES;
+    if (row->route_gone)
+        c.current = NO_ROUTE;
     c.input.now_ns = now_ns;
     c.input.current = scenario_index(c.current);
     c.input.host.failback_now = row->failback_now;

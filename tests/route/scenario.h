@@ -70,6 +70,7 @@ struct row {
     int lost_per_mille[PATHS]; /* over hold; -1: none */
     enum choice list;          /* has a session list arrived? */
     bool failback_now, pin_now, pin_hard, waived;
+    bool route_gone; /* somebody removed it */
 
     enum want want; /* PLANNED: a switch that nobody waits for */
     enum path to;

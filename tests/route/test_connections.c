@@ -190,6 +190,19 @@ Test(connections, which)
     }
 }
 
+/* What was still to be looked for is over with the next move, also when that one ends nothing. */
+Test(connections, a_move_ends_the_looks_of_the_one_before)
+{
+    struct connections connections = {0};
+    struct reserve reserve = RESERVE_EMPTY;
+    const struct connections_host none = host_with(&reserve, &source, "none");
+
+    move(&connections, true);
+    cr_expect_neq(connections_deadline_ns(&connections), NEVER_NS);
+    connections_moved(&connections, &none, false, 2 * NS_PER_S);
+    cr_expect_eq(connections_deadline_ns(&connections), NEVER_NS);
+}
+
 /*
  * The kernel refuses the move, and it is tried again and again: that must not end the connections each time. But what
  * was given up then is no cause to leave them alone for ever.

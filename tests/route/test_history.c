@@ -422,7 +422,7 @@ Test(history, names_that_are_too_long, .init = journal_place_begin, .fini = jour
 
     snprintf(member, sizeof(member),
              ",\"schema\":\"" JOURNAL_SCHEMA "\",\"accesses\":[{\"access\":\"%0*d\",\"was_healthy\":true}],"
-             "\"paths\":[{\"path\":\"%0*d\",\"blocked_ns\":\"1\"}]",
+             "\"paths\":[{\"path\":\"%0*d\",\"blocked_ns\":\"1\",\"used_ns\":\"2\"}]",
              HISTORY_NAME_SIZE + 9, 1, ADDRESS_TEXT_SIZE + 9, 2);
     add_line(&text, 100, "snapshot", member);
     add_line(&text, 200, "snapshot", member);
@@ -431,6 +431,7 @@ Test(history, names_that_are_too_long, .init = journal_place_begin, .fini = jour
     cr_expect_eq(history->path_count, 1, "%" PRIu32, history->path_count);
     cr_expect(history->memory.accesses[0].was_healthy);
     cr_expect_eq(history->memory.paths[0].blocked_ns, 1);
+    cr_expect_eq(history->memory.paths[0].used_ns, 2);
 }
 
 /* A journal whose journal_older part is gone: what the selector remembered is in its first snapshot. */

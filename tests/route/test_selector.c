@@ -911,6 +911,30 @@ static const struct scenario rule_10[] = {
         {"1 ms before the end", .t_ms = 299999, .want = KEEP, .why = KEEP_HOLD},
         {"the end", .t_ms = 300000, .want = PLANNED, .to = LOCAL, .why = SWITCH_FAILBACK},
     }},
+    {"not back at once: without a route nobody is connected", LOCAL, .rows = {
+        {"left", .t_ms = 0, .node[LOCAL_NODE] = DOWN, .want = SWITCH, .to = NEAR, .why = SWITCH_PATH_DOWN},
+        {"back", .t_ms = 3000, .node[LOCAL_NODE] = UP, .want = KEEP, .why = KEEP_HOLD},
+        {"the route is gone: the best path", .t_ms = 4000, .route_gone = true, .want = SWITCH, .to = LOCAL,
+         .why = SWITCH_COLD_START},
+    }},
+    {"not back at once: what was never in use was not left, be it soon after the host's own start", NEAR,
+     .stay_s = 200000, .rows = {
+        {"home", .t_ms = 0, .want = PLANNED, .to = LOCAL, .why = SWITCH_FAILBACK},
+    }},
+    {"not back at once: of what is degraded alike, the first whose time comes", FAR, .stay_s = 300, .rows = {
+        {"left", .t_ms = 0, .node[LOCAL_NODE] = DEGRADED, .node[NEAR_NODE] = DEGRADED, .node[TWIN_NODE] = DEGRADED,
+         .is[FAR] = DEGRADED, .want = SWITCH, .to = FAR_MGMT, .why = SWITCH_DEGRADED},
+        {"none is clean now", .t_ms = 1000, .is[FAR_MGMT] = DEGRADED, .want = KEEP, .why = KEEP_DEGRADED,
+         .again_ms = 181000},
+        {"settled", .t_ms = 181000, .want = SWITCH, .to = LOCAL, .why = SWITCH_DEGRADED},
+    }},
+    {"not back at once: nor to what was just left, though it is degraded alike", FAR, .stay_s = 300, .rows = {
+        {"left", .t_ms = 0, .node[LOCAL_NODE] = DOWN, .node[NEAR_NODE] = DOWN, .node[TWIN_NODE] = DOWN,
+         .is[FAR] = DEGRADED, .want = SWITCH, .to = FAR_MGMT, .why = SWITCH_DEGRADED},
+        {"none is clean now", .t_ms = 1000, .is[FAR_MGMT] = DEGRADED, .want = KEEP, .why = KEEP_DEGRADED,
+         .again_ms = 300000},
+        {"settled", .t_ms = 300000, .want = SWITCH, .to = FAR, .why = SWITCH_DEGRADED},
+    }},
     {"not back at once: a person's word", LOCAL, .rows = {
         {"left", .t_ms = 0, .node[LOCAL_NODE] = DOWN, .want = SWITCH, .to = NEAR, .why = SWITCH_PATH_DOWN},
         {"failback --now", .t_ms = 3000, .node[LOCAL_NODE] = UP, .failback_now = true, .want = PLANNED, .to = LOCAL,
