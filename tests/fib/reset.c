@@ -356,6 +356,8 @@ Test(reset, by_state_and_port)
         open = connect_to_address(listener, &service);
         port =
             connect_to(port_listener, (struct sockaddr *)&to, address_to_sockaddr(&service, PORT + 1, &to));
+        netns_must(world.node, "ip route add blackhole 10.1.0.1");
+        carries(open, 0); /* it sends again too, but it is no handshake */
         handshake = connect_in_vain(&world, &service);
         which.peer = &service;
         cr_expect_eq(fib_reset_connections(world.fib, &which, &count), 0, "%s", fib_error(world.fib));
@@ -370,6 +372,32 @@ Test(reset, by_state_and_port)
         close(port_listener);
         world_close(&world);
     }
+}
+
+/* After the third SYN in vain the kernel waits four seconds for the next: longer than a client whose handshake is ended. */
+Test(reset, a_handshake_that_waits_for_long)
+{
+    struct fib_settings settings = world_settings();
+    struct address service = service_of(AF_INET), from = address_of("10.1.0.9");
+    const struct fib_connections which = {.peer = &service, .which = FIB_ALL, .source = &from};
+    uint64_t deadline_ns = clock_now_ns(CLOCK_MONOTONIC) + 30 * NS_PER_S;
+    struct world world;
+    unsigned count = 0;
+    int handshake;
+
+    world_open(&world, &settings);
+    skip_unless_possible(&world, &service);
+    netns_must(NETNS_HERE, "sysctl -qw net.ipv4.tcp_syn_linear_timeouts=0 || true"); /* Linux 6.5 and newer */
+    move_to(&world, &service, "10.1.0.2", world.data);
+    handshake = connect_in_vain(&world, &service);
+    while (count == 0 && clock_now_ns(CLOCK_MONOTONIC) < deadline_ns) {
+        poll(NULL, 0, 20);
+        cr_assert_eq(fib_reset_connections(world.fib, &which, &count), 0, "%s", fib_error(world.fib));
+    }
+    cr_expect_eq(count, 1);
+    cr_expect_eq(error_of(handshake), ECONNABORTED);
+    close(handshake);
+    world_close(&world);
 }
 
 Test(reset, many)
