@@ -3,6 +3,7 @@
  * Proves what the service check asks to the byte, which bytes are an answer, and what answers, refusals and silence
  * mean: a refusal counts when a second one confirms it, silence when it has lasted for the window.
  */
+#include "probe/scope.h"
 #include "probe/service_protocol.h"
 #include "session/service_verdict.h"
 
@@ -72,6 +73,7 @@ static void expect_request(const char *protocol, const char *address, const void
     struct address a;
 
     cr_assert_eq(address_parse(&a, address), 0);
+    scope_name_address(&a); /* as the configuration has it */
     cr_expect_eq(service_request(&p, &a, 0x01020304, out), size, "%s", protocol);
     cr_expect_eq(memcmp(out, bytes, size), 0, "%s", protocol);
 }
@@ -135,6 +137,9 @@ Test(service_answers, null_replies)
          "a broken RPC reply"},
         {"a verifier beyond the end", BYTES(MARK(24), XID, WORD(1), WORD(0), WORD(0), WORD(5), WORD(0)),
          -EPROTO, "a broken RPC reply"},
+        {"a verifier that ends at the end but for its padding",
+         BYTES(MARK(27), XID, WORD(1), WORD(0), WORD(0), WORD(1), 9, 0, 0, 0, 0, 0, 0), -EPROTO,
+         "a broken RPC reply"},
         {"a verifier of four gigabytes",
          BYTES(MARK(24), XID, WORD(1), WORD(0), WORD(0), 0xff, 0xff, 0xff, 0xff, WORD(0)), -EPROTO,
          "a broken RPC reply"},
