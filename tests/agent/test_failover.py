@@ -254,5 +254,23 @@ def secondary(t):
     t.ok(agent.get("next_hop") == choice, "a host's choice among equals does not change", agent.status())
 
 
+def out_and_back(t):
+    """Home is back when the next node fails too: not there, where it still has its half of the host's connections."""
+    world, service, monitor = t.cluster(settings=dict(nodes=3), lease=60)
+    home = world.node(1)
+    agent = t.agent(world, hold="60s", route='stay = "60s"')
+    t.eventually(agent.settled(home.address("data")), "at home")
+    world.cut(home, "data")
+    t.eventually(lambda: agent.get("next_hop") not in (None, home.address("data")), "out", detail=agent.status)
+    second = next(n for n in world.nodes if n.address("data") == agent.get("next_hop"))
+    third = next(n for n in world.nodes if n not in (home, second))
+    world.plug(home, "data")
+    t.eventually(lambda: agent.path(home.address("data"))["up"], "home is back", detail=agent.status)
+    world.cut(second, "data")
+    t.eventually(agent.on(third.address("data")), "the third node", detail=agent.status)
+    t.ok([to for _, to, _ in agent.switches()] == [n.address("data") for n in (home, second, third)],
+         "and not home on the way", agent.switches())
+
+
 sys.exit(main([cable_100x10, cable_20x3, host_cable, session_dies, restarting_process, flapping_node, other_zone,
-               secondary, many_accesses], parallel=4))
+               secondary, many_accesses, out_and_back], parallel=4))
