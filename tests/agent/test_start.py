@@ -106,6 +106,10 @@ def bootstrap(t):
     t.eventually(lambda: len(agent.status().get("paths", [])) == 5, "and all others", detail=agent.status)
     serves = lambda: {p["address"]: p["serves"] for p in agent.status()["paths"]}
     t.ok(set(serves().values()) == {None}, "no service is known", serves())
+    world.cut(world.node(4), "data")
+    t.eventually(lambda: agent.get("next_hop") not in (None, local), "home is left", detail=agent.status)
+    world.plug(world.node(4), "data")
+    t.eventually(agent.on(local), "and returned to, though nothing serves there", detail=agent.status)
     listener = inside(world.node(4).namespace, lambda: socket.create_server((local, 2049)))
     t.eventually(lambda: serves()[local], "NFS is found where it is served", detail=agent.status)
     listener.close()
@@ -116,6 +120,10 @@ def bootstrap(t):
     t.eventually(lambda: agent.events("reload"), "other probes, by a reload")
     t.ok(stays(lambda: serves()[local] is False, agent.up(local, 1)), "it is known still that this node should serve",
          serves())
+    agent.write(agent.text(**agent.settings, session='service-check-window = "1s"'))
+    agent.signal(signal.SIGHUP)
+    t.eventually(lambda: len(agent.events("reload")) == 2, "another check, by a reload")
+    t.eventually(lambda: serves()[local] is False, "it should serve still", detail=agent.status)
     t.ok(agent.terminate() == 0, "ends")
     world.host.ip("route", "del", world.service)
     service.behave("hang")

@@ -194,13 +194,14 @@ Test(connections, which)
 Test(connections, a_move_ends_the_looks_of_the_one_before)
 {
     struct connections connections = {0};
-    struct reserve reserve = RESERVE_EMPTY;
-    const struct connections_host none = host_with(&reserve, &source, "none");
+    struct spare_fds spare = SPARE_FDS_NONE;
+    const struct connections_host none = host_with(&spare, &source, "none");
 
     move(&connections, true);
     cr_expect_neq(connections_deadline_ns(&connections), NEVER_NS);
     connections_moved(&connections, &none, false, 2 * NS_PER_S);
     cr_expect_eq(connections_deadline_ns(&connections), NEVER_NS);
+    spare_fds_release(&spare);
 }
 
 /*
