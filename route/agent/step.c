@@ -50,14 +50,15 @@ static void note_path(struct agent *agent, uint32_t index)
     agent_tell(agent, &(struct happening){.kind = HAPPENED_PATH, .path = index});
 }
 
-/* Of a node that is down its service says nothing that is news. */
+/* Of a node that does not answer its service says nothing that is news. */
 static void note_service(struct agent *agent, uint32_t index)
 {
     struct agent_path *path = &agent->host.table.paths[index];
     enum service_check_state state =
         path->serving.check ? service_check_state(path->serving.check) : SERVICE_CHECK_UNKNOWN;
 
-    if (state == SERVICE_CHECK_UNKNOWN || state == path->serving.noted || path->health.state != HEALTH_UP)
+    if (state == SERVICE_CHECK_UNKNOWN || state == path->serving.noted || path->health.state != HEALTH_UP ||
+        path->health.misses > 0)
         return;
     path->serving.noted = state;
     agent_tell(agent, &(struct happening){.kind = HAPPENED_SERVICE, .path = index});

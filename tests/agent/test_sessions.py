@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The session service misbehaves: the route stays where the network evidence says, probing goes on at its pace,
 nothing grows. And what the cluster is told: refreshes, heartbeats, the token; what a service check adds."""
+import contextlib
 import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -409,8 +411,9 @@ def service_check(t):
 
     for node in world.nodes[:3]:
         serve(node)
-    agent = t.agent(world, hold="1s", session='service-check = "nfs3:2049" service-check-window = "600ms"',
-                    top='metrics-listen = "127.0.0.1:9321"')
+    check = 'service-check = "nfs3:2049" service-check-window = '
+    metrics = 'metrics-listen = "127.0.0.1:9321"'
+    agent = t.agent(world, hold="1s", session=check + '"1h"', top=metrics)
     t.eventually(agent.on(home.address("data")), "at home")
     t.eventually(lambda: agent.path(home.address("data"))["why"] == "", "serving", detail=agent.status)
     idle = world.node(4)
@@ -422,6 +425,17 @@ def service_check(t):
             return re.findall(r'path_service_down\{access="([^"]*)",tier="data".* 1$', metrics.read().decode(), re.M)
 
     t.eventually(lambda: down() == [idle.name], "the metrics say which", detail=down)
+    agent.write(agent.text(hold="1s", session=check + '"600ms"', top=metrics))
+    agent.signal(signal.SIGHUP)
+    t.eventually(lambda: agent.events("reload"), "another window, by a reload")
+    off = world.node(3).address("data")
+    t.eventually(lambda: agent.path(off)["serves"], "serves still", detail=agent.status)
+    told = len(agent.events("service-down"))
+    world.cut(world.node(3), "data")
+    t.eventually(lambda: agent.path(off)["serves"] is False, "a node is off: its service is silent", detail=agent.status)
+    t.ok(off not in [e["path"] for e in agent.events("service-down")[told:]], "which is no news", agent.log())
+    world.plug(world.node(3), "data")
+    t.eventually(lambda: agent.path(off)["serves"] and agent.path(off)["up"], "it is back", detail=agent.status)
     for what, fail, reason in (
             ("ended", lambda: end(home), "Connection refused"),
             ("hangs", lambda: servers[home].send_signal(signal.SIGSTOP), "does not answer")):
@@ -453,6 +467,36 @@ def service_check(t):
     t.ok(stays(agent.on(where), agent.up(where, 1)), "and stays", agent.status())
 
 
+def service_pace(t):
+    """The path in use is asked at the pace of its probes, the others seldom."""
+    world, service, monitor = t.cluster(settings=dict(nodes=2))
+    listeners = [inside(n.namespace, socket.create_server, (n.address("data"), 2049)) for n in world.nodes]
+    agent = t.agent(world, hold="1s", candidate="10s", session='service-check = "tcp:2049"')
+    t.eventually(agent.settled(world.node(1).address("data")), "at home")
+    t.eventually(lambda: all(p["serves"] for p in agent.get("paths") if p["tier"] == "data"), "all serve")
+
+    def asked(listener):
+        """How often, since it was last looked."""
+        count = 0
+        listener.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                listener.accept()[0].close()
+                count += 1
+        return count
+
+    for listener in listeners:
+        asked(listener)
+    counts = [0, 0]
+
+    def count():
+        counts[:] = [so_far + asked(listener) for so_far, listener in zip(counts, listeners)]
+        return counts[0] >= 20
+
+    t.eventually(count, "twenty times", detail=lambda: counts)
+    t.ok(counts[1] <= 5, "the other one not nearly as often", counts)
+
+
 def outside_text(t):
     """What the cluster says is nothing but text: in the log, on a terminal and in documents."""
     world, service, monitor = t.cluster(settings=dict(nodes=2, zones=(OUTSIDE.split()[0], "east")))
@@ -482,4 +526,4 @@ def outside_text(t):
 
 sys.exit(main([one_sided, stepped_clock, misbehaving, contradictions, unlisted, unlisted_in_use, dead_before, two_alone,
                made_up, failover_without_service, slow_refresh, telling, cut_off, odd_entries, service_check,
-               outside_text], parallel=4))
+               service_pace, outside_text], parallel=4))
