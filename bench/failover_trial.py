@@ -17,6 +17,8 @@ HOME, HOME_ACCESS = "10.10.85.15", "scvm1"
 PATIENCE_S = 30  # for a state of the lab, and for a failover: with margin for a lease and two lists
 LOSS_STEPS = range(10, 101, 10)
 LOSS_STEP_S = 0.5
+# Before: what a path loses as a rule is a matter of its past, and an agent usually has one.
+HISTORY_S = 15
 CHECK = "http:80/api/v3/sessions"  # of the lab's nodes
 VERDICT_S = 0.3  # the meter takes 200 ms for its verdict on an echo
 
@@ -105,7 +107,7 @@ class Trial(Stand):
         """The repetition, as failover_report.py wants it."""
         self.start_meter()
         self.until("both streams flow", lambda: all(self.flowing.values()), PATIENCE_S)
-        self.pause(0.3 + random.random())
+        self.pause(0.3 + random.random() + (HISTORY_S if way.gradual else 0))
         begun = time.monotonic()
         self.fail(way)
         over = self.reached(self.has_moved, PATIENCE_S)

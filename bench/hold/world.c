@@ -283,7 +283,6 @@ static void build(struct world *w, const struct hold_history *history, const str
         .rise = 3,
         .degraded_percent = 30,
         .degraded_over_ns = 10 * NS_PER_S,
-        .degraded_lost = 5,
         .hold_ns = hold_ns,
     };
     w->wake_ns = BEGIN_NS + sub_sat_u64(history->from_ns, hold_ns + 60 * NS_PER_S);

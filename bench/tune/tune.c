@@ -136,7 +136,6 @@ static int read_config(struct tune_options *options, const char *file, const cha
         .rise = probe->rise,
         .degraded_percent = probe->degraded_percent,
         .degraded_over_ns = probe->degraded_over_ns,
-        .degraded_lost = 5,
         .hold_ns = options->hold_ns,
     };
     return 0;

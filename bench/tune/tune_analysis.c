@@ -151,7 +151,7 @@ static struct estimate_count find_failures(struct analysis *analysis, uint32_t s
 
     health.select_count = select_count;
     /* Degraded has no part in being down, and costs most of the time: never. */
-    health.degraded_over_ns = NEVER_NS;
+    health.degraded_percent = 100;
     analysis->key_count = 0;
     for (uint64_t phase = 0; phase < analysis->phases; phase++)
         up_ns += detect_judge(analysis->path, analysis->interval_us, &health, phase * analysis->interval_us,

@@ -22,7 +22,6 @@ struct health_settings agent_health_settings(const struct config *config)
         .degraded_percent = config->probe.degraded_percent,
         /* Long enough for the requests that a verdict needs. */
         .degraded_over_ns = max_u64(config->probe.degraded_over_ns, 25 * config->probe.select_timeout_ns),
-        .degraded_lost = 5,
         .hold_ns = config->route.hold_ns,
     };
 }

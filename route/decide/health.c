@@ -12,69 +12,9 @@ const char *health_state_text(enum health_state state)
     return text[state];
 }
 
-static void loss_advance(struct health_loss *loss, uint64_t span_ns, uint64_t now_ns)
-{
-    uint64_t width_ns = max_u64(span_ns / HEALTH_BUCKETS, 1);
-
-    if (!loss->begun_ns) {
-        *loss = (struct health_loss){.begun_ns = now_ns, .bucket_ns = now_ns};
-        return;
-    }
-    for (unsigned steps = 0; now_ns >= loss->bucket_ns + width_ns; steps++) {
-        if (steps == HEALTH_BUCKETS) {
-            loss->bucket_ns = now_ns;
-            return;
-        }
-        loss->bucket_ns += width_ns;
-        loss->newest = (loss->newest + 1) % HEALTH_BUCKETS;
-        loss->buckets[loss->newest].requests = 0;
-        loss->buckets[loss->newest].lost = 0;
-    }
-}
-
-static void loss_count(struct health_loss *loss, uint64_t span_ns, uint64_t now_ns, uint32_t requests,
-                       uint32_t lost)
-{
-    loss_advance(loss, span_ns, now_ns);
-    loss->buckets[loss->newest].requests += requests;
-    loss->buckets[loss->newest].lost += lost;
-}
-
-/* One request that was counted as lost was only late. */
-static void loss_take_back(struct health_loss *loss)
-{
-    for (unsigned age = 0; age < HEALTH_BUCKETS; age++) {
-        unsigned i = (loss->newest + HEALTH_BUCKETS - age) % HEALTH_BUCKETS;
-
-        if (loss->buckets[i].lost) {
-            loss->buckets[i].lost--;
-            return;
-        }
-    }
-}
-
-static uint64_t loss_requests(const struct health_loss *loss, uint64_t *lost)
-{
-    uint64_t requests = 0;
-
-    *lost = 0;
-    for (unsigned i = 0; i < HEALTH_BUCKETS; i++) {
-        requests += loss->buckets[i].requests;
-        *lost += loss->buckets[i].lost;
-    }
-    return requests;
-}
-
-static uint32_t loss_ppm(const struct health_loss *loss)
-{
-    uint64_t lost, requests = loss_requests(loss, &lost);
-
-    return requests ? (uint32_t)(lost * 1000000 / requests) : 0;
-}
-
 uint32_t health_loss_ppm(const struct health *health)
 {
-    return loss_ppm(&health->steady);
+    return loss_span_ppm(&health->steady);
 }
 
 struct health_evidence health_evidence(const struct health *health)
@@ -91,26 +31,60 @@ struct health_evidence health_evidence(const struct health *health)
     };
 }
 
+/* --- degraded --- */
+
+static bool may_be_degraded(const struct health_settings *settings)
+{
+    return settings->degraded_percent < 100;
+}
+
+static void become_degraded(struct health *health)
+{
+    health->degraded = true;
+    health->up_since_ns = 0;
+    health->alarm = (struct loss_test){0};
+    health->recent = (struct loss_span){0};
+}
+
+static bool is_clean_again(const struct health *health, const struct health_settings *settings,
+                           uint64_t now_ns)
+{
+    return now_ns >= health->recent.begun_ns + settings->degraded_over_ns &&
+           loss_span_ppm(&health->recent) <= settings->degraded_percent * 10000 / 2;
+}
+
+/* So many requests of one stretch, so many of them lost in one run. */
+static void count_loss(struct health *health, const struct health_settings *settings, uint64_t now_ns,
+                       uint32_t requests, uint32_t lost)
+{
+    if (health->degraded)
+        loss_span_count(&health->recent, settings->degraded_over_ns, now_ns, requests, lost);
+    else if (lost && may_be_degraded(settings))
+        loss_test_loss(&health->alarm, settings->degraded_percent, lost, &health->steady);
+    loss_span_count(&health->steady, settings->hold_ns, now_ns, requests, lost);
+}
+
+static void take_back_loss(struct health *health, const struct health_settings *settings)
+{
+    loss_span_take_back(&health->steady);
+    loss_span_take_back(&health->recent);
+    loss_test_take_back(&health->alarm, settings->degraded_percent);
+}
+
+/* By a reply that came in time: behind a standstill the late ones are there first. */
 static void judge_degraded(struct health *health, const struct health_settings *settings, uint64_t now_ns)
 {
-    uint32_t limit_ppm = settings->degraded_percent * 10000;
-    uint32_t lost_ppm;
-    uint64_t lost;
-
-    /* No verdict before the span has been watched once. */
-    if (sub_sat_u64(now_ns, health->recent.begun_ns) < settings->degraded_over_ns)
-        return;
-    lost_ppm = loss_ppm(&health->recent);
-    loss_requests(&health->recent, &lost);
-    /* Of ten requests at 5 % random loss four are lost several times a day: that few are too few to judge by.
-     */
-    if (!health->degraded && lost_ppm > limit_ppm && lost >= settings->degraded_lost) {
-        health->degraded = true;
-        health->up_since_ns = 0;
-    } else if (health->degraded && lost_ppm <= limit_ppm / 2) {
+    if (health->degraded && is_clean_again(health, settings, now_ns)) {
         health->degraded = false;
         health->up_since_ns = now_ns;
+        health->run_since_ns = now_ns; /* should a late reply take back a verdict of down */
     }
+    if (!may_be_degraded(settings))
+        return;
+    loss_test_answer(&health->alarm, settings->degraded_percent);
+    if (!health->degraded &&
+        loss_test_alarms(&health->alarm, settings->degraded_percent, settings->select_timeout_ns / 2))
+        become_degraded(health);
 }
 
 static void become_up(struct health *health)
@@ -124,8 +98,8 @@ static void become_up(struct health *health)
     health->restored_up_ns = 0;
     health->degraded = false;
     /* What was lost while it was down says nothing about how good it is now. */
-    health->recent = (struct health_loss){0};
-    health->steady = (struct health_loss){0};
+    health->steady = (struct loss_span){0};
+    health->alarm = (struct loss_test){0};
 }
 
 static void become_down(struct health *health)
@@ -172,13 +146,11 @@ static void observe_life(struct health *health, const struct health_settings *se
         return;
     }
     /* The request of a late reply has been counted by its timeout: in this run of misses or before it. */
-    loss_count(&health->recent, settings->degraded_over_ns, observation->at_ns, missed + !late, missed);
-    loss_count(&health->steady, settings->hold_ns, observation->at_ns, missed + !late, missed);
-    if (late) {
-        loss_take_back(&health->recent);
-        loss_take_back(&health->steady);
-    }
-    judge_degraded(health, settings, observation->at_ns);
+    count_loss(health, settings, observation->at_ns, missed + !late, missed);
+    if (late)
+        take_back_loss(health, settings);
+    else
+        judge_degraded(health, settings, observation->at_ns);
 }
 
 static bool is_window_over(const struct health *health, const struct health_settings *settings,
@@ -214,9 +186,7 @@ static void observe_loss(struct health *health, const struct health_settings *se
     health->replies = 0;
     if (health->state != HEALTH_UP)
         return;
-    loss_count(&health->recent, settings->degraded_over_ns, observation->at_ns, 1, 1);
-    loss_count(&health->steady, settings->hold_ns, observation->at_ns, 1, 1);
-    judge_degraded(health, settings, observation->at_ns);
+    count_loss(health, settings, observation->at_ns, 1, 1);
 }
 
 void health_observe(struct health *health, const struct health_settings *settings,

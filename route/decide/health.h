@@ -10,8 +10,10 @@
  *   up         `rise` replies in a row. A miss that its own late reply takes back does not break the row, nor
  *              does a request that still waits.
  *   unknown    At the start a path is neither: no verdict without evidence.
- *   degraded   Up, but of the requests of the last degraded_over more than degraded_percent were lost, and at
- *              least degraded_lost. It is clean again at half that loss.
+ *   degraded   Up, but it loses too much: degraded_percent is far likelier than what it lost over hold (loss.h).
+ *              It is clean again after a degraded_over in which it lost half of degraded_percent at most. A run of
+ *              misses counts once, and once more with the request that is overtaken at its end: a single burst
+ *              tells nothing of the next minute.
  *
  * A run of misses that still goes on is the business of "down". It counts for "degraded" only when a reply
  * has ended it: a long window is not cut short by it. A request that is given up after a later one was answered
@@ -23,50 +25,40 @@
 #pragma once
 
 #include "probe/stream.h"
+#include "route/decide/loss.h"
 
 struct health_settings {
     uint64_t select_timeout_ns;
     uint32_t select_count;
     uint32_t rise;
-    uint32_t degraded_percent; /* 1..100 */
+    uint32_t degraded_percent; /* 1..100; 100: never degraded */
     uint64_t degraded_over_ns;
-    uint32_t degraded_lost; /* fewer are too few to judge by */
-    uint64_t hold_ns;       /* loss_ppm is taken over this time */
+    uint64_t hold_ns; /* loss_ppm is taken over this time */
 };
 
 enum health_state { HEALTH_UNKNOWN, HEALTH_UP, HEALTH_DOWN };
-
-/* Loss over a sliding span, in buckets of a twentieth of it. */
-#define HEALTH_BUCKETS 20
-struct health_loss {
-    uint64_t begun_ns;  /* of the counting; 0: not begun */
-    uint64_t bucket_ns; /* start of the newest bucket */
-    unsigned newest;
-    struct {
-        uint32_t requests, lost;
-    } buckets[HEALTH_BUCKETS];
-};
 
 /* All zero: nothing known. Read freely, written by the functions below only. */
 struct health {
     enum health_state state;
     bool degraded;
-    uint32_t misses;           /* unanswered requests in a row */
-    uint32_t replies;          /* answered ones in a row */
-    uint32_t replies_before;   /* in a row before this run of misses */
-    uint64_t first_missed_ns;  /* when the first request of this run of misses was sent */
-    uint64_t newest_ns;        /* when the newest judged request was sent; 0: none yet */
-    uint64_t silent_ns;        /* from the last life to the newest judged request, pauses cut short */
-    uint64_t run_since_ns;     /* when the first reply of this run of replies came */
-    uint64_t up_since_ns;      /* start of the present steady (up, not degraded) health; 0: it is not */
-    uint64_t restored_up_ns;   /* up_since of before a restart of this process; 0: none */
-    uint64_t last_reply_ns;    /* when the newest reply came; 0: never */
-    uint64_t proven_ns;        /* when the newest answered request was sent; 0: never */
-    uint64_t rtt_ns;           /* smoothed, RFC 6298 section 2 (alpha 1/8); 0: never measured */
-    enum probe_outcome last;   /* of the newest judged request */
-    struct probe_error error;  /* with it */
-    struct health_loss recent; /* over degraded_over */
-    struct health_loss steady; /* over hold */
+    uint32_t misses;          /* unanswered requests in a row */
+    uint32_t replies;         /* answered ones in a row */
+    uint32_t replies_before;  /* in a row before this run of misses */
+    uint64_t first_missed_ns; /* when the first request of this run of misses was sent */
+    uint64_t newest_ns;       /* when the newest judged request was sent; 0: none yet */
+    uint64_t silent_ns;       /* from the last life to the newest judged request, pauses cut short */
+    uint64_t run_since_ns;    /* when the first reply of this run of replies came, or it was clean again */
+    uint64_t up_since_ns;     /* start of the present steady (up, not degraded) health; 0: it is not */
+    uint64_t restored_up_ns;  /* up_since of before a restart of this process; 0: none */
+    uint64_t last_reply_ns;   /* when the newest reply came; 0: never */
+    uint64_t proven_ns;       /* when the newest answered request was sent; 0: never */
+    uint64_t rtt_ns;          /* smoothed, RFC 6298 section 2 (alpha 1/8); 0: never measured */
+    enum probe_outcome last;  /* of the newest judged request */
+    struct probe_error error; /* with it */
+    struct loss_span steady;  /* over hold */
+    struct loss_test alarm;   /* while it is not degraded */
+    struct loss_span recent;  /* over degraded_over, while it is */
 };
 
 /* What a decision reads of a path's health: a value. Times as in struct health. */

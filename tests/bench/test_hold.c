@@ -110,14 +110,14 @@ Test(hold, the_world_is_an_agents)
         {"who waits is not hurt", HISTORY(two_reboots), 600, false, 2, 0, {1348, 1350}, {0.9, 1.2}},
         {"a blip", HISTORY(blip), 180, true, 0, 0, {0, 0}, {0.5, 0.5}},
         {"only the session", HISTORY(session_only), 180, true, 2, 0, {289, 291}, {10, 10.1}},
-        {"half is lost: noticed in 10 s, over when it is remembered no more",
+        {"half is lost: noticed in a second, over when it is remembered no more",
          HISTORY(lossy),
          180,
          true,
          2,
          0,
          {590 + 170, 600 + 200},
-         {1, 12}},
+         {0.3, 2}},
         {"a little loss", HISTORY(little_loss), 180, true, 2, 0, {1100 + 100, 1100 + 190}, {0.9, 1.2}},
     };
 

@@ -375,7 +375,6 @@ static struct validate_counts run_nested(uint64_t select_timeout_ms, uint32_t se
                                      .rise = 3,
                                      .degraded_percent = 30,
                                      .degraded_over_ns = 10 * NS_PER_S,
-                                     .degraded_lost = 5,
                                      .hold_ns = 180 * NS_PER_S};
     struct address address = simulation_address(0);
     struct validate_settings settings = {.probe = &probe,

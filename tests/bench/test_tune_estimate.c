@@ -81,7 +81,6 @@ static const struct tune_settings defaults = {
                .rise = 3,
                .degraded_percent = 100,
                .degraded_over_ns = 10 * NS_PER_S,
-               .degraded_lost = 5,
                .hold_ns = 180 * NS_PER_S},
     .most_per_year = 0.1,
     .window_most_us = 5000000,

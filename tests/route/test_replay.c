@@ -99,7 +99,6 @@ static void build(struct world *w, uint64_t seed)
         .rise = 1 + (uint32_t)below(w, 3),
         .degraded_percent = 30,
         .degraded_over_ns = 3 * NS_PER_S,
-        .degraded_lost = 5,
         .hold_ns = (2 + below(w, 10)) * NS_PER_S,
     };
     w->selector = (struct selector){.paths = w->path_memory, .accesses = w->access_memory};

@@ -100,7 +100,6 @@ static void build(struct world *w, uint64_t seed)
         .rise = 1 + (uint32_t)below(w, 3),
         .degraded_percent = 30,
         .degraded_over_ns = 5 * NS_PER_S,
-        .degraded_lost = 2,
         .hold_ns = (3 + below(w, 6)) * NS_PER_S,
     };
     w->memory.selector = (struct selector){.paths = w->memory.paths, .accesses = w->memory.accesses};
@@ -148,6 +147,16 @@ static void observe(struct world *w, uint32_t i, enum probe_outcome outcome, uin
                                                .rtt_ns = after_ns});
 }
 
+/* A path that loses much, all of a sudden. How many requests the health needs to be sure is not the matter here. */
+static void degrade(struct health *h)
+{
+    if (h->state != HEALTH_UP || h->degraded)
+        return;
+    h->degraded = true;
+    h->up_since_ns = 0;
+    h->recent = (struct loss_span){0};
+}
+
 /* All requests of this path that are judged by now. */
 static void probe_path(struct world *w, uint32_t i)
 {
@@ -156,6 +165,8 @@ static void probe_path(struct world *w, uint32_t i)
     for (; w->next_sent_ns[i] + JUDGED_AFTER_NS <= w->input.now_ns; w->next_sent_ns[i] += SELECT_NS) {
         enum mode mode = w->mode[i];
 
+        if (mode == LOSES && one_in(w, 4))
+            degrade(&w->health[i]);
         if (mode == LOSES)
             mode = below(w, 100) < 40 ? DIES : ANSWERS;
         if (!p->link_usable)
