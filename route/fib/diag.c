@@ -15,17 +15,14 @@
  * Left alone: listening sockets, which have no peer, and TIME_WAIT, which nobody owns.
  */
 #include "route/fib/diag.h"
-#include "route/fib/netlink.h"
+#include "route/fib/diag_request.h"
 
-#include <linux/inet_diag.h>
-#include <linux/netlink.h>
 #include <linux/sock_diag.h>
 #include <netinet/tcp.h>
 
 #define ALL_STATES ((1u << (TCP_CLOSING + 1)) - 1)
 #define LEFT_ALONE ((1u << TCP_LISTEN) | (1u << TCP_TIME_WAIT))
 #define NOT_OPEN   ((1u << TCP_SYN_SENT) | (1u << TCP_SYN_RECV))
-#define DUMP_TRIES 8
 
 /* struct inet_diag_msg: idiag_timer of a segment that is sent again, and how often that shows a standstill.
  */
@@ -41,26 +38,14 @@ struct found_sockets {
     size_t count;
 };
 
-/* Is this the address, as it is or mapped into IPv6 (RFC 4291, section 2.5.5.2)? */
-static bool is_address(const struct address *address, uint8_t family, const uint32_t words[4])
-{
-    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-    const uint8_t *bytes = (const uint8_t *)words;
-
-    if (family == address->family)
-        return memcmp(bytes, address->bytes, address_size_bytes(address)) == 0;
-    return family == AF_INET6 && address->family == AF_INET && memcmp(bytes, mapped, sizeof(mapped)) == 0 &&
-           memcmp(bytes + sizeof(mapped), address->bytes, 4) == 0;
-}
-
 static bool is_from_source(const struct fib_connections *wanted, const struct inet_diag_msg *socket)
 {
-    return wanted->source && is_address(wanted->source, socket->idiag_family, socket->id.idiag_src);
+    return wanted->source && diag_is_address(wanted->source, socket->idiag_family, socket->id.idiag_src);
 }
 
 static bool is_wanted(const struct fib_connections *wanted, const struct inet_diag_msg *socket)
 {
-    if (!is_address(wanted->peer, socket->idiag_family, socket->id.idiag_dst) ||
+    if (!diag_is_address(wanted->peer, socket->idiag_family, socket->id.idiag_dst) ||
         (wanted->but_port && ntohs(socket->id.idiag_dport) == wanted->but_port))
         return false;
     switch (wanted->which) {
@@ -100,51 +85,6 @@ static int collect_socket(void *context, const struct nlmsghdr *message)
     return 0;
 }
 
-/* "The peer is this address": one condition; to accept is to step to the end, to refuse beyond it. */
-static void put_filter(struct nlmsghdr *header, const struct address *peer)
-{
-    const size_t address_offset = sizeof(struct inet_diag_bc_op) + sizeof(struct inet_diag_hostcond);
-    const size_t size_bytes = address_offset + address_size_bytes(peer);
-    const struct inet_diag_bc_op op = {
-        .code = INET_DIAG_BC_D_COND,
-        .yes = (uint8_t)size_bytes,
-        .no = (uint16_t)(size_bytes + sizeof(op)),
-    };
-    struct inet_diag_hostcond condition;
-    uint8_t program[sizeof(op) + sizeof(condition) + sizeof(peer->bytes)];
-
-    memset(&condition, 0, sizeof(condition)); /* what lies between its members is sent too */
-    condition.family = peer->family;
-    condition.prefix_len = (uint8_t)(address_size_bytes(peer) * 8);
-    condition.port = -1;
-    memcpy(program, &op, sizeof(op));
-    memcpy(program + sizeof(op), &condition, sizeof(condition));
-    memcpy(program + address_offset, peer->bytes, address_size_bytes(peer));
-    mnl_attr_put(header, INET_DIAG_REQ_BYTECODE, size_bytes, program);
-}
-
-static int list_sockets(struct netlink *netlink, uint8_t family, struct found_sockets *found)
-{
-    size_t before = found->count;
-    int r = -EINTR;
-
-    for (int i = 0; i < DUMP_TRIES && r == -EINTR; i++) {
-        union netlink_request request;
-        struct nlmsghdr *header = mnl_nlmsg_put_header(request.bytes);
-        struct inet_diag_req_v2 *body = mnl_nlmsg_put_extra_header(header, sizeof(*body));
-
-        header->nlmsg_type = SOCK_DIAG_BY_FAMILY;
-        header->nlmsg_flags = NLM_F_DUMP;
-        body->sdiag_family = family;
-        body->sdiag_protocol = IPPROTO_TCP;
-        body->idiag_states = ALL_STATES & ~LEFT_ALONE & ~(found->wanted->which == FIB_ALL ? 0u : NOT_OPEN);
-        put_filter(header, found->wanted->peer);
-        found->count = before;
-        r = netlink_request(netlink, header, collect_socket, found);
-    }
-    return r;
-}
-
 static int destroy_socket(struct netlink *netlink, const struct inet_diag_req_v2 *socket)
 {
     union netlink_request request;
@@ -168,12 +108,12 @@ static bool has_ended(struct netlink *netlink, int error)
 
 static int destroy_all(struct netlink *netlink, struct found_sockets *found, unsigned *count)
 {
-    int r = list_sockets(netlink, AF_INET6, found);
+    const struct diag_query query = {
+        .peer = found->wanted->peer,
+        .states = ALL_STATES & ~LEFT_ALONE & ~(found->wanted->which == FIB_ALL ? 0u : NOT_OPEN),
+    };
+    int r = diag_list(netlink, &query, collect_socket, found, &found->count);
 
-    if (r == 0 && found->wanted->peer->family == AF_INET)
-        r = list_sockets(netlink, AF_INET, found);
-    if (r == -ENOENT) /* nobody answers for TCP: no tcp_diag */
-        return -EOPNOTSUPP;
     for (size_t i = 0; i < found->count && r != -EOPNOTSUPP; i++) {
         int error = destroy_socket(netlink, &found->items[i]);
 
