@@ -18,6 +18,7 @@
  *   8 pin and drain: selector_rank(), decide_pin_hard(), leave() with planned
  *   9 stall guard: not here, but in probe/stream.c, before anything becomes evidence
  *  10 not back at once: was_just_left(), used by pick() and hold_over_ns()
+ *  11 the host's own connection: contradicted_until_ns()
  *
  * "Level" says how far a path may be used at all, "rank" which of the usable ones is preferred; level goes
  * first.
@@ -28,6 +29,8 @@
 #define HEALTHY_AGAIN_NS     (3600 * NS_PER_S)
 /* Two degraded paths are alike when one loses at most so much more than the other. */
 #define ALIKE_PPM 100000
+/* So many windows lost pings may last that the host's own connection contradicts (rule 11). */
+#define CONTRADICTED_WINDOWS 2
 /* How long before the end of hold the full-size probe is asked for. */
 #define FULL_SIZE_AHEAD_NS (1 * NS_PER_S)
 
@@ -71,11 +74,34 @@ unsigned selector_rank(const struct selector_input *input, uint32_t path)
     return 100;
 }
 
+/* What beside the pings speaks against a path that can be entered. */
+static enum selector_level level_beside_health(const struct selector_input *input, uint32_t path,
+                                               enum selector_reason *reason)
+{
+    const struct access_evidence *access = access_of(input, path);
+
+    *reason = SWITCH_DRAINED;
+    if (access && access->drained)
+        return LEVEL_UNWANTED;
+    *reason = SWITCH_SERVICE_CHECK;
+    if (input->paths[path].service_bad)
+        return LEVEL_UNWANTED;
+    *reason = SWITCH_SESSION_DEAD;
+    /* One list without it is no cause to leave it, but one not to go there. */
+    if (access && (access->session == SESSION_DEAD || (access->unlisted && path != input->current)))
+        return LEVEL_SESSION;
+    *reason = SWITCH_RESTARTING;
+    if (access && access->restarts >= RESTARTS_ARE_FAILURE && access->session != SESSION_STABLE)
+        return LEVEL_SESSION;
+    *reason = KEEP_BEST;
+    return LEVEL_CLEAN;
+}
+
 enum selector_level selector_path_level(const struct selector_input *input, uint32_t path,
                                         enum selector_reason *reason)
 {
     const struct path_evidence *p = &input->paths[path];
-    const struct access_evidence *access = access_of(input, path);
+    enum selector_level beside;
     enum selector_reason unused;
 
     reason = reason ? reason : &unused;
@@ -91,30 +117,38 @@ enum selector_level selector_path_level(const struct selector_input *input, uint
     *reason = KEEP_NO_VERDICT;
     if (p->health.state == HEALTH_UNKNOWN)
         return LEVEL_UNJUDGED;
-    *reason = SWITCH_DRAINED;
-    if (access && access->drained)
-        return LEVEL_UNWANTED;
-    *reason = SWITCH_SERVICE_CHECK;
-    if (p->service_bad)
-        return LEVEL_UNWANTED;
-    *reason = SWITCH_SESSION_DEAD;
-    /* One list without it is no cause to leave it, but one not to go there. */
-    if (access && (access->session == SESSION_DEAD || (access->unlisted && path != input->current)))
-        return LEVEL_SESSION;
-    *reason = SWITCH_RESTARTING;
-    if (access && access->restarts >= RESTARTS_ARE_FAILURE && access->session != SESSION_STABLE)
-        return LEVEL_SESSION;
+    beside = level_beside_health(input, path, reason);
+    if (beside != LEVEL_CLEAN || !p->health.degraded)
+        return beside;
     *reason = SWITCH_DEGRADED;
-    if (p->health.degraded)
-        return LEVEL_DEGRADED;
-    *reason = KEEP_BEST;
-    return LEVEL_CLEAN;
+    return LEVEL_DEGRADED;
 }
 
 static enum selector_level level_of(const struct selector_input *input, uint32_t path)
 {
     return selector_path_level(input, path, NULL);
 }
+
+/* --- rule 11: the host's own connection --- */
+
+/*
+ * Until when the current path is kept though it does not answer, since nothing but lost pings speaks against it and the
+ * host's data go over it all the same; 0: it is not kept for that.
+ */
+static uint64_t contradicted_until_ns(const struct selector_input *input)
+{
+    const struct path_evidence *p = &input->paths[input->current];
+    enum selector_reason unused;
+    uint64_t until_ns =
+        add_sat_u64(input->host.contradicted_ns, CONTRADICTED_WINDOWS * input->host.window_ns);
+
+    if (!input->host.contradicted_ns || input->now_ns >= until_ns || p->health.state != HEALTH_DOWN ||
+        !p->on_link || !p->link_usable || level_beside_health(input, input->current, &unused) != LEVEL_CLEAN)
+        return 0;
+    return until_ns;
+}
+
+/* --- what works --- */
 
 static bool is_storage(const struct path_evidence *path)
 {
@@ -164,6 +198,11 @@ static uint64_t silent_since_ns(const struct selector_input *input, uint32_t acc
     return missed_ns ? missed_ns + input->host.select_timeout_ns / 2 : NEVER_NS;
 }
 
+static bool is_in_use(const struct selector_input *input, uint32_t access)
+{
+    return input->current != SELECTOR_NO_PATH && input->paths[input->current].access == access;
+}
+
 /*
  * Does it matter that this access, which has been well until now, fails? The route is there; or it would be, were it
  * not for the damping, which was right then. Elsewhere nobody is harmed.
@@ -173,7 +212,7 @@ static bool failure_counts(const struct access_memory *memory, const struct sele
 {
     bool is_damped = memory->failures > 1;
 
-    return (input->current != SELECTOR_NO_PATH && input->paths[input->current].access == index) ||
+    return is_in_use(input, index) ||
            (is_damped && input->now_ns - memory->healthy_since_ns >= input->host.hold_ns);
 }
 
@@ -189,6 +228,8 @@ static void watch_access(struct access_memory *memory, const struct selector_inp
         memory->was_healthy = false;
         return;
     }
+    if (is_in_use(input, index) && contradicted_until_ns(input))
+        return; /* it goes on, or will be left */
     for (uint32_t i = 0; i < input->path_count; i++) {
         enum selector_level level = level_of(input, i);
 
@@ -702,7 +743,11 @@ void selector_decide(struct selector *selector, const struct selector_input *inp
         keep(decision, KEEP_NO_VERDICT);
     } else if (level == LEVEL_CLEAN) {
         improve(selector, input, decision);
-        decision->doubt = selector->doubt_since_ns != 0;
+        decision->doubt = selector->doubt_since_ns != 0 || input->host.stalled;
+    } else if (contradicted_until_ns(input)) {
+        decision->doubt = true;
+        decision->again_ns = contradicted_until_ns(input);
+        keep(decision, KEEP_CONTRADICTED);
     } else {
         leave(selector, input, level, reason, decision);
     }

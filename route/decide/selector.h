@@ -44,6 +44,7 @@ enum selector_reason {
     KEEP_FOREIGN,
     KEEP_PIN_HARD,
     KEEP_DEGRADED,
+    KEEP_CONTRADICTED,
     KEEP_NOTHING_ELIGIBLE,
     /* switch */
     SWITCH_COLD_START,
@@ -103,6 +104,10 @@ struct host_evidence {
     bool failback_now;         /* a person ended the countdown: hold, stability and loss are not asked for */
     bool pin_hard;             /* the pinned paths are never left */
     bool pin_now;              /* the pin is new: go there without hold */
+    /* What the host's own connections to the service say of the current path, see witness.h. */
+    uint64_t
+        contradicted_ns; /* they made progress since the pings were lost that began then; 0: they do not say so */
+    bool stalled;        /* their data wait for a window, while pings are answered */
 };
 
 struct selector_input {

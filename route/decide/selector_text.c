@@ -19,6 +19,8 @@ static const struct {
     [KEEP_FOREIGN] = {"foreign", "the adopted next hop is no configured path, and answers"},
     [KEEP_PIN_HARD] = {"pin-hard", "pinned hard: never left automatically"},
     [KEEP_DEGRADED] = {"degraded", "the path in use loses too many packets, but no clean one is there"},
+    [KEEP_CONTRADICTED] = {"contradicted",
+                           "the path in use does not answer pings, but carries the host's own connection"},
     [KEEP_NOTHING_ELIGIBLE] = {"nothing-eligible", "no path is eligible: the route stays as it is"},
     [SWITCH_COLD_START] = {"cold-start", "first choice after the start"},
     [SWITCH_PATH_DOWN] = {"path-down", "the path in use does not answer any more"},

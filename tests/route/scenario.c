@@ -234,6 +234,11 @@ static void apply(const struct row *row, uint64_t now_ns)
         c.current = NO_ROUTE;
     c.input.now_ns = now_ns;
     c.input.current = scenario_index(c.current);
+    if (row->contradicted)
+        c.input.host.contradicted_ns =
+            row->contradicted == YES ? path_of(c.current)->health.first_missed_ns : 0;
+    if (row->stalled)
+        c.input.host.stalled = row->stalled == YES;
     c.input.host.failback_now = row->failback_now;
     c.input.host.pin_now = row->pin_now;
     c.input.host.pin_hard = row->pin_hard;

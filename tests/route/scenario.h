@@ -69,6 +69,8 @@ struct row {
     enum size_test full_size[PATHS];
     int lost_per_mille[PATHS]; /* over hold; -1: none */
     enum choice list;          /* has a session list arrived? */
+    enum choice contradicted;  /* do the host's own data go over the path in use all the same? */
+    enum choice stalled;       /* do their data wait for a window? */
     bool failback_now, pin_now, pin_hard, waived;
     bool route_gone; /* somebody removed it */
 

@@ -946,3 +946,95 @@ Test(selector, rule_10_not_back_at_once)
 {
     PLAY(rule_10);
 }
+
+/* --- rule 11: the host's own connection --- */
+
+static const struct scenario rule_11[] = {
+    {"contradicted: lost pings do not count before the window has passed twice", LOCAL, .rows = {
+        {"misses, nothing else", .t_ms = 900, .node[LOCAL_NODE] = MISSING, .contradicted = YES, .want = KEEP,
+         .why = KEEP_BEST, .doubt = YES},
+        {"the window is over", .t_ms = 1800, .node[LOCAL_NODE] = DOWN, .want = KEEP, .why = KEEP_CONTRADICTED,
+         .again_ms = 2800, .doubt = YES},
+        {"1 ms before its second end", .t_ms = 2799, .want = KEEP, .why = KEEP_CONTRADICTED},
+        {"its second end", .t_ms = 2800, .want = SWITCH, .to = NEAR, .why = SWITCH_PATH_DOWN},
+    }},
+    {"contradicted: the connection stands still too", LOCAL, .rows = {
+        {"the window is over", .t_ms = 1000, .node[LOCAL_NODE] = DOWN, .contradicted = YES, .want = KEEP,
+         .why = KEEP_CONTRADICTED},
+        {"no progress any more: left at once", .t_ms = 1300, .contradicted = NO, .want = SWITCH, .to = NEAR,
+         .why = SWITCH_PATH_DOWN},
+    }},
+    {"contradicted: the pings come back in the second window", LOCAL, .rows = {
+        {"all is well", .t_ms = 0, .want = KEEP, .why = KEEP_BEST},
+        {"the window is over", .t_ms = 1000, .node[LOCAL_NODE] = DOWN, .contradicted = YES, .want = KEEP,
+         .why = KEEP_CONTRADICTED},
+        {"up again", .t_ms = 1500, .node[LOCAL_NODE] = UP, .contradicted = NO, .want = KEEP, .why = KEEP_BEST,
+         .doubt = NO},
+        {"down once more, within the hour", .t_ms = 9000, .node[LOCAL_NODE] = DOWN, .want = SWITCH, .to = NEAR,
+         .why = SWITCH_PATH_DOWN},
+        {"was its first failure: not damped", .t_ms = 20000, .node[LOCAL_NODE] = UP, .want = KEEP, .why = KEEP_HOLD,
+         .hold_s = 180},
+    }},
+    {"contradicted: with no other path nothing is different in the end", LOCAL, .rows = {
+        {"the window is over", .t_ms = 1000, .node[LOCAL_NODE] = DOWN, .node[NEAR_NODE] = DOWN,
+         .node[TWIN_NODE] = DOWN, .node[FAR_NODE] = DOWN, .contradicted = YES, .want = KEEP,
+         .why = KEEP_CONTRADICTED},
+        {"its second end: said so", .t_ms = 2000, .want = KEEP, .why = KEEP_NOTHING_ELIGIBLE},
+    }},
+    {"contradicted: an interface that is down is left at once", LOCAL, .rows = {
+        {"down", .t_ms = 1000, .is[LOCAL] = DOWN, .contradicted = YES, .want = KEEP, .why = KEEP_CONTRADICTED},
+        {"no carrier", .t_ms = 1100, .is[LOCAL] = LINK_DOWN, .want = SWITCH, .to = NEAR, .why = SWITCH_LINK_DOWN},
+    }},
+    {"contradicted: so is what cannot be entered any more", LOCAL, .rows = {
+        {"down", .t_ms = 1000, .is[LOCAL] = DOWN, .contradicted = YES, .want = KEEP, .why = KEEP_CONTRADICTED},
+        {"off link", .t_ms = 1100, .is[LOCAL] = OFF_LINK, .want = SWITCH, .to = NEAR, .why = SWITCH_NOT_ON_LINK},
+    }},
+    {"contradicted: and one whose session is dead", LOCAL, .rows = {
+        {"down", .t_ms = 1000, .is[LOCAL] = DOWN, .contradicted = YES, .want = KEEP, .why = KEEP_CONTRADICTED},
+        {"the cluster's word", .t_ms = 1100, .session[LOCAL_NODE] = DEAD, .want = SWITCH, .to = NEAR,
+         .why = SWITCH_PATH_DOWN},
+    }},
+    {"contradicted: and one that restarts over and over", LOCAL, .rows = {
+        {"down", .t_ms = 1000, .is[LOCAL] = DOWN, .session[LOCAL_NODE] = UNSTABLE, .contradicted = YES, .want = KEEP,
+         .why = KEEP_CONTRADICTED},
+        {"the third time", .t_ms = 1100, .restarts[LOCAL_NODE] = 3, .want = SWITCH, .to = NEAR,
+         .why = SWITCH_PATH_DOWN},
+    }},
+    {"contradicted: and one whose service refuses", LOCAL, .rows = {
+        {"down", .t_ms = 1000, .is[LOCAL] = DOWN, .contradicted = YES, .want = KEEP, .why = KEEP_CONTRADICTED},
+        {"the check failed", .t_ms = 1100, .service[LOCAL] = BAD, .want = SWITCH, .to = NEAR,
+         .why = SWITCH_PATH_DOWN},
+    }},
+    {"contradicted: and a drained one", LOCAL, .rows = {
+        {"down", .t_ms = 1000, .is[LOCAL] = DOWN, .contradicted = YES, .want = KEEP, .why = KEEP_CONTRADICTED},
+        {"drained", .t_ms = 1100, .drained[LOCAL_NODE] = YES, .want = SWITCH, .to = NEAR, .why = SWITCH_PATH_DOWN},
+    }},
+    {"contradicted: loss is not", LOCAL, .rows = {
+        {"a miss", .t_ms = 0, .is[LOCAL] = MISSING, .contradicted = YES, .want = KEEP, .why = KEEP_BEST},
+        {"it answers, and loses too much", .t_ms = 100, .is[LOCAL] = DEGRADED, .want = SWITCH, .to = NEAR,
+         .why = SWITCH_DEGRADED},
+    }},
+    {"contradicted: a foreign next hop as well", FOREIGN, .rows = {
+        {"down", .t_ms = 1000, .is[FOREIGN] = DOWN, .contradicted = YES, .want = KEEP, .why = KEEP_CONTRADICTED},
+        {"its second end", .t_ms = 2000, .want = SWITCH, .to = LOCAL, .why = SWITCH_PATH_DOWN},
+    }},
+    {"contradicted: pinned hard is never left", LOCAL, .rows = {
+        {"down", .t_ms = 1000, .pinned[LOCAL] = YES, .is[LOCAL] = DOWN, .contradicted = YES, .pin_hard = true,
+         .want = KEEP, .why = KEEP_PIN_HARD},
+    }},
+    {"stalled: a doubt, no cause to leave", LOCAL, .rows = {
+        {"pings are answered, data wait", .t_ms = 0, .stalled = YES, .want = KEEP, .why = KEEP_BEST, .doubt = YES},
+        {"a minute later", .t_ms = 60000, .want = KEEP, .why = KEEP_BEST, .doubt = YES},
+        {"the check failed", .t_ms = 60100, .service[LOCAL] = BAD, .want = SWITCH, .to = NEAR,
+         .why = SWITCH_SERVICE_CHECK},
+    }},
+    {"stalled: and over", LOCAL, .rows = {
+        {"data wait", .t_ms = 0, .stalled = YES, .want = KEEP, .why = KEEP_BEST, .doubt = YES},
+        {"no more", .t_ms = 900, .stalled = NO, .want = KEEP, .why = KEEP_BEST, .doubt = NO},
+    }},
+};
+
+Test(selector, rule_11_the_hosts_own_connection)
+{
+    PLAY(rule_11);
+}

@@ -9,6 +9,7 @@
  *     rule 3 allows (one select-timeout);
  *   - a failover takes the best of what has proved that it works;
  *   - never a move between equals, never to a lesser path while the current one is good;
+ *   - kept, for two windows, while the host's own connection contradicts lost pings and nothing else speaks against it;
  *   - no failback before hold, by this test's own book-keeping, nor without a stable session, and so on;
  *   - planned only where nobody waits;
  *   - deciding again from the same memory gives the same decision, and a whole history gives the same ones;
@@ -254,6 +255,18 @@ static void let_time_pass(struct world *w)
             w->next_sent_ns[i] = w->input.now_ns - 2 * SELECT_NS - below(w, SELECT_NS);
 }
 
+/* The host's own connections say what they like: the rule asks nothing of them but when. */
+static void change_witness(struct world *w)
+{
+    uint64_t what = below(w, 8);
+
+    if (what == 0)
+        w->input.host.contradicted_ns = w->input.now_ns - below(w, 3 * w->input.host.window_ns);
+    else if (what < 5)
+        w->input.host.contradicted_ns = 0;
+    w->input.host.stalled = one_in(w, 8);
+}
+
 static void step(struct world *w)
 {
     let_time_pass(w);
@@ -264,6 +277,7 @@ static void step(struct world *w)
     }
     for (uint32_t i = 0; i < w->input.access_count; i++)
         change_access(w, i);
+    change_witness(w);
     w->input.host.list_arrived = w->input.host.list_arrived || one_in(w, 3);
     w->input.host.failback_now = one_in(w, 48);
     w->input.host.pin_now = one_in(w, 48);
@@ -315,6 +329,17 @@ static bool is_eligible(const struct world *w, uint32_t i)
 static bool is_clean(const struct world *w, uint32_t i)
 {
     return is_eligible(w, i) && !w->health[i].degraded;
+}
+
+/* Nothing but lost pings speaks against the current path, and the host's own connection contradicts them. */
+static bool is_contradicted(const struct world *w)
+{
+    const struct access_evidence *a = access_at(w, w->input.current);
+
+    return w->health[w->input.current].state == HEALTH_DOWN && !is_blocked(w, w->input.current) &&
+           !is_restless(w, w->input.current) && !(a && a->session == SESSION_DEAD) &&
+           w->input.host.contradicted_ns &&
+           w->input.now_ns < w->input.host.contradicted_ns + 2 * w->input.host.window_ns;
 }
 
 static unsigned rank(const struct world *w, uint32_t i)
@@ -535,6 +560,8 @@ static void check(struct world *w, const struct selector_decision *d)
         check_cold_start(w, d);
     else if (can_be_entered(w, current) && w->health[current].state == HEALTH_UNKNOWN)
         MUST(!d->switch_now, "adopted: nothing moves before a verdict");
+    else if (is_contradicted(w))
+        MUST(!d->switch_now && d->doubt, "contradicted: kept, and all paths are probed");
     else if (!is_clean(w, current))
         check_leaving(w, d);
     else if (d->switch_now)
