@@ -58,6 +58,8 @@ const struct field fields_host[] = {
     {"damping_max_ns", FIELD_U64, HOST(evidence.damping_max_ns)},
     {"cold_deadline_ns", FIELD_TIME, HOST(evidence.cold_deadline_ns)},
     {"doubt_since_ns", FIELD_TIME, HOST(doubt_since_ns), .soft = true},
+    {"contradicted_ns", FIELD_TIME, HOST(evidence.contradicted_ns), .soft = true},
+    {"stalled", FIELD_BOOL, HOST(evidence.stalled)},
     {0},
 };
 

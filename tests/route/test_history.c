@@ -72,23 +72,28 @@ static void add_line(struct text *text, unsigned s, const char *kind, const char
         kind, wall_s / 3600, wall_s / 60 % 60, wall_s % 60, s, rest);
 }
 
-/* The home journal_path falls silent at `s`, which is noticed a second later, and is up again at `back`. */
-static void add_failure(struct text *text, unsigned s, unsigned back)
+/* The journal_path falls silent at `s`, which is noticed a second later together with `more`, and is up at `back`. */
+static void add_silence(struct text *text, const char *path, unsigned s, const char *more, unsigned back)
 {
     char rest[512];
 
     snprintf(rest, sizeof(rest),
-             ",\"paths\":[{\"path\":\"" HOME "\",\"state\":\"down\",\"up_since_ns\":\"0\",\"missing\":true,"
+             ",\"paths\":[{\"path\":\"%s\",\"state\":\"down\",\"up_since_ns\":\"0\",\"missing\":true,"
              "\"first_missed_ns\":\"%u000000000\",\"last_reply_ns\":\"%u000000000\",\"proven_ns\":"
-             "\"%u000000000\"}]",
-             s, s - 1, s - 1);
+             "\"%u000000000\"}]%s",
+             path, s, s - 1, s - 1, more);
     add_line(text, s + 1, "step", rest);
     snprintf(rest, sizeof(rest),
-             ",\"paths\":[{\"path\":\"" HOME
+             ",\"paths\":[{\"path\":\"%s"
              "\",\"state\":\"up\",\"up_since_ns\":\"%u000000000\",\"missing\":"
              "false,\"first_missed_ns\":\"0\",\"last_reply_ns\":\"now\",\"proven_ns\":\"now\"}]",
-             back);
+             path, back);
     add_line(text, back, "step", rest);
+}
+
+static void add_failure(struct text *text, unsigned s, unsigned back)
+{
+    add_silence(text, HOME, s, "", back);
 }
 
 static struct history *read_text(const char *text)
@@ -152,6 +157,45 @@ Test(history, other_settings, .init = journal_place_begin, .fini = journal_place
         cr_expect_eq(tally.unserved_ns, rows[i].unserved_s * NS_PER_S, "%s: unserved %.1f s", rows[i].name,
                      (double)tally.unserved_ns / NS_PER_S);
         cr_expect_eq(tally.watched_ns, 5900 * NS_PER_S, "%s", rows[i].name);
+    }
+}
+
+#define CONTRADICTED ",\"agent\":{\"contradicted_ns\":\"%u000000000\"}"
+
+/* What the host's own connection said is evidence of the path that the host used, not of another one. */
+Test(history, own_connection, .init = journal_place_begin, .fini = journal_place_end)
+{
+    static const struct {
+        const char *name;
+        const char *path; /* whose silence at 1100 s is contradicted; HOME fails at 1000 s when it is AWAY */
+        unsigned back_s, moves_s[3];
+    } rows[] = {
+        {"the host's path: left when the window has passed twice", HOME, 1130, {1102, 1310}},
+        {"or not at all", HOME, 1102, {0}},
+        {"another one: when it has passed", AWAY, 1130, {1001, 1101}},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        static struct text text;
+        CLEANUP(history_free) struct history *history = NULL;
+        CLEANUP(tally_clear) struct tally tally = {0};
+        const struct replay_settings settings = {.hold_ns = 180 * NS_PER_S};
+        char contradicted[64];
+
+        snprintf(contradicted, sizeof(contradicted), CONTRADICTED, 1100u);
+        text = (struct text){0};
+        add_snapshot(&text, 100, "start", "a");
+        if (strcmp(rows[i].path, AWAY) == 0)
+            add_failure(&text, 1000, 1030);
+        add_silence(&text, rows[i].path, 1100, contradicted, rows[i].back_s);
+        add_line(&text, 6000, "alive", "");
+        history = read_text(text.bytes);
+        cr_assert_eq(replay_run(history, &settings, &tally), 0);
+        for (size_t m = 0; m < ARRAY_SIZE(rows[i].moves_s) && rows[i].moves_s[m]; m++)
+            cr_expect(m < tally.move_count && tally.moves[m].at_ns == rows[i].moves_s[m] * NS_PER_S,
+                      "%s: move %zu of %zu", rows[i].name, m, tally.move_count);
+        cr_expect(rows[i].moves_s[0] || tally.move_count == 0, "%s: %zu moves", rows[i].name,
+                  tally.move_count);
     }
 }
 

@@ -134,7 +134,21 @@ static void answer(struct little_world *w, uint32_t index)
 /* What is news, and what is not. Path 0 is in use; each row goes on from the one before. */
 Test(journal_writing, only_news_is_written, .init = journal_place_begin, .fini = journal_place_end)
 {
-    enum what { NOTHING, LOSS, MISS, ANSWER, STABLE_AT, STATE, RESTARTS, CHECK, HOLD, PIN, UNLISTED };
+    enum what {
+        NOTHING,
+        LOSS,
+        MISS,
+        ANSWER,
+        STABLE_AT,
+        STATE,
+        RESTARTS,
+        CHECK,
+        HOLD,
+        PIN,
+        UNLISTED,
+        CONTRADICTED,
+        STALLED
+    };
     static const struct {
         const char *name;
         enum what what;
@@ -166,6 +180,10 @@ Test(journal_writing, only_news_is_written, .init = journal_place_begin, .fini =
         {"a pin", PIN, 1, true, true},
         {"the first list does not name it", UNLISTED, 1, true, true},
         {"nor does anything else happen", NOTHING, 1, 0, false},
+        {"a miss, and the host's own connection goes on", CONTRADICTED, 0, 50 * NS_PER_S, false},
+        {"no more", CONTRADICTED, 0, 0, false},
+        {"it stands still", STALLED, 0, true, true},
+        {"no more", STALLED, 0, false, true},
     };
     struct journal *journal;
     struct little_world w;
@@ -213,6 +231,12 @@ Test(journal_writing, only_news_is_written, .init = journal_place_begin, .fini =
             break;
         case UNLISTED:
             w.accesses[index].unlisted = rows[i].value;
+            break;
+        case CONTRADICTED:
+            w.input.host.contradicted_ns = rows[i].value;
+            break;
+        case STALLED:
+            w.input.host.stalled = rows[i].value;
             break;
         }
         cr_assert_eq(decide_and_write(journal, &w), 0);

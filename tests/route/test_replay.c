@@ -322,6 +322,20 @@ static void change(struct world *w)
         journal_renew(w->journal, "reload");
 }
 
+/* The host's own connections may go on while pings are lost, come to a standstill then, or while they are answered. */
+static void ask_witness(struct world *w)
+{
+    uint32_t current = w->input.current;
+
+    w->input.host.stalled = w->input.host.stalled ? !one_in(w, 8) : one_in(w, 500);
+    if (current == SELECTOR_NO_PATH || (w->health[current].state == HEALTH_UP && w->health[current].misses == 0))
+        w->input.host.contradicted_ns = 0;
+    else if (w->input.host.contradicted_ns)
+        w->input.host.contradicted_ns *= !one_in(w, 30);
+    else if (one_in(w, 10))
+        w->input.host.contradicted_ns = w->health[current].first_missed_ns;
+}
+
 static void gather(struct world *w)
 {
     uint64_t now_ns = w->input.now_ns;
@@ -331,6 +345,7 @@ static void gather(struct world *w)
         take_size(w, i);
         w->paths[i].on_link = now_ns >= w->refused_until_ns[i];
     }
+    ask_witness(w);
     if (now_ns >= w->change_ns)
         change(w);
     for (uint32_t i = 0; i < w->input.access_count; i++) {
@@ -361,6 +376,8 @@ static void switch_to(struct world *w, uint32_t to, enum selector_reason reason)
         w->moves[w->move_count++] =
             (struct tally_move){.at_ns = w->input.now_ns, .from = from, .to = to, .reason = reason};
     w->input.current = to;
+    w->input.host.contradicted_ns = 0;
+    w->input.host.stalled = false;
     w->input.host.failback_now = false;
     w->input.host.pin_now = w->input.host.pin_now && !w->paths[to].pinned;
     w->planned_to = SELECTOR_NO_PATH;
