@@ -381,6 +381,14 @@ void service_check_set_interval(struct service_check *check, uint64_t interval_n
     set_timer(check, clock_now_ns(CLOCK_MONOTONIC));
 }
 
+void service_check_soon(struct service_check *check)
+{
+    uint64_t now_ns = clock_now_ns(CLOCK_MONOTONIC);
+
+    check->next_ns = min_u64(check->next_ns, now_ns);
+    set_timer(check, now_ns);
+}
+
 enum service_check_state service_check_state(const struct service_check *check)
 {
     return check->verdict.state;

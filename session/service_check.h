@@ -34,6 +34,9 @@ struct service_check *service_check_free(struct service_check *check);
 /* The next question is asked so long after the last one; at once, when that is over already. */
 void service_check_set_interval(struct service_check *check, uint64_t interval_ns);
 
+/* There is a cause to doubt the service: the next question is asked at once, when none is under way. */
+void service_check_soon(struct service_check *check);
+
 enum service_check_state service_check_state(const struct service_check *check);
 /* Of the last failure: "Connection refused". Valid until the next one. */
 const char *service_check_reason(const struct service_check *check);

@@ -17,7 +17,7 @@
  *   control.c    the control socket, the metrics; server.c: what their clients may cost
  *
  * These know the agent as a whole (private.h). The parts that they wire together do not: table.h (accesses and
- * paths), lists.h, telling.h, orders.h, connections.h, manager.h, disk.h, kept.h, state.h, lock.h. A part owns its
+ * paths), lists.h, telling.h, orders.h, connections.h, tcp_watch.h, manager.h, disk.h, kept.h, state.h, lock.h. A part owns its
  * state and gets what else it may read as a struct situation.
  *
  * Nothing here blocks but netlink's round trips; a thread of its own writes to the state directory, see disk.h. On
@@ -305,6 +305,7 @@ static void finish(struct agent *agent)
         if (events[i])
             event_free(events[i]);
     keeper_free(agent->service.keeper);
+    tcp_watch_close(&agent->service.watch);
     fib_close(agent->fib);
     lists_close(&agent->lists);
     if (agent->loop.base)

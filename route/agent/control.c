@@ -199,6 +199,14 @@ static void print_metrics(const struct agent *agent, struct evbuffer *out)
     add_metric(out, "switches_total", "counter", "Switches of the route.", (double)agent->service.switches);
     add_metric(out, "repairs_total", "counter", "Times the route was put right.",
                (double)keeper_report(agent->service.keeper)->repairs);
+    add_metric(out, "witness_connections", "gauge",
+               "Open TCP connections of this host to the service, as looked at.",
+               (double)agent->service.watch.witness.count);
+    add_metric(out, "witness_stalled", "gauge", "Their data wait for a window, and none makes progress.",
+               agent->service.watch.verdict.says == WITNESS_STALLED);
+    add_metric(out, "witness_contradicts", "gauge",
+               "They make progress though the pings of the path in use are lost.",
+               agent->service.watch.verdict.contradicted_ns != 0);
     add_metric(out, "state_kept", "gauge", "Every file of the state directory can be written.",
                kept_all(&agent->files.kept));
     add_metric(out, "log_lines_lost_total", "counter", "Lines that nobody took from standard error.",

@@ -39,6 +39,23 @@ struct connections_host agent_connections_host(struct agent *agent)
     };
 }
 
+struct tcp_watch_host agent_tcp_watch_host(const struct agent *agent)
+{
+    const struct config_probe *probe = &agent->config->probe;
+    const struct agent_path *path =
+        agent->service.current == SELECTOR_NO_PATH ? NULL : &agent->host.table.paths[agent->service.current];
+
+    return (struct tcp_watch_host){
+        .service = &agent->config->service,
+        .hop = path ? &path->address : NULL,
+        .ours = keeper_report(agent->service.keeper)->packets == PACKETS_OURS,
+        .path.answers = !path || (path->health.state == HEALTH_UP && path->health.misses == 0),
+        .path.first_missed_ns = path ? path->health.first_missed_ns : 0,
+        .path.window_ns = probe->select_timeout_ns * probe->select_count,
+        .path.select_timeout_ns = probe->select_timeout_ns,
+    };
+}
+
 struct situation agent_situation(const struct agent *agent)
 {
     return (struct situation){

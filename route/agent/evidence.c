@@ -194,5 +194,7 @@ void agent_fill_input(const struct agent *agent, struct selector_input *input)
         /* A name that no path has (any more) keeps the route nowhere. */
         .host.pin_hard = agent->orders.pin_hard && orders_pin_is_known(&agent->orders, &agent->host.table),
         .host.pin_now = agent->orders.pin_now,
+        .host.contradicted_ns = agent->service.watch.verdict.contradicted_ns,
+        .host.stalled = agent->service.watch.verdict.doubtful,
     };
 }

@@ -50,6 +50,27 @@ static void log_service(const struct agent *agent, const struct happening *h)
               good ? "" : " reason=", good ? "" : LOG_QUOTE(service_check_reason(path->serving.check)));
 }
 
+static void log_witness(const struct agent *agent, const struct happening *h)
+{
+    static const struct {
+        enum log_level level;
+        const char *word, *why;
+    } texts[] = {
+        [WITNESSED_NOTHING] = {LOG_LEVEL_INFO, "nothing", "pings and the connection say the same again"},
+        [WITNESSED_PROGRESS] = {LOG_LEVEL_WARN, "progress",
+                                "pings are lost, but data of the host's own connection are acknowledged"},
+        [WITNESSED_STANDSTILL] = {LOG_LEVEL_WARN, "stalled",
+                                  "pings are answered, but data of the host's own connection are not "
+                                  "acknowledged: the service is checked"},
+    };
+    enum agent_witnessed witnessed = agent->service.witnessed;
+    char text[ADDRESS_TEXT_SIZE];
+
+    log_event(texts[witnessed].level, "witness", "says=%s path=%s connections=%zu waiting=%zu why=%s",
+              texts[witnessed].word, address_text(agent, h->path, text), agent->service.watch.witness.count,
+              tcp_watch_waiting(&agent->service.watch), LOG_QUOTE(texts[witnessed].why));
+}
+
 static void log_session(const struct agent *agent, const struct happening *h)
 {
     const struct agent_access *access = &agent->host.table.accesses[h->access];
@@ -272,6 +293,7 @@ static const struct {
 } told[HAPPENED_KINDS] = {
     [HAPPENED_PATH] = {log_path, NULL, SAVE},
     [HAPPENED_SERVICE] = {log_service, NULL, 0},
+    [HAPPENED_WITNESS] = {log_witness, NULL, 0},
     [HAPPENED_SESSION] = {log_session, NULL, SAVE},
     [HAPPENED_ACCESSES] = {log_accesses, NULL, 0},
     [HAPPENED_PIN_LOST] = {log_pin_lost, NULL, 0},

@@ -13,6 +13,7 @@
 enum happening_kind {
     HAPPENED_PATH,     /* `path` went up or down */
     HAPPENED_SERVICE,  /* the service check of `path` found out otherwise */
+    HAPPENED_WITNESS,  /* the host's own connection says otherwise of `path`, the one in use */
     HAPPENED_SESSION,  /* the session of `access` has another state */
     HAPPENED_ACCESSES, /* lists let in others, or some were dropped */
     HAPPENED_PIN_LOST, /* nothing is meant by the pin (any more) */

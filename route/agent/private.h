@@ -20,6 +20,7 @@
 #include "route/agent/situation.h"
 #include "route/agent/spare_fds.h"
 #include "route/agent/state.h"
+#include "route/agent/tcp_watch.h"
 #include "route/agent/telling.h"
 #include "route/decide/planned.h"
 #include "route/fib/fib.h"
@@ -59,6 +60,9 @@ struct agent_switching {
     enum selector_reason reason;
 };
 
+/* What the host's own connections say while pings say otherwise. */
+enum agent_witnessed { WITNESSED_NOTHING, WITNESSED_PROGRESS, WITNESSED_STANDSTILL };
+
 /* One service, and its route. */
 struct agent_service {
     struct selector_decision decision;
@@ -73,6 +77,8 @@ struct agent_service {
     struct planned planned;
     enum planned_answer probe_answer, tell_answer; /* that came since the last step */
     struct connections connections;
+    struct tcp_watch watch;
+    enum agent_witnessed witnessed; /* what the log has */
 };
 
 /* What this host sees of the cluster: the same for all services. */
@@ -108,6 +114,7 @@ struct agent {
 /* core.c */
 struct situation agent_situation(const struct agent *agent);
 struct connections_host agent_connections_host(struct agent *agent);
+struct tcp_watch_host agent_tcp_watch_host(const struct agent *agent);
 void agent_soon(struct agent *agent); /* a step from the event loop, not from the caller's stack */
 void agent_wake(void *context);       /* the same, as a callback of a part */
 const char *agent_reason_text(const struct agent *agent); /* why the route is as it is, a word */

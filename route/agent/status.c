@@ -258,6 +258,18 @@ void agent_summary(const struct agent *agent, char *text, size_t size_bytes)
                  agent_reason_text(agent));
 }
 
+static cJSON *witness_status(const struct agent *agent)
+{
+    const struct tcp_watch *watch = &agent->service.watch;
+    cJSON *item = cJSON_CreateObject();
+
+    cJSON_AddStringToObject(item, "says", witness_text(watch->verdict.says));
+    cJSON_AddBoolToObject(item, "contradicts", watch->verdict.contradicted_ns != 0);
+    cJSON_AddNumberToObject(item, "connections", (double)watch->witness.count);
+    cJSON_AddNumberToObject(item, "waiting", (double)tcp_watch_waiting(watch));
+    return item;
+}
+
 static void add_next_hop(const struct agent *agent, cJSON *root)
 {
     bool there = agent->service.current != SELECTOR_NO_PATH;
@@ -295,6 +307,7 @@ cJSON *agent_status(const struct agent *agent)
     add_text(root, "shadowed_by", report->packets == PACKETS_REDIRECTED ? NULL : report->instead);
     add_text(root, "redirected", report->packets == PACKETS_REDIRECTED ? report->instead : NULL);
     cJSON_AddNumberToObject(root, "redirects", (double)report->redirects);
+    cJSON_AddItemToObject(root, "witness", witness_status(agent));
     cJSON_AddItemToObject(root, "not_kept", not_kept_status(agent));
     cJSON_AddNumberToObject(root, "switches", (double)agent->service.switches);
     cJSON_AddNumberToObject(root, "repairs", (double)report->repairs);

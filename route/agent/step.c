@@ -85,6 +85,38 @@ static void note_pin(struct agent *agent)
     agent->orders.pin_lost = lost;
 }
 
+/* While the path still counts as up lost pings are no news. A standstill lasts until data are acknowledged again. */
+static enum agent_witnessed witnessed(const struct agent *agent)
+{
+    const struct agent_service *service = &agent->service;
+    const struct witness_verdict *verdict = &service->watch.verdict;
+
+    if (service->current == SELECTOR_NO_PATH)
+        return WITNESSED_NOTHING;
+    if (verdict->contradicted_ns && agent->host.table.paths[service->current].health.state == HEALTH_DOWN)
+        return WITNESSED_PROGRESS;
+    if (verdict->doubtful || (verdict->says == WITNESS_STALLED && service->witnessed == WITNESSED_STANDSTILL))
+        return WITNESSED_STANDSTILL;
+    return WITNESSED_NOTHING;
+}
+
+static void note_witness(struct agent *agent)
+{
+    struct agent_service *service = &agent->service;
+    enum agent_witnessed now = witnessed(agent);
+    struct service_check *check;
+
+    if (now == service->witnessed)
+        return;
+    service->witnessed = now;
+    agent_tell(agent, &(struct happening){.kind = HAPPENED_WITNESS, .path = service->current});
+    if (now != WITNESSED_STANDSTILL)
+        return;
+    check = agent->host.table.paths[service->current].serving.check;
+    if (check)
+        service_check_soon(check);
+}
+
 static void note_changes(struct agent *agent)
 {
     note_pin(agent);
@@ -94,6 +126,7 @@ static void note_changes(struct agent *agent)
         note_service(agent, i);
     for (uint32_t i = 0; i < agent->host.table.access_count; i++)
         note_access(agent, i);
+    note_witness(agent);
 }
 
 static void note_decision(struct agent *agent, const struct selector_decision *before)
@@ -215,6 +248,13 @@ static void do_what_is_due(struct agent *agent)
     manager_step(&agent->manager, route_works(agent), summary, now.now_ns);
 }
 
+static void ask_witness(struct agent *agent)
+{
+    const struct tcp_watch_host host = agent_tcp_watch_host(agent);
+
+    tcp_watch_step(&agent->service.watch, &host, agent->now_ns);
+}
+
 void agent_step(struct agent *agent)
 {
     agent->loop.step_wanted = false;
@@ -224,6 +264,7 @@ void agent_step(struct agent *agent)
     agent_note_kept(agent, agent->now_ns);
     agent_egress_step(agent);
     agent_route_step(agent);
+    ask_witness(agent);
     agent_evidence_step(agent);
     note_changes(agent);
     decide(agent);

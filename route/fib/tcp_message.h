@@ -10,11 +10,9 @@
 #include <linux/netlink.h>
 
 struct fib_tcp_socket {
-    uint64_t cookie;     /* no other socket has it until the next boot */
-    uint32_t unacked;    /* segments that were sent and wait for their acknowledgement */
-    uint8_t retransmits; /* how often the oldest of them was sent again in vain, lately */
-    uint64_t
-        acked_bytes; /* acknowledged since the connection was opened (RFC 4898, tcpEStatsAppHCThruOctetsAcked) */
+    uint64_t cookie;      /* no other socket has it until the next boot */
+    uint32_t unacked;     /* segments that were sent and wait for their acknowledgement */
+    uint64_t acked_bytes; /* acknowledged since it was opened (RFC 4898, tcpEStatsAppHCThruOctetsAcked) */
 };
 
 struct fib_tcp_found {

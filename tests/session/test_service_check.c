@@ -187,6 +187,27 @@ Test(service_check, rpc_over_one_connection)
     client_close(&watcher.client);
 }
 
+Test(service_check, soon_is_at_once)
+{
+    struct watcher watcher = {0};
+    struct server *server;
+
+    client_open(&watcher.client);
+    server = server_new(watcher.client.base, "127.0.0.1", CLIENT_PORT,
+                        &(struct server_answer){.end = SERVER_CLOSE});
+    watch_by(&watcher, "tcp", "127.0.0.1", 0);
+    service_check_set_interval(watcher.check, 3600 * NS_PER_S);
+    wait_state(&watcher, SERVICE_CHECK_GOOD);
+    cr_expect_eq(server_accepted(server), 1);
+    service_check_soon(watcher.check);
+    wait_accepted(&watcher, server, 2);
+    client_idle(&watcher.client, 4 * SERVICE_CONFIRM_NS);
+    cr_expect_eq(server_accepted(server), 2, "once");
+    service_check_free(watcher.check);
+    server_free(server);
+    client_close(&watcher.client);
+}
+
 Test(service_check, http)
 {
     struct watcher watcher = {0};
