@@ -170,7 +170,8 @@ def data_dropped(t):
         count = len(says(agent))
         block(home, f"ip daddr {world.service} tcp dport {world.echo.PORT}")
         t.eventually(lambda: len(says(agent)) > count, "the standstill is seen", detail=agent.log)
-        t.ok(says(agent)[-1] == "stalled" and witness(agent)["says"] == "stalled", "and told", agent.status())
+        t.ok(says(agent)[-1] == "stalled" and witness(agent)["says"] == "stalled" and
+             "not acknowledged" in agent.command("status")[1], "and told", agent.status())
         times = len(asked)
         t.eventually(lambda: len(asked) >= times + 2, "the service is asked", detail=lambda: asked)
         if hurried():

@@ -128,6 +128,8 @@ static void print_status(const cJSON *status)
     {
         printf("WARNING   %s is not kept: %s\n", text(file, "file"), text(file, "reason"));
     }
+    if (strcmp(text(get(status, "witness"), "says"), "stalled") == 0)
+        printf("WARNING   data of this host's own connections to the service are not acknowledged\n");
     if (cJSON_IsString(get(get(status, "refresh"), "error")))
         printf("WARNING   the cluster has not been told where this host enters: %s\n",
                text(get(status, "refresh"), "error"));
