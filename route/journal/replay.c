@@ -112,7 +112,8 @@ static struct selector_input input_of(const struct player *p)
         input.host.damping_max_ns = p->settings->damping_max_ns;
     if (p->settings->without_sessions)
         input.host.sessions_waived = input.host.list_arrived = true;
-    if (p->current != p->host_current) { /* the host's connections went another way */
+    /* Where the host was not its connections went another way. */
+    if (p->settings->without_witness || p->current != p->host_current) {
         input.host.contradicted_ns = 0;
         input.host.stalled = false;
     }

@@ -15,6 +15,7 @@ struct replay_settings {
     uint64_t hold_ns;        /* REPLAY_AS_RECORDED: the host's */
     uint64_t damping_max_ns; /* REPLAY_AS_RECORDED: the host's; hold_ns or less: no damping */
     bool without_sessions;   /* what the cluster said does not count */
+    bool without_witness;    /* nor does what the host's own connection said */
 };
 
 /* Fills *tally (all zero before; tally_clear() afterwards). -ENOMEM, -E2BIG: it asks for more decisions

@@ -3,6 +3,8 @@
 
 The agent's windows are two seconds and more, so that a machine that is busy for a moment changes no verdict."""
 import contextlib
+import json
+import os
 import socket
 import sys
 import threading
@@ -96,6 +98,19 @@ def pings_dropped(t):
     t.note(f"left after {left['silent_ms']} ms of silence, windows of 2000 ms")
     t.eventually(lambda: witness(agent)["says"] == "progress", "it goes on over the next path", detail=agent.status)
     t.eventually(lambda: says(agent)[-1] == "nothing", "and says the same as the pings", detail=agent.log)
+    agent.terminate()
+    check_replay(t, agent)
+
+
+def check_replay(t, agent):
+    """The journal has what the witness said: the same moves with it, an earlier one without."""
+    code, text, error = agent.command("replay", "--json", "--set", "witness=off",
+                                      os.path.join(agent.state_directory, "journal.jsonl"), config=False)
+    if not t.ok(code == 0 and json.loads(text)["reproduced"], "a replay makes the same moves", text + error):
+        return
+    host, other = ([log_time(m) for m in r["moves"] if m["reason"] == "path-down"]
+                   for r in json.loads(text)["results"] if r["settings"] != "again")
+    t.ok(other and host and host[0] - other[0] > 1.5, "without the witness it had been left sooner", text)
 
 
 def pings_dropped_for_a_while(t):

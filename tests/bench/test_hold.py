@@ -128,11 +128,11 @@ code, text, error = hold("--journal", "/nonexistent")
 ok(code == 4 and error == "reroute bench hold: /nonexistent: No such file or directory\n", "no such journal", error)
 
 # --- replay
-code, text, error = run("replay", journal, "--json", "--hold", "60s", "--set", "damping=off,sessions=off")
+code, text, error = run("replay", journal, "--json", "--hold", "60s", "--set", "damping=off,sessions=off,witness=off")
 document = json.loads(text)
 ok(code == 0 and document["schema"] == "reroute.replay/1" and document["host"] == "h1", "replay: a document", error)
 other = document["results"][-1]
-ok((other["hold_s"], other["damping_max_s"], other["sessions"]) == (60, 0, False), "with the settings asked for", other)
+ok((other["hold_s"], other["damping_max_s"], other["sessions"], other["witness"]) == (60, 0, False, False), "with the settings asked for", other)
 ok([(m["reason"], m["to"]) for m in other["moves"]] == [("path-down", "10.0.0.2"), ("failback", "10.0.0.1")],
    "and their switches", other)
 ok(document["reproduced"] is False and document["results"][0]["switches"] == 0,
@@ -146,6 +146,7 @@ for arguments, expected, what in ((["/nonexistent"], 4, "/nonexistent: No such f
                                   ([REROUTE], 3, "not a journal"), ([], 3, "expected JOURNAL"),
                                   ([journal, "--hold", "x"], 3, "--hold 'x'"),
                                   ([journal, "--set", "hold=1s"], 3, "--set 'hold=1s'"),
+                                  ([journal, "--set", "witness=no"], 3, "--set 'witness=no'"),
                                   ([journal, "--set", "damping"], 3, "--set 'damping'")):
     code, text, error = run("replay", *arguments)
     ok(code == expected and text == "" and what in error, f"replay {' '.join(arguments)[-30:]}", f"{code} {error}")

@@ -36,7 +36,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static const struct replay_settings settings[] = {
         {.follow = true, .hold_ns = REPLAY_AS_RECORDED, .damping_max_ns = REPLAY_AS_RECORDED},
         {.hold_ns = REPLAY_AS_RECORDED, .damping_max_ns = REPLAY_AS_RECORDED},
-        {.hold_ns = NS_PER_S, .damping_max_ns = 0, .without_sessions = true},
+        {.hold_ns = NS_PER_S, .damping_max_ns = 0, .without_sessions = true, .without_witness = true},
     };
     CLEANUP(history_free) struct history *history = NULL;
     struct fuzz_file file = fuzz_file_make(data, size);

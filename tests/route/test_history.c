@@ -169,17 +169,20 @@ Test(history, own_connection, .init = journal_place_begin, .fini = journal_place
         const char *name;
         const char *path; /* whose silence at 1100 s is contradicted; HOME fails at 1000 s when it is AWAY */
         unsigned back_s, moves_s[3];
+        bool without;
     } rows[] = {
         {"the host's path: left when the window has passed twice", HOME, 1130, {1102, 1310}},
         {"or not at all", HOME, 1102, {0}},
         {"another one: when it has passed", AWAY, 1130, {1001, 1101}},
+        {"what it changed", HOME, 1102, {1101, 1282}, true},
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         static struct text text;
         CLEANUP(history_free) struct history *history = NULL;
         CLEANUP(tally_clear) struct tally tally = {0};
-        const struct replay_settings settings = {.hold_ns = 180 * NS_PER_S};
+        const struct replay_settings settings = {.hold_ns = 180 * NS_PER_S,
+                                                 .without_witness = rows[i].without};
         char contradicted[64];
 
         snprintf(contradicted, sizeof(contradicted), CONTRADICTED, 1100u);

@@ -18,7 +18,7 @@
 struct replay_case {
     const char *what; /* "host", "again", "hold" */
     uint64_t hold_ns, damping_max_ns;
-    bool without_sessions;
+    bool without_sessions, without_witness;
     struct tally tally;
 };
 
@@ -80,10 +80,10 @@ static void print_case(const struct replay_case *c)
 {
     char hold[24], damping[24];
 
-    printf("  %-8s %8s %8s %8s %9zu %9zu %10.1f %11.1f\n", c->what, replay_seconds_text(c->hold_ns, hold),
+    printf("  %-8s %8s %8s %8s %8s %9zu %9zu %10.1f %11.1f\n", c->what, replay_seconds_text(c->hold_ns, hold),
            replay_damping_text(c->damping_max_ns, damping), c->without_sessions ? "off" : "on",
-           c->tally.move_count, c->tally.needless, (double)c->tally.away_ns / NS_PER_S / 60,
-           (double)c->tally.unserved_ns / NS_PER_S);
+           c->without_witness ? "off" : "on", c->tally.move_count, c->tally.needless,
+           (double)c->tally.away_ns / NS_PER_S / 60, (double)c->tally.unserved_ns / NS_PER_S);
 }
 
 static void print_check(const struct study *study)
@@ -116,8 +116,8 @@ static void print_text(const struct study *study)
         printf("damaged   %lu lines could not be read\n", h->damaged);
     print_moves(study, &study->cases[0].tally);
     print_check(study);
-    printf("\n  %-8s %8s %8s %8s %9s %9s %10s %11s\n", "", "HOLD", "DAMPING", "SESSIONS", "SWITCHES",
-           "NEEDLESS", "AWAY min", "UNSERVED s");
+    printf("\n  %-8s %8s %8s %8s %8s %9s %9s %10s %11s\n", "", "HOLD", "DAMPING", "SESSIONS", "WITNESS",
+           "SWITCHES", "NEEDLESS", "AWAY min", "UNSERVED s");
     for (size_t i = 0; i < study->count; i++)
         if (i != 1 || study->difference >= 0)
             print_case(&study->cases[i]);
@@ -160,6 +160,7 @@ static cJSON *case_json(const struct study *study, const struct replay_case *c)
     cJSON_AddNumberToObject(item, "hold_s", (double)c->hold_ns / NS_PER_S);
     cJSON_AddNumberToObject(item, "damping_max_s", (double)c->damping_max_ns / NS_PER_S);
     cJSON_AddBoolToObject(item, "sessions", !c->without_sessions);
+    cJSON_AddBoolToObject(item, "witness", !c->without_witness);
     cJSON_AddNumberToObject(item, "switches", (double)c->tally.move_count);
     cJSON_AddNumberToObject(item, "needless", (double)c->tally.needless);
     cJSON_AddNumberToObject(item, "away_s", (double)c->tally.away_ns / NS_PER_S);
@@ -230,6 +231,7 @@ static int run_case(struct study *study, const char *what, const struct replay_s
     c->damping_max_ns =
         settings->damping_max_ns == REPLAY_AS_RECORDED ? host->damping_max_ns : settings->damping_max_ns;
     c->without_sessions = settings->without_sessions || host->sessions_waived;
+    c->without_witness = settings->without_witness;
     return replay_run(study->history, settings, &c->tally);
 }
 
@@ -240,7 +242,8 @@ static int run(struct study *study, struct replay_settings *settings, const uint
                                            .hold_ns = REPLAY_AS_RECORDED,
                                            .damping_max_ns = REPLAY_AS_RECORDED},
                                  same = {.hold_ns = REPLAY_AS_RECORDED, .damping_max_ns = REPLAY_AS_RECORDED};
-    bool changed = settings->damping_max_ns != REPLAY_AS_RECORDED || settings->without_sessions;
+    bool changed = settings->damping_max_ns != REPLAY_AS_RECORDED || settings->without_sessions ||
+                   settings->without_witness;
     int error = survey(study);
 
     if (!error)
@@ -258,6 +261,13 @@ static int run(struct study *study, struct replay_settings *settings, const uint
     return error;
 }
 
+/* "on", "off": 0 with *off; else -EINVAL. */
+static int parse_switch(const char *value, bool *off)
+{
+    *off = strcmp(value, "off") == 0;
+    return *off || strcmp(value, "on") == 0 ? 0 : -EINVAL;
+}
+
 /* "damping=off,sessions=off". 0 or -EINVAL with one line said. */
 static int parse_set(const char *text, struct replay_settings *settings, const char *program)
 {
@@ -272,13 +282,13 @@ static int parse_set(const char *text, struct replay_settings *settings, const c
         if (value && strcmp(item, "damping") == 0 &&
             replay_parse_damping(value, &settings->damping_max_ns) == 0)
             continue;
-        if (value && strcmp(item, "sessions") == 0 &&
-            (strcmp(value, "on") == 0 || strcmp(value, "off") == 0)) {
-            settings->without_sessions = value[1] == 'f';
+        if (value && strcmp(item, "sessions") == 0 && parse_switch(value, &settings->without_sessions) == 0)
             continue;
-        }
+        if (value && strcmp(item, "witness") == 0 && parse_switch(value, &settings->without_witness) == 0)
+            continue;
         options_complain(program,
-                         "--set '%s%s%s': expected damping=on|off|LONGEST (such as 10m) or sessions=on|off",
+                         "--set '%s%s%s': expected damping=on|off|LONGEST (such as 10m), sessions=on|off or "
+                         "witness=on|off",
                          item, value ? "=" : "", value ? value : "");
         return -EINVAL;
     }
@@ -316,7 +326,7 @@ int command_replay(int argc, char **argv)
          .value = &holds},
         {.name = "set",
          .argument = "KEY=VAL",
-         .help = "with these settings: damping=on|off|LONGEST, sessions=on|off",
+         .help = "with these settings: damping=on|off|LONGEST, sessions=on|off, witness=on|off",
          .value = &set},
         OPTION_JSON(&json, "reroute.replay/1"),
         {0},
