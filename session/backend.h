@@ -20,8 +20,8 @@ struct session_provider {
 
 struct session_backend {
     const char *kind;
-    const char *missing; /* what this build has not got for it; NULL: nothing */
-    size_t size_bytes;   /* of its own struct */
+    bool (*has_tls)(void); /* whether this build has it; NULL: that kind asks nobody */
+    size_t size_bytes;     /* of its own struct */
     /* The rest of session_provider_new(). When it fails free() is called. */
     int (*init)(struct session_provider *provider, struct event_base *base, char *message, size_t size_bytes);
     void (*free)(struct session_provider *provider); /* what init() made; all zero is fine */

@@ -49,6 +49,11 @@ struct http_request {
     char error[CURL_ERROR_SIZE];
 };
 
+bool http_has_tls(void)
+{
+    return true;
+}
+
 /* --- what curl waits for ------------------------------------------------------------------------------- */
 
 static struct http_request *request_free(struct http_request *request)

@@ -39,7 +39,10 @@ struct http_result {
 /* The request is gone when it returns. May start and cancel other requests, but not free the client. */
 typedef void http_done_fn(void *context, const struct http_result *result);
 
-/* Strings are copied. -ENOSYS: no libcurl; -ENOMEM; with one line in message. */
+/* Whether this build can ask over TLS (http.c, by libcurl) or not (http_plain.c). */
+bool http_has_tls(void);
+
+/* Strings are copied; SIGPIPE may be ignored from then on; without TLS in this build settings->tls must be false. -ENOSYS: no libcurl; -ENOMEM; with one line in message. */
 int http_client_new(struct http_client **out, struct event_base *base, const struct http_settings *settings,
                     char *message, size_t size_bytes);
 struct http_client *http_client_free(struct http_client *client); /* cancels what is under way */

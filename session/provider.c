@@ -66,29 +66,32 @@ static int settings_copy(struct session_provider *provider, const struct session
 }
 
 /* The kind of this name, or NULL with one line in message. */
-static const struct session_backend *backend_choose(const char *kind, char *message, size_t size_bytes)
+static const struct session_backend *backend_choose(const char *kind, bool tls, char *message,
+                                                    size_t size_bytes)
 {
     const struct session_backend *backend = backend_find(kind);
 
-    if (backend && !backend->missing)
-        return backend;
-    if (backend)
-        snprintf(message, size_bytes, "session provider \"%s\": %s, expected provider = \"file\" or \"none\"",
-                 kind, backend->missing);
-    else
+    if (!backend) {
         snprintf(message, size_bytes, "no session provider \"%s\": expected rest, file or none", kind);
-    return NULL;
+        return NULL;
+    }
+    if (tls && backend->has_tls && !backend->has_tls()) {
+        snprintf(message, size_bytes, "this build has no TLS (libcurl), expected tls = false");
+        return NULL;
+    }
+    return backend;
 }
 
-bool session_provider_possible(const char *kind, char *message, size_t size_bytes)
+bool session_provider_possible(const char *kind, bool tls, char *message, size_t size_bytes)
 {
-    return backend_choose(kind, message, size_bytes) != NULL;
+    return backend_choose(kind, tls, message, size_bytes) != NULL;
 }
 
 int session_provider_new(struct session_provider **out, struct event_base *base,
                          const struct session_provider_settings *settings, char *message, size_t size_bytes)
 {
-    const struct session_backend *backend = backend_choose(settings->kind, message, size_bytes);
+    const struct session_backend *backend =
+        backend_choose(settings->kind, settings->tls, message, size_bytes);
     CLEANUP(session_provider_free) struct session_provider *provider = NULL;
     int r;
 

@@ -46,5 +46,5 @@ struct session_provider_settings {
     struct session_fields fields;
 };
 
-/* Whether this build has such a provider; false with one line in message. */
-bool session_provider_possible(const char *kind, char *message, size_t size_bytes);
+/* Whether this build has such a provider, over TLS if that is asked for; false with one line in message. */
+bool session_provider_possible(const char *kind, bool tls, char *message, size_t size_bytes);

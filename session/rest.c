@@ -413,6 +413,7 @@ static int rest_init(struct session_provider *provider, struct event_base *base,
 const struct session_backend session_backend_rest = {
     .kind = "rest",
     .size_bytes = sizeof(struct rest),
+    .has_tls = http_has_tls,
     .init = rest_init,
     .free = rest_free,
     .list = rest_list,

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Without libcurl, in the build or on the host, everything works but the session provider "rest", which is refused
-with one line; the commands that talk to the agent never need it. Without inotify and eventfd everything works, a
+"""Without libcurl in the build everything works but TLS, which is refused with one line. Where the build has it and the
+host has not, the session provider "rest" is refused. The commands that talk to the agent never need it. Without inotify and eventfd everything works, a
 change of the list's file is followed a little later, and the log says so."""
 import json
 import os
@@ -10,8 +10,9 @@ import sys
 from harness import BUILD, REROUTE, main
 
 BUILT_WITH = os.environ.get("REROUTE_CURL", "true") == "true"
-REFUSAL = "cannot load libcurl" if BUILT_WITH else 'session provider "rest": this build has no HTTP client (libcurl), ' \
-                                                   'expected provider = "file" or "none"'
+REFUSAL = "cannot load libcurl" if BUILT_WITH else "this build has no TLS (libcurl), expected tls = false"
+# What needs libcurl.
+REST = {"session": "" if BUILT_WITH else "tls = true"}
 
 
 def hide_libcurl(directory):
@@ -45,16 +46,16 @@ def with_a_file(t):
     t.ok(json.loads(out)["next_hop"] == agent.get("next_hop"), "the status is whole", out + error)
     code, out, error = agent.command("drain", "nobody")
     t.ok(code == 1 and "nobody" in error, "a refusal in the agent's own words", f"{code} {error}")
-    agent.write(agent.text())
+    agent.write(agent.text(**REST))
     agent.signal(signal.SIGHUP)
     t.eventually(lambda: any(REFUSAL[:-1] in e["error"].replace("\\", "") for e in agent.events("reload-refused")),
-                 "a reload to \"rest\" is refused", detail=agent.log)
+                 "a reload to what needs libcurl is refused", detail=agent.log)
     t.ok(agent.get("next_hop"), "and the agent goes on", agent.status())
 
 
 def with_a_service(t):
     hide_libcurl(t.directory)
-    agent = t.agent(t.world(nodes=1, echo=False), start=False)
+    agent = t.agent(t.world(nodes=1, echo=False), start=False, **REST)
     code, error = agent.run_to_end()
     t.ok(code == (4 if BUILT_WITH else 3) and REFUSAL in error and error.count("\n") == 1, "the agent: one line",
          f"{code} {error}")

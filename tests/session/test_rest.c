@@ -138,6 +138,11 @@ Test(rest, failures_go_on_at_once_through_accesses_and_addresses)
     cr_expect(strstr(client.message, "127.0.0.3"), "the last error: %s", client.message);
     cr_expect(strstr(client.message, "asked 3 addresses"), "and how many there were: %s", client.message);
     cr_expect_eq(client.count, SIZE_MAX);
+    /* There is no way to this one: the kernel says so at once. */
+    client_list(&client, "1=10.0.0.1 2=127.0.0.4");
+    cr_expect_eq(client.error, 0, "%s", client.message);
+    client_list(&client, "1=10.0.0.1");
+    cr_expect_eq(client.error, -ENETUNREACH, "%s", client.message);
     server_free(server);
     client_close(&client);
 }

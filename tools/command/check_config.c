@@ -308,7 +308,7 @@ int command_check_config(int argc, char **argv)
         text_error("%s%s", message, is_new ? " (an example: " REROUTE_EXAMPLE ")" : "");
         return EXIT_USAGE;
     }
-    if (!session_provider_possible(config->session.provider, message, sizeof(message))) {
+    if (!session_provider_possible(config->session.provider, config->session.tls, message, sizeof(message))) {
         text_error("%s: %s", path, message);
         return EXIT_USAGE;
     }
