@@ -222,19 +222,15 @@ static void free_worker(struct worker *w)
 static int start_worker(struct probe_pool *pool, struct worker *w, uint32_t steps)
 {
     int cpu = probe_cpus_next(&pool->cpus, sched_getcpu(), steps);
-    pthread_attr_t attributes;
+    int r = -pthread_create(&w->thread, NULL, work, w);
     cpu_set_t one;
-    int r;
 
-    pthread_attr_init(&attributes);
-    if (cpu >= 0) {
+    w->is_running = r == 0;
+    if (r == 0 && cpu >= 0) {
         CPU_ZERO(&one);
         CPU_SET((size_t)cpu, &one);
-        pthread_attr_setaffinity_np(&attributes, sizeof(one), &one);
+        pthread_setaffinity_np(w->thread, sizeof(one), &one);
     }
-    r = -pthread_create(&w->thread, &attributes, work, w);
-    w->is_running = r == 0;
-    pthread_attr_destroy(&attributes);
     return r;
 }
 

@@ -5,6 +5,7 @@
 #include "probe/socket.h"
 
 #include <sys/epoll.h>
+#include <sys/syscall.h>
 
 struct epoll_transport {
     struct socket_transport base;
@@ -51,13 +52,14 @@ static int set_wakeup(struct epoll_transport *e, int wakeup_fd)
     return r;
 }
 
-/* Nanoseconds where the kernel has epoll_pwait2 (5.11), else milliseconds, rounded up. */
+/* Nanoseconds where the kernel has epoll_pwait2 (5.11), else milliseconds, rounded up. Not every libc knows it. */
 int socket_transport_sleep(int epoll_fd, uint64_t until_ns)
 {
     struct epoll_event events[3];
     uint64_t left_ns = sub_sat_u64(until_ns, clock_now_ns(CLOCK_MONOTONIC));
     struct timespec timeout = {.tv_sec = (time_t)(left_ns / NS_PER_S), .tv_nsec = (long)(left_ns % NS_PER_S)};
-    int r = epoll_pwait2(epoll_fd, events, ARRAY_SIZE(events), until_ns == NEVER_NS ? NULL : &timeout, NULL);
+    int r = (int)syscall(SYS_epoll_pwait2, epoll_fd, events, ARRAY_SIZE(events),
+                         until_ns == NEVER_NS ? NULL : &timeout, NULL, 0);
 
     /* A filter of system calls may give any error for a call that it does not know. */
     if (r < 0 && errno != EINTR) {

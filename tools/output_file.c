@@ -4,8 +4,10 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/magic.h>
+#include <linux/stat.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
+#include <sys/syscall.h>
 
 #define LINKS_MAX 40 /* as the kernel's */
 
@@ -36,12 +38,12 @@ static bool is_on_procfs(const char *folder)
 }
 
 /* Somebody else's file system, or a file of its own that a container was given: nothing can be renamed to it.
- */
+ * A kernel without statx (before 4.11) does not tell. */
 static bool is_mount_point(const char *path)
 {
     struct statx status;
 
-    return statx(AT_FDCWD, path, 0, STATX_TYPE, &status) == 0 &&
+    return syscall(SYS_statx, AT_FDCWD, path, 0, STATX_TYPE, &status) == 0 &&
            (status.stx_attributes_mask & status.stx_attributes & STATX_ATTR_MOUNT_ROOT);
 }
 
