@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/userworld/supervisor.h"
+
+#include "tests/userworld/profiles.h"
+
+#include <errno.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* The process of a thread. */
+static pid_t process_of(uint32_t thread)
+{
+    char path[64], line[128];
+    int process = (int)thread;
+    FILE *file;
+
+    snprintf(path, sizeof(path), "/proc/%u/status", thread);
+    file = fopen(path, "re");
+    while (file && fgets(line, sizeof(line), file) && sscanf(line, "Tgid: %d", &process) != 1)
+        ;
+    if (file)
+        fclose(file);
+    return process;
+}
+
+static bool is_unix_socket(uint32_t thread, int descriptor)
+{
+    int process = (int)syscall(SYS_pidfd_open, process_of(thread), 0);
+    int copy = (int)syscall(SYS_pidfd_getfd, process, descriptor, 0);
+    int domain = -1;
+
+    getsockopt(copy, SOL_SOCKET, SO_DOMAIN, &domain, &(socklen_t){sizeof(domain)});
+    close(copy);
+    close(process);
+    return domain == AF_UNIX;
+}
+
+static bool holds(const struct refusal *refusal, const struct seccomp_data *data)
+{
+    if (data->nr != refusal->calls[0] && data->nr != refusal->calls[1])
+        return false;
+    for (size_t i = 0; i < refusal->count; i++) {
+        const struct condition *condition = &refusal->conditions[i];
+
+        if (((uint32_t)data->args[condition->index] & ~condition->ignored) != condition->value)
+            return false;
+    }
+    return true;
+}
+
+/* 0: it may go on. */
+static int judge(const struct seccomp_notif *request, uint32_t profile)
+{
+    for (size_t i = 0; i < refusal_count; i++) {
+        const struct refusal *refusal = &refusals[i];
+
+        if (refusal->profiles & profile && refusal->on_unix_sockets && holds(refusal, &request->data) &&
+            is_unix_socket(request->pid, (int)request->data.args[refusal->descriptor]))
+            return -refusal->error;
+    }
+    return 0;
+}
+
+void supervise(int listener, uint32_t profile)
+{
+    struct pollfd event = {.fd = listener, .events = POLLIN};
+
+    while (poll(&event, 1, -1) >= 0 || errno == EINTR) {
+        struct seccomp_notif request = {0};
+        struct seccomp_notif_resp answer = {0};
+
+        if (event.revents & POLLHUP)
+            return;
+        if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &request) < 0)
+            continue;
+        answer.id = request.id;
+        answer.error = judge(&request, profile);
+        answer.flags = answer.error ? 0 : SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+        ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &answer);
+    }
+}

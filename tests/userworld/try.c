@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What this proves: under the launcher each call that a profile refuses fails with the errno that its row says, and no
+ * other row's does; without the launcher ("-") none does. Run by it: userworld PROFILE userworld-try PROFILE.
+ */
+#include "tests/userworld/profiles.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static unsigned number, failures;
+
+static void ok(bool good, const char *what, const char *how, long got)
+{
+    printf("%sok %u - %s %s", good ? "" : "not ", ++number, what, how);
+    printf(good ? "\n" : " (%ld)\n", got);
+    failures += !good;
+}
+
+/* Made with arguments that are wrong otherwise: no call does anything. The positive errno; 0: none. */
+static int error_of(const struct refusal *refusal, long call, int descriptor)
+{
+    long arguments[6] = {-1, 0, 1, 0, 0, 0};
+
+    for (size_t i = 0; i < refusal->count; i++)
+        arguments[refusal->conditions[i].index] = refusal->conditions[i].value;
+    if (refusal->on_unix_sockets)
+        arguments[refusal->descriptor] = descriptor;
+    return syscall(call, arguments[0], arguments[1], arguments[2], arguments[3], arguments[4], arguments[5]) <
+                   0
+               ? errno
+               : 0;
+}
+
+static void try_call(const struct refusal *refusal, long call, uint32_t profile)
+{
+    bool is_refused = refusal->profiles & profile;
+    int unix_socket = socket(AF_UNIX, SOCK_STREAM, 0), other = socket(AF_INET, SOCK_STREAM, 0);
+    int error = error_of(refusal, call, unix_socket);
+
+    ok((error == refusal->error) == is_refused, refusal->what, is_refused ? "is refused" : "is let through",
+       error);
+    if (refusal->on_unix_sockets) {
+        error = error_of(refusal, call, other);
+        ok(error != refusal->error, refusal->what, "is let through for others", error);
+    }
+    close(unix_socket);
+    close(other);
+}
+
+static bool is_empty(const char *path)
+{
+    DIR *directory = opendir(path);
+    unsigned entries = 0;
+
+    while (directory && readdir(directory))
+        entries++;
+    if (directory)
+        closedir(directory);
+    return entries == 2;
+}
+
+int main(int argc, char **argv)
+{
+    uint32_t profile = argc > 1 ? profile_find(argv[1]) : 0;
+
+    for (size_t i = 0; i < refusal_count; i++)
+        for (size_t call = 0; call < 2 && refusals[i].calls[call]; call++)
+            try_call(&refusals[i], refusals[i].calls[call], profile);
+    ok(is_empty("/proc") == profile_has_no_proc(profile), "/proc", "is as it must be", 0);
+    ok(is_empty("/sys") == profile_has_no_proc(profile), "/sys", "is as it must be", 0);
+    printf("1..%u\n", number);
+    return failures > 0;
+}
