@@ -47,13 +47,15 @@
  */
 #include "probe/engine.h"
 
-#include <sys/random.h>
+#include "probe/unguessable.h"
 
 #define FLOW_HORIZON_MIN_NS (20 * NS_PER_MS)
 
 int engine_init(struct engine *engine, struct transport *transport, const struct probe_settings *settings,
                 const struct engine_owner *owner_operations, void *owner)
 {
+    int r;
+
     *engine = (struct engine){
         .transport = transport,
         .operations = transport->operations,
@@ -62,8 +64,9 @@ int engine_init(struct engine *engine, struct transport *transport, const struct
         .settings = *settings,
         .flow.slot_ns = FLOW_HORIZON_MIN_NS / ENGINE_FLOW_SLOTS,
     };
-    if (getrandom(engine->key, sizeof(engine->key), 0) != sizeof(engine->key))
-        return -EIO;
+    r = unguessable_fill(engine->key, sizeof(engine->key));
+    if (r < 0)
+        return r;
     if (settings->tx_timestamps) {
         engine->departures = calloc(ENGINE_DEPARTURES, sizeof(*engine->departures));
         if (!engine->departures)

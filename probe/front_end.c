@@ -12,9 +12,8 @@
  */
 #include "probe/front_end.h"
 
-#include <sys/random.h>
-
 #include "probe/front_end_state.h"
+#include "probe/unguessable.h"
 #include "probe/wakeup.h"
 
 /* How old our knowledge of the drop counter may be while requests leave. */
@@ -48,10 +47,10 @@ int front_end_share(struct front_end *front, struct probe_targets *targets, uint
                     bool shuffled)
 {
     uint32_t key[4];
-    int r;
+    int r = unguessable_fill(key, sizeof(key));
 
-    if (getrandom(key, sizeof(key), 0) != sizeof(key))
-        return -EIO;
+    if (r < 0)
+        return r;
     /* A family that cannot be opened is a result of its targets, not of all. */
     if (targets->has_ipv4)
         engine_open_family(&front->engine, AF_INET);

@@ -19,10 +19,16 @@
  * Several raw sockets would cost a copy of every reply for each that may hear it. So where there are several,
  * one hears and the others only send, see transport_shared.c.
  *
- * Everything is asked for by trying. What only makes us better (buffers, time stamps, drop counters) may fail
- * in silence. What the caller asked for (source, interface, mark, TOS, TTL) may not.
+ * Everything is asked for by trying. What only makes us better (filters, buffers, time stamps, drop counters) may
+ * fail: it is noted (lacking.h), and the engine, which trusts no message, has more to look at. What the caller asked
+ * for (source, interface, mark, TOS, TTL) may not. Where there is no way to bind to an interface, the socket is bound
+ * to its address, to which replies must come then.
  */
 #include "probe/socket.h"
+
+#include "probe/interfaces.h"
+#include "probe/lacking.h"
+#include "probe/unguessable.h"
 
 #include <linux/errqueue.h>
 #include <linux/filter.h>
@@ -30,7 +36,6 @@
 #include <linux/net_tstamp.h>
 #include <linux/sock_diag.h>
 #include <netinet/icmp6.h>
-#include <sys/random.h>
 
 /*
  * What one waiting reply takes from a receive buffer: its payload and the kernel's own bookkeeping. On a veth
@@ -57,7 +62,9 @@ static int attach_filter(int fd, struct sock_filter *code, size_t length)
 {
     struct sock_fprog program = {.len = (unsigned short)length, .filter = code};
 
-    return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) < 0 ? -errno : 0;
+    return lacking_note(LACKING_ATTACH_FILTER,
+                        setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) < 0 ? -errno
+                                                                                                    : 0);
 }
 
 /*
@@ -109,25 +116,30 @@ static int attach_ident_filter6(int fd, uint16_t ident, uint16_t idents)
     return attach_filter(fd, code, ARRAY_SIZE(code));
 }
 
+/* By what the kernel drops before it copies a packet for us. */
+static int filter_types(int fd, int family, const struct icmp_filter *filter4,
+                        const struct icmp6_filter *filter6)
+{
+    int r = family == AF_INET ? setsockopt(fd, SOL_RAW, ICMP_FILTER, filter4, sizeof(*filter4))
+                              : setsockopt(fd, IPPROTO_ICMPV6, ICMP6_FILTER, filter6, sizeof(*filter6));
+
+    return lacking_note(LACKING_ICMP_FILTER, r < 0 ? -errno : 0);
+}
+
 /* Only echo replies and the errors that may be about our requests. */
 static int set_type_filter(int fd, int family)
 {
-    if (family == AF_INET) {
-        struct icmp_filter filter = {.data = ~(1U << ICMP_ECHOREPLY | 1U << ICMP_DEST_UNREACH |
-                                               1U << ICMP_TIME_EXCEEDED | 1U << ICMP_PARAMETERPROB)};
+    const struct icmp_filter filter4 = {.data = ~(1U << ICMP_ECHOREPLY | 1U << ICMP_DEST_UNREACH |
+                                                  1U << ICMP_TIME_EXCEEDED | 1U << ICMP_PARAMETERPROB)};
+    struct icmp6_filter filter6;
 
-        return setsockopt(fd, SOL_RAW, ICMP_FILTER, &filter, sizeof(filter)) < 0 ? -errno : 0;
-    }
-
-    struct icmp6_filter filter;
-
-    ICMP6_FILTER_SETBLOCKALL(&filter);
-    ICMP6_FILTER_SETPASS(ICMP6_ECHO_REPLY, &filter);
-    ICMP6_FILTER_SETPASS(ICMP6_DST_UNREACH, &filter);
-    ICMP6_FILTER_SETPASS(ICMP6_PACKET_TOO_BIG, &filter);
-    ICMP6_FILTER_SETPASS(ICMP6_TIME_EXCEEDED, &filter);
-    ICMP6_FILTER_SETPASS(ICMP6_PARAM_PROB, &filter);
-    return setsockopt(fd, IPPROTO_ICMPV6, ICMP6_FILTER, &filter, sizeof(filter)) < 0 ? -errno : 0;
+    ICMP6_FILTER_SETBLOCKALL(&filter6);
+    ICMP6_FILTER_SETPASS(ICMP6_ECHO_REPLY, &filter6);
+    ICMP6_FILTER_SETPASS(ICMP6_DST_UNREACH, &filter6);
+    ICMP6_FILTER_SETPASS(ICMP6_PACKET_TOO_BIG, &filter6);
+    ICMP6_FILTER_SETPASS(ICMP6_TIME_EXCEEDED, &filter6);
+    ICMP6_FILTER_SETPASS(ICMP6_PARAM_PROB, &filter6);
+    return filter_types(fd, family, &filter4, &filter6);
 }
 
 /* Binds to the source address, if any. A ping socket gets its ident by it, also without an address. */
@@ -135,7 +147,8 @@ static int bind_source(struct icmp_socket *s, const struct address *source, char
 {
     struct address any = {.family = (uint8_t)s->family};
     struct sockaddr_storage name;
-    socklen_t length = address_to_sockaddr(address_is_set(source) ? source : &any, 0, &name);
+    const struct address *usual = address_is_set(&s->stand_in) ? &s->stand_in : &any;
+    socklen_t length = address_to_sockaddr(address_is_set(source) ? source : usual, 0, &name);
     int r;
 
     if (s->raw && !address_is_set(source))
@@ -164,9 +177,8 @@ static int hear_nothing(const struct icmp_socket *s)
     int r;
 
     ICMP6_FILTER_SETBLOCKALL(&filter6);
-    r = s->family == AF_INET ? setsockopt(s->fd, SOL_RAW, ICMP_FILTER, &filter4, sizeof(filter4))
-                             : setsockopt(s->fd, IPPROTO_ICMPV6, ICMP6_FILTER, &filter6, sizeof(filter6));
-    return r < 0 ? -errno : attach_filter(s->fd, code, ARRAY_SIZE(code));
+    r = filter_types(s->fd, s->family, &filter4, &filter6);
+    return r < 0 ? r : attach_filter(s->fd, code, ARRAY_SIZE(code));
 }
 
 static int find_ident(struct icmp_socket *s)
@@ -175,9 +187,11 @@ static int find_ident(struct icmp_socket *s)
     socklen_t length = sizeof(name);
 
     if (s->raw) {
-        if (getrandom(&s->ident, sizeof(s->ident), 0) != sizeof(s->ident))
-            return -EIO;
-        return hear_idents(s, 1);
+        int r = unguessable_fill(&s->ident, sizeof(s->ident));
+
+        if (r == 0)
+            hear_idents(s, 1);
+        return r;
     }
     if (getsockname(s->fd, (struct sockaddr *)&name, &length) < 0)
         return -errno;
@@ -186,17 +200,44 @@ static int find_ident(struct icmp_socket *s)
     return 0;
 }
 
+/* The errors of a system that does not have the option, not of one that refuses it to us. */
+static bool is_unknown_option(int error)
+{
+    return error == ENOPROTOOPT || error == ENOSYS || error == EOPNOTSUPP || error == EINVAL;
+}
+
+/* In place of the interface itself. A source of the caller's own stands. */
+static int bind_interface_address(struct icmp_socket *s, const struct probe_settings *settings, int error)
+{
+    const struct address *source = s->family == AF_INET ? &settings->source4 : &settings->source6;
+    struct address address = interface_first_address(settings->interface, s->family);
+    struct sockaddr_storage name;
+    socklen_t length = address_to_sockaddr(&address, 0, &name);
+
+    lacking_note(LACKING_BIND_TO_DEVICE, error);
+    if (address_is_set(source))
+        return 0;
+    if (!address_is_set(&address))
+        return if_nametoindex(settings->interface) ? -EADDRNOTAVAIL : -ENODEV;
+    s->stand_in = address;
+    if (!s->raw) /* it is bound once, with its ident */
+        return 0;
+    return bind(s->fd, (struct sockaddr *)&name, length) < 0 ? -errno : 0;
+}
+
 int icmp_socket_bind_interface(struct icmp_socket *s, const struct probe_settings *settings)
 {
     uint32_t index = settings->interface[0] ? if_nametoindex(settings->interface) : 0;
+    int r = 0;
 
     if (s->fd < 0 || !settings->interface[0] || (index != 0 && index == s->ifindex))
         return 0;
     if (setsockopt(s->fd, SOL_SOCKET, SO_BINDTODEVICE, settings->interface,
                    (socklen_t)strnlen(settings->interface, IFNAMSIZ)) < 0)
-        return -errno;
-    s->ifindex = index;
-    return 0;
+        r = is_unknown_option(errno) ? bind_interface_address(s, settings, -errno) : -errno;
+    if (r == 0)
+        s->ifindex = index;
+    return r;
 }
 
 /* What the caller asked for. */
@@ -242,10 +283,11 @@ static void set_helpful_options(struct icmp_socket *s)
 
     /* The time stamp of a packet that came before the kernel had begun to take them is told apart from the
      * others, which SO_TIMESTAMPNS does not do: it would give the time of reading. */
-    set_int(s->fd, SOL_SOCKET, SO_TIMESTAMPING, SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE);
-    set_int(s->fd, level, v4 ? IP_PKTINFO : IPV6_RECVPKTINFO, 1);
+    lacking_note(LACKING_TIMESTAMPING, set_int(s->fd, SOL_SOCKET, SO_TIMESTAMPING,
+                                               SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE));
+    lacking_note(LACKING_PKTINFO, set_int(s->fd, level, v4 ? IP_PKTINFO : IPV6_RECVPKTINFO, 1));
     /* Errors to ping sockets come no other way, and a raw socket hides a local ENOBUFS without it. */
-    set_int(s->fd, level, v4 ? IP_RECVERR : IPV6_RECVERR, 1);
+    lacking_note(LACKING_RECVERR, set_int(s->fd, level, v4 ? IP_RECVERR : IPV6_RECVERR, 1));
     /* Without DF on IPv4 unless it is asked for; the default would set it while the packet fits. */
     if (v4)
         set_int(s->fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT);
@@ -295,9 +337,10 @@ static int prepare(struct icmp_socket *s, const struct probe_settings *settings,
 int icmp_socket_open(struct icmp_socket *s, int family, const struct probe_settings *settings, char *message,
                      size_t size_bytes)
 {
-    int r = open_kind(s, family, false);
+    int r = lacking_note(LACKING_PING_SOCKETS, open_kind(s, family, false));
 
-    if (r == -EACCES || r == -EPERM || r == -EPROTONOSUPPORT || r == -EINVAL)
+    if (r == -EACCES || r == -EPERM || r == -EPROTONOSUPPORT || r == -ESOCKTNOSUPPORT || r == -ENOSYS ||
+        r == -EINVAL)
         r = open_kind(s, family, true);
     if (r == -EPERM)
         r = -EACCES;
@@ -309,17 +352,15 @@ int icmp_socket_open(struct icmp_socket *s, int family, const struct probe_setti
                  family_name(family));
         goto fail;
     }
-    if (s->raw && (r = set_type_filter(s->fd, family)) < 0) {
-        r = say_refused(r, "cannot filter a raw socket (setsockopt)", family, message, size_bytes);
-        goto fail;
-    }
+    if (s->raw)
+        set_type_filter(s->fd, family);
     r = prepare(s, settings, message, size_bytes);
     if (r < 0)
         goto fail;
     r = find_ident(s);
     if (r < 0) {
         r = say_refused(r,
-                        s->raw ? "cannot filter a raw socket by our ident (setsockopt)"
+                        s->raw ? "no random ident (getrandom, /dev/urandom)"
                                : "cannot tell the ident of a ping socket (getsockname)",
                         family, message, size_bytes);
         goto fail;

@@ -7,8 +7,9 @@
 #include "probe/transport.h"
 
 struct icmp_socket {
-    int fd;           /* -1: not open */
-    uint32_t ifindex; /* to which it is bound; 0: to none */
+    int fd;                  /* -1: not open */
+    uint32_t ifindex;        /* to which it is bound; 0: to none */
+    struct address stand_in; /* the interface's address, where binding to the interface is refused */
     int family;
     bool raw; /* SOCK_RAW; otherwise a ping socket (SOCK_DGRAM) */
     bool dont_fragment;

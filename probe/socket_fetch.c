@@ -14,6 +14,7 @@
  * Want of memory is our own fault and passes: the messages stay where they are. It counts like a message
  * that did not fit into our buffer, so that silence meanwhile is doubtful and not a verdict.
  */
+#include "probe/lacking.h"
 #include "probe/socket.h"
 
 static bool is_want(int error)
@@ -44,8 +45,10 @@ int socket_transport_fetch(struct socket_transport *t, struct icmp_socket *s, st
     for (unsigned tries = 0; tries < 2 * FETCH_TRIES; tries++) {
         int got;
 
-        if (tries == FETCH_TRIES)
+        if (tries == FETCH_TRIES) {
+            lacking_note(LACKING_RECVMMSG, -error);
             t->singly = true;
+        }
         got = t->singly ? fetch_singly(s->fd, messages, count, flags | MSG_DONTWAIT)
                         : recvmmsg(s->fd, messages, count, flags | MSG_DONTWAIT, NULL);
         if (got >= 0)
@@ -53,6 +56,8 @@ int socket_transport_fetch(struct socket_transport *t, struct icmp_socket *s, st
         error = errno;
         if (error == EAGAIN)
             return 0;
+        if (error == ENOSYS && tries < FETCH_TRIES - 1) /* no ICMP error has this number */
+            tries = FETCH_TRIES - 1;
         if (is_want(error)) {
             s->drops++;
             return 0;

@@ -14,6 +14,7 @@
  *     and its time.
  */
 #include "probe/icmp.h"
+#include "probe/lacking.h"
 #include "probe/socket.h"
 
 #include <linux/errqueue.h>
@@ -31,6 +32,7 @@ int socket_transport_init(struct socket_transport *t, const struct transport_ope
     int r;
 
     t->base.operations = operations;
+    t->singly |= lacking_error(LACKING_RECVMMSG) != 0;
     t->settings = *settings;
     t->sockets[0].fd = t->sockets[1].fd = -1;
     r = socket_transport_reserve(&t->base, settings->payload_bytes, 1);
@@ -245,11 +247,13 @@ static unsigned send_run(struct socket_transport *t, struct packet_out *packets,
     if (r < 0)
         return count;
     while (done < count) {
-        if (count - done > 1) {
+        if (count - done > 1 && !lacking_error(LACKING_SENDMMSG)) {
             int sent = sendmmsg(s->fd, t->messages + done, count - done, MSG_DONTWAIT);
 
             if (sent > 0)
                 done += (unsigned)sent;
+            else if (errno == ENOSYS)
+                lacking_note(LACKING_SENDMMSG, -errno);
         }
         /* The one that was refused goes by itself: that shows whose error it is. */
         if (done < count && socket_transport_send_one(t, s, done, &packets[done]) == 0)

@@ -6,17 +6,20 @@
  */
 #include "probe/transport.h"
 
+#include "probe/lacking.h"
+
 static const struct {
     const char *name;
     int (*open)(struct transport **out, const struct probe_settings *settings);
     uint32_t from_targets; /* "auto" takes it for so many or more */
+    enum lacking lacking;  /* what it stands or falls with */
     const char *hint;      /* what may be missing */
 } transports[] = {
-    {"io_uring", transport_uring_open, TRANSPORT_MANY,
+    {"io_uring", transport_uring_open, TRANSPORT_MANY, LACKING_IO_URING,
      " (it needs Linux 6.0 and a build with liburing, and may be off by kernel.io_uring_disabled or "
      "seccomp)"},
-    {"epoll", transport_epoll_open, 0, ""},
-    {"poll", transport_poll_open, 0, ""},
+    {"epoll", transport_epoll_open, 0, LACKING_EPOLL, ""},
+    {"poll", transport_poll_open, 0, LACKING_PPOLL, ""},
 };
 
 /* Without IPv4 there may still be IPv6; and what was asked for it must be right from the start. */
@@ -46,6 +49,8 @@ static int open_by_name(struct transport **out, const struct probe_settings *set
             continue;
         r = transports[i].open(out, settings);
         if (r < 0) {
+            if (any)
+                lacking_note(transports[i].lacking, r);
             snprintf(message, size_bytes, "transport %s: %s%s", transports[i].name, strerror(-r),
                      transports[i].hint);
             continue;

@@ -2,6 +2,7 @@
 /*
  * Batches: sendmmsg, recvmmsg, epoll. It runs on any Linux.
  */
+#include "probe/lacking.h"
 #include "probe/socket.h"
 
 #include <sys/epoll.h>
@@ -58,15 +59,18 @@ int socket_transport_sleep(int epoll_fd, uint64_t until_ns)
     struct epoll_event events[3];
     uint64_t left_ns = sub_sat_u64(until_ns, clock_now_ns(CLOCK_MONOTONIC));
     struct timespec timeout = {.tv_sec = (time_t)(left_ns / NS_PER_S), .tv_nsec = (long)(left_ns % NS_PER_S)};
-    int r = (int)syscall(SYS_epoll_pwait2, epoll_fd, events, ARRAY_SIZE(events),
+    uint64_t left_ms = min_u64((left_ns + NS_PER_MS - 1) / NS_PER_MS, INT32_MAX);
+    int r;
+
+    if (!lacking_error(LACKING_EPOLL_PWAIT2)) {
+        r = (int)syscall(SYS_epoll_pwait2, epoll_fd, events, ARRAY_SIZE(events),
                          until_ns == NEVER_NS ? NULL : &timeout, NULL, 0);
-
-    /* A filter of system calls may give any error for a call that it does not know. */
-    if (r < 0 && errno != EINTR) {
-        uint64_t left_ms = min_u64((left_ns + NS_PER_MS - 1) / NS_PER_MS, INT32_MAX);
-
-        r = epoll_wait(epoll_fd, events, ARRAY_SIZE(events), until_ns == NEVER_NS ? -1 : (int)left_ms);
+        if (r >= 0 || errno == EINTR)
+            return 0;
+        lacking_note(LACKING_EPOLL_PWAIT2, -errno);
     }
+    /* A filter of system calls may give any error for a call that it does not know. */
+    r = epoll_wait(epoll_fd, events, ARRAY_SIZE(events), until_ns == NEVER_NS ? -1 : (int)left_ms);
     return r < 0 && errno != EINTR ? -errno : 0;
 }
 

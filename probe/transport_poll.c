@@ -6,6 +6,7 @@
  * poll(2) has no descriptor of its own. For an outer event loop the first socket serves; when IPv6 was opened
  * beside IPv4, the other one is looked at by time.
  */
+#include "probe/lacking.h"
 #include "probe/socket.h"
 
 #include <poll.h>
@@ -27,6 +28,23 @@ static unsigned poll_send(struct transport *transport, struct packet_out *packet
     return count;
 }
 
+/* ppoll(), or poll() where it is refused: then in milliseconds, rounded up. -1 with errno. */
+static int wait_for(struct pollfd *fds, nfds_t count, uint64_t until_ns)
+{
+    uint64_t left_ns = sub_sat_u64(until_ns, clock_now_ns(CLOCK_MONOTONIC));
+    struct timespec timeout = {.tv_sec = (time_t)(left_ns / NS_PER_S), .tv_nsec = (long)(left_ns % NS_PER_S)};
+    uint64_t left_ms = min_u64((left_ns + NS_PER_MS - 1) / NS_PER_MS, INT32_MAX);
+    int r = -1;
+
+    if (!lacking_error(LACKING_PPOLL)) {
+        r = ppoll(fds, count, until_ns == NEVER_NS ? NULL : &timeout, NULL);
+        if (r >= 0 || errno == EINTR)
+            return r;
+        lacking_note(LACKING_PPOLL, -errno);
+    }
+    return poll(fds, count, until_ns == NEVER_NS ? -1 : (int)left_ms);
+}
+
 static int poll_wait(struct transport *transport, uint64_t until_ns, int wakeup_fd)
 {
     struct socket_transport *t = (struct socket_transport *)transport;
@@ -35,11 +53,9 @@ static int poll_wait(struct transport *transport, uint64_t until_ns, int wakeup_
         {.fd = t->sockets[1].fd, .events = POLLIN},
         {.fd = wakeup_fd, .events = POLLIN},
     };
-    uint64_t left_ns = sub_sat_u64(until_ns, clock_now_ns(CLOCK_MONOTONIC));
-    struct timespec timeout = {.tv_sec = (time_t)(left_ns / NS_PER_S), .tv_nsec = (long)(left_ns % NS_PER_S)};
 
-    if (ppoll(fds, ARRAY_SIZE(fds), until_ns == NEVER_NS ? NULL : &timeout, NULL) < 0 && errno != EINTR) {
-        transport->failed_call = "ppoll";
+    if (wait_for(fds, ARRAY_SIZE(fds), until_ns) < 0 && errno != EINTR) {
+        transport->failed_call = "poll";
         return -errno;
     }
     return 0;

@@ -29,11 +29,11 @@
  */
 #include "probe/icmp.h"
 #include "probe/socket.h"
+#include "probe/unguessable.h"
 #include "probe/wakeup.h"
 
 #include <pthread.h>
 #include <sys/epoll.h>
-#include <sys/random.h>
 
 #define BOX_MAX_BYTES (16 << 20)
 
@@ -436,6 +436,7 @@ static int hub_new(struct hub **out, uint32_t count)
 {
     struct hub *hub = calloc(1, sizeof(*hub) + count * sizeof(hub->desks[0]));
     pthread_mutexattr_t attributes;
+    int r;
 
     if (!hub)
         return -ENOMEM;
@@ -444,9 +445,10 @@ static int hub_new(struct hub **out, uint32_t count)
     hub->sockets[0].fd = hub->sockets[1].fd = -1;
     for (hub->idents = 1; hub->idents < count;)
         hub->idents = (uint16_t)(2 * hub->idents);
-    if (getrandom(&hub->ident, sizeof(hub->ident), 0) != sizeof(hub->ident)) {
+    r = unguessable_fill(&hub->ident, sizeof(hub->ident));
+    if (r < 0) {
         free(hub);
-        return -EIO;
+        return r;
     }
     hub->ident &= (uint16_t) ~(hub->idents - 1);
     /* The worker that has it will be done in some microseconds: not worth a sleep. */

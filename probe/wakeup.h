@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What ends another thread's wait, or is written to by a signal handler: an eventfd, or a pipe where the kernel
- * has no eventfd for us. Both ends are non-blocking.
+ * What ends another thread's wait, or is written to by a signal handler: an eventfd, or a pipe or a pair of
+ * sockets where the kernel has no eventfd for us. Both ends are non-blocking.
  */
 #pragma once
 
