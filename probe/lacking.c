@@ -18,6 +18,7 @@ static const struct lacking_row rows[LACKING_KINDS] = {
     [LACKING_SENDMMSG] = {"sendmmsg", "a call for each message"},
     [LACKING_ICMP_FILTER] = {"ICMP_FILTER", "every ICMP message is read and looked at"},
     [LACKING_ATTACH_FILTER] = {"SO_ATTACH_FILTER", "everybody's ICMP replies are read and looked at"},
+    [LACKING_BIND_TO_IFINDEX] = {"SO_BINDTOIFINDEX", "SO_BINDTODEVICE"},
     [LACKING_BIND_TO_DEVICE] = {"SO_BINDTODEVICE", "the address of the interface"},
     [LACKING_TIMESTAMPING] = {"SO_TIMESTAMPING", "the time of reading"},
     [LACKING_RECVERR] = {"IP_RECVERR", "ICMP errors as messages"},

@@ -26,7 +26,7 @@
  */
 #include "probe/socket.h"
 
-#include "probe/interfaces.h"
+#include "probe/interface.h"
 #include "probe/lacking.h"
 #include "probe/unguessable.h"
 
@@ -200,12 +200,6 @@ static int find_ident(struct icmp_socket *s)
     return 0;
 }
 
-/* The errors of a system that does not have the option, not of one that refuses it to us. */
-static bool is_unknown_option(int error)
-{
-    return error == ENOPROTOOPT || error == ENOSYS || error == EOPNOTSUPP || error == EINVAL;
-}
-
 /* In place of the interface itself. A source of the caller's own stands. */
 static int bind_interface_address(struct icmp_socket *s, const struct probe_settings *settings, int error)
 {
@@ -234,7 +228,7 @@ int icmp_socket_bind_interface(struct icmp_socket *s, const struct probe_setting
         return 0;
     if (setsockopt(s->fd, SOL_SOCKET, SO_BINDTODEVICE, settings->interface,
                    (socklen_t)strnlen(settings->interface, IFNAMSIZ)) < 0)
-        r = is_unknown_option(errno) ? bind_interface_address(s, settings, -errno) : -errno;
+        r = interface_option_is_unknown(errno) ? bind_interface_address(s, settings, -errno) : -errno;
     if (r == 0)
         s->ifindex = index;
     return r;
@@ -476,7 +470,7 @@ uint32_t icmp_socket_mtu_bytes(const struct probe_settings *settings, const stru
         bind_source(&s, v4 ? &settings->source4 : &settings->source6, ignored, sizeof(ignored)) < 0)
         return 0;
     if (ifindex)
-        set_int(fd, SOL_SOCKET, SO_BINDTOIFINDEX, (int)ifindex);
+        interface_bind(fd, ifindex);
     set_int(fd, level, v4 ? IP_MTU_DISCOVER : IPV6_MTU_DISCOVER,
             v4 ? IP_PMTUDISC_PROBE : IPV6_PMTUDISC_PROBE);
     set_int(fd, level, v4 ? IP_RECVERR : IPV6_RECVERR, 1);

@@ -16,6 +16,8 @@
  */
 #include "session/service_check.h"
 
+#include "probe/interface.h"
+
 #include <event2/event.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -137,11 +139,24 @@ static bool is_own_lack(int error)
     return error == ENOMEM || error == ENOBUFS || error == EAGAIN || error == EADDRNOTAVAIL;
 }
 
+/* To the interface, or at least to its address. 0; ENODEV; or a negative errno: our own lack of means. */
+static int bind_way(const struct service_check *check)
+{
+    const struct service_check_settings *settings = &check->settings;
+    int r = settings->ifindex ? interface_bind(check->fd, settings->ifindex) : 0;
+    struct sockaddr_storage from;
+    socklen_t size = address_to_sockaddr(&settings->source, 0, &from);
+
+    if (r != -ENOPROTOOPT)
+        return r == -ENODEV ? ENODEV : r;
+    return size > 0 && bind(check->fd, (struct sockaddr *)&from, size) < 0 ? -errno : 0;
+}
+
 /* 0: under way; a positive errno of connect(); a negative one: our own lack of means. */
 static int connection_start(struct service_check *check)
 {
     struct linger reset = {.l_onoff = 1};
-    int ifindex = (int)check->settings.ifindex, on = 1;
+    int on = 1, r;
     struct sockaddr_storage to;
     socklen_t size = address_to_sockaddr(&check->settings.address, check->settings.protocol.port, &to);
 
@@ -149,8 +164,9 @@ static int connection_start(struct service_check *check)
     if (check->fd < 0 || setsockopt(check->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)) < 0 ||
         setsockopt(check->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0)
         return -errno;
-    if (ifindex && setsockopt(check->fd, SOL_SOCKET, SO_BINDTOIFINDEX, &ifindex, sizeof(ifindex)) < 0)
-        return errno == ENODEV ? ENODEV : -errno;
+    r = bind_way(check);
+    if (r != 0)
+        return r;
     if (connect(check->fd, (struct sockaddr *)&to, size) < 0 && errno != EINPROGRESS)
         return is_own_lack(errno) ? -errno : errno;
     return watch(check, EV_WRITE);

@@ -19,7 +19,9 @@ struct service_check;
 struct service_check_settings {
     struct address address;
     struct service_protocol protocol;
-    uint32_t ifindex;     /* connect through this interface only; 0: any */
+    uint32_t ifindex; /* connect through this interface only; 0: any */
+    struct address
+        source; /* connect from this address where a system cannot bind to interfaces; empty: by routing */
     uint64_t interval_ns; /* from one question to the next */
     uint64_t window_ns;   /* silence of this length is a failure */
     bool assumed;         /* see struct service_verdict */

@@ -25,6 +25,7 @@
  */
 #include <signal.h>
 
+#include "probe/lacking.h"
 #include "probe/text.h"
 #include "route/agent/agent.h"
 #include "route/agent/private.h"
@@ -131,8 +132,10 @@ static struct event_base *base_new(bool avoid_epoll)
     if (base)
         event_base_priority_init(base, AGENT_PRIORITIES);
     if (base && !avoid_epoll) {
+        errno = 0;
         event_base_loopexit(base, &at_once);
         if (event_base_dispatch(base) < 0) {
+            lacking_note(LACKING_EPOLL, errno ? -errno : -EINVAL);
             event_base_free(base);
             return base_new(true);
         }

@@ -46,6 +46,7 @@ static void watch_service(struct agent *agent, uint32_t index)
     struct service_check_settings settings = {.address = path->address,
                                               .protocol = wanted.protocol,
                                               .ifindex = path->entry.ifindex,
+                                              .source = path->entry.source,
                                               .interval_ns = agent_service_interval_ns(agent, path),
                                               .window_ns = wanted.window_ns,
                                               .assumed = wanted.assumed && !found};
@@ -169,6 +170,7 @@ static bool update_egress(struct agent *agent, uint32_t index)
             return egress_unknown(agent);
         path->entry.mtu_bytes = link.mtu_bytes;
     }
+    path->entry.source = source;
     if (error != path->entry.error || ifindex != path->entry.ifindex || (!path->probing.streamed && !error)) {
         path->entry.error = error;
         path->entry.ifindex = ifindex;
@@ -177,7 +179,6 @@ static bool update_egress(struct agent *agent, uint32_t index)
     } else if (!check_equal(&path->serving.asked, &check)) {
         watch_service(agent, index);
     }
-    path->entry.source = source;
     link_changed(agent, path, &link);
     if (!path->probing.streamed || !link.usable)
         health_link_lost(&path->health);

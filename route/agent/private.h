@@ -87,7 +87,8 @@ struct agent_host {
     struct agent_table table;
     bool table_wanted; /* lists let in others: it is to be built anew */
     struct probe_stream *stream;
-    int probe_error; /* the last one, not to be logged again and again */
+    int probe_error;       /* the last one, not to be logged again and again */
+    uint32_t lacking_told; /* a bit for each thing that this host lacks and the log has */
     struct health_settings health_settings;
     bool egress_wanted; /* the host changed: how the paths are entered is to be found out again */
     uint64_t egress_ns; /* not before: the kernel did not say */

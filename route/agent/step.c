@@ -3,8 +3,25 @@
  * The step: what was learnt is taken in, the selector decides, the decision is carried out, and what is due is
  * done. All that leads to it only notes.
  */
+#include "probe/lacking.h"
 #include "route/agent/happening.h"
 #include "route/agent/private.h"
+
+/* What was found out since the last step that this host refuses, each once. */
+static void note_lacking(struct agent *agent)
+{
+    _Static_assert(LACKING_KINDS <= 32, "a bit for each");
+    for (int what = 0; what < LACKING_KINDS; what++) {
+        int error = lacking_error(what);
+
+        if (error == 0 || agent->host.lacking_told & 1u << what)
+            continue;
+        agent->host.lacking_told |= 1u << what;
+        log_event(LOG_LEVEL_INFO, "lacking", "what=%s error=%s instead=%s",
+                  LOG_QUOTE(lacking_row(what)->what), LOG_QUOTE(strerror(-error)),
+                  LOG_QUOTE(lacking_row(what)->instead));
+    }
+}
 
 /* An extra request: of full size, the last one before a planned switch, or one that asks for proof of life.
  */
@@ -260,6 +277,7 @@ void agent_step(struct agent *agent)
     agent->loop.step_wanted = false;
     agent->now_ns = probe_stream_now_ns(agent->host.stream);
     take_observations(agent);
+    note_lacking(agent);
     take_answers(agent);
     agent_note_kept(agent, agent->now_ns);
     agent_egress_step(agent);

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The direction of the tree: who may include whom, where main() may be, and where code may lie.
 
-    probe/ <- nothing of ours            session/ <- probe/base.h
+    probe/ <- nothing of ours            session/ <- FOR_SESSION
     route/ <- public headers of probe/ and session/; only route/agent/ both of them at once
     tools/, bench/, tests/ <- all
 
@@ -22,9 +22,10 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 FOLDERS = ("probe", "session", "route", "tools", "bench", "tests")
 # What a folder offers to route/. Anything else of its headers is its own.
 PUBLIC = {
-    "probe": {"base.h", "probe.h", "quantity.h", "scope.h", "service_protocol.h", "stream.h", "sweep.h", "text.h", "wakeup.h"},
+    "probe": {"base.h", "lacking.h", "probe.h", "quantity.h", "scope.h", "service_protocol.h", "stream.h", "sweep.h", "text.h", "wakeup.h"},
     "session": {"session.h", "liveness.h", "provider.h", "service_check.h"},
 }
+FOR_SESSION = ("probe/base.h", "probe/interface.h", "probe/service_protocol.h")
 # Parts of route/, and which others each may include.
 PARTS = {
     "config": set(),
@@ -81,8 +82,8 @@ def complaint(path, include):
         return None
     if here == "probe":
         return "probe/ includes nothing of ours"
-    if here == "session" and meant not in ("probe/base.h", "probe/service_protocol.h"):
-        return "session/ includes probe/base.h and probe/service_protocol.h only"
+    if here == "session" and meant not in FOR_SESSION:
+        return f"session/ includes {', '.join(FOR_SESSION)} only"
     if here == "route" and header not in PUBLIC.get(there, ()):
         return f"no public header of probe/ or session/ (public: {PUBLIC})"
     return None
