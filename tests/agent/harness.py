@@ -32,6 +32,10 @@ from service import Service
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("REROUTE_BUILD", os.path.join(ROOT, "build"))
 REROUTE = os.path.join(BUILD, "reroute")
+# What is run: this build's program or another one, as it is or on a host that refuses calls (tests/userworld).
+PROFILE = os.environ.get("REROUTE_PROFILE")
+RUN = [*([os.path.join(BUILD, "tests", "userworld", "userworld"), PROFILE] if PROFILE else []),
+       next(path for path in (os.environ.get("REROUTE_PROGRAM"), REROUTE) if path and os.path.exists(path))]
 TRANSPORT = os.environ.get("REROUTE_TEST_TRANSPORT", "auto")
 with open(REROUTE, "rb") as f:
     SANITIZED = b"__asan_init" in f.read()
@@ -251,7 +255,7 @@ class Agent:
         self.state_directory = os.path.join(t.directory, f"state-{name}")
         self.settings = settings
         self.environment = {}
-        self.program = [REROUTE]
+        self.program = RUN
         self.stderr = None  # a descriptor instead of the log file
         self.begun = 0
         self.process = None
@@ -287,7 +291,7 @@ class Agent:
 
     def run_to_end(self, seconds=15):
         """(exit code, standard error) of an agent that is expected to refuse to run."""
-        process = subprocess.run([REROUTE, "agent", "--config", self.config_path, *self.arguments],
+        process = subprocess.run([*self.program, "agent", "--config", self.config_path, *self.arguments],
                                  capture_output=True, text=True, timeout=seconds,
                                  env={**os.environ, **self.environment},
                                  preexec_fn=entering(self.world.host.namespace))
@@ -295,7 +299,7 @@ class Agent:
 
     def command(self, *arguments, config=True):
         """(exit code, standard output, standard error) of reroute ARGUMENTS, on this agent's configuration."""
-        process = subprocess.run([REROUTE, *arguments, *(["--config", self.config_path] if config else [])],
+        process = subprocess.run([*RUN, *arguments, *(["--config", self.config_path] if config else [])],
                                  capture_output=True, text=True, timeout=30,
                                  preexec_fn=entering(self.world.host.namespace))
         return process.returncode, process.stdout, process.stderr

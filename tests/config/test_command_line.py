@@ -13,7 +13,8 @@ from tap import Tap
 
 REROUTE, EXAMPLE = sys.argv[1:]
 OPERANDS = {"agent": [], "status": [], "pin": ["x"], "unpin": [], "drain": ["x"], "undrain": ["x"],
-            "failback": ["--now"], "route": ["--to", "10.0.0.1"], "clear": [], "sessions": [], "check-config": []}
+            "failback": ["--now"], "route": ["--to", "10.0.0.1"], "clear": [], "sessions": [], "check-config": [],
+            "capabilities": []}
 SOCKET = {"status", "pin", "unpin", "drain", "undrain", "failback"}
 ANSWER = {"pin", "unpin", "drain", "undrain", "failback", "route", "clear"}
 tap = Tap()
@@ -31,7 +32,7 @@ def common(command):
     ok(code == 0 and error == "" and text.startswith(f"Usage: reroute {command}"), f"{command} --help", text + error)
     ok(run(command, "-h") == (code, text, error), f"{command} -h is the same")
     ok(("--json" in text) == (command != "agent"), f"{command} prints JSON, if anything", text)
-    for option in ("-c", "--config"):
+    for option in () if command == "capabilities" else ("-c", "--config"):
         code, out, error = run(command, option, "/nonexistent/x.conf", *rest)
         ok(code == 3 and out == "" and error.count("\n") == 1 and "/nonexistent/x.conf" in error,
            f"{command} {option} FILE", f"{code} {out} {error}")

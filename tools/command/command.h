@@ -27,5 +27,6 @@ int command_route(int argc, char **argv);
 int command_clear(int argc, char **argv);
 int command_sessions(int argc, char **argv);
 int command_check_config(int argc, char **argv);
+int command_capabilities(int argc, char **argv);
 int command_bench(int argc, char **argv);
 int command_replay(int argc, char **argv);

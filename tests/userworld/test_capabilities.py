@@ -1,0 +1,75 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Proves that `reroute capabilities` tells what a host refuses, by the name of its errno, and what is done without it;
+and that it says so of nothing else.
+
+Usage: test_capabilities.py REROUTE USERWORLD"""
+import json
+import os
+import subprocess
+import sys
+
+sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'lib'))
+from tap import check, run, same, skip, test
+
+REROUTE, USERWORLD = sys.argv[1:]
+XEN = {'epoll_pwait2': 'ENOSYS', 'io_uring': 'ENOSYS', 'SO_BINDTOIFINDEX': 'ENOPROTOOPT'}
+ESXI = {**XEN, **dict.fromkeys(('recvmmsg', 'sendmmsg', 'eventfd', 'timerfd', 'signalfd', 'inotify', 'getrandom', 'FIOCLEX',
+                                'madvise'), 'ENOSYS'),
+        **dict.fromkeys(('SO_ATTACH_FILTER', 'SO_BINDTODEVICE', 'SO_TIMESTAMPING', 'IP_RECVERR'), 'ENOPROTOOPT'),
+        **dict.fromkeys(('netlink', 'SOCK_DESTROY', 'getifaddrs'), 'EAFNOSUPPORT'), 'ping sockets': 'EPROTONOSUPPORT',
+        'FIONBIO of Unix sockets': 'ENOTTY', '/proc': 'ENOENT', '/sys': 'ENOENT'}
+# Of each profile what is refused. (This machine may refuse more: its ping sockets are closed to most.)
+PROFILES = {
+    'xen-4.19': XEN,
+    'esxi-6.5': {**ESXI, 'epoll': 'ENOSYS', 'epoll of Unix sockets': 'ENOSYS'},
+    'esxi-6.7': {**ESXI, 'epoll': 'EINVAL', 'epoll of Unix sockets': 'ENOSYS'},
+    'esxi-7.0': ESXI,
+    'nothing': {**ESXI, 'epoll': 'ENOSYS', 'epoll of Unix sockets': 'ENOSYS', 'ppoll': 'ENOSYS',
+                'ICMP_FILTER': 'ENOPROTOOPT', 'IP_PKTINFO': 'ENOPROTOOPT', 'SO_MEMINFO': 'ENOPROTOOPT'},
+}
+
+
+def ask(*before, json_wanted=True):
+    done = subprocess.run([*before, REROUTE, 'capabilities', *(['--json'] if json_wanted else [])], capture_output=True,
+                          text=True, timeout=60, check=False)
+    same((done.returncode, done.stderr), (0, ''), before)
+    return json.loads(done.stdout) if json_wanted else done.stdout
+
+
+def refused(document):
+    return {c['what']: c['result'] for c in document['capabilities'] if c['result'] != 'ok'}
+
+
+@test
+def each_host_says_what_it_refuses():
+    here = refused(ask())
+    for profile, want in PROFILES.items():
+        document = ask(USERWORLD, profile)
+        same(refused(document), {**here, **want}, profile)
+        same(document['schema'], 'reroute.capabilities/1')
+        for one in document['capabilities']:
+            same((one['instead'] == '', one['error'] == '', one['errno'] == 0), (one['result'] == 'ok',) * 3, one)
+
+
+@test
+def the_table_says_the_same():
+    for profile, want in PROFILES.items():
+        lines = ask(USERWORLD, profile, json_wanted=False).splitlines()
+        for what, result in want.items():
+            line = next((line for line in lines if line.startswith(what + '  ')), '')
+            check(line[len(what):].split()[:1] == [result], profile, what, line)
+
+
+@test
+def a_host_that_allows_no_probes_is_told_apart():
+    done = subprocess.run(['setpriv', '--reuid=65534', '--clear-groups', '--bounding-set=-all', '--inh-caps=-all', REROUTE,
+                           'capabilities', '--json'], capture_output=True, text=True, timeout=60, check=False)
+    document = json.loads(done.stdout)
+    may = any(c['result'] == 'ok' for c in document['capabilities'] if c['what'] in ('ping sockets', 'raw sockets'))
+    same(done.returncode, 0 if may else 1)
+
+
+if os.geteuid() != 0:
+    skip('needs root')
+sys.exit(run())
