@@ -280,6 +280,7 @@ static void set_helpful_options(struct icmp_socket *s)
     lacking_note(LACKING_TIMESTAMPING, set_int(s->fd, SOL_SOCKET, SO_TIMESTAMPING,
                                                SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE));
     lacking_note(LACKING_PKTINFO, set_int(s->fd, level, v4 ? IP_PKTINFO : IPV6_RECVPKTINFO, 1));
+    s->tells_interface = !lacking_error(LACKING_PKTINFO);
     /* Errors to ping sockets come no other way, and a raw socket hides a local ENOBUFS without it. */
     lacking_note(LACKING_RECVERR, set_int(s->fd, level, v4 ? IP_RECVERR : IPV6_RECVERR, 1));
     /* Without DF on IPv4 unless it is asked for; the default would set it while the packet fits. */
@@ -363,6 +364,23 @@ int icmp_socket_open(struct icmp_socket *s, int family, const struct probe_setti
 
 fail:
     icmp_socket_close(s);
+    return r;
+}
+
+int icmp_socket_open_sender(struct icmp_socket *s, const struct icmp_socket *like,
+                            const struct probe_settings *settings, const struct address *source)
+{
+    struct probe_settings own = *settings;
+    int r = open_kind(s, like->family, true);
+
+    s->ident = like->ident;
+    own.source4 = *source;
+    if (r == 0) {
+        hear_nothing(s);
+        r = prepare(s, &own, (char[1]){0}, 1);
+    }
+    if (r < 0)
+        icmp_socket_close(s);
     return r;
 }
 

@@ -13,6 +13,7 @@ struct icmp_socket {
     int family;
     bool raw; /* SOCK_RAW; otherwise a ping socket (SOCK_DGRAM) */
     bool dont_fragment;
+    bool tells_interface; /* of each packet, and takes it with each: IP_PKTINFO */
     uint16_t ident;
     bool tx_timestamps; /* its error queue tells of what has left */
     uint64_t drops;
@@ -28,6 +29,9 @@ int icmp_socket_open(struct icmp_socket *s, int family, const struct probe_setti
  */
 int icmp_socket_open_raw(struct icmp_socket *s, int family, const struct probe_settings *settings,
                          uint16_t ident, uint16_t idents, char *message, size_t size_bytes);
+/* A raw socket that only sends, from this address of the host, what `like` would. */
+int icmp_socket_open_sender(struct icmp_socket *s, const struct icmp_socket *like,
+                            const struct probe_settings *settings, const struct address *source);
 void icmp_socket_close(struct icmp_socket *s);
 /*
  * Binds it to the interface of settings again, if that has another index by now. A kernel may want
@@ -75,6 +79,14 @@ struct socket_queue {
     uint8_t bytes[TRANSPORT_BATCH][SOCKET_QUEUED_BYTES];
 };
 
+/* An interface, where its address stands for it: socket_way.c. */
+#define SOCKET_WAYS_MAX 16
+struct socket_way {
+    uint32_t ifindex;
+    struct address address;
+    struct icmp_socket socket;
+};
+
 /* What the transports have in common; they differ in how they call the kernel and how they wait. */
 struct socket_transport {
     struct transport base;
@@ -88,7 +100,18 @@ struct socket_transport {
     uint32_t replies;
     uint32_t payload_bytes;
     bool singly; /* receive by recvmsg(), a call for each message */
+    struct socket_way ways[SOCKET_WAYS_MAX];
+    unsigned way_count;
+    bool ways_are_stale; /* one could not send: the addresses may be others by now */
 };
+
+/* The socket that sends this packet. */
+struct icmp_socket *socket_way(struct socket_transport *t, const struct packet_out *packet);
+/* For which interface a packet came that begins with an IPv4 header; 0: the kernel tells that, or nobody does. */
+uint32_t socket_way_of(const struct socket_transport *t, const struct icmp_socket *s, const uint8_t *bytes,
+                       size_t size_bytes);
+/* They are opened again as they are needed, with the addresses of then. */
+void socket_ways_close(struct socket_transport *t);
 
 int socket_transport_init(struct socket_transport *t, const struct transport_operations *operations,
                           const struct probe_settings *settings);

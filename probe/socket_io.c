@@ -41,6 +41,7 @@ int socket_transport_init(struct socket_transport *t, const struct transport_ope
 
 void socket_transport_destroy(struct socket_transport *t)
 {
+    socket_ways_close(t);
     icmp_socket_close(&t->sockets[0]);
     icmp_socket_close(&t->sockets[1]);
     free(t->buffers);
@@ -119,6 +120,7 @@ void socket_transport_refresh(struct transport *transport)
 {
     struct socket_transport *t = (struct socket_transport *)transport;
 
+    socket_ways_close(t);
     for (size_t i = 0; i < ARRAY_SIZE(t->sockets); i++)
         icmp_socket_bind_interface(&t->sockets[i], &t->settings);
 }
@@ -165,7 +167,7 @@ void socket_transport_fill_send(struct socket_transport *t, unsigned i, const st
         .msg_iov = &h->vector,
         .msg_iovlen = 1,
     };
-    if (packet->ifindex) {
+    if (packet->ifindex && t->sockets[to.family == AF_INET6].tells_interface) {
         t->messages[i].msg_hdr.msg_controllen = put_interface(h->control, &t->settings, packet);
         t->messages[i].msg_hdr.msg_control = h->control;
     }
@@ -217,17 +219,19 @@ int socket_transport_send_one(struct socket_transport *t, struct icmp_socket *s,
         if (!may_be_anothers(packet->error))
             break;
     }
+    t->ways_are_stale = true;
     if (packet->error == EMSGSIZE)
         packet->mtu_bytes = icmp_socket_mtu_bytes(&t->settings, &packet->to, packet->ifindex);
     return 1;
 }
 
 /* How many packets from the first on can go in one call. */
-static unsigned run_length(const struct packet_out *packets, unsigned count)
+static unsigned run_length(struct socket_transport *t, const struct packet_out *packets, unsigned count)
 {
+    const struct icmp_socket *s = socket_way(t, &packets[0]);
     unsigned n = 1;
 
-    while (n < count && packets[n].to.family == packets[0].to.family &&
+    while (n < count && socket_way(t, &packets[n]) == s &&
            packets[n].dont_fragment == packets[0].dont_fragment)
         n++;
     return n;
@@ -236,7 +240,7 @@ static unsigned run_length(const struct packet_out *packets, unsigned count)
 /* Sends a run. Returns how many of it are dealt with. */
 static unsigned send_run(struct socket_transport *t, struct packet_out *packets, unsigned count)
 {
-    struct icmp_socket *s = socket_transport_socket(t, packets[0].to.family);
+    struct icmp_socket *s = socket_way(t, &packets[0]);
     int r = icmp_socket_set_dont_fragment(s, packets[0].dont_fragment);
     unsigned done = 0;
 
@@ -269,7 +273,7 @@ unsigned socket_transport_send(struct transport *transport, struct packet_out *p
     unsigned done = 0;
 
     while (done < count) {
-        unsigned n = run_length(packets + done, count - done);
+        unsigned n = run_length(t, packets + done, count - done);
         unsigned sent = send_run(t, packets + done, n);
 
         done += sent;
@@ -357,6 +361,8 @@ void socket_transport_decode(struct socket_transport *t, struct icmp_socket *s, 
     if (s->raw && s->family == AF_INET) {
         size_t skip = icmp_ipv4_header_bytes(bytes, size_bytes);
 
+        if (packet->ifindex == 0)
+            packet->ifindex = socket_way_of(t, s, bytes, size_bytes);
         bytes += skip;
         size_bytes -= skip;
     }

@@ -16,7 +16,7 @@ static unsigned poll_send(struct transport *transport, struct packet_out *packet
     struct socket_transport *t = (struct socket_transport *)transport;
 
     for (unsigned i = 0; i < count; i++) {
-        struct icmp_socket *s = socket_transport_socket(t, packets[i].to.family);
+        struct icmp_socket *s = socket_way(t, &packets[i]);
 
         packets[i].error = -icmp_socket_set_dont_fragment(s, packets[i].dont_fragment);
         if (packets[i].error)

@@ -11,6 +11,7 @@
 #include <sys/eventfd.h>
 #include <sys/wait.h>
 
+#include "probe/lacking.h"
 #include "probe/simulated.h"
 #include "probe/stream.h"
 #include "probe/sweep.h"
@@ -396,6 +397,43 @@ Test(transports, streams_tell_paths_apart)
         EXPECT_ONLY(unrouted, PROBE_SEND_FAILED);
         cr_expect_geq(count_all(&seen, plain), 5);
         cr_expect_leq(count_all(&seen, plain), 10);
+    }
+}
+
+/* A kernel that tells no interface: requests leave from its address, and replies must come to that one. */
+Test(transports, an_address_stands_for_its_interface)
+{
+    static const char *const transports[] = {"epoll", "poll"};
+    struct cluster c;
+
+    cluster_make(&c);
+    cluster_allow_ping_sockets(false);
+    lacking_note(LACKING_PKTINFO, -ENOPROTOOPT);
+    for (size_t way = 0; way < ARRAY_SIZE(transports); way++) {
+        CLEANUP(probe_stream_free) struct probe_stream *stream = open_stream(transports[way], 50);
+        struct seen seen = {0};
+        uint32_t plain = add_path(stream, "10.1.0.2", 50, 0);
+        uint32_t tied = add_path(stream, "10.1.0.2", 50, c.first_ifindex);
+        uint32_t second = add_path(stream, "10.5.0.2", 50, c.second_ifindex);
+        uint32_t bound = add_path(stream, "10.2.0.1", 50, c.second_ifindex); /* by routing: from the first */
+        uint32_t nowhere = add_path(stream, "10.1.0.2", 50, 1);              /* the loopback's address */
+
+        run_stream(stream, &seen, 275);
+        EXPECT_ONLY(plain, PROBE_REPLY);
+        EXPECT_ONLY(tied, PROBE_REPLY);
+        EXPECT_ONLY(second, PROBE_REPLY);
+        EXPECT_ONLY(bound, PROBE_REPLY);
+        cr_expect_eq(count_seen(&seen, nowhere, PROBE_REPLY), 0);
+
+        /* The interface gets another address. */
+        netns_must(NETNS_HERE,
+                   "ip address del 10.5.0.1/24 dev second && ip address add 10.5.0.3/24 dev second");
+        run_stream(stream, &seen, 100);
+        memset(&seen, 0, sizeof(seen));
+        run_stream(stream, &seen, 175);
+        EXPECT_ONLY(second, PROBE_REPLY);
+        netns_must(NETNS_HERE,
+                   "ip address del 10.5.0.3/24 dev second && ip address add 10.5.0.1/24 dev second");
     }
 }
 
