@@ -46,9 +46,7 @@ static void put_refusal(struct program *p, const struct refusal *refusal, long c
         put(p, (struct sock_filter)BPF_STMT(BPF_ALU | BPF_AND | BPF_K, ~condition->ignored));
         put(p, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, condition->value, 0, left));
     }
-    put(p, (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, refusal->on_unix_sockets
-                                                             ? SECCOMP_RET_USER_NOTIF
-                                                             : SECCOMP_RET_ERRNO | (uint32_t)refusal->error));
+    put(p, (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF));
 }
 
 int filter_install(uint32_t profile)

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 /*
- * From here on the calls fail. What depends on the kind of a descriptor a supervisor decides, which answers what the
- * descriptor that is returned says (seccomp_unotify(2)); close it, and such calls fail. -1 with errno.
+ * From here on each call that the profile refuses is put before a supervisor, by the descriptor that is returned
+ * (seccomp_unotify(2)). -1 with errno.
  */
 int filter_install(uint32_t profile);

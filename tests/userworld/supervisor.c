@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -41,6 +42,16 @@ static bool is_unix_socket(uint32_t thread, int descriptor)
     return domain == AF_UNIX;
 }
 
+static bool is_program(uint32_t thread, const char *program)
+{
+    struct stat own, other;
+    char path[64];
+
+    snprintf(path, sizeof(path), "/proc/%u/exe", thread);
+    return stat(program, &own) < 0 || stat(path, &other) < 0 ||
+           (own.st_dev == other.st_dev && own.st_ino == other.st_ino);
+}
+
 static bool holds(const struct refusal *refusal, const struct seccomp_data *data)
 {
     if (data->nr != refusal->calls[0] && data->nr != refusal->calls[1])
@@ -55,19 +66,20 @@ static bool holds(const struct refusal *refusal, const struct seccomp_data *data
 }
 
 /* 0: it may go on. */
-static int judge(const struct seccomp_notif *request, uint32_t profile)
+static int judge(const struct seccomp_notif *request, uint32_t profile, const char *program)
 {
     for (size_t i = 0; i < refusal_count; i++) {
         const struct refusal *refusal = &refusals[i];
 
-        if (refusal->profiles & profile && refusal->on_unix_sockets && holds(refusal, &request->data) &&
-            is_unix_socket(request->pid, (int)request->data.args[refusal->descriptor]))
-            return -refusal->error;
+        if (refusal->profiles & profile && holds(refusal, &request->data) &&
+            (!refusal->on_unix_sockets ||
+             is_unix_socket(request->pid, (int)request->data.args[refusal->descriptor])))
+            return is_program(request->pid, program) ? -refusal->error : 0;
     }
     return 0;
 }
 
-void supervise(int listener, uint32_t profile)
+void supervise(int listener, uint32_t profile, const char *program)
 {
     struct pollfd event = {.fd = listener, .events = POLLIN};
 
@@ -80,7 +92,7 @@ void supervise(int listener, uint32_t profile)
         if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &request) < 0)
             continue;
         answer.id = request.id;
-        answer.error = judge(&request, profile);
+        answer.error = judge(&request, profile, program);
         answer.flags = answer.error ? 0 : SECCOMP_USER_NOTIF_FLAG_CONTINUE;
         ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &answer);
     }

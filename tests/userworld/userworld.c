@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Runs a program as if this host were another one, of which a table says what its kernel refuses (profiles.c): those
- * calls fail with the errno that they have there, and /proc and /sys are empty where they are missing. The program
+ * calls of the program fail with the errno that they have there, and /proc and /sys are empty where they are missing. The program
  * keeps this process's number, its descriptors and its network. Needs root.
  */
 #include "tests/userworld/filter.h"
@@ -72,7 +72,7 @@ static void leave_descriptors(int kept)
 }
 
 /* A grandchild, so that the program has no child that it did not make. Returns the way to it. */
-static int start_supervisor(uint32_t profile)
+static int start_supervisor(uint32_t profile, const char *program)
 {
     int ends[2];
     pid_t child;
@@ -82,7 +82,10 @@ static int start_supervisor(uint32_t profile)
     if (child == 0) {
         if (fork() == 0) {
             leave_descriptors(ends[1]);
-            supervise(receive_descriptor(3), profile);
+            int listener = receive_descriptor(3);
+
+            if (listener >= 0)
+                supervise(listener, profile, program);
         }
         _exit(0);
     }
@@ -109,7 +112,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "\n");
         return EXIT_USAGE;
     }
-    supervisor = start_supervisor(profile);
+    supervisor = start_supervisor(profile, argv[2]);
     if (profile_has_no_proc(profile)) {
         if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) < 0)
             err(EXIT_SYSTEM, "cannot have mounts of its own");
