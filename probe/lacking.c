@@ -23,6 +23,7 @@ static const struct lacking_row rows[LACKING_KINDS] = {
     [LACKING_TIMESTAMPING] = {"SO_TIMESTAMPING", "the time of reading"},
     [LACKING_RECVERR] = {"IP_RECVERR", "ICMP errors as messages"},
     [LACKING_PKTINFO] = {"IP_PKTINFO", "routing, and the address that a reply came to"},
+    [LACKING_DONT_FRAGMENT] = {"IP_MTU_DISCOVER", "the agent's requests may be fragmented on the way"},
     [LACKING_MEMINFO] = {"SO_MEMINFO", "nothing: what this host drops is not known"},
 };
 

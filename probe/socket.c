@@ -285,7 +285,7 @@ static void set_helpful_options(struct icmp_socket *s)
     lacking_note(LACKING_RECVERR, set_int(s->fd, level, v4 ? IP_RECVERR : IPV6_RECVERR, 1));
     /* Without DF on IPv4 unless it is asked for; the default would set it while the packet fits. */
     if (v4)
-        set_int(s->fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT);
+        lacking_note(LACKING_DONT_FRAGMENT, set_int(s->fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT));
 }
 
 static const char *family_name(int family)

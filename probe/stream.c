@@ -19,6 +19,7 @@
 #include "probe/stream.h"
 
 #include "probe/engine.h"
+#include "probe/lacking.h"
 
 #define STREAM_HISTORY PROBE_STREAM_HISTORY
 #define QUEUE_MIN      64
@@ -564,7 +565,8 @@ static void request_prepare(const struct stream_target *target, uint32_t payload
         .to = target->wanted.address,
         .ifindex = target->wanted.ifindex,
         .payload_bytes = payload_bytes,
-        .dont_fragment = dont_fragment,
+        /* A life sign that may be fragmented is better than none. */
+        .dont_fragment = dont_fragment && !lacking_error(LACKING_DONT_FRAGMENT),
     };
 }
 

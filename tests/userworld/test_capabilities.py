@@ -26,7 +26,8 @@ PROFILES = {
     'esxi-6.7': {**ESXI, 'epoll': 'EINVAL', 'epoll of Unix sockets': 'ENOSYS'},
     'esxi-7.0': ESXI,
     'nothing': {**ESXI, 'epoll': 'ENOSYS', 'epoll of Unix sockets': 'ENOSYS', 'ppoll': 'ENOSYS',
-                'ICMP_FILTER': 'ENOPROTOOPT', 'IP_PKTINFO': 'ENOPROTOOPT', 'SO_MEMINFO': 'ENOPROTOOPT'},
+                'ICMP_FILTER': 'ENOPROTOOPT', 'IP_PKTINFO': 'ENOPROTOOPT', 'SO_MEMINFO': 'ENOPROTOOPT',
+                'IP_MTU_DISCOVER': 'ENOPROTOOPT'},
 }
 
 

@@ -213,6 +213,11 @@ static int try_pktinfo(void)
     return try_flag(IPPROTO_IP, IP_PKTINFO, 1);
 }
 
+static int try_dont_fragment(void)
+{
+    return try_flag(IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE);
+}
+
 static int try_meminfo(void)
 {
     uint32_t info[SK_MEMINFO_VARS];
@@ -379,6 +384,7 @@ static const struct capability {
     {LACKING_TIMESTAMPING, "setsockopt()", try_timestamping},
     {LACKING_RECVERR, "setsockopt()", try_recverr},
     {LACKING_PKTINFO, "setsockopt()", try_pktinfo},
+    {LACKING_DONT_FRAGMENT, "setsockopt()", try_dont_fragment},
     {LACKING_MEMINFO, "getsockopt()", try_meminfo},
     {LACKING_IO_URING, "io_uring_setup()", try_uring},
     {LACKING_EPOLL, "epoll_create1(), epoll_ctl(), epoll_wait()", try_epoll},
