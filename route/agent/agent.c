@@ -15,6 +15,7 @@
  *   command.c    a person's orders               recorder.c   the journal, for `reroute replay`
  *   saved.c      what outlives a restart         core.c       what all of these need
  *   control.c    the control socket, the metrics; server.c: what their clients may cost
+ *   loop.c       an event loop that works on this host
  *
  * These know the agent as a whole (private.h). The parts that they wire together do not: table.h (accesses and
  * paths), lists.h, telling.h, orders.h, connections.h, tcp_watch.h, manager.h, disk.h, kept.h, state.h, lock.h. A part owns its
@@ -25,9 +26,9 @@
  */
 #include <signal.h>
 
-#include "probe/lacking.h"
 #include "probe/text.h"
 #include "route/agent/agent.h"
+#include "route/agent/loop.h"
 #include "route/agent/private.h"
 
 #define EVENTS_PER_STEP 256
@@ -113,33 +114,20 @@ static void on_libevent(int severity, const char *message)
               "libevent", "message=%s", LOG_QUOTE(message));
 }
 
-/* On some hosts epoll_wait only ever answers EINVAL: try, and do without. */
-static struct event_base *base_new(bool avoid_epoll)
+static struct event_base *base_new(void)
 {
     struct event_config *config = event_config_new();
-    struct timeval at_once = {0, 0};
-    struct event_base *base = NULL;
+    struct event_base *base;
 
     if (!config)
         return NULL;
-    if (avoid_epoll)
-        event_config_avoid_method(config, "epoll");
     event_config_set_flag(config, EVENT_BASE_FLAG_PRECISE_TIMER | EVENT_BASE_FLAG_NO_CACHE_TIME);
     /* Between two clients' requests it is looked whether there is anything else to do. */
     event_config_set_max_dispatch_interval(config, NULL, 1, AGENT_PRIORITY_CLIENTS);
-    base = event_base_new_with_config(config);
+    base = loop_new(config);
     event_config_free(config);
     if (base)
         event_base_priority_init(base, AGENT_PRIORITIES);
-    if (base && !avoid_epoll) {
-        errno = 0;
-        event_base_loopexit(base, &at_once);
-        if (event_base_dispatch(base) < 0) {
-            lacking_note(LACKING_EPOLL, errno ? -errno : -EINVAL);
-            event_base_free(base);
-            return base_new(true);
-        }
-    }
     return base;
 }
 
@@ -151,8 +139,8 @@ static int add_event(struct event *event)
 static int open_loop(struct agent *agent, char *message, size_t size_bytes)
 {
     snprintf(message, size_bytes, "cannot make an event loop");
+    agent->loop.base = base_new();
     event_set_log_callback(on_libevent);
-    agent->loop.base = base_new(false);
     if (!agent->loop.base)
         return -ENOMEM;
     agent->loop.timer = evtimer_new(agent->loop.base, on_due, agent);

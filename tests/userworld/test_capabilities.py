@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Proves that `reroute capabilities` tells what a host refuses, by the name of its errno, and what is done without it;
-and that it says so of nothing else.
+and that it says so of nothing else; and that a command with an event loop works there.
 
 Usage: test_capabilities.py REROUTE USERWORLD"""
 import json
 import os
 import subprocess
 import sys
+import tempfile
 
 sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'lib'))
 from tap import check, run, same, skip, test
@@ -60,6 +61,22 @@ def the_table_says_the_same():
         for what, result in want.items():
             line = next((line for line in lines if line.startswith(what + '  ')), '')
             check(line[len(what):].split()[:1] == [result], profile, what, line)
+
+
+@test
+def the_session_list_is_read_everywhere():
+    with tempfile.TemporaryDirectory() as directory:
+        listed, config = (os.path.join(directory, name) for name in ('list', 'conf'))
+        with open(listed, 'w', encoding='ascii') as file:
+            file.write('[{"uuid": "a", "ip": "10.9.9.1", "alive_sec": 5}]')
+        with open(config, 'w', encoding='ascii') as file:
+            file.write('service = "10.9.9.9"\naccess "a" { data = "10.9.9.1" }\n'
+                       f'session {{ provider = "file" file = "{listed}" }}\n')
+        for profile in PROFILES:
+            done = subprocess.run([USERWORLD, profile, REROUTE, 'sessions', '-c', config], capture_output=True, text=True,
+                                  timeout=60, check=False)
+            same(done.returncode, 0, f'{profile} {done.stderr}')  # libevent may say that it has no pipe
+            check(done.stdout.startswith('1 session from'), profile, done.stdout)
 
 
 @test

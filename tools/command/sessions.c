@@ -6,6 +6,7 @@
 #include <event2/event.h>
 
 #include "probe/text.h"
+#include "route/agent/loop.h"
 #include "route/agent/provider_settings.h"
 #include "tools/command/command.h"
 #include "tools/options.h"
@@ -93,7 +94,7 @@ static size_t all_endpoints(const struct config *config, struct session_endpoint
 
 static int ask(const struct config *config, bool json)
 {
-    struct query query = {.base = event_base_new(), .file = config->session.file, .json = json};
+    struct query query = {.base = loop_new(NULL), .file = config->session.file, .json = json};
     struct session_endpoint *endpoints =
         calloc(3 * config->access_count + config->bootstrap_count + 1, sizeof(*endpoints));
     struct session_provider *provider = NULL;
@@ -111,7 +112,10 @@ static int ask(const struct config *config, bool json)
         text_error("reroute sessions: %s", message);
         query.code = error == -EINVAL || error == -ENOTSUP ? EXIT_USAGE : EXIT_SYSTEM;
     } else {
-        event_base_dispatch(query.base);
+        if (event_base_dispatch(query.base) < 0) {
+            text_error("reroute sessions: cannot wait for an answer: %s", strerror(errno));
+            query.code = EXIT_SYSTEM;
+        }
     }
     session_provider_free(provider);
     free(endpoints);
