@@ -89,10 +89,11 @@ def a_file_of_its_own_is_all_that_the_static_program_needs():
         raise Skip('tools/build-static has not been run')
     os.mkdir('/tmp/root')
     shutil.copy(STATIC, '/tmp/root/reroute')
-    done = subprocess.run(['chroot', '/tmp/root', '/reroute', 'report', '127.0.0.1', 'fd00:1::9', '10.3.7.1'],
-                          capture_output=True, text=True, timeout=stage.DEADLINE_S, check=False)
-    same((done.returncode, done.stderr), (1, ''))
-    check('3 targets: 2 reachable, 1 unreachable' in done.stdout, done.stdout)
+    for before in [[]] + [[LAUNCHER, profile] for profile in PROFILES]:
+        done = subprocess.run([*before, 'chroot', '/tmp/root', '/reroute', 'report', '127.0.0.1', 'fd00:1::9', '10.3.7.1'],
+                              capture_output=True, text=True, timeout=stage.DEADLINE_S, check=False)
+        same((done.returncode, done.stderr), (1, ''), before)
+        check('3 targets: 2 reachable, 1 unreachable' in done.stdout, before, done.stdout)
 
 
 def set_stage():
