@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Runs a program to its end, or to ours: what it says is read, and nothing that it does lasts longer than it is given.
+ *
+ * There is no shell. The program gets a process group of its own, an empty standard input, no descriptor of ours, the
+ * default action of every signal, and our environment with LC_ALL=C. At the end, whichever it is, the whole group is
+ * killed. One that does not even end then (it hangs inside the kernel) is left behind, and reaped later.
+ *
+ * Not for two threads at once with the same runner.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <sys/types.h>
+
+#include "probe/base.h"
+
+#define COMMAND_OUTPUT_BYTES ((size_t)1 << 20)
+#define COMMANDS_LEFT_MAX    8
+
+/* All zero is one that has run nothing. */
+struct command_runner {
+    pid_t left[COMMANDS_LEFT_MAX]; /* killed, and not ended yet */
+    size_t left_count;
+};
+
+struct command {
+    const char *const *arguments; /* NULL at the end; the first one is the program, an absolute path */
+    uint64_t timeout_ns;          /* for the whole of it */
+    const atomic_bool *give_up;   /* or NULL: as soon as another thread sets this, it is killed */
+};
+
+/*
+ * Runs it and waits. *output: what it wrote to standard output and standard error, to be freed; NULL on failure.
+ * *status: as waitpid() tells it. Returns 0 when it has ended by itself, or
+ *   -ETIMEDOUT   it was killed, as its time was over
+ *   -ECANCELED   it was killed, as `give_up` says
+ *   -EMSGSIZE    it was killed, as it wrote more than COMMAND_OUTPUT_BYTES
+ *   -EBUSY       it was not started: COMMANDS_LEFT_MAX that were killed hang
+ *   others       it was not started: execve()'s, fork()'s, pipe()'s errno
+ */
+int command_run(struct command_runner *runner, const struct command *command, char **output, int *status);
