@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include <stdatomic.h>
+
 #include "route/fib/diag.h"
 #include "route/fib/host.h"
 
@@ -12,12 +14,14 @@
 
 struct fib;
 struct fib_event;
+struct fib_settings;
 
 struct fib_backend {
     const char *name;
+    bool slow; /* see fib_is_slow() */
 
     /* Sets fib->state. On failure nothing is left open. */
-    int (*open)(struct fib *fib);
+    int (*open)(struct fib *fib, const struct fib_settings *settings);
     void (*close)(struct fib *fib);
 
     /* As fib_get(), in the order in which the system would try routes of the same metric. protocol: only
@@ -51,7 +55,7 @@ struct fib_backend {
 
     /*
      * A descriptor that is readable while something has changed since it was last read by next_event(), and
-     * as fib_next_event(). Sets fib->host_is_known to false when the host may have changed, and fib->is_tidy
+     * as fib_next_event(); or -1, see fib_is_slow(). Sets fib->host_is_known to false when the host may have changed, and fib->is_tidy
      * when somebody else touched routes of ours.
      */
     int (*fd)(const struct fib *fib);
@@ -61,7 +65,7 @@ struct fib_backend {
     int (*reset_connections)(struct fib *fib, const struct fib_connections *connections, unsigned *count);
 };
 
-extern const struct fib_backend fib_backend_netlink;
+extern const struct fib_backend fib_backend_netlink, fib_backend_esxcfg, fib_backend_ip;
 
 struct fib {
     const struct fib_backend *backend;
@@ -73,10 +77,19 @@ struct fib {
     struct address watched;
     struct fib_host host; /* a copy of what the system says, while host_is_known */
     bool host_is_known;
-    struct fib_route leftover;      /* an adopted route that could not be removed; without destination: none */
-    bool is_tidy;                   /* no route of ours stands beside the one at our key */
+    struct fib_route leftover; /* an adopted route that could not be removed; without destination: none */
+    bool is_tidy;              /* no route of ours stands beside the one at our key */
     char message[FIB_MESSAGE_SIZE]; /* of the last error */
+    struct address owned;           /* see fib_own() */
+    atomic_bool hurry;              /* see fib_hurry() */
+    atomic_uint_least64_t silent_since_ns;
 };
+
+/* Reads links and addresses if they are not known. 0 or a negative errno. */
+int fib_know_host(struct fib *fib);
+
+/* A backend's reset_connections() where sock_diag is all that there is. */
+int fib_reset_by_diag(struct fib *fib, const struct fib_connections *connections, unsigned *count);
 
 /* Writes the message of an error and returns the error. */
 __attribute__((format(printf, 3, 4))) int fib_fail(struct fib *fib, int error, const char *format, ...);

@@ -17,7 +17,6 @@
  * on those events too.
  */
 #include "route/fib/backend.h"
-#include "route/fib/diag.h"
 #include "route/fib/fib.h"
 #include "route/fib/message.h"
 #include "route/fib/netlink.h"
@@ -90,7 +89,7 @@ static int join_groups(struct netlink_state *state)
     return 0;
 }
 
-static int netlink_backend_open(struct fib *fib)
+static int netlink_backend_open(struct fib *fib, const struct fib_settings *settings)
 {
     struct netlink_state *state = calloc(1, sizeof(*state));
     int r;
@@ -453,16 +452,6 @@ static int netlink_backend_fd(const struct fib *fib)
     return mnl_socket_get_fd(state->groups);
 }
 
-/* --- connections --- */
-
-static int netlink_backend_reset(struct fib *fib, const struct fib_connections *connections, unsigned *count)
-{
-    char message[FIB_MESSAGE_SIZE];
-    int r = fib_diag_destroy(connections, count, message, sizeof(message));
-
-    return r < 0 ? fib_fail(fib, r, "%s", message) : 0;
-}
-
 const struct fib_backend fib_backend_netlink = {
     .name = "netlink",
     .open = netlink_backend_open,
@@ -475,5 +464,5 @@ const struct fib_backend fib_backend_netlink = {
     .load = netlink_backend_load,
     .fd = netlink_backend_fd,
     .next_event = netlink_backend_next_event,
-    .reset_connections = netlink_backend_reset,
+    .reset_connections = fib_reset_by_diag,
 };

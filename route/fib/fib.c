@@ -33,12 +33,14 @@
 
 #include <linux/rtnetlink.h>
 #include <stdarg.h>
+#include <sys/utsname.h>
 
 #define HOST_ROUTES_MAX     32 /* more standing routes to one address than this are not looked at in one go */
 #define IPV6_METRIC_OF_ZERO 1024 /* what the kernel makes of metric 0 */
 #define LINKS_ASKED_MAX     16   /* for another way to an address whose first link does not work */
 
-static const struct fib_backend *const backends[] = {&fib_backend_netlink};
+static const struct fib_backend *const backends[] = {&fib_backend_netlink, &fib_backend_esxcfg,
+                                                     &fib_backend_ip};
 
 int fib_fail(struct fib *fib, int error, const char *format, ...)
 {
@@ -59,6 +61,20 @@ const char *fib_error(const struct fib *fib)
 
 /* --- open and close --- */
 
+/* NULL: there is none of this name. */
+static const struct fib_backend *find_backend(const char *name)
+{
+    struct utsname host;
+
+    if (name && strcmp(name, "auto") == 0)
+        return uname(&host) == 0 && strcmp(host.sysname, "VMkernel") == 0 ? &fib_backend_esxcfg
+                                                                          : &fib_backend_netlink;
+    for (size_t i = 0; name && i < ARRAY_SIZE(backends); i++)
+        if (strcmp(name, backends[i]->name) == 0)
+            return backends[i];
+    return NULL;
+}
+
 int fib_open(struct fib **out, const struct fib_settings *settings, char *message, size_t size_bytes)
 {
     CLEANUP(fib_close) struct fib *fib = calloc(1, sizeof(*fib));
@@ -69,11 +85,9 @@ int fib_open(struct fib **out, const struct fib_settings *settings, char *messag
         snprintf(message, size_bytes, "out of memory");
         return -ENOMEM;
     }
-    for (size_t i = 0; i < ARRAY_SIZE(backends); i++)
-        if (settings->backend && strcmp(settings->backend, backends[i]->name) == 0)
-            fib->backend = backends[i];
+    fib->backend = find_backend(settings->backend);
     if (!fib->backend) {
-        snprintf(message, size_bytes, "no FIB backend \"%s\", expected \"netlink\"",
+        snprintf(message, size_bytes, "no FIB backend \"%s\", expected auto, netlink, esxcfg or ip",
                  settings->backend ? settings->backend : "");
         return -EINVAL;
     }
@@ -81,7 +95,7 @@ int fib_open(struct fib **out, const struct fib_settings *settings, char *messag
     fib->metric = settings->metric;
     fib->protocol = settings->protocol;
     fib->dry_run = settings->dry_run;
-    r = fib->backend->open(fib);
+    r = fib->backend->open(fib, settings);
     if (r < 0) {
         snprintf(message, size_bytes, "%s", fib->message);
         return r;
@@ -99,6 +113,38 @@ struct fib *fib_close(struct fib *fib)
     fib_host_clear(&fib->host);
     free(fib);
     return NULL;
+}
+
+/* --- backends that run commands --- */
+
+const char *fib_backend_name(const struct fib *fib)
+{
+    return fib->backend->name;
+}
+
+bool fib_is_slow(const struct fib *fib)
+{
+    return fib->backend->slow;
+}
+
+uint64_t fib_silent_since_ns(const struct fib *fib)
+{
+    return atomic_load(&fib->silent_since_ns);
+}
+
+void fib_hurry(struct fib *fib, bool hurry)
+{
+    atomic_store(&fib->hurry, hurry);
+}
+
+void fib_own(struct fib *fib, const struct address *next_hop)
+{
+    fib->owned = *next_hop;
+}
+
+const struct address *fib_owned(const struct fib *fib)
+{
+    return &fib->owned;
 }
 
 /* --- routes --- */
@@ -448,9 +494,19 @@ int fib_reset_connections(struct fib *fib, const struct fib_connections *connect
     return fib->dry_run ? 0 : fib->backend->reset_connections(fib, connections, count);
 }
 
+int fib_reset_by_diag(struct fib *fib, const struct fib_connections *connections, unsigned *count)
+{
+    char message[FIB_MESSAGE_SIZE];
+    int r = fib_diag_destroy(connections, count, message, sizeof(message));
+
+    if (r == -EAFNOSUPPORT || r == -EPROTONOSUPPORT) /* there is no sock_diag, and will be none */
+        r = -EOPNOTSUPP;
+    return r < 0 ? fib_fail(fib, r, "%s", message) : 0;
+}
+
 /* --- the host --- */
 
-static int refresh_host(struct fib *fib)
+int fib_know_host(struct fib *fib)
 {
     struct fib_host fresh = {0};
     int r;
@@ -518,11 +574,12 @@ static int add_connected(struct fib *fib, const struct address *address)
 
 int fib_egress(struct fib *fib, const struct address *address, uint32_t *ifindex, struct address *source)
 {
-    int r = refresh_host(fib);
+    int r = fib_know_host(fib);
 
     *ifindex = 0;
     memset(source, 0, sizeof(*source));
-    if (r == 0 && !fib_host_owns(&fib->host, address))
+    /* Where routes are read by a command, the networks of the addresses are all that is known. */
+    if (r == 0 && !fib->backend->slow && !fib_host_owns(&fib->host, address))
         r = add_connected(fib, address);
     if (r < 0)
         return r;
@@ -537,7 +594,7 @@ int fib_egress(struct fib *fib, const struct address *address, uint32_t *ifindex
 int fib_link(struct fib *fib, uint32_t ifindex, struct fib_link *link)
 {
     const struct fib_link *found;
-    int r = refresh_host(fib);
+    int r = fib_know_host(fib);
 
     memset(link, 0, sizeof(*link));
     if (r < 0)
@@ -552,10 +609,11 @@ bool fib_address_is_local(struct fib *fib, const struct address *address)
 {
     struct fib_route way;
 
-    if (refresh_host(fib) == 0 && fib_host_owns(&fib->host, address))
+    if (fib_know_host(fib) == 0 && fib_host_owns(&fib->host, address))
         return true;
     /* Whole networks can be local without being anybody's address. */
-    return fib->backend->lookup(fib, address, 0, &way, NULL) == 0 && way.type == RTN_LOCAL;
+    return !fib->backend->slow && fib->backend->lookup(fib, address, 0, &way, NULL) == 0 &&
+           way.type == RTN_LOCAL;
 }
 
 /* --- events --- */

@@ -2,9 +2,9 @@
 /*
  * The FIB: the kernel's routes, as much of them as one host route needs.
  *
- * A backend is a handful of functions (struct fib_backend in backend.h); "netlink" is the one of Linux.
- * Everything here is synchronous and fast (a netlink round trip), except events, which are pulled when the
- * descriptor is readable.
+ * A backend is a handful of functions (struct fib_backend in backend.h); "netlink" is the one of Linux, "esxcfg" and
+ * "ip" run commands. Everything here is synchronous, and with netlink fast (a round trip), except events, which are
+ * pulled when the descriptor is readable.
  */
 #pragma once
 
@@ -14,11 +14,16 @@
 struct fib;
 
 struct fib_settings {
-    const char *backend; /* "netlink" */
-    uint32_t table;      /* 254: main */
-    uint32_t metric;     /* of our route; 0 on IPv4 means none, on IPv6 the kernel makes it 1024 */
-    uint8_t protocol;    /* of our route; marks it as ours */
-    bool dry_run;        /* replace, remove and reset_connections do nothing and succeed */
+    const char
+        *backend;    /* "netlink", "esxcfg", "ip"; "auto": esxcfg where uname() says VMkernel, else netlink */
+    uint32_t table;  /* 254: main */
+    uint32_t metric; /* of our route; 0 on IPv4 means none, on IPv6 the kernel makes it 1024 */
+    uint8_t protocol; /* of our route; marks it as ours */
+    bool dry_run;     /* replace, remove and reset_connections do nothing and succeed */
+    /* Of a backend that runs commands. */
+    const char *command;         /* the program, an absolute path; NULL or empty: where it is by custom */
+    const char *netstack;        /* of esxcfg; NULL or empty: the default one */
+    uint64_t command_timeout_ns; /* of each command */
 };
 
 /* Writes "192.168.33.2/32 via 10.0.0.1 dev eth1 proto 213 metric 0" and returns buffer. */
@@ -27,6 +32,29 @@ const char *fib_route_text(const struct fib_route *route, char *buffer, size_t s
 int fib_open(struct fib **out, const struct fib_settings *settings, char *message, size_t size_bytes);
 struct fib *fib_close(struct fib *fib);
 DEFINE_CLEANUP(struct fib *, fib_close)
+
+/* The backend that was taken. */
+const char *fib_backend_name(const struct fib *fib);
+
+/*
+ * Does it run commands? Then what concerns routes may take as long as their timeout, and is for a thread that has this
+ * FIB for itself: get, lookup, way, replace, find, remove. -EREMOTEIO is a refusal, in the command's own words;
+ * -ETIMEDOUT, -ECANCELED, -EBADMSG, -EIO and -EBUSY say that it is not known what stands now. It has no descriptor
+ * (fib_fd() is -1) and no events: to pull one says that all may have changed. What concerns links and addresses is
+ * quick.
+ */
+bool fib_is_slow(const struct fib *fib);
+/* Since when a command has not answered (CLOCK_MONOTONIC), be it this one or those before it that were killed; 0: the
+ * last one did. For any thread. */
+uint64_t fib_silent_since_ns(const struct fib *fib);
+/* Something waits that is more urgent than to read the table again: while this is set, a command that only does that is
+ * given up (-ECANCELED). For any thread. */
+void fib_hurry(struct fib *fib, bool hurry);
+
+/* Whose a route is cannot be read from every table. The host route through this next hop is ours, as was noted when it
+ * was put: by another process here, by fib_replace() from then on. Empty: none is. */
+void fib_own(struct fib *fib, const struct address *next_hop);
+const struct address *fib_owned(const struct fib *fib);
 
 /* After an error: one line that says what failed and why, with the kernel's own message (NETLINK_EXT_ACK) if
  * it sent one. Valid until the next call. */

@@ -33,6 +33,13 @@ int fib_host_add_link(struct fib_host *host, const struct fib_link *link);
 int fib_host_add_address(struct fib_host *host, const struct fib_own_address *address);
 int fib_host_add_connected(struct fib_host *host, const struct fib_route *route);
 
+/*
+ * Fills an empty host without netlink: by getifaddrs(), or where the C library needs netlink for that, by SIOCGIFCONF
+ * (netdevice(7)), which knows IPv4 alone. 0 or a negative errno; what was added before is cleared by the caller.
+ */
+int fib_host_read(struct fib_host *host);
+int fib_host_read_by_ioctl(struct fib_host *host); /* the second way */
+
 const struct fib_link *fib_host_link(const struct fib_host *host, uint32_t ifindex); /* NULL: none */
 bool fib_host_owns(const struct fib_host *host, const struct address *address);
 

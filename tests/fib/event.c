@@ -235,7 +235,7 @@ Test(event, an_unknown_backend_is_refused)
     settings.backend = "carrier-pigeon";
     cr_expect_eq(fib_open(&fib, &settings, message, sizeof(message)), -EINVAL);
     cr_expect_null(fib);
-    cr_expect_str_eq(message, "no FIB backend \"carrier-pigeon\", expected \"netlink\"");
+    cr_expect_str_eq(message, "no FIB backend \"carrier-pigeon\", expected auto, netlink, esxcfg or ip");
 }
 
 Test(event, redirects_are_accepted_as_the_kernel_combines_it)

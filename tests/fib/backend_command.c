@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What this proves: fib_replace() by commands ends where the table says so, whatever they do: they refuse, lie, hang,
+ * say what nobody understands, or somebody else is quicker. Nothing is deleted without need, and what was deleted in
+ * vain is put back.
+ *
+ * The command is a stand-in for ESXi's (tests/lib/esxcfg-route), which moves the kernel's route too.
+ */
+#include "route/fib/backend.h"
+#include "tests/fib/world.h"
+
+#include <fcntl.h>
+#include <linux/rtnetlink.h>
+#include <pthread.h>
+#include <sys/stat.h>
+
+#define SERVICE "192.168.33.2/32"
+
+static char directory[64], command[96];
+
+__attribute__((format(printf, 2, 3))) static void write_file(const char *name, const char *format, ...)
+{
+    char path[128];
+    va_list values;
+    FILE *file;
+
+    snprintf(path, sizeof(path), "%s/%s", directory, name);
+    file = fopen(path, "we");
+    cr_assert_not_null(file);
+    va_start(values, format);
+    vfprintf(file, format, values);
+    va_end(values);
+    fclose(file);
+}
+
+static const char *read_file(const char *name, char *buffer, size_t size_bytes)
+{
+    char path[128];
+    FILE *file;
+    size_t n;
+
+    snprintf(path, sizeof(path), "%s/%s", directory, name);
+    file = fopen(path, "re");
+    n = file ? fread(buffer, 1, size_bytes - 1, file) : 0;
+    buffer[n] = '\0';
+    if (file)
+        fclose(file);
+    return buffer;
+}
+
+/* The verbs of all calls since the log was emptied: "-l -d -a -l". */
+static const char *calls(char *buffer, size_t size_bytes)
+{
+    char log[8192], *rest = log;
+    size_t n = 0;
+
+    buffer[0] = '\0';
+    read_file("log", log, sizeof(log));
+    for (char *line = strtok_r(log, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+        char verb[16] = "";
+
+        if (sscanf(line, "begin %*s %15s", verb) == 1)
+            n += (size_t)snprintf(buffer + n, size_bytes - n, "%s%s", n ? " " : "", verb);
+    }
+    return buffer;
+}
+
+/* The world, with a route that somebody put there; "" for none. */
+static void open_with(struct world *world, const char *routes, const char *trouble,
+                      struct fib_settings settings)
+{
+    char path[128];
+
+    snprintf(directory, sizeof(directory), "/tmp/reroute-command-XXXXXX");
+    cr_assert_not_null(mkdtemp(directory));
+    snprintf(command, sizeof(command), "%s/esxcfg-route", directory);
+    cr_assert_eq(symlink(getenv("ESXCFG_ROUTE"), command), 0);
+    snprintf(path, sizeof(path), "%s/esxcfg-vmknic", directory);
+    cr_assert_eq(symlink(getenv("ESXCFG_ROUTE"), path), 0);
+    settings.backend = "esxcfg";
+    settings.command = command;
+    settings.table = RT_TABLE_MAIN;
+    settings.protocol = OUR_PROTOCOL;
+    world_open(world, &settings);
+    write_file("routes", "%s", routes);
+    write_file("trouble", "%s", trouble);
+    if (routes[0])
+        netns_must(NETNS_HERE, "ip route add 192.168.33.2 via 10.1.0.2");
+}
+
+static void close_all(struct world *world)
+{
+    world_close(world);
+    netns_run(NETNS_HERE, "rm -r %s", directory);
+}
+
+static int replace(struct world *world, const char *gateway)
+{
+    struct address service = service_of(AF_INET), to = address_of(gateway), source;
+    struct fib_route standing;
+    size_t count = 1;
+    uint32_t ifindex;
+    int r;
+
+    cr_assert_eq(fib_egress(world->fib, &to, &ifindex, &source), 0);
+    r = fib_get(world->fib, &service, &standing, &count);
+    return r < 0 ? r : fib_replace(world->fib, &service, &to, ifindex, count ? &standing : NULL, NULL);
+}
+
+#define OLD "192.168.33.2/32 10.1.0.2\n"
+#define NEW "192.168.33.2/32 10.1.0.3\n"
+
+static const struct {
+    const char *what, *before, *trouble;
+    int result;
+    const char *message; /* a part of it */
+    const char *after, *calls;
+} rows[] = {
+    {"cold start", "", "", 0, "", NEW, "-l -a -l"},
+    {"a switch", OLD, "", 0, "", NEW, "-l -d -a -l"},
+    {"it agrees already", NEW, "", 0, "", NEW, "-l"},
+    {"the add is refused", OLD, "-a@10.1.0.3 refuse Error: Invalid netmask", -EREMOTEIO,
+     "esxcfg-route -a 192.168.33.2/32 10.1.0.3 was refused: Error: Invalid netmask; the old route is back",
+     OLD, "-l -d -a -l -a -l"},
+    {"the add is refused, and the old one too", OLD, "-a refuse Error: no", -EREMOTEIO,
+     "was refused: Error: no; esxcfg-route -a 192.168.33.2/32 10.1.0.2 was refused: Error: no", "",
+     "-l -d -a -l -a -l"},
+    {"the first add is refused", "", "-a refuse Error: no", -EREMOTEIO, "10.1.0.3 was refused: Error: no", "",
+     "-l -a -l"},
+    {"the add lies", OLD, "-a@10.1.0.3 lie", -EREMOTEIO,
+     "was accepted, but the table does not show it; the old route is back", OLD, "-l -d -a -l -a -l"},
+    {"it vanishes after the add", OLD, "-a@10.1.0.3 vanish", -EREMOTEIO,
+     "was accepted, but the table does not show it; the old route is back", OLD, "-l -d -a -l -a -l"},
+    {"it vanishes before the delete", OLD, "-d vanish", 0, "", NEW, "-l -d -l -a -l"},
+    {"the delete is refused", OLD, "-d refuse busy", -EREMOTEIO,
+     "esxcfg-route -d 192.168.33.2/32 10.1.0.2 was refused: busy", OLD, "-l -d -l"},
+    {"the delete lies", OLD, "-d lie", -ESTALE, "is shadowed by 192.168.33.2/32 via 10.1.0.2", OLD NEW,
+     "-l -d -a -l -d -l"},
+    {"the delete says something else", OLD, "-d garble Done.", 0, "", NEW, "-l -d -l -a -l"},
+    {"the add says something else", OLD, "-a garble Done.", 0, "", NEW, "-l -d -a -l"},
+    {"the table is nonsense", OLD, "-l garble Connect to localhost failed", -EBADMSG,
+     "is not understood: line 2", OLD, "-l"},
+    {"the table is broken off", OLD,
+     "-l garble Network Netmask Gateway Interface\n-l refuse Network Netmask Gateway Interface", -EBADMSG,
+     "is not understood: it failed, and said: Network", OLD, "-l"},
+    {"nothing is said at all", OLD, "-l refuse", -EBADMSG, "it failed, and said: nothing", OLD, "-l"},
+    {"the table hangs", OLD, "-l hang", -ETIMEDOUT,
+     "esxcfg-route -l has not answered for 2 s, and was killed", OLD, "-l"},
+    {"the delete hangs", OLD, "-d hang", -ETIMEDOUT, "has not answered", OLD, "-l -d"},
+    {"the add hangs", OLD, "-a hang", -ETIMEDOUT, "has not answered", "", "-l -d -a"},
+};
+
+Test(backend_command, a_switch)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct world world;
+        char after[256], called[256];
+        bool hangs = strstr(rows[i].trouble, "hang") != NULL;
+        int r;
+
+        open_with(&world, rows[i].before, rows[i].trouble,
+                  (struct fib_settings){.command_timeout_ns = hangs ? 2 * NS_PER_S : 0});
+        r = replace(&world, "10.1.0.3");
+        cr_expect_eq(r, rows[i].result, "%s: %d %s", rows[i].what, r, fib_error(world.fib));
+        cr_expect(r == 0 || strstr(fib_error(world.fib), rows[i].message), "%s: %s", rows[i].what,
+                  fib_error(world.fib));
+        cr_expect_str_eq(read_file("routes", after, sizeof(after)), rows[i].after, "%s: %s", rows[i].what,
+                         after);
+        cr_expect_str_eq(calls(called, sizeof(called)), rows[i].calls, "%s: %s", rows[i].what, called);
+        cr_expect_eq(fib_silent_since_ns(world.fib) != 0, hangs, "%s", rows[i].what);
+        /* Whatever it was, when it is over the next try does it. */
+        write_file("trouble", "%s", "");
+        fib_next_event(world.fib, &(struct fib_event){0});
+        r = replace(&world, "10.1.0.4");
+        cr_expect(r == 0 || r == -ESTALE, "%s, then: %s", rows[i].what, fib_error(world.fib));
+        cr_expect_eq(fib_silent_since_ns(world.fib), 0);
+        cr_expect(strstr(read_file("routes", after, sizeof(after)), "10.1.0.4"), "%s", after);
+        cr_expect_eq(netns_run(NETNS_HERE, "ip route get 192.168.33.2 | grep -q 'via 10.1.0.4'"), 0);
+        close_all(&world);
+    }
+}
+
+Test(backend_command, a_table_that_was_just_read_is_not_read_again)
+{
+    struct world world;
+    char called[256];
+
+    open_with(&world, OLD, "", (struct fib_settings){0});
+    cr_expect_eq(replace(&world, "10.1.0.3"), 0);
+    write_file("log", "%s", "");
+    cr_expect_eq(replace(&world, "10.1.0.4"), 0, "%s", fib_error(world.fib));
+    cr_expect_str_eq(calls(called, sizeof(called)), "-d -a -l", "%s", called);
+    /* Until all may have changed: then somebody else's change is seen. */
+    write_file("log", "%s", "");
+    cr_expect_not(fib_next_event(world.fib, &(struct fib_event){0}));
+    cr_expect_eq(replace(&world, "10.1.0.4"), 0);
+    cr_expect_str_eq(calls(called, sizeof(called)), "-l", "%s", called);
+    close_all(&world);
+}
+
+Test(backend_command, another_route_that_came_meanwhile_is_not_deleted)
+{
+    struct world world;
+    char after[256];
+    int r;
+
+    open_with(&world, OLD, "", (struct fib_settings){0});
+    cr_expect_eq(replace(&world, "10.1.0.3"), 0);
+    write_file("routes", "%s", "192.168.33.2/32 10.1.0.2\n");
+    r = replace(&world, "10.1.0.4");
+    cr_expect_eq(r, -EBUSY, "%d %s", r, fib_error(world.fib));
+    cr_expect_str_eq(read_file("routes", after, sizeof(after)), OLD);
+    close_all(&world);
+}
+
+Test(backend_command, whose_a_route_is_was_noted)
+{
+    struct address service = service_of(AF_INET), node2 = address_of("10.1.0.2");
+    struct fib_route route;
+    size_t count = 1;
+    struct world world;
+
+    open_with(&world, OLD, "", (struct fib_settings){0});
+    cr_assert_eq(fib_get(world.fib, &service, &route, &count), 0);
+    cr_expect_eq(count, 1);
+    cr_expect_not(fib_is_ours(world.fib, &route));
+    cr_expect_eq(fib_remove(world.fib, &service, NULL), -ESRCH);
+    fib_own(world.fib, &node2);
+    cr_assert_eq(fib_get(world.fib, &service, &route, &count), 0);
+    cr_expect(fib_is_ours(world.fib, &route));
+    cr_expect_eq(route.ifindex, world.data);
+    cr_expect_eq(fib_remove(world.fib, &service, NULL), 0, "%s", fib_error(world.fib));
+    cr_expect_not(address_is_set(fib_owned(world.fib)));
+    cr_expect_eq(fib_remove(world.fib, &service, NULL), -ESRCH);
+    cr_expect_eq(replace(&world, "10.1.0.3"), 0);
+    cr_expect_str_eq(ADDRESS_TEXT(fib_owned(world.fib)), "10.1.0.3");
+    close_all(&world);
+}
+
+/* Two at the same key: nobody knows which one packets take. */
+Test(backend_command, a_second_one_is_told)
+{
+    struct address service = service_of(AF_INET), ours = address_of("10.1.0.3");
+    char text[256];
+    struct fib_way way;
+    struct world world;
+
+    open_with(&world, "", "", (struct fib_settings){0});
+    write_file("routes", "%s", NEW OLD);
+    fib_own(world.fib, &ours);
+    cr_assert_eq(fib_way(world.fib, &service, &way), 0);
+    cr_expect_str_eq(fib_way_text(&way, text, sizeof(text)),
+                     "192.168.33.2/32 via 10.1.0.2 dev data proto 0 metric 0");
+    close_all(&world);
+}
+
+static const char *const forms[] = {"", "rule", "columns"};
+
+Test(backend_command, forms_of_the_table)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(forms); i++) {
+        struct address service = service_of(AF_INET), elsewhere = address_of("172.16.0.1");
+        char text[256];
+        struct fib_way way;
+        struct world world;
+
+        open_with(&world, OLD "0.0.0.0/0 10.2.0.2\n", "", (struct fib_settings){0});
+        write_file("form", "%s", forms[i]);
+        cr_assert_eq(fib_way(world.fib, &service, &way), 0, "%s: %s", forms[i], fib_error(world.fib));
+        cr_expect_str_eq(fib_way_text(&way, text, sizeof(text)),
+                         "192.168.33.2/32 via 10.1.0.2 dev data proto 0 metric 0", "%s: %s", forms[i], text);
+        cr_assert_eq(fib_way(world.fib, &elsewhere, &way), 0);
+        cr_expect_str_eq(fib_way_text(&way, text, sizeof(text)),
+                         "0.0.0.0/0 via 10.2.0.2 dev management proto 0 metric 0", "%s: %s", forms[i], text);
+        close_all(&world);
+    }
+}
+
+Test(backend_command, a_netstack_is_named)
+{
+    struct world world;
+
+    open_with(&world, OLD, "", (struct fib_settings){.netstack = "storage"});
+    cr_expect_eq(replace(&world, "10.1.0.3"), -EBADMSG);
+    write_file("netstack", "%s", "storage\n");
+    cr_expect_eq(replace(&world, "10.1.0.3"), 0, "%s", fib_error(world.fib));
+    close_all(&world);
+}
+
+static void *hurry(void *context)
+{
+    char log[256];
+
+    while (!strstr(read_file("log", log, sizeof(log)), "begin"))
+        usleep(1000);
+    fib_hurry(context, true);
+    return NULL;
+}
+
+/* A look that hangs does not hold up a switch: the table as it was known is good enough for that. */
+Test(backend_command, a_look_is_given_up)
+{
+    struct address service = service_of(AF_INET);
+    struct world world;
+    struct fib_way way;
+    char called[256];
+    pthread_t thread;
+
+    open_with(&world, OLD, "", (struct fib_settings){0});
+    cr_expect_eq(replace(&world, "10.1.0.3"), 0);
+    write_file("log", "%s", "");
+    write_file("trouble", "%s", "-l hang\n");
+    fib_next_event(world.fib, &(struct fib_event){0});
+    pthread_create(&thread, NULL, hurry, world.fib);
+    cr_expect_eq(fib_way(world.fib, &service, &way), -ECANCELED);
+    pthread_join(thread, NULL);
+    cr_expect_neq(fib_silent_since_ns(world.fib), 0);
+    write_file("trouble", "%s", "");
+    fib_hurry(world.fib, false);
+    cr_expect_eq(replace(&world, "10.1.0.4"), 0, "%s", fib_error(world.fib));
+    cr_expect_str_eq(calls(called, sizeof(called)), "-l -d -a -l", "%s", called);
+    close_all(&world);
+}
+
+/* ip(8) swaps in one step, and tells whose a route is. */
+static const uint8_t families[] = {AF_INET, AF_INET6};
+
+Test(backend_command, by_ip)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
+        struct fib_settings settings = world_settings();
+        struct address service = service_of(families[i]), source;
+        struct address to = address_of(families[i] == AF_INET ? "10.1.0.3" : "fd01::3");
+        char text[256], expected[256];
+        struct world world;
+        uint32_t ifindex;
+
+        settings.backend = "ip";
+        world_open(&world, &settings);
+        cr_assert_eq(fib_egress(world.fib, &to, &ifindex, &source), 0);
+        cr_expect_eq(ifindex, world.data);
+        cr_expect_eq(fib_replace(world.fib, &service, &to, ifindex, NULL, NULL), 0, "%s",
+                     fib_error(world.fib));
+        snprintf(expected, sizeof(expected), "%s/%d via %s dev data proto 213 metric %d",
+                 ADDRESS_TEXT(&service), families[i] == AF_INET ? 32 : 128, ADDRESS_TEXT(&to),
+                 families[i] == AF_INET ? 0 : 1024);
+        cr_expect_str_eq(routes_text(world.fib, &service, text, sizeof(text)), expected, "%s", text);
+        /* What ip(8) refuses is refused in its own words; what stands goes on. */
+        cr_expect_eq(fib_replace(world.fib, &service, &service, ifindex, NULL, NULL), -EREMOTEIO, "%s",
+                     fib_error(world.fib));
+        cr_expect(strstr(fib_error(world.fib), "was refused: "), "%s", fib_error(world.fib));
+        cr_expect_str_eq(routes_text(world.fib, &service, text, sizeof(text)), expected, "%s", text);
+        cr_expect_eq(fib_remove(world.fib, &service, NULL), 0, "%s", fib_error(world.fib));
+        cr_expect_str_eq(routes_text(world.fib, &service, text, sizeof(text)), "");
+        world_close(&world);
+    }
+}
+
+/* Both ways see what netlink sees. */
+Test(backend_command, the_host_without_netlink)
+{
+    static int (*const reads[])(struct fib_host *) = {fib_host_read, fib_host_read_by_ioctl};
+    struct fib_settings settings = world_settings();
+    struct world world;
+
+    world_open(&world, &settings);
+    netns_must(NETNS_HERE,
+               "ip link set data mtu 9000; ip address add 10.1.9.1/16 dev data; ip link set management down");
+    for (size_t i = 0; i < ARRAY_SIZE(reads); i++) {
+        struct address node = address_of("10.1.0.2"), far = address_of("10.1.200.1"), source;
+        struct fib_host host = {0};
+        uint32_t ifindex;
+
+        cr_assert_eq(reads[i](&host), 0);
+        cr_expect_eq(fib_host_link(&host, world.data)->mtu_bytes, 9000);
+        cr_expect_str_eq(fib_host_link(&host, world.data)->name, "data");
+        cr_expect(fib_host_link(&host, world.data)->usable);
+        cr_expect_not(fib_host_link(&host, world.management)->usable);
+        cr_expect_eq(fib_host_egress(&host, &node, &ifindex, &source), 0);
+        cr_expect_str_eq(ADDRESS_TEXT(&source), "10.1.0.1");
+        cr_expect_eq(fib_host_egress(&host, &far, &ifindex, &source), 0);
+        cr_expect_str_eq(ADDRESS_TEXT(&source), "10.1.9.1");
+        cr_expect_eq(ifindex, world.data);
+        fib_host_clear(&host);
+    }
+    world_close(&world);
+}
+
+static const struct {
+    const char *backend, *command, *message;
+} wrong[] = {
+    {"esxcfg", "/no/such/command",
+     "cannot run the route command /no/such/command: No such file or directory"},
+    {"ip", "/etc/passwd", "cannot run the route command /etc/passwd: Permission denied"},
+    {"nowhere", "", "no FIB backend \"nowhere\", expected auto, netlink, esxcfg or ip"},
+};
+
+Test(backend_command, what_cannot_be_opened)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+        const struct fib_settings settings = {.backend = wrong[i].backend, .command = wrong[i].command};
+        char message[256];
+        struct fib *fib;
+
+        cr_expect_lt(fib_open(&fib, &settings, message, sizeof(message)), 0);
+        cr_expect_str_eq(message, wrong[i].message);
+    }
+}
