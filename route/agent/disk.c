@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "route/agent/disk.h"
 
-#include <limits.h>
-#include <pthread.h>
-#include <signal.h>
-
+#include "probe/thread.h"
 #include "probe/wakeup.h"
 #include "route/agent/lock.h"
 #include "route/agent/spare_fds.h"
@@ -129,35 +126,6 @@ static void *run(void *context)
 
 /* --- start and end --- */
 
-/* Signals are the main thread's. */
-static int start(struct disk *disk)
-{
-    pthread_attr_t attributes;
-    sigset_t all, before;
-    int error;
-
-    pthread_attr_init(&attributes);
-    pthread_attr_setstacksize(&attributes, max_u64(STACK_BYTES, (uint64_t)PTHREAD_STACK_MIN));
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    error = pthread_create(&disk->thread, &attributes, run, disk);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attributes);
-    return -error;
-}
-
-static void conditions_init(struct disk *disk)
-{
-    pthread_condattr_t attributes;
-
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_mutex_init(&disk->lock, NULL);
-    pthread_cond_init(&disk->work, &attributes);
-    pthread_cond_init(&disk->idle, &attributes);
-    pthread_condattr_destroy(&attributes);
-}
-
 int disk_open(struct disk **out, const char *directory)
 {
     struct disk *disk = calloc(1, sizeof(*disk));
@@ -165,7 +133,9 @@ int disk_open(struct disk **out, const char *directory)
 
     if (!disk)
         return -ENOMEM;
-    conditions_init(disk);
+    pthread_mutex_init(&disk->lock, NULL);
+    condition_init(&disk->work);
+    condition_init(&disk->idle);
     disk->end = &disk->first;
     disk->files = (struct disk_files){
         .directory = strdup(directory), .lock = {.name_fd = -1, .file_fd = -1}, .spare = SPARE_FDS_NONE};
@@ -177,7 +147,7 @@ int disk_open(struct disk **out, const char *directory)
     }
     disk->journal_bytes = journal_file_size(disk->files.journal);
     spare_fds_keep(&disk->files.spare);
-    disk->refusal = start(disk);
+    disk->refusal = thread_start(&disk->thread, STACK_BYTES, run, disk);
     *out = disk;
     return 0;
 }
@@ -229,10 +199,9 @@ struct disk *disk_close(struct disk *disk)
 void disk_drain(struct disk *disk, uint64_t wait_ns)
 {
     uint64_t until_ns = clock_now_ns(CLOCK_MONOTONIC) + wait_ns;
-    struct timespec until = {.tv_sec = (time_t)(until_ns / NS_PER_S), .tv_nsec = (long)(until_ns % NS_PER_S)};
 
     pthread_mutex_lock(&disk->lock);
-    while ((disk->first || disk->doing) && pthread_cond_timedwait(&disk->idle, &disk->lock, &until) == 0)
+    while ((disk->first || disk->doing) && condition_wait(&disk->idle, &disk->lock, until_ns))
         ;
     pthread_mutex_unlock(&disk->lock);
 }
