@@ -221,6 +221,15 @@ static void log_route(const struct agent *agent, const struct happening *h)
     case KEEPER_UNREADABLE:
         log_event(LOG_LEVEL_ERROR, "fib-read", "error=%s", LOG_QUOTE(route->why));
         break;
+    case KEEPER_HANGS:
+        log_event(LOG_LEVEL_ERROR, "route-command-hangs", "silent_s=%.1f hint=%s",
+                  (double)route->took_ns / NS_PER_S,
+                  LOG_QUOTE("it is killed and tried again; until it answers the route cannot move"));
+        break;
+    case KEEPER_ANSWERS:
+        log_event(LOG_LEVEL_INFO, "route-command-answers", "silent_s=%.1f",
+                  (double)route->took_ns / NS_PER_S);
+        break;
     case KEEPER_STANDS:
     case KEEPER_REFUSED:
     case KEEPER_ADOPTED:

@@ -99,6 +99,8 @@ static void take_event(struct agent *agent, const struct keeper_event *event)
     case KEEPER_REDIRECT_UNDONE:
     case KEEPER_PACKETS:
     case KEEPER_UNREADABLE:
+    case KEEPER_HANGS:
+    case KEEPER_ANSWERS:
         agent_tell(agent, &(struct happening){.kind = HAPPENED_ROUTE, .route = event});
         break;
     }

@@ -81,7 +81,7 @@ struct fib {
     bool is_tidy;              /* no route of ours stands beside the one at our key */
     char message[FIB_MESSAGE_SIZE]; /* of the last error */
     struct address owned;           /* see fib_own() */
-    atomic_bool hurry;              /* see fib_hurry() */
+    atomic_bool hurry, ending;      /* see fib_hurry(), fib_end() */
     atomic_uint_least64_t silent_since_ns;
 };
 

@@ -125,7 +125,7 @@ static int run(struct fib *fib, struct dialect_order *order, bool may_be_given_u
     struct command_fib *state = fib->state;
     struct dialect_arguments arguments = {0};
     struct command command = {.timeout_ns = state->timeout_ns,
-                              .give_up = may_be_given_up ? &fib->hurry : NULL};
+                              .give_up = may_be_given_up ? &fib->hurry : &fib->ending};
     uint_least64_t answered = 0;
     char text[256];
     int r;

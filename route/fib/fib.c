@@ -137,6 +137,12 @@ void fib_hurry(struct fib *fib, bool hurry)
     atomic_store(&fib->hurry, hurry);
 }
 
+void fib_end(struct fib *fib)
+{
+    atomic_store(&fib->ending, true);
+    atomic_store(&fib->hurry, true);
+}
+
 void fib_own(struct fib *fib, const struct address *next_hop)
 {
     fib->owned = *next_hop;

@@ -50,6 +50,8 @@ uint64_t fib_silent_since_ns(const struct fib *fib);
 /* Something waits that is more urgent than to read the table again: while this is set, a command that only does that is
  * given up (-ECANCELED). For any thread. */
 void fib_hurry(struct fib *fib, bool hurry);
+/* From now on every command is given up, also one that changes the route. For any thread. */
+void fib_end(struct fib *fib);
 
 /* Whose a route is cannot be read from every table. The host route through this next hop is ours, as was noted when it
  * was put: by another process here, by fib_replace() from then on. Empty: none is. */

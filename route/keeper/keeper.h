@@ -3,8 +3,8 @@
  * The keeper of one service's route: it adopts a route that stands, moves it when it is told to, and between
  * moves sees to it that ours stands and that packets take it. See keeper.c.
  *
- * It is asked and told by calls, and answers by events, which are pulled. A backend that is slow may answer
- * long after the call: who uses the keeper waits for the event.
+ * It is asked and told by calls, and answers by events, which are pulled. Its calls take as long as the FIB's: who may
+ * not wait for a slow one has a guard, see guard.h.
  */
 #pragma once
 
@@ -47,7 +47,9 @@ enum keeper_event_kind {
     KEEPER_TAKEN_BACK,      /* somebody replaced ours by `text`; ours replaces that */
     KEEPER_REDIRECT_UNDONE, /* packets went as `text` says; `again`: so they did within the last minute */
     KEEPER_PACKETS,         /* what packets do has changed: `before`, `packets`; `text`: what instead */
-    KEEPER_UNREADABLE,      /* the kernel did not say; `error` */
+    KEEPER_UNREADABLE,      /* the system did not say; `error` */
+    KEEPER_HANGS,           /* of a guard: the route command has not answered for some seconds; `took_ns` */
+    KEEPER_ANSWERS,         /* of a guard: it answers again, and did not for `took_ns` */
 };
 
 struct keeper_event {

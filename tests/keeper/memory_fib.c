@@ -78,13 +78,34 @@ void memory_fib_remove(struct memory_fib *memory, size_t at)
 
 /* --- the backend --- */
 
+/* As a command that hangs. Who is given up is let go, so that the next one is not held up. */
+static int wait_until_let_go(struct fib *fib, atomic_uint *begun, atomic_bool *waits,
+                             const atomic_bool *given_up)
+{
+    ++*begun;
+    if (!*waits)
+        return 0;
+    if (!fib->silent_since_ns)
+        fib->silent_since_ns = clock_now_ns(CLOCK_MONOTONIC);
+    while (*waits && !*given_up)
+        usleep(500);
+    if (*waits) {
+        *waits = false;
+        return fib_fail(fib, -ECANCELED, "given up");
+    }
+    fib->silent_since_ns = 0;
+    return 0;
+}
+
 static int list(struct fib *fib, const struct address *service, uint8_t protocol, struct fib_route *routes,
                 size_t *count)
 {
     struct memory_fib *memory = memory_of(fib);
     size_t room = *count;
-    int error = fails(fib, &memory->list, "the list");
+    int error = wait_until_let_go(fib, &memory->lookups_begun, &memory->lookup_waits, &fib->hurry);
 
+    if (!error)
+        error = fails(fib, &memory->list, "the list");
     memory->lists++;
     *count = 0;
     for (size_t i = 0; !error && i < memory->count; i++) {
@@ -101,8 +122,10 @@ static int lookup(struct fib *fib, const struct address *destination, uint32_t i
                   struct fib_route *matched, struct fib_route *taken)
 {
     struct memory_fib *memory = memory_of(fib);
-    int error = fails(fib, &memory->lookup, "the lookup");
+    int error = wait_until_let_go(fib, &memory->lookups_begun, &memory->lookup_waits, &fib->hurry);
 
+    if (!error)
+        error = fails(fib, &memory->lookup, "the lookup");
     for (size_t i = 0; !error && i < memory->count; i++) {
         if (memory->routes[i].tos)
             continue;
@@ -121,8 +144,11 @@ static int lookup(struct fib *fib, const struct address *destination, uint32_t i
 static int put(struct fib *fib, const struct fib_route *route, bool alone)
 {
     struct memory_fib *memory = memory_of(fib);
-    int error = fails(fib, &memory->put, "the put");
+    int error = wait_until_let_go(fib, &memory->puts_begun, &memory->put_waits, &fib->ending);
     size_t at = 0;
+
+    if (!error)
+        error = fails(fib, &memory->put, "the put");
 
     memory->puts++;
     if (error)
@@ -174,18 +200,38 @@ static int load(struct fib *fib, struct fib_host *host)
     return error ? error : fib_host_add_link(host, &link);
 }
 
+static bool next_event(struct fib *fib, struct fib_event *event)
+{
+    return false;
+}
+
+static const struct fib_backend quick = {.name = "memory",
+                                         .routes = list,
+                                         .lookup = lookup,
+                                         .put = put,
+                                         .drop = drop,
+                                         .forget = forget,
+                                         .load = load};
+static const struct fib_backend slow = {.name = "slow memory",
+                                        .slow = true,
+                                        .routes = list,
+                                        .lookup = lookup,
+                                        .put = put,
+                                        .drop = drop,
+                                        .forget = forget,
+                                        .load = load,
+                                        .next_event = next_event};
+
 void memory_fib_init(struct memory_fib *memory)
 {
-    static const struct fib_backend backend = {.name = "memory",
-                                               .routes = list,
-                                               .lookup = lookup,
-                                               .put = put,
-                                               .drop = drop,
-                                               .forget = forget,
-                                               .load = load};
-
     *memory = (struct memory_fib){
-        .fib = {.backend = &backend, .table = RT_TABLE_MAIN, .protocol = 213},
+        .fib = {.backend = &quick, .table = RT_TABLE_MAIN, .protocol = 213},
     };
     memory->fib.state = memory;
+}
+
+void memory_fib_init_slow(struct memory_fib *memory)
+{
+    memory_fib_init(memory);
+    memory->fib.backend = &slow;
 }

@@ -27,10 +27,14 @@ struct memory_fib {
     struct address detoured;
     bool detour_is_shared; /* a renewal does not end it */
     int forget_error;
+    /* A slow one: calls that wait until they are let go, or given up. */
+    atomic_bool lookup_waits, put_waits;
+    atomic_uint lookups_begun, puts_begun;
 };
 
 /* A host with the interface MEMORY_IFINDEX, on which everything is on-link; ours has the protocol 213 and the metric 0. */
 void memory_fib_init(struct memory_fib *memory);
+void memory_fib_init_slow(struct memory_fib *memory); /* the same, but slow */
 
 /* What somebody else does: adds a route behind its like, removes one. */
 void memory_fib_add(struct memory_fib *memory, const struct fib_route *route);

@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What this proves: behind a FIB that is slow the keeper's caller never waits, gets every answer that is one, and none
+ * that is not; the newest wish counts; nothing moves before it is known what stands; and a hang is told.
+ */
+#include "route/keeper/guard.h"
+#include "tests/keeper/memory_fib.h"
+
+#include <criterion/criterion.h>
+#include <linux/rtnetlink.h>
+#include <poll.h>
+
+#define OURS  213
+#define NODE1 "10.0.0.11"
+#define NODE2 "10.0.0.12"
+#define NODE3 "10.0.0.13"
+#define QUICK (1 * NS_PER_S) /* no call of the keeper takes so long */
+
+struct story {
+    struct memory_fib memory;
+    struct guard *guard;
+    struct keeper_hop hop; /* in use */
+    uint64_t ahead_ns;     /* how far the caller's clock is ahead of the keeper's */
+    unsigned told[KEEPER_ANSWERS + 1];
+    char tale[256]; /* "STANDS 10.0.0.11, ..." */
+    struct keeper_event last;
+};
+
+static const char *const kinds[] = {
+    [KEEPER_STANDS] = "stands",
+    [KEEPER_REFUSED] = "refused",
+    [KEEPER_ADOPTED] = "adopted",
+    [KEEPER_GONE] = "gone",
+    [KEEPER_REPAIRED] = "repaired",
+    [KEEPER_REPAIR_FAILED] = "repair-failed",
+    [KEEPER_TAKEN_BACK] = "taken-back",
+    [KEEPER_REDIRECT_UNDONE] = "redirect-undone",
+    [KEEPER_PACKETS] = NULL, /* not told here */
+    [KEEPER_UNREADABLE] = "unreadable",
+    [KEEPER_HANGS] = "hangs",
+    [KEEPER_ANSWERS] = "answers",
+};
+
+static struct keeper_hop hop_of(const char *gateway)
+{
+    return (struct keeper_hop){
+        .address = memory_address(gateway), .ifindex = MEMORY_IFINDEX, .on_link = true, .link_usable = true};
+}
+
+static void begin(struct story *story)
+{
+    *story = (struct story){0};
+    memory_fib_init_slow(&story->memory);
+    cr_assert_eq(
+        guard_new(&story->guard, &(struct keeper_settings){.fib = &story->memory.fib,
+                                                           .service = memory_address("192.168.33.2")}),
+        0);
+    cr_assert_geq(guard_fd(story->guard), 0);
+}
+
+static void end(struct story *story)
+{
+    uint64_t begun_ns = clock_now_ns(CLOCK_MONOTONIC);
+
+    guard_free(story->guard);
+    fib_host_clear(&story->memory.fib.host);
+    cr_expect_lt(clock_now_ns(CLOCK_MONOTONIC) - begun_ns, 4 * NS_PER_S);
+}
+
+static void take_events(struct story *story)
+{
+    while (guard_next_event(story->guard, &story->last)) {
+        const struct keeper_event *event = &story->last;
+        size_t n = strlen(story->tale);
+
+        story->told[event->kind]++;
+        if (event->kind == KEEPER_STANDS || event->kind == KEEPER_ADOPTED)
+            story->hop = hop_of(ADDRESS_TEXT(&event->hop));
+        if (kinds[event->kind])
+            snprintf(story->tale + n, sizeof(story->tale) - n, "%s%s %s", n ? ", " : "", kinds[event->kind],
+                     ADDRESS_TEXT(&event->hop));
+    }
+}
+
+static void step(struct story *story, bool doubt)
+{
+    uint64_t begun_ns = clock_now_ns(CLOCK_MONOTONIC);
+
+    guard_step(story->guard, address_is_set(&story->hop.address) ? &story->hop : NULL, doubt,
+               begun_ns + story->ahead_ns);
+    cr_expect_lt(clock_now_ns(CLOCK_MONOTONIC) - begun_ns, QUICK);
+    take_events(story);
+}
+
+static void want(struct story *story, const char *gateway)
+{
+    uint64_t begun_ns = clock_now_ns(CLOCK_MONOTONIC);
+    struct keeper_hop hop = hop_of(gateway);
+
+    guard_want(story->guard, &hop, begun_ns + story->ahead_ns);
+    cr_expect_lt(clock_now_ns(CLOCK_MONOTONIC) - begun_ns, QUICK);
+}
+
+/* Steps, as an agent does, until so many of that kind were told. */
+static void until(struct story *story, enum keeper_event_kind kind, unsigned count)
+{
+    for (int i = 0; i < 10000 && story->told[kind] < count; i++) {
+        struct pollfd ring = {.fd = guard_fd(story->guard), .events = POLLIN};
+
+        poll(&ring, 1, 1);
+        step(story, false);
+    }
+    cr_assert_geq(story->told[kind], count, "%s: %s", kinds[kind], story->tale);
+}
+
+/* Until one more call of the FIB has begun, which waits. */
+static void until_one_begins(struct story *story, const atomic_uint *begun, unsigned before)
+{
+    for (int i = 0; i < 10000 && *begun == before; i++) {
+        step(story, false);
+        usleep(1000);
+    }
+    cr_assert_gt(*begun, before);
+}
+
+static void move_that_waits(struct story *story, const char *gateway)
+{
+    unsigned before = story->memory.puts_begun;
+
+    story->memory.put_waits = true;
+    want(story, gateway);
+    until_one_begins(story, &story->memory.puts_begun, before);
+}
+
+static void look_that_waits(struct story *story)
+{
+    unsigned before = story->memory.lookups_begun;
+
+    story->memory.lookup_waits = true;
+    step(story, true);
+    until_one_begins(story, &story->memory.lookups_begun, before);
+}
+
+/* The route leads to NODE1, and has been told to. */
+static void at_home(struct story *story)
+{
+    begin(story);
+    want(story, NODE1);
+    until(story, KEEPER_STANDS, 1);
+    story->tale[0] = '\0';
+}
+
+static const char *gateway_of(struct story *story)
+{
+    static char text[ADDRESS_TEXT_SIZE];
+
+    return story->memory.count ? address_format(&story->memory.routes[0].gateway, text) : "none";
+}
+
+Test(worker, a_route_that_stands_is_adopted)
+{
+    struct fib_route theirs = memory_route(NODE2, RTPROT_STATIC, 0);
+    struct story story;
+
+    begin(&story);
+    memory_fib_add(&story.memory, &theirs);
+    until(&story, KEEPER_ADOPTED, 1);
+    cr_expect_str_eq(story.tale, "adopted " NODE2);
+    cr_expect_eq(story.memory.puts, 0);
+    end(&story);
+}
+
+/* Whose it is was noted by a process of before: that is not forgotten before the first answer, nor by it. */
+Test(worker, it_is_known_whose_it_is)
+{
+    struct fib_route route = memory_route(NODE2, RTPROT_STATIC, 0);
+    struct address node = memory_address(NODE2);
+    struct story story;
+
+    begin(&story);
+    guard_own(story.guard, &node);
+    cr_expect(address_equal(guard_owned(story.guard), &node));
+    memory_fib_add(&story.memory, &route);
+    until(&story, KEEPER_ADOPTED, 1);
+    step(&story, false);
+    cr_expect(address_equal(guard_owned(story.guard), &node));
+    end(&story);
+}
+
+Test(worker, a_move_is_answered)
+{
+    struct story story;
+
+    at_home(&story);
+    want(&story, NODE2);
+    until(&story, KEEPER_STANDS, 2);
+    cr_expect_str_eq(story.tale, "stands " NODE2);
+    cr_expect_str_eq(gateway_of(&story), NODE2);
+    end(&story);
+}
+
+/* A wish from before the table was known does not move a route that nobody knew of. */
+Test(worker, nothing_moves_before_it_is_known_what_stands)
+{
+    struct fib_route theirs = memory_route(NODE2, RTPROT_STATIC, 0);
+    struct story story;
+
+    begin(&story);
+    memory_fib_add(&story.memory, &theirs);
+    look_that_waits(&story);
+    want(&story, NODE1);
+    step(&story, true);
+    story.memory.lookup_waits = false;
+    until(&story, KEEPER_ADOPTED, 1);
+    step(&story, true);
+    usleep(20000);
+    cr_expect_eq(story.memory.puts, 0);
+    cr_expect_str_eq(story.tale, "adopted " NODE2);
+    cr_expect_str_eq(gateway_of(&story), NODE2);
+    end(&story);
+}
+
+Test(worker, without_a_route_the_early_wish_is_fulfilled)
+{
+    struct story story;
+
+    begin(&story);
+    story.memory.list = (struct failure){.times = 2, .error = -EBADMSG};
+    want(&story, NODE1);
+    until(&story, KEEPER_STANDS, 1);
+    cr_expect_str_eq(story.tale, "unreadable -, stands " NODE1, "%s", story.tale);
+    end(&story);
+}
+
+Test(worker, the_newest_wish_counts)
+{
+    struct story story;
+
+    at_home(&story);
+    move_that_waits(&story, NODE2);
+    want(&story, NODE1);
+    want(&story, NODE3);
+    story.memory.put_waits = false;
+    until(&story, KEEPER_STANDS, 3);
+    cr_expect_str_eq(story.tale, "stands " NODE2 ", stands " NODE3);
+    cr_expect_str_eq(gateway_of(&story), NODE3);
+    end(&story);
+}
+
+Test(worker, a_wish_can_be_taken_back)
+{
+    struct story story;
+
+    at_home(&story);
+    move_that_waits(&story, NODE2);
+    cr_expect_not(guard_unwant(story.guard)); /* it has begun */
+    want(&story, NODE3);
+    cr_expect(guard_unwant(story.guard));
+    story.memory.put_waits = false;
+    until(&story, KEEPER_STANDS, 2);
+    cr_expect_not(guard_unwant(story.guard));
+    cr_expect_str_eq(story.tale, "stands " NODE2);
+    cr_expect_str_eq(gateway_of(&story), NODE2);
+    end(&story);
+}
+
+static const struct {
+    int error;
+    unsigned times;
+    const char *tale;
+} failures[] = {
+    {-EREMOTEIO, 1, "refused " NODE2}, /* an answer */
+    {-ETIMEDOUT, 2,
+     "unreadable " NODE2 ", stands " NODE2}, /* none: told once, and tried until there is one */
+    {-EBADMSG, 3, "unreadable " NODE2 ", stands " NODE2},
+    {-EIO, 1, "unreadable " NODE2 ", stands " NODE2},
+};
+
+Test(worker, what_is_not_known_is_no_answer, .timeout = 60)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(failures); i++) {
+        bool refused = failures[i].times == 1 && failures[i].error == -EREMOTEIO;
+        struct story story;
+
+        at_home(&story);
+        story.memory.put = (struct failure){.times = failures[i].times, .error = failures[i].error};
+        want(&story, NODE2);
+        until(&story, refused ? KEEPER_REFUSED : KEEPER_STANDS, refused ? 1 : 2);
+        cr_expect_str_eq(story.tale, failures[i].tale, "%d: %s", failures[i].error, story.tale);
+        cr_expect_eq(story.told[KEEPER_UNREADABLE], refused ? 0 : 1, "%s", story.tale);
+        cr_expect_str_eq(gateway_of(&story), refused ? NODE1 : NODE2);
+        end(&story);
+    }
+}
+
+/* One that was not wanted any more when it failed is answered, and not tried again. */
+Test(worker, an_unwanted_move_is_not_tried_again)
+{
+    struct story story;
+
+    at_home(&story);
+    story.memory.put = (struct failure){.times = 1, .error = -ETIMEDOUT};
+    move_that_waits(&story, NODE2);
+    cr_expect_not(guard_unwant(story.guard));
+    story.memory.put_waits = false;
+    until(&story, KEEPER_REFUSED, 1);
+    cr_expect_str_eq(story.tale, "refused " NODE2);
+    cr_expect_str_eq(gateway_of(&story), NODE1);
+    end(&story);
+}
+
+/* A newer wish takes the place of one that failed. */
+Test(worker, what_is_tried_again_is_the_newest)
+{
+    struct story story;
+
+    at_home(&story);
+    story.memory.put = (struct failure){.times = 1, .error = -ETIMEDOUT};
+    move_that_waits(&story, NODE2);
+    want(&story, NODE3);
+    story.memory.put_waits = false;
+    until(&story, KEEPER_STANDS, 2);
+    cr_expect_str_eq(story.tale, "unreadable " NODE2 ", stands " NODE3, "%s", story.tale);
+    end(&story);
+}
+
+/* What the caller says of the path in use counts only when he has heard all. */
+Test(worker, answers_are_heard_before_a_look)
+{
+    struct pollfd ring;
+    struct story story;
+
+    at_home(&story);
+    want(&story, NODE2);
+    ring = (struct pollfd){.fd = guard_fd(story.guard), .events = POLLIN};
+    cr_assert_eq(poll(&ring, 1, 10000), 1);
+    guard_step(story.guard, &story.hop, true, clock_now_ns(CLOCK_MONOTONIC));
+    usleep(20000);
+    take_events(&story);
+    cr_expect_str_eq(story.tale, "stands " NODE2, "%s", story.tale);
+    cr_expect_str_eq(gateway_of(&story), NODE2);
+    end(&story);
+}
+
+Test(worker, a_look_that_hangs_is_given_up_for_a_move)
+{
+    struct story story;
+
+    at_home(&story);
+    look_that_waits(&story);
+    want(&story, NODE2);
+    until(&story, KEEPER_STANDS, 2);
+    cr_expect_str_eq(story.tale, "stands " NODE2, "%s", story.tale);
+    end(&story);
+}
+
+/* The pause between looks that fail grows; a move does not wait for it. */
+Test(worker, a_move_does_not_wait_for_looks_that_fail)
+{
+    struct story story;
+    uint64_t begun_ns;
+
+    at_home(&story);
+    story.memory.lookup = (struct failure){.times = 5, .error = -EBADMSG};
+    step(&story, true);
+    for (int i = 0; i < 5; i++)
+        until_one_begins(&story, &story.memory.lookups_begun, story.memory.lookups_begun);
+    usleep(20000);
+    begun_ns = clock_now_ns(CLOCK_MONOTONIC);
+    want(&story, NODE2);
+    until(&story, KEEPER_STANDS, 2);
+    cr_expect_lt(clock_now_ns(CLOCK_MONOTONIC) - begun_ns, 3 * NS_PER_S); /* the pause is 4 s by now */
+    cr_expect_str_eq(story.tale, "unreadable " NODE1 ", stands " NODE2, "%s", story.tale);
+    end(&story);
+}
+
+Test(worker, a_hang_is_told_once_and_so_is_its_end)
+{
+    struct story story;
+
+    at_home(&story);
+    move_that_waits(&story, NODE2);
+    cr_expect_eq(story.told[KEEPER_HANGS], 0);
+    cr_expect_eq(guard_silent_since_ns(story.guard), 0);
+    story.ahead_ns = 3 * NS_PER_S;
+    for (int i = 0; i < 5; i++)
+        step(&story, true);
+    cr_expect_eq(story.told[KEEPER_HANGS], 1, "%s", story.tale);
+    cr_expect_geq(story.last.took_ns, 2 * NS_PER_S);
+    cr_expect_neq(guard_silent_since_ns(story.guard), 0);
+    story.memory.put_waits = false;
+    until(&story, KEEPER_STANDS, 2);
+    until(&story, KEEPER_ANSWERS, 1);
+    cr_expect_eq(guard_silent_since_ns(story.guard), 0);
+    cr_expect_eq(story.told[KEEPER_HANGS], 1);
+    end(&story);
+}
+
+/* Between moves the route is looked after, by the caller's knowledge of the path in use. */
+Test(worker, what_vanishes_is_put_back)
+{
+    struct story story;
+
+    at_home(&story);
+    memory_fib_remove(&story.memory, 0);
+    story.ahead_ns = 11 * NS_PER_S; /* time passes, nothing else happens */
+    until(&story, KEEPER_REPAIRED, 1);
+    cr_expect_str_eq(gateway_of(&story), NODE1);
+    end(&story);
+}
+
+Test(worker, it_ends_while_a_look_hangs)
+{
+    struct story story;
+
+    at_home(&story);
+    look_that_waits(&story);
+    end(&story);
+}
