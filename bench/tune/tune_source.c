@@ -8,7 +8,7 @@
 #include "bench/study/stage.h"
 #include "bench/tune/tune_study.h"
 #include "probe/text.h"
-#include "route/fib/fib.h"
+#include "route/agent/fib_settings.h"
 #include "tools/exit_code.h"
 
 #define MESSAGE_BYTES 512
@@ -114,15 +114,12 @@ static int add_configured(struct paths *paths, struct fib *fib, const char *acce
 static int paths_of_config(struct paths *paths, const struct tune_options *options, const char *program)
 {
     const struct config *config = options->config;
-    struct fib_settings settings = {.backend = config->route.backend,
-                                    .table = config->route.table,
-                                    .metric = config->route.metric,
-                                    .protocol = config->route.protocol,
-                                    .dry_run = true};
+    struct fib_settings settings = agent_fib_settings(&config->route);
     CLEANUP(fib_close) struct fib *fib = NULL;
     char message[MESSAGE_BYTES] = "";
     int code = 0;
 
+    settings.dry_run = true;
     if (fib_open(&fib, &settings, message, sizeof(message)) < 0) {
         text_error("%s: %s", program, message);
         return EXIT_SYSTEM;

@@ -10,7 +10,7 @@
  *   agent.c      start, stop, events             step.c       the step
  *   reload.c     a new configuration             install.c    a new table of paths
  *   egress.c     how paths are entered           evidence.c   what the selector is told
- *   switch.c     carrying out decisions          route.c      the route, and what its keeper tells
+ *   switch.c     carrying out decisions          route.c      the route, and what its guard tells
  *   happening.c  who is told of what happens     status.c     the status document
  *   command.c    a person's orders               recorder.c   the journal, for `reroute replay`
  *   saved.c      what outlives a restart         core.c       what all of these need
@@ -28,6 +28,7 @@
 
 #include "probe/text.h"
 #include "route/agent/agent.h"
+#include "route/agent/fib_settings.h"
 #include "route/agent/loop.h"
 #include "route/agent/private.h"
 
@@ -46,6 +47,12 @@ static void note_neighbour(const struct agent *agent, const struct fib_event *ev
         log_event(agent->host.table.paths[path].health.state == HEALTH_DOWN ? LOG_LEVEL_DEBUG
                                                                             : LOG_LEVEL_INFO,
                   "neighbour-failed", "path=%s", ADDRESS_TEXT(&event->address));
+}
+
+/* What the guard was asked for is done, or not. */
+static void on_guard(evutil_socket_t fd, short what, void *context)
+{
+    agent_step(context);
 }
 
 static void on_fib(evutil_socket_t fd, short what, void *context)
@@ -153,20 +160,26 @@ static int open_loop(struct agent *agent, char *message, size_t size_bytes)
     return 0;
 }
 
+/* A FIB that is slow has no descriptor, and its guard has one. */
+static int watch_fib(struct agent *agent)
+{
+    bool slow = fib_is_slow(agent->fib);
+    struct event **event = slow ? &agent->loop.guard_event : &agent->loop.fib_event;
+
+    *event = event_new(agent->loop.base, slow ? guard_fd(agent->service.guard) : fib_fd(agent->fib),
+                       EV_READ | EV_PERSIST, slow ? on_guard : on_fib, agent);
+    return add_event(*event);
+}
+
 static int open_fib(struct agent *agent, char *message, size_t size_bytes)
 {
-    const struct config_route *route = &agent->config->route;
-    struct fib_settings settings = {
-        .backend = route->backend,
-        .table = route->table,
-        .metric = route->metric,
-        .protocol = route->protocol,
-        .dry_run = agent->options->dry_run,
-    };
+    struct fib_settings settings = agent_fib_settings(&agent->config->route);
     struct keeper_settings keeper = {.service = agent->config->service,
                                      .follow_only = agent->options->dry_run};
-    int error = fib_open(&agent->fib, &settings, message, size_bytes);
+    int error;
 
+    settings.dry_run = agent->options->dry_run;
+    error = fib_open(&agent->fib, &settings, message, size_bytes);
     if (error < 0)
         return error;
     if (fib_address_is_local(agent->fib, &agent->config->service)) {
@@ -176,13 +189,14 @@ static int open_fib(struct agent *agent, char *message, size_t size_bytes)
         return -EADDRINUSE;
     }
     fib_watch(agent->fib, &agent->config->service);
-    keeper.fib = agent->fib;
-    error = keeper_new(&agent->service.keeper, &keeper);
+    agent->route_fib = agent->fib;
+    if (fib_is_slow(agent->fib))
+        error = fib_open(&agent->route_fib, &settings, message, size_bytes);
     if (error < 0)
         return error;
-    agent->loop.fib_event =
-        event_new(agent->loop.base, fib_fd(agent->fib), EV_READ | EV_PERSIST, on_fib, agent);
-    return add_event(agent->loop.fib_event);
+    keeper.fib = agent->route_fib;
+    error = guard_new(&agent->service.guard, &keeper);
+    return error < 0 ? error : watch_fib(agent);
 }
 
 static int lock(struct agent *agent, char *message, size_t size_bytes)
@@ -283,9 +297,9 @@ static int start(struct agent *agent, char *message, size_t size_bytes)
 
 static void finish(struct agent *agent)
 {
-    struct event *events[] = {agent->loop.timer,      agent->loop.stream_event, agent->loop.fib_event,
-                              agent->loop.disk_event, agent->loop.terminate,    agent->loop.interrupt,
-                              agent->loop.hangup};
+    struct event *events[] = {agent->loop.timer,       agent->loop.stream_event, agent->loop.fib_event,
+                              agent->loop.guard_event, agent->loop.disk_event,   agent->loop.terminate,
+                              agent->loop.interrupt,   agent->loop.hangup};
 
     control_close(agent->control);
     journal_free(agent->files.journal);
@@ -295,8 +309,10 @@ static void finish(struct agent *agent)
     for (size_t i = 0; i < ARRAY_SIZE(events); i++)
         if (events[i])
             event_free(events[i]);
-    keeper_free(agent->service.keeper);
     tcp_watch_close(&agent->service.watch);
+    guard_free(agent->service.guard);
+    if (agent->route_fib != agent->fib)
+        fib_close(agent->route_fib);
     fib_close(agent->fib);
     lists_close(&agent->lists);
     if (agent->loop.base)
@@ -327,9 +343,9 @@ int agent_run(const struct agent_options *options)
         text_error("%sreroute agent: %s", log_priority(LOG_LEVEL_ERROR), message);
     } else {
         log_event(LOG_LEVEL_INFO, "start",
-                  "version=%s service=%s paths=%u transport=%s spread_by=%s dry_run=%s", options->version,
-                  ADDRESS_TEXT(&agent.config->service), agent.host.table.path_count,
-                  probe_stream_transport(agent.host.stream),
+                  "version=%s service=%s paths=%u transport=%s backend=%s spread_by=%s dry_run=%s",
+                  options->version, ADDRESS_TEXT(&agent.config->service), agent.host.table.path_count,
+                  probe_stream_transport(agent.host.stream), fib_backend_name(agent.fib),
                   LOG_QUOTE(host_identity_text(&agent.host.identity, message, sizeof(message))),
                   options->dry_run ? "true" : "false");
         agent_soon(&agent);

@@ -180,6 +180,13 @@ static double path_loss(const struct agent *agent, uint32_t path)
     return health_loss_ppm(&agent->host.table.paths[path].health) / 1e6;
 }
 
+static double hang_seconds(const struct agent *agent)
+{
+    uint64_t silent_ns = guard_silent_since_ns(agent->service.guard);
+
+    return silent_ns ? (double)sub_sat_u64(agent->now_ns, silent_ns) / (double)NS_PER_S : 0;
+}
+
 static void print_metrics(const struct agent *agent, struct evbuffer *out)
 {
     const struct probe_counters *counters = probe_stream_counters(agent->host.stream);
@@ -188,17 +195,17 @@ static void print_metrics(const struct agent *agent, struct evbuffer *out)
 
     add_metric(out, "route_present", "gauge", "There is a route to the service, and packets have a way.",
                agent->service.current != SELECTOR_NO_PATH &&
-                   keeper_report(agent->service.keeper)->packets != PACKETS_NOWHERE);
+                   guard_report(agent->service.guard)->packets != PACKETS_NOWHERE);
     add_metric(out, "route_local", "gauge", "The service is entered through the local access.", local);
     add_metric(out, "route_shadowed", "gauge", "A foreign route or rule hides ours.",
-               keeper_report(agent->service.keeper)->packets == PACKETS_SHADOWED);
+               guard_report(agent->service.guard)->packets == PACKETS_SHADOWED);
     add_metric(out, "route_redirected", "gauge", "An ICMP redirect sends packets elsewhere.",
-               keeper_report(agent->service.keeper)->packets == PACKETS_REDIRECTED);
+               guard_report(agent->service.guard)->packets == PACKETS_REDIRECTED);
     add_metric(out, "redirects_undone_total", "counter", "Times our route was renewed because of a redirect.",
-               (double)keeper_report(agent->service.keeper)->redirects);
+               (double)guard_report(agent->service.guard)->redirects);
     add_metric(out, "switches_total", "counter", "Switches of the route.", (double)agent->service.switches);
     add_metric(out, "repairs_total", "counter", "Times the route was put right.",
-               (double)keeper_report(agent->service.keeper)->repairs);
+               (double)guard_report(agent->service.guard)->repairs);
     add_metric(out, "witness_connections", "gauge",
                "Open TCP connections of this host to the service, as looked at.",
                (double)agent->service.watch.witness.count);
@@ -207,6 +214,8 @@ static void print_metrics(const struct agent *agent, struct evbuffer *out)
     add_metric(out, "witness_contradicts", "gauge",
                "They make progress though the pings of the path in use are lost.",
                agent->service.watch.verdict.contradicted_ns != 0);
+    add_metric(out, "route_command_hang_seconds", "gauge",
+               "For how long the route command has not answered; 0: it does.", hang_seconds(agent));
     add_metric(out, "state_kept", "gauge", "Every file of the state directory can be written.",
                kept_all(&agent->files.kept));
     add_metric(out, "log_lines_lost_total", "counter", "Lines that nobody took from standard error.",

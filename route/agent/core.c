@@ -48,7 +48,7 @@ struct tcp_watch_host agent_tcp_watch_host(const struct agent *agent)
     return (struct tcp_watch_host){
         .service = &agent->config->service,
         .hop = path ? &path->address : NULL,
-        .ours = keeper_report(agent->service.keeper)->packets == PACKETS_OURS,
+        .ours = guard_report(agent->service.guard)->packets == PACKETS_OURS,
         .path.answers = !path || (path->health.state == HEALTH_UP && path->health.misses == 0),
         .path.first_missed_ns = path ? path->health.first_missed_ns : 0,
         .path.window_ns = probe->select_timeout_ns * probe->select_count,

@@ -213,7 +213,7 @@ static void log_route(const struct agent *agent, const struct happening *h)
     case KEEPER_REDIRECT_UNDONE: /* once a second, from a node that goes on: told once a minute */
         log_event(route->again ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN, "redirect-undone",
                   "next_hop=%s found=%s count=%" PRIu64, hop, LOG_QUOTE(route->text),
-                  keeper_report(agent->service.keeper)->redirects);
+                  guard_report(agent->service.guard)->redirects);
         break;
     case KEEPER_PACKETS:
         log_packets(route);

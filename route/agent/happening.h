@@ -22,7 +22,7 @@ enum happening_kind {
     HAPPENED_SWITCH,   /* the route led to `from` and leads to `path` now, because of `reason`; `route` */
     HAPPENED_REFUSAL,  /* the kernel refused the switch to `path`; `route` */
     HAPPENED_ADOPTION, /* the route through `path` was found, and is kept; `route` */
-    HAPPENED_ROUTE,    /* something else about the route that its keeper tells of: `route` */
+    HAPPENED_ROUTE,    /* something else about the route that its guard tells of: `route` */
     HAPPENED_PLANNED_ABANDONED, /* the planned switch to `path` */
     HAPPENED_PLANNED_WAITS,
     HAPPENED_PLANNED_UNTOLD,

@@ -25,7 +25,7 @@
 #include "route/decide/planned.h"
 #include "route/fib/fib.h"
 #include "route/journal/journal.h"
-#include "route/keeper/keeper.h"
+#include "route/keeper/guard.h"
 #include "route/log.h"
 
 /* Of the loop's events, most urgent first; an event without a priority gets the one in the middle. */
@@ -35,7 +35,8 @@ struct control;
 
 struct agent_loop {
     struct event_base *base;
-    struct event *timer, *stream_event, *fib_event, *disk_event, *terminate, *interrupt, *hangup;
+    struct event *timer, *stream_event, *fib_event, *guard_event, *disk_event, *terminate, *interrupt,
+        *hangup;
     bool step_wanted;
     bool reload_wanted; /* by SIGHUP */
     uint64_t reload_ns; /* not before: many signals within a moment are one reload */
@@ -54,7 +55,7 @@ struct agent_files {
     uint64_t save_ns;
 };
 
-/* A move of the route that the keeper was asked for and has not answered yet. */
+/* A move of the route that the guard was asked for and has not answered yet. */
 struct agent_switching {
     struct address to; /* empty: none is under way */
     enum selector_reason reason;
@@ -71,9 +72,9 @@ struct agent_service {
     enum { ORIGIN_NONE, ORIGIN_ADOPTED, ORIGIN_SWITCHED } origin;
     enum selector_reason switch_reason;
     uint64_t switches;
-    struct keeper *keeper;
+    struct guard *guard;
     struct agent_switching switching;
-    uint64_t misses; /* of the path in use when the keeper was last asked to look */
+    uint64_t misses; /* of the path in use when the guard was last asked to look */
     struct planned planned;
     enum planned_answer probe_answer, tell_answer; /* that came since the last step */
     struct connections connections;
@@ -92,6 +93,7 @@ struct agent_host {
     struct health_settings health_settings;
     bool egress_wanted; /* the host changed: how the paths are entered is to be found out again */
     uint64_t egress_ns; /* not before: the kernel did not say */
+    uint64_t reread_ns; /* behind a slow FIB, which has no events: when links and addresses are read again */
 };
 
 struct agent {
@@ -100,7 +102,8 @@ struct agent {
     uint64_t now_ns; /* read once per step */
     uint64_t started_ns;
     struct agent_loop loop;
-    struct fib *fib;
+    struct fib *fib;       /* what is asked about this host */
+    struct fib *route_fib; /* the guard's: the same, but for a slow one, which its thread has for itself */
     struct session_provider *provider;
     struct control *control;
     struct agent_host host;
@@ -157,7 +160,7 @@ void agent_intervals_step(struct agent *agent); /* how often each path is asked 
 uint64_t agent_service_interval_ns(const struct agent *agent, const struct agent_path *path);
 
 /* route.c */
-void agent_route_step(struct agent *agent); /* the keeper looks, and what it tells is taken in */
+void agent_route_step(struct agent *agent); /* the guard looks, and what it tells is taken in */
 void agent_route_want(struct agent *agent, uint32_t path); /* moves the route, or says why not */
 bool agent_route_note(struct agent *agent, const struct fib_event *event); /* false: it concerns nobody */
 void agent_route_warn(struct agent *agent); /* of settings of the kernel that work against us */

@@ -64,6 +64,10 @@ static const char *needs_restart(const struct config *old, const struct config *
     if (old->route.table != new->route.table || old->route.metric != new->route.metric ||
         old->route.protocol != new->route.protocol || strcmp(old->route.backend, new->route.backend) != 0)
         return "route table, metric, protocol or backend";
+    if (strcmp(old->route.command, new->route.command) != 0 ||
+        strcmp(old->route.netstack, new->route.netstack) != 0 ||
+        old->route.command_timeout_ns != new->route.command_timeout_ns)
+        return "route-command, netstack or command-timeout";
     return NULL;
 }
 

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The route of the service and its keeper (route/keeper/): what it is told, and what follows from its answers.
+ * The route of the service and its guard (route/keeper/): what it is told, and what follows from its answers.
  */
 #include "route/agent/happening.h"
 #include "route/agent/private.h"
 #include "route/fib/host.h"
 
+/* How often links and addresses are read where nothing tells that they changed. */
+#define REREAD_NS (10 * NS_PER_S)
 /* For so long a path is not chosen again through which the kernel refused a route. */
 #define REFUSED_FOR_NS (1 * NS_PER_S)
 
@@ -21,6 +23,13 @@ static struct keeper_hop hop_of(const struct agent *agent, const struct agent_pa
 
 /* --- what it answers --- */
 
+/* A move that was asked for later may still be under way. */
+static void answered(struct agent_service *service, const struct keeper_event *event)
+{
+    if (address_equal(&service->switching.to, &event->hop))
+        service->switching = (struct agent_switching){0};
+}
+
 static void refused(struct agent *agent, const struct keeper_event *event)
 {
     uint32_t to = agent_table_find(&agent->host.table, &event->hop);
@@ -30,7 +39,7 @@ static void refused(struct agent *agent, const struct keeper_event *event)
                                       .reason = agent->service.switching.reason,
                                       .route = event};
 
-    agent->service.switching = (struct agent_switching){0};
+    answered(&agent->service, event);
     if (to != SELECTOR_NO_PATH)
         agent->host.table.paths[to].entry.refused_until_ns = agent->now_ns + REFUSED_FOR_NS;
     agent_tell(agent, &refusal);
@@ -46,9 +55,9 @@ static void switched(struct agent *agent, const struct keeper_event *event)
                                         .route = event};
     struct connections_host host;
 
-    service->switching = (struct agent_switching){0};
+    answered(service, event);
     if (happening.path == SELECTOR_NO_PATH)
-        return; /* it left the table while the keeper worked: the next look finds the route elsewhere */
+        return; /* it left the table while the guard worked: the next look finds the route elsewhere */
     service->current = happening.path;
     service->origin = ORIGIN_SWITCHED;
     service->switch_reason = happening.reason;
@@ -67,6 +76,7 @@ static void adopted(struct agent *agent, const struct keeper_event *event)
 {
     struct agent_service *service = &agent->service;
 
+    service->switching = (struct agent_switching){0}; /* it was decided without knowing of this route */
     service->current = agent_table_find(&agent->host.table, &event->hop);
     if (service->current == SELECTOR_NO_PATH &&
         agent_use_foreign(agent, &event->hop, event->route.ifindex) < 0)
@@ -94,6 +104,8 @@ static void take_event(struct agent *agent, const struct keeper_event *event)
         agent->service.current = SELECTOR_NO_PATH;
         break;
     case KEEPER_REPAIRED:
+        agent->files.save_wanted = true; /* what was adopted before is ours now */
+        /* fall through */
     case KEEPER_REPAIR_FAILED:
     case KEEPER_TAKEN_BACK:
     case KEEPER_REDIRECT_UNDONE:
@@ -110,7 +122,7 @@ static void take_events(struct agent *agent)
 {
     struct keeper_event event;
 
-    while (keeper_next_event(agent->service.keeper, &event))
+    while (guard_next_event(agent->service.guard, &event))
         take_event(agent, &event);
 }
 
@@ -133,15 +145,29 @@ static bool is_in_doubt(struct agent *agent)
     return false;
 }
 
+/* A slow FIB tells of no change: links and addresses are read again every now and then, and at a doubt. */
+static void reread_host(struct agent *agent, bool doubt)
+{
+    struct fib_event none;
+
+    if (!fib_is_slow(agent->fib) || (!doubt && agent->now_ns < agent->host.reread_ns))
+        return;
+    while (fib_next_event(agent->fib, &none))
+        ;
+    agent->host.egress_wanted = true;
+    agent->host.reread_ns = agent->now_ns + REREAD_NS;
+}
+
 void agent_route_step(struct agent *agent)
 {
     struct keeper_hop hop;
     bool doubt = is_in_doubt(agent);
 
+    reread_host(agent, doubt);
     if (agent->service.current != SELECTOR_NO_PATH)
         hop = hop_of(agent, &agent->host.table.paths[agent->service.current]);
-    keeper_step(agent->service.keeper, agent->service.current == SELECTOR_NO_PATH ? NULL : &hop, doubt,
-                agent->now_ns);
+    guard_step(agent->service.guard, agent->service.current == SELECTOR_NO_PATH ? NULL : &hop, doubt,
+               agent->now_ns);
     take_events(agent);
     agent_egress_step(agent); /* of an adopted next hop */
 }
@@ -150,7 +176,7 @@ void agent_route_want(struct agent *agent, uint32_t path)
 {
     struct keeper_hop hop = hop_of(agent, &agent->host.table.paths[path]);
 
-    keeper_want(agent->service.keeper, &hop, agent->now_ns);
+    guard_want(agent->service.guard, &hop, agent->now_ns);
     take_events(agent);
 }
 
@@ -172,7 +198,7 @@ static bool concerns_us(const struct agent *agent, const struct fib_event *event
     for (uint32_t i = 0; i < agent->host.table.access_count; i++)
         if (is_within(event, &agent->host.table.accesses[i].judged_host))
             return true;
-    return keeper_needs_source(agent->service.keeper, &event->address);
+    return guard_needs_source(agent->service.guard, &event->address);
 }
 
 bool agent_route_note(struct agent *agent, const struct fib_event *event)
@@ -185,7 +211,7 @@ bool agent_route_note(struct agent *agent, const struct fib_event *event)
         log_event(LOG_LEVEL_WARN, "fib-resync",
                   "reason=\"notifications were lost; everything is read again\"");
     agent->host.egress_wanted |= event->kind != FIB_EVENT_ROUTE;
-    keeper_doubt(agent->service.keeper);
+    guard_doubt(agent->service.guard);
     return true;
 }
 

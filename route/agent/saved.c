@@ -48,7 +48,9 @@ void agent_save(struct agent *agent)
 {
     struct state state = {.drained = agent->orders.drained,
                           .drained_count = agent->orders.drained_count,
-                          .pin_hard = agent->orders.pin_hard};
+                          .pin_hard = agent->orders.pin_hard,
+                          .service = agent->config->service,
+                          .next_hop = *guard_owned(agent->service.guard)};
     CLEANUP(free) char *text = NULL;
 
     agent->files.save_wanted = false;
@@ -103,6 +105,8 @@ void agent_load(struct agent *agent)
                min_u64(STATE_AGE_NS, agent->config->route.hold_ns / 2));
     memcpy(agent->orders.pin, state.pin, sizeof(agent->orders.pin));
     agent->orders.pin_hard = state.pin_hard;
+    if (address_equal(&state.service, &agent->config->service))
+        guard_own(agent->service.guard, &state.next_hop);
     agent->orders.drained = TAKE(state.drained);
     agent->orders.drained_count = state.drained_count;
     for (size_t i = 0; i < state.path_count; i++) {

@@ -79,6 +79,20 @@ static void load_paths(struct state *state, const cJSON *root, uint64_t max_age_
     }
 }
 
+static void load_address(struct address *address, const cJSON *item)
+{
+    if (!cJSON_IsString(item) || scope_parse_lasting(address, item->valuestring) < 0)
+        *address = (struct address){0};
+}
+
+static void load_route(struct state *state, const cJSON *root)
+{
+    const cJSON *route = cJSON_GetObjectItemCaseSensitive(root, "route");
+
+    load_address(&state->service, cJSON_GetObjectItemCaseSensitive(route, "service"));
+    load_address(&state->next_hop, cJSON_GetObjectItemCaseSensitive(route, "next_hop"));
+}
+
 /*
  * How long ago was this saved? On CLOCK_BOOTTIME within one boot; over a boot only the wall clock goes on,
  * and when that was set back meanwhile nobody knows (NEVER_NS).
@@ -142,6 +156,7 @@ void state_load(struct state *state, const char *directory, uint64_t max_age_ns)
             if (state->drained && cJSON_IsString(item))
                 copy_text(state->drained[state->drained_count++], CONFIG_NAME_SIZE, item);
         }
+        load_route(state, root);
         load_paths(state, root, max_age_ns);
         load_deaths(state, root);
     } else if (text) {
@@ -196,12 +211,30 @@ char *state_text(const struct state *state)
         cJSON_AddStringToObject(item, "target", state->pin);
         cJSON_AddBoolToObject(item, "hard", state->pin_hard);
     }
+    if (address_is_set(&state->next_hop)) {
+        item = cJSON_AddObjectToObject(root, "route");
+        cJSON_AddStringToObject(item, "service", ADDRESS_TEXT(&state->service));
+        cJSON_AddStringToObject(item, "next_hop", ADDRESS_TEXT(&state->next_hop));
+    }
     list = cJSON_AddArrayToObject(root, "drained");
     for (size_t i = 0; i < state->drained_count; i++)
         cJSON_AddItemToArray(list, cJSON_CreateString(state->drained[i]));
     text = cJSON_Print(root);
     cJSON_Delete(root);
     return text;
+}
+
+int state_own_route(const char *directory, const struct address *service, const struct address *next_hop)
+{
+    CLEANUP(free) char *text = NULL;
+    struct state state;
+
+    state_load(&state, directory, 0);
+    state.service = *service;
+    state.next_hop = *next_hop;
+    text = state_text(&state);
+    state_clear(&state);
+    return text ? own_file_write(directory, "state.json", text) : -ENOMEM;
 }
 
 char *state_load_list(const char *directory, size_t *size_bytes)

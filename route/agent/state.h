@@ -29,6 +29,8 @@ struct state {
     size_t path_count;
     char pin[CONFIG_NAME_SIZE]; /* access name or address; empty: none */
     bool pin_hard;
+    struct address service,
+        next_hop; /* the route that was put, where no table says whose it is; empty: none */
     char (*drained)[CONFIG_NAME_SIZE];
     size_t drained_count;
 };
@@ -41,6 +43,10 @@ void state_clear(struct state *state);
 /* Reads the state; paths are left out when they are older than max_age_ns or of another boot. */
 void state_load(struct state *state, const char *directory, uint64_t max_age_ns);
 char *state_text(const struct state *state); /* what goes into state.json, malloc'ed; NULL without memory */
+
+/* Notes the route that was put, for who does it while no agent runs. What else was known stays, but since when paths are
+ * up. 0 or a negative errno. */
+int state_own_route(const char *directory, const struct address *service, const struct address *next_hop);
 
 /* The last list's text (malloc'ed; NULL: none). */
 char *state_load_list(const char *directory, size_t *size_bytes);

@@ -223,6 +223,27 @@ static cJSON *not_kept_status(const struct agent *agent)
     return list;
 }
 
+/* null, or how the command is that sets the route. */
+static cJSON *route_command_status(const struct agent *agent)
+{
+    uint64_t silent_ns = guard_silent_since_ns(agent->service.guard);
+    uint64_t for_ns = sub_sat_u64(agent->now_ns, silent_ns);
+    char when[LOG_TIME_SIZE];
+    cJSON *item;
+
+    if (!fib_is_slow(agent->fib))
+        return cJSON_CreateNull();
+    item = cJSON_CreateObject();
+    cJSON_AddStringToObject(item, "backend", fib_backend_name(agent->fib));
+    cJSON_AddStringToObject(item, "state", silent_ns ? "hangs" : "answers");
+    add_text(item, "silent_since",
+             silent_ns ? log_time_text(sub_sat_u64(clock_now_ns(CLOCK_REALTIME), for_ns), when) : NULL);
+    add_text(item, "waits_for",
+             address_is_set(&agent->service.switching.to) ? ADDRESS_TEXT(&agent->service.switching.to)
+                                                          : NULL);
+    return item;
+}
+
 static const char *mode_text(const struct agent *agent)
 {
     if (!agent->orders.pin[0])
@@ -289,7 +310,7 @@ static void add_next_hop(const struct agent *agent, cJSON *root)
 cJSON *agent_status(const struct agent *agent)
 {
     const struct probe_counters *counters = probe_stream_counters(agent->host.stream);
-    const struct keeper_report *report = keeper_report(agent->service.keeper);
+    const struct keeper_report *report = guard_report(agent->service.guard);
     cJSON *root = cJSON_CreateObject(), *list;
 
     cJSON_AddStringToObject(root, "schema", "reroute.status/1");
@@ -308,6 +329,7 @@ cJSON *agent_status(const struct agent *agent)
     add_text(root, "redirected", report->packets == PACKETS_REDIRECTED ? report->instead : NULL);
     cJSON_AddNumberToObject(root, "redirects", (double)report->redirects);
     cJSON_AddItemToObject(root, "witness", witness_status(agent));
+    cJSON_AddItemToObject(root, "route_command", route_command_status(agent));
     cJSON_AddItemToObject(root, "not_kept", not_kept_status(agent));
     cJSON_AddNumberToObject(root, "switches", (double)agent->service.switches);
     cJSON_AddNumberToObject(root, "repairs", (double)report->repairs);

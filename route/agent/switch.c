@@ -8,13 +8,14 @@
 #include "route/agent/happening.h"
 #include "route/agent/private.h"
 
-/* One move at a time: the keeper answers each. In a dry run the decision has been logged, and that is all. */
+/* The guard answers. In a dry run the decision has been logged, and that is all. */
 static void switch_to(struct agent *agent, uint32_t to, enum selector_reason reason, bool planned)
 {
     const struct connections_host host = agent_connections_host(agent);
 
-    if (agent->options->dry_run || address_is_set(&agent->service.switching.to))
-        return;
+    if (agent->options->dry_run ||
+        address_equal(&agent->service.switching.to, &agent->host.table.paths[to].address))
+        return; /* it is under way */
     if (planned && host.source)
         connections_leave(&agent->service.connections, &host, agent->now_ns);
     agent->service.switching =
@@ -138,6 +139,16 @@ static void plan(struct agent *agent)
         switch_to(agent, agent->service.planned.to, agent->service.planned.reason, true);
 }
 
+/* A move that has not begun when it is not wanted any more need not begin. */
+static void take_back(struct agent *agent)
+{
+    struct agent_service *service = &agent->service;
+
+    if (!service->decision.switch_now && address_is_set(&service->switching.to) &&
+        guard_unwant(service->guard))
+        service->switching = (struct agent_switching){0};
+}
+
 void agent_apply(struct agent *agent)
 {
     const struct selector_decision *decision = &agent->service.decision;
@@ -148,12 +159,13 @@ void agent_apply(struct agent *agent)
     plan(agent);
     if (decision->switch_now && !decision->planned)
         switch_to(agent, decision->to, decision->reason, false);
+    take_back(agent);
 }
 
 uint64_t agent_switch_deadline_ns(const struct agent *agent)
 {
     uint64_t deadline_ns =
-        min_u64(keeper_deadline_ns(agent->service.keeper), planned_deadline_ns(&agent->service.planned));
+        min_u64(guard_deadline_ns(agent->service.guard), planned_deadline_ns(&agent->service.planned));
 
     if (agent->host.egress_wanted)
         deadline_ns = min_u64(deadline_ns, agent->host.egress_ns);

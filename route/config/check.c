@@ -272,10 +272,42 @@ static int check_route(struct config_reader *reader, const struct config *config
     return 0;
 }
 
+/* A key that the backend has no use for. */
+static int check_useless(struct config_reader *reader, const struct config *config, const char *key)
+{
+    if (!given(reader, CONFIG_ROUTE, key))
+        return 0;
+    return config_fail(reader, line_of(reader, CONFIG_ROUTE, key, ""),
+                       "%s means nothing to backend \"%s\", expected it with another backend, or not at all",
+                       key, config->route.backend);
+}
+
+static int check_backend(struct config_reader *reader, const struct config *config)
+{
+    static const struct {
+        const char *backend, *keys[3];
+    } useless[] = {
+        {"netlink", {"route-command", "netstack", "command-timeout"}},
+        {"ip", {"netstack"}},
+        {"esxcfg", {"table", "metric"}},
+    };
+    const char *backend = config->route.backend;
+    int rc = 0;
+
+    for (size_t i = 0; i < ARRAY_SIZE(useless); i++)
+        for (size_t j = 0; j < ARRAY_SIZE(useless[i].keys) && useless[i].keys[j] && !rc; j++)
+            if (strcmp(backend, useless[i].backend) == 0)
+                rc = check_useless(reader, config, useless[i].keys[j]);
+    if (!rc && strcmp(backend, "esxcfg") == 0 && config->service.family == AF_INET6)
+        return config_fail(reader, line_of(reader, CONFIG_TOP, "service", ""),
+                           "backend \"esxcfg\" sets no IPv6 routes, expected an IPv4 service");
+    return rc;
+}
+
 int config_check(struct config_reader *reader, const struct config *config)
 {
     static int (*const checks[])(struct config_reader *, const struct config *) = {
-        check_accesses, check_lists, check_provider, check_rest, check_times, check_route,
+        check_accesses, check_lists, check_provider, check_rest, check_times, check_route, check_backend,
     };
     int rc = 0;
 

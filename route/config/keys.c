@@ -85,7 +85,11 @@ static const struct config_key fields_keys[] = {
 static const struct config_key route_keys[] = {
     TOP("hold", route.hold_ns, duration, RANGE(0, 24 * HOUR_NS), .value = "180s"),
     TOP("stay", route.stay_ns, duration, RANGE(0, HOUR_NS), .value = "10s"),
-    TOP("backend", route.backend, choice, .choices = "netlink", .value = "netlink"),
+    TOP("backend", route.backend, choice, .choices = "auto netlink esxcfg ip", .value = "auto"),
+    TOP("route-command", route.command, path, .value = ""),
+    TOP("netstack", route.netstack, name, ),
+    TOP("command-timeout", route.command_timeout_ns, duration, RANGE(100 * NS_PER_MS, HOUR_NS),
+        .value = "45s"),
     TOP("table", route.table, number, RANGE(1, UINT32_MAX), .value = "254"),
     TOP("metric", route.metric, number, RANGE(0, UINT32_MAX), .value = "0"),
     TOP("protocol", route.protocol, number, RANGE(0, UINT8_MAX), .value = "213"),

@@ -7,8 +7,8 @@
 
 #include "probe/base.h"
 
-#define CONFIG_NAME_SIZE    64
-#define CONFIG_TEXT_SIZE    256
+#define CONFIG_NAME_SIZE 64
+#define CONFIG_TEXT_SIZE 256
 
 enum config_local { CONFIG_LOCAL_AUTO, CONFIG_LOCAL_TRUE, CONFIG_LOCAL_FALSE };
 
@@ -63,7 +63,10 @@ struct config_session {
 struct config_route {
     uint64_t hold_ns;
     uint64_t stay_ns;
-    char backend[CONFIG_NAME_SIZE];
+    char backend[CONFIG_NAME_SIZE];  /* "auto", "netlink", "esxcfg", "ip" */
+    char command[CONFIG_TEXT_SIZE];  /* of the last two; empty: where it is by custom */
+    char netstack[CONFIG_NAME_SIZE]; /* of esxcfg; empty: the default one */
+    uint64_t command_timeout_ns;
     uint32_t table;
     uint32_t metric;
     uint8_t protocol;

@@ -21,7 +21,7 @@ static const char whole[] =
     "\"auto\"\n"
     "          client-addresses = {}  token-file = \"\"  heartbeat-path = \"\"  heartbeat-interval = \"10s\" "
     "}\n"
-    "route   { hold = \"180s\"  backend = \"netlink\"  table = 254  metric = 0  protocol = 213  "
+    "route   { hold = \"180s\"  backend = \"auto\"  table = 254  metric = 0  protocol = 213  "
     "reset-connections = \"all\" }\n"
     "control-socket  = \"/run/reroute/control.sock\"\n"
     "state-directory = \"/var/lib/reroute\"\n"
@@ -60,7 +60,10 @@ static void check_defaults(const struct config *c)
     cr_assert_str_eq(c->session.field_list, "");
     cr_assert_str_eq(c->session.field_alive_sec, "");
     cr_assert_eq(c->route.hold_ns, 180 * NS_PER_S);
-    cr_assert_str_eq(c->route.backend, "netlink");
+    cr_assert_str_eq(c->route.backend, "auto");
+    cr_assert_str_eq(c->route.command, "");
+    cr_assert_str_eq(c->route.netstack, "");
+    cr_assert_eq(c->route.command_timeout_ns, 45 * NS_PER_S);
     cr_assert_eq(c->route.table, 254);
     cr_assert_eq(c->route.metric, 0);
     cr_assert_eq(c->route.protocol, 213);

@@ -269,7 +269,27 @@ static const struct {
      ":2: protocol = \"256\": is out of range, expected a number from 0 to 255"},
     {GOOD "route { table = 255 }", ":2: table = 255 is the kernel's own, expected another such as 254"},
     {GOOD "route { table = main }", ":2: table = \"main\": expected a number from 1 to 4294967295"},
-    {GOOD "route { backend = esxcfg }", ":2: backend = \"esxcfg\": expected netlink"},
+    {GOOD "route { backend = vsish }", ":2: backend = \"vsish\": expected one of: auto netlink esxcfg ip"},
+    {GOOD "route { backend = netlink\n route-command = /sbin/ip }",
+     ":3: route-command means nothing to backend \"netlink\", expected it with another backend, or not at "
+     "all"},
+    {GOOD "route { backend = netlink\n netstack = a }",
+     ":3: netstack means nothing to backend \"netlink\", expected it with another backend, or not at all"},
+    {GOOD "route { backend = netlink\n command-timeout = 9s }",
+     ":3: command-timeout means nothing to backend \"netlink\", expected it with another backend, or not at "
+     "all"},
+    {GOOD "route { backend = ip\n netstack = a }",
+     ":3: netstack means nothing to backend \"ip\", expected it with another backend, or not at all"},
+    {GOOD "route { backend = esxcfg\n metric = 0 }",
+     ":3: metric means nothing to backend \"esxcfg\", expected it with another backend, or not at all"},
+    {GOOD "route { backend = esxcfg\n table = 254 }",
+     ":3: table means nothing to backend \"esxcfg\", expected it with another backend, or not at all"},
+    {"service = fd00::9\naccess a { data = fd00::1 }\nroute { backend = esxcfg }",
+     ":1: backend \"esxcfg\" sets no IPv6 routes, expected an IPv4 service"},
+    {GOOD "route { route-command = esxcfg-route }",
+     ":2: route-command = \"esxcfg-route\": expected an absolute path"},
+    {GOOD "route { command-timeout = 50ms }", ":2: command-timeout = \"50ms\": is out of range, expected a "
+                                              "duration with a unit (us, ms, s, m, h) from 100ms to 3600s"},
     {GOOD "route { reset-connections = 1 }",
      ":2: reset-connections = \"1\": expected one of: all established none"},
     {GOOD "route { hold = 25h }", ":2: hold = \"25h\": is out of range, expected a duration with a unit (us, "

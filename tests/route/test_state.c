@@ -191,3 +191,27 @@ Test(state, what_is_broken_is_told, .init = make_directory, .fini = remove_direc
     cr_expect_str_eq(said_of(NULL), "", "the first start");
     cr_expect_str_eq(said_of("{\"schema\":\"reroute.state/1\"}"), "");
 }
+
+/* Whose the route is, where no table says so: noted by an agent or by hand, and nothing else is lost by that. */
+Test(state, the_route_that_was_put, .init = make_directory, .fini = remove_directory)
+{
+    struct address service, node;
+    struct state state = {.pin = "node1"};
+
+    address_parse(&service, "192.168.33.2");
+    address_parse(&node, "10.0.0.1");
+    save(&state);
+    state_load(&state, directory, NEVER_NS);
+    cr_expect_not(address_is_set(&state.next_hop));
+    state_clear(&state);
+    cr_expect_eq(state_own_route(directory, &service, &node), 0);
+    state_load(&state, directory, NEVER_NS);
+    cr_expect(address_equal(&state.service, &service));
+    cr_expect(address_equal(&state.next_hop, &node));
+    cr_expect_str_eq(state.pin, "node1");
+    state_clear(&state);
+    cr_expect_eq(state_own_route(directory, &service, &(struct address){0}), 0);
+    state_load(&state, directory, NEVER_NS);
+    cr_expect_not(address_is_set(&state.next_hop));
+    state_clear(&state);
+}

@@ -9,9 +9,10 @@
 
 #include "probe/text.h"
 #include "route/agent/connections.h"
+#include "route/agent/fib_settings.h"
 #include "route/agent/lock.h"
+#include "route/agent/state.h"
 #include "route/config/config.h"
-#include "route/fib/fib.h"
 #include "route/own_file.h"
 #include "tools/command/answer.h"
 #include "tools/command/command.h"
@@ -44,6 +45,7 @@ static int open_by_hand(struct by_hand *hand, const char *config_path)
     struct fib_settings settings;
     char message[512], running[80];
     int file_error, name_error;
+    struct state state;
     pid_t holder = 0;
 
     if (config_load(&hand->config, config_path, message, sizeof(message)) < 0)
@@ -60,15 +62,32 @@ static int open_by_hand(struct by_hand *hand, const char *config_path)
                  hand->config->state_directory, own_error_text(file_error));
         return complain(hand, EXIT_SYSTEM, message);
     }
-    settings = (struct fib_settings){
-        .backend = hand->config->route.backend,
-        .table = hand->config->route.table,
-        .metric = hand->config->route.metric,
-        .protocol = hand->config->route.protocol,
-    };
+    settings = agent_fib_settings(&hand->config->route);
     if (fib_open(&hand->fib, &settings, message, sizeof(message)) < 0)
         return complain(hand, EXIT_SYSTEM, message);
+    if (fib_is_slow(hand->fib)) {
+        state_load(&state, hand->config->state_directory, 0);
+        if (address_equal(&state.service, &hand->config->service))
+            fib_own(hand->fib, &state.next_hop);
+        state_clear(&state);
+    }
     return 0;
+}
+
+/* Where no table says whose a route is, the state directory does. 0 or an exit code, after one line. */
+static int note_owner(const struct by_hand *hand)
+{
+    char message[512];
+    int error;
+
+    if (!fib_is_slow(hand->fib))
+        return 0;
+    error = state_own_route(hand->config->state_directory, &hand->config->service, fib_owned(hand->fib));
+    if (error == 0)
+        return 0;
+    snprintf(message, sizeof(message), "done, but it cannot be noted in %s whose the route is: %s",
+             hand->config->state_directory, own_error_text(error));
+    return complain(hand, EXIT_SYSTEM, message);
 }
 
 /* The host route that stands there; 0 or -ESRCH. */
@@ -122,6 +141,9 @@ static int go_to(struct by_hand *hand, const struct address *to)
         return complain(hand, EXIT_SYSTEM, fib_error(hand->fib));
     if (strcmp(wanted, "none") != 0)
         fib_reset_connections(hand->fib, &connections, &count);
+    error = note_owner(hand);
+    if (error)
+        return error;
     if (standing_route(hand, &standing) < 0)
         return complain(hand, EXIT_SYSTEM, "the route is gone again: somebody else removed it");
     snprintf(message, sizeof(message), "%s; %u connections reset",
@@ -140,6 +162,9 @@ static int clear(struct by_hand *hand, bool adopted)
 
     if (error < 0 && error != -ESRCH)
         return complain(hand, EXIT_SYSTEM, fib_error(hand->fib));
+    error = note_owner(hand);
+    if (error)
+        return error;
     stands = standing_route(hand, &standing) == 0;
     if (stands)
         snprintf(message, sizeof(message), "%s\nstill there: %s%s", what,

@@ -102,6 +102,15 @@ static void print_packets(const cJSON *status)
         printf("WARNING   our route stands, but packets are %s\n", text(status, "redirected"));
 }
 
+static void print_command(const cJSON *command)
+{
+    if (strcmp(text(command, "state"), "hangs") == 0)
+        printf("WARNING   the route command hangs since %s: the route cannot move\n",
+               text(command, "silent_since"));
+    if (cJSON_IsString(get(command, "waits_for")))
+        printf("moving    to %s, as soon as the route command has done it\n", text(command, "waits_for"));
+}
+
 static void print_route(const cJSON *status)
 {
     if (cJSON_IsString(get(status, "next_hop")))
@@ -124,6 +133,7 @@ static void print_status(const cJSON *status)
     printf("\ndecision  %s: %s\n", text(status, "decision"), text(status, "explanation"));
     print_failback(get(status, "failback"));
     print_packets(status);
+    print_command(get(status, "route_command"));
     cJSON_ArrayForEach(file, get(status, "not_kept"))
     {
         printf("WARNING   %s is not kept: %s\n", text(file, "file"), text(file, "reason"));
