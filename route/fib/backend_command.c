@@ -144,6 +144,14 @@ static int run(struct fib *fib, struct dialect_order *order, bool may_be_given_u
 
 /* --- the table --- */
 
+/* The error for what it says instead of what it was asked for. */
+static int refusal(const struct fib *fib, const char *output, int error)
+{
+    const struct command_fib *state = fib->state;
+
+    return state->dialect->busy && state->dialect->busy(output) ? -EBUSY : error;
+}
+
 static int not_understood(struct fib *fib, const char *what)
 {
     const struct command_fib *state = fib->state;
@@ -161,7 +169,8 @@ static int parse(struct fib *fib, const struct dialect_order *order, const char 
     text_one_line(output, words, sizeof(words));
     if (!state->dialect->did(order, output, status)) {
         snprintf(why, sizeof(why), "it failed, and said: %s", words);
-        return not_understood(fib, why);
+        not_understood(fib, why);
+        return refusal(fib, output, -EBADMSG);
     }
     r = state->dialect->table(output, order->family, table, why, sizeof(why));
     return r == -EBADMSG ? not_understood(fib, why) : r;
@@ -366,7 +375,7 @@ static bool stands(const struct fib *fib, const struct fib_route *route)
     return there;
 }
 
-/* Tells the command. 0: it says that it did it; -EREMOTEIO: it says something else; or it is not known. */
+/* Tells the command. 0: it says that it did it; -EREMOTEIO: it says something else; -EBUSY: not now; or it is not known. */
 static int tell(struct fib *fib, enum dialect_verb verb, const struct fib_route *route)
 {
     struct command_fib *state = fib->state;
@@ -380,7 +389,8 @@ static int tell(struct fib *fib, enum dialect_verb verb, const struct fib_route 
     if (r < 0 || state->dialect->did(&order, output, status))
         return r;
     state->dialect->arguments(&order, &arguments);
-    return fib_fail(fib, -EREMOTEIO, "%s was refused: %s", dialect_text(&arguments, command, sizeof(command)),
+    return fib_fail(fib, refusal(fib, output, -EREMOTEIO), "%s was refused: %s",
+                    dialect_text(&arguments, command, sizeof(command)),
                     text_one_line(output, words, sizeof(words)));
 }
 

@@ -77,6 +77,7 @@ const struct dialect dialect_esxcfg = {
     .arguments = esxcfg_arguments,
     .table = esxcfg_table,
     .did = esxcfg_did,
+    .busy = esxcfg_text_locked,
 };
 
 /* --- ip of iproute2 and busybox --- */

@@ -42,6 +42,8 @@ struct dialect {
     int (*table)(const char *text, uint8_t family, struct text_table *table, char *why, size_t size_bytes);
     /* Does it say that it did what it was told? status: as of waitpid(). */
     bool (*did)(const struct dialect_order *order, const char *text, int status);
+    /* Does it say that it could not do it just now? NULL: it never does. */
+    bool (*busy)(const char *text);
 };
 
 extern const struct dialect dialect_esxcfg, dialect_ip;

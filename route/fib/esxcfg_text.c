@@ -113,6 +113,11 @@ bool esxcfg_text_deleted(const char *text, const char *prefix)
     return says(text, "Deleting static route ", prefix);
 }
 
+bool esxcfg_text_locked(const char *text)
+{
+    return strstr(text, "Timeout while waiting for lock");
+}
+
 /* The number that begins right at this place of the line, between blanks; 0: there is none. */
 static uint32_t number_at(const char *line, size_t length, size_t offset)
 {

@@ -27,6 +27,10 @@ int esxcfg_text_table(const char *text, struct text_table *table, char *why, siz
 bool esxcfg_text_added(const char *text, const char *prefix);
 bool esxcfg_text_deleted(const char *text, const char *prefix);
 
+/* Does it say that it did not get the lock of its configuration (after 20 or 30 s)? Then it has done nothing, and may do
+ * it when it is asked again. */
+bool esxcfg_text_locked(const char *text);
+
 /*
  * The MTU of an interface by `esxcfg-vmknic -l`, in bytes; 0: it does not say. The columns are found by the offset of
  * their heads, as names of port groups contain blanks. Where an interface has more than one line the first one counts.

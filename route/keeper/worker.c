@@ -8,7 +8,8 @@
 #define EVENTS_MAX     64
 #define PAUSE_FIRST_NS (250 * NS_PER_MS)
 #define PAUSE_MOST_NS  (30 * NS_PER_S)
-#define SILENCE_NS     (1 * NS_PER_S) /* after a command that was killed: it has taken long enough */
+#define WAITED_NS \
+    (1 * NS_PER_S) /* after a command that was killed, or waited for a lock: it has taken long enough */
 
 enum job { JOB_NONE, JOB_LOOK, JOB_MOVE };
 
@@ -109,8 +110,10 @@ static void pause_after(struct keeper_worker *worker, int error)
         worker->not_before_ns = 0;
         return;
     }
-    if (error == -ETIMEDOUT || error == -ECANCELED)
-        pause_ns = error == -ETIMEDOUT ? SILENCE_NS : 0;
+    if (error == -ECANCELED)
+        pause_ns = 0;
+    else if (error == -ETIMEDOUT || error == -EBUSY)
+        pause_ns = WAITED_NS;
     else
         worker->failures++;
     worker->not_before_ns = clock_now_ns(CLOCK_MONOTONIC) + min_u64(pause_ns, PAUSE_MOST_NS);

@@ -310,6 +310,21 @@ def waits_for_the_lock(t):
     t.ok(len(esx.calls("-d")) == 1, "by that very command", esx.calls("-d"))
 
 
+def gets_no_lock(t):
+    """It does not get its lock, and says so: no refusal, the very same move is tried until it does."""
+    world, service, monitor, esx, agent, home = settled(t)
+    esx.trouble("-a refuse Error interacting with configuration file /etc/vmware/esx.conf: Timeout while waiting for lock")
+    calls = len(esx.calls("-a"))
+    world.cut(world.node(1), "data")
+    t.eventually(lambda: len(esx.calls("-a")) >= calls + 3, "tried again", detail=esx.calls)
+    t.ok(len({call[-1] for call in esx.calls("-a")[calls:]}) == 1, "to the same node", esx.calls("-a"))
+    t.ok(not agent.events("switch-failed"), "it is no refusal", agent.log())
+    t.ok("waiting for lock" in str(agent.events("fib-read")), "said", agent.log())
+    esx.trouble()
+    t.eventually(lambda: agent.get("next_hop") not in (home, None) and esx.routes() == [agent.get("next_hop")],
+                 "it moves", detail=agent.status)
+
+
 def forms(t):
     """Each form of the table: adopted, and left when the node dies."""
     for form in ("rule", "columns"):
@@ -357,5 +372,5 @@ def by_ip(t):
 
 if __name__ == "__main__":
     sys.exit(main([hangs, lies_and_refusals, by_others, failover_and_failback, cold_start_and_restart, forms,
-                   waits_for_the_lock, hangs_at_the_start, unknown_output, vanishes_before_the_delete,
+                   waits_for_the_lock, gets_no_lock, hangs_at_the_start, unknown_output, vanishes_before_the_delete,
                    ends_while_it_hangs, a_netstack, by_ip]))

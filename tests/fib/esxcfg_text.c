@@ -153,6 +153,13 @@ static const struct {
     {"", false, false},
 };
 
+Test(esxcfg_text, a_lock_is_no_refusal)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(answers); i++)
+        cr_expect_eq(esxcfg_text_locked(answers[i].text), strstr(answers[i].text, ".LOCK") != NULL, "%s",
+                     answers[i].text);
+}
+
 Test(esxcfg_text, success_is_told_by_the_text)
 {
     for (size_t i = 0; i < ARRAY_SIZE(answers); i++) {
