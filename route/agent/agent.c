@@ -179,6 +179,7 @@ static int open_fib(struct agent *agent, char *message, size_t size_bytes)
     int error;
 
     settings.dry_run = agent->options->dry_run;
+    settings.mtus = &agent->mtus;
     error = fib_open(&agent->fib, &settings, message, size_bytes);
     if (error < 0)
         return error;
@@ -329,6 +330,7 @@ static void finish(struct agent *agent)
 int agent_run(const struct agent_options *options)
 {
     struct agent agent = {.options = options,
+                          .mtus = FIB_MTUS_EMPTY,
                           .service = {.current = SELECTOR_NO_PATH},
                           .files = {.lock = {.name_fd = -1, .file_fd = -1}, .spare = SPARE_FDS_NONE}};
     char message[512] = "out of memory";

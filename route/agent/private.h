@@ -24,6 +24,7 @@
 #include "route/agent/telling.h"
 #include "route/decide/planned.h"
 #include "route/fib/fib.h"
+#include "route/fib/mtus.h"
 #include "route/journal/journal.h"
 #include "route/keeper/guard.h"
 #include "route/log.h"
@@ -104,6 +105,7 @@ struct agent {
     struct agent_loop loop;
     struct fib *fib;       /* what is asked about this host */
     struct fib *route_fib; /* the guard's: the same, but for a slow one, which its thread has for itself */
+    struct fib_mtus mtus;  /* that both share */
     struct session_provider *provider;
     struct control *control;
     struct agent_host host;

@@ -20,16 +20,19 @@
 #include "route/fib/command.h"
 #include "route/fib/dialect.h"
 #include "route/fib/fib.h"
+#include "route/fib/mtus.h"
 
-#include <fcntl.h>
 #include <linux/rtnetlink.h>
 
 #define BELIEVED_NS        (15 * NS_PER_S) /* it is read every ten seconds by who keeps the route */
+#define MTUS_NS            (60 * NS_PER_S)
 #define TIMEOUT_DEFAULT_NS (45 * NS_PER_S) /* esxcfg-route waits for its lock up to 30 s */
 
 struct command_fib {
     const struct dialect *dialect;
-    char *program, *netstack;
+    char *program, *netstack, *mtu_program;
+    struct fib_mtus *mtus; /* NULL: they are not asked for */
+    uint64_t mtus_ns;      /* when they were last asked for */
     uint64_t timeout_ns;
     struct command_runner runner;
     struct text_table table; /* of this family, as it was read at read_ns; 0: it is not known */
@@ -50,6 +53,7 @@ static void command_backend_close(struct fib *fib)
     text_table_clear(&state->table);
     free(state->program);
     free(state->netstack);
+    free(state->mtu_program);
     free(state);
     fib->state = NULL;
 }
@@ -57,6 +61,16 @@ static void command_backend_close(struct fib *fib)
 static const char *or_empty(const char *text)
 {
     return text ? text : "";
+}
+
+/* The program that lies beside this one. NULL without memory. */
+static char *beside(const char *program, const char *name)
+{
+    const char *slash = strrchr(program, '/');
+    int length = slash ? (int)(slash - program) : 0;
+    char *path;
+
+    return asprintf(&path, "%.*s/%s", length, program, name) < 0 ? NULL : path;
 }
 
 static int open_dialect(struct fib *fib, const struct fib_settings *settings, const struct dialect *dialect)
@@ -71,9 +85,12 @@ static int open_dialect(struct fib *fib, const struct fib_settings *settings, co
     state->timeout_ns = settings->command_timeout_ns ? settings->command_timeout_ns : TIMEOUT_DEFAULT_NS;
     state->program = strdup(program);
     state->netstack = strdup(or_empty(settings->netstack));
+    state->mtus = dialect->mtus ? settings->mtus : NULL;
+    if (state->mtus)
+        state->mtu_program = beside(program, dialect->mtus);
     if (!dialect->has_metric)
         fib->metric = 0;
-    if (!state->program || !state->netstack) {
+    if (!state->program || !state->netstack || (state->mtus && !state->mtu_program)) {
         command_backend_close(fib);
         return fib_fail(fib, -ENOMEM, "out of memory");
     }
@@ -130,7 +147,7 @@ static int run(struct fib *fib, struct dialect_order *order, bool may_be_given_u
     char text[256];
     int r;
 
-    order->program = state->program;
+    order->program = order->verb == DIALECT_MTUS ? state->mtu_program : state->program;
     order->netstack = state->netstack;
     order->table = fib->table;
     state->dialect->arguments(order, &arguments);
@@ -208,6 +225,37 @@ static int read_again(struct fib *fib, uint8_t family)
     return read_table(fib, family, false);
 }
 
+static bool needs_mtus(const struct fib *fib)
+{
+    for (size_t i = 0; i < fib->host.link_count; i++)
+        if (!fib->host.links[i].mtu_bytes)
+            return true;
+    return false;
+}
+
+/* Those that the system does not tell. What the command does not tell either is asked for again after a while. */
+static void learn_mtus(struct fib *fib)
+{
+    struct command_fib *state = fib->state;
+    struct dialect_order order = {.verb = DIALECT_MTUS};
+    CLEANUP(free) char *output = NULL;
+    int status;
+
+    if (!state->mtus || !needs_mtus(fib) ||
+        (state->mtus_ns && clock_now_ns(CLOCK_MONOTONIC) - state->mtus_ns < MTUS_NS))
+        return;
+    state->mtus_ns = clock_now_ns(CLOCK_MONOTONIC);
+    if (run(fib, &order, true, &output, &status) < 0 || !state->dialect->did(&order, output, status))
+        return;
+    for (size_t i = 0; i < fib->host.link_count; i++) {
+        const char *name = fib->host.links[i].name;
+        uint32_t mtu_bytes = state->dialect->mtu(output, name);
+
+        if (mtu_bytes)
+            fib_mtus_learn(state->mtus, name, mtu_bytes);
+    }
+}
+
 static int know_table(struct fib *fib, uint8_t family)
 {
     struct command_fib *state = fib->state;
@@ -218,6 +266,8 @@ static int know_table(struct fib *fib, uint8_t family)
     if (known && !state->doubted)
         return 0;
     r = read_table(fib, family, true);
+    if (r == 0)
+        learn_mtus(fib);
     if (r == -ECANCELED)
         state->doubted = false; /* what is more urgent takes it as it is, if it is not too old */
     return r;
@@ -537,8 +587,11 @@ static int command_backend_forget(struct fib *fib, uint8_t family)
 
 static int command_backend_load(struct fib *fib, struct fib_host *host)
 {
+    struct command_fib *state = fib->state;
     int r = fib_host_read(host);
 
+    if (r == 0 && state->mtus)
+        fib_mtus_apply(state->mtus, host);
     return r < 0 ? fib_fail(fib, r, "cannot list interfaces and addresses: %s", strerror(-r)) : 0;
 }
 

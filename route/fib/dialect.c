@@ -43,6 +43,10 @@ static void esxcfg_arguments(const struct dialect_order *order, struct dialect_a
     char prefix[ADDRESS_TEXT_SIZE + 4];
 
     word(arguments, order->program);
+    if (order->verb == DIALECT_MTUS) { /* of all netstacks */
+        word(arguments, "-l");
+        return;
+    }
     if (order->netstack[0]) {
         word(arguments, "-N");
         word(arguments, order->netstack);
@@ -65,7 +69,7 @@ static bool esxcfg_did(const struct dialect_order *order, const char *text, int 
 {
     char prefix[ADDRESS_TEXT_SIZE + 4];
 
-    if (order->verb == DIALECT_LIST)
+    if (order->verb == DIALECT_LIST || order->verb == DIALECT_MTUS)
         return ended_well(status);
     prefix_text(order->route, prefix, sizeof(prefix));
     return order->verb == DIALECT_ADD ? esxcfg_text_added(text, prefix) : esxcfg_text_deleted(text, prefix);
@@ -74,9 +78,11 @@ static bool esxcfg_did(const struct dialect_order *order, const char *text, int 
 const struct dialect dialect_esxcfg = {
     .name = "esxcfg",
     .program = "/sbin/esxcfg-route",
+    .mtus = "esxcfg-vmknic",
     .arguments = esxcfg_arguments,
     .table = esxcfg_table,
     .did = esxcfg_did,
+    .mtu = esxcfg_text_mtu,
     .busy = esxcfg_text_locked,
 };
 

@@ -9,7 +9,7 @@
 #define DIALECT_ARGUMENTS_MAX 24
 #define DIALECT_TEXT_SIZE     64
 
-enum dialect_verb { DIALECT_LIST, DIALECT_ADD, DIALECT_REPLACE, DIALECT_DELETE };
+enum dialect_verb { DIALECT_LIST, DIALECT_ADD, DIALECT_REPLACE, DIALECT_DELETE, DIALECT_MTUS };
 
 /* A command to be run; the list points into itself and at the caller's texts. */
 struct dialect_arguments {
@@ -32,6 +32,7 @@ struct dialect_order {
 struct dialect {
     const char *name;
     const char *program;  /* where it is by custom */
+    const char *mtus;     /* beside it, the one that tells MTUs; NULL: none is needed */
     bool replaces;        /* it can swap a route in one step */
     bool names_interface; /* a route is put through an interface, not just through a gateway */
     bool ordered;         /* of two routes with the same key the first one is taken; else nobody knows */
@@ -42,6 +43,8 @@ struct dialect {
     int (*table)(const char *text, uint8_t family, struct text_table *table, char *why, size_t size_bytes);
     /* Does it say that it did what it was told? status: as of waitpid(). */
     bool (*did)(const struct dialect_order *order, const char *text, int status);
+    /* The MTU of an interface, by what `mtus` says; 0: it does not say. */
+    uint32_t (*mtu)(const char *text, const char *interface);
     /* Does it say that it could not do it just now? NULL: it never does. */
     bool (*busy)(const char *text);
 };

@@ -12,6 +12,7 @@
 #include "route/fib/route.h"
 
 struct fib;
+struct fib_mtus;
 
 struct fib_settings {
     const char
@@ -24,6 +25,7 @@ struct fib_settings {
     const char *command;         /* the program, an absolute path; NULL or empty: where it is by custom */
     const char *netstack;        /* of esxcfg; NULL or empty: the default one */
     uint64_t command_timeout_ns; /* of each command */
+    struct fib_mtus *mtus; /* shared by the FIBs of two threads, see mtus.h; NULL: MTUs are not asked for */
 };
 
 /* Writes "192.168.33.2/32 via 10.0.0.1 dev eth1 proto 213 metric 0" and returns buffer. */

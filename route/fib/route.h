@@ -29,7 +29,7 @@ struct fib_route {
 struct fib_link {
     uint32_t ifindex;
     char name[IF_NAMESIZE];
-    uint32_t mtu_bytes;
-    bool usable; /* administratively up, with a carrier */
+    uint32_t mtu_bytes; /* 0: not known */
+    bool usable;        /* administratively up, with a carrier */
     bool loopback;
 };

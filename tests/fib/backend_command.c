@@ -7,6 +7,7 @@
  * The command is a stand-in for ESXi's (tests/lib/esxcfg-route), which moves the kernel's route too.
  */
 #include "route/fib/backend.h"
+#include "route/fib/mtus.h"
 #include "tests/fib/world.h"
 
 #include <fcntl.h>
@@ -360,6 +361,45 @@ Test(backend_command, by_ip)
         cr_expect_str_eq(routes_text(world.fib, &service, text, sizeof(text)), "");
         world_close(&world);
     }
+}
+
+/* What the system does not tell of a link its command does, to the FIB of another thread too. */
+Test(backend_command, mtus)
+{
+    struct address service = service_of(AF_INET);
+    struct fib_mtus mtus = FIB_MTUS_EMPTY;
+    struct fib_host host = {0};
+    struct world world;
+    char called[256], text[256];
+
+    open_with(&world, OLD, "", (struct fib_settings){.mtus = &mtus});
+    netns_must(
+        NETNS_HERE,
+        "ip link set data mtu 8900; ip link set data down; ip link set data name vmk0; ip link set vmk0 up");
+    fib_next_event(world.fib, &(struct fib_event){0});
+    cr_assert_eq(fib_know_host(world.fib), 0);
+    routes_text(world.fib, &service, text, sizeof(text));
+    cr_expect_str_eq(calls(called, sizeof(called)), "-l", "only asked for when they are not known: %s",
+                     called);
+    for (size_t i = 0; i < world.fib->host.link_count; i++)
+        world.fib->host.links[i].mtu_bytes = 0;
+    fib_next_event(world.fib, &(struct fib_event){0});
+    world.fib->host_is_known = true; /* as it would be read where SIOCGIFMTU is refused */
+    routes_text(world.fib, &service, text, sizeof(text));
+    fib_next_event(world.fib, &(struct fib_event){0});
+    world.fib->host_is_known = true;
+    routes_text(world.fib, &service, text, sizeof(text));
+    cr_expect_str_eq(calls(called, sizeof(called)), "-l -l -l -l", "once a minute at most: %s", called);
+    cr_assert_eq(fib_host_add_link(&host, &(struct fib_link){.ifindex = 1, .name = "vmk0"}), 0);
+    cr_assert_eq(
+        fib_host_add_link(&host, &(struct fib_link){.ifindex = 2, .name = "vmk0", .mtu_bytes = 1400}), 0);
+    cr_assert_eq(fib_host_add_link(&host, &(struct fib_link){.ifindex = 3, .name = "vmk7"}), 0);
+    fib_mtus_apply(&mtus, &host);
+    cr_expect_eq(host.links[0].mtu_bytes, 8900, "%u", host.links[0].mtu_bytes);
+    cr_expect_eq(host.links[1].mtu_bytes, 1400);
+    cr_expect_eq(host.links[2].mtu_bytes, 0);
+    fib_host_clear(&host);
+    close_all(&world);
 }
 
 /* Both ways see what netlink sees. */
