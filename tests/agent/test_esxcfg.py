@@ -358,6 +358,21 @@ def a_netstack(t):
                  detail=agent.log)
 
 
+def dry_run(t):
+    """A dry run only looks, and follows what others do."""
+    world, service, monitor, esx, agent = esx_cluster(t, arguments=["--dry-run"])
+    there = world.node(2).address("data")
+    t.eventually(lambda: any(e["action"] == "switch-not-done" for e in agent.events("decision")), "it would decide",
+                 detail=agent.log)
+    esx.by_hand("-a", f"{world.service}/32", there)
+    t.eventually(lambda: agent.events("adopt"), "it sees a route", seconds=20, detail=agent.log)
+    esx.by_hand("-d", f"{world.service}/32", there)
+    decisions = len(agent.events("decision"))
+    t.eventually(lambda: any(e["reason"] == "cold-start" for e in agent.events("decision")[decisions:]),
+                 "and that it is gone", seconds=20, detail=agent.log)
+    t.ok({call[0] for call in esx.calls() if call[-1] != there} == {"-l"}, "and looks only", esx.calls())
+
+
 def by_ip(t):
     """The same by ip(8): one command swaps the route."""
     world, service, monitor, agent, home = t.settled(route='backend = "ip" stay = "0s"')
@@ -373,4 +388,4 @@ def by_ip(t):
 if __name__ == "__main__":
     sys.exit(main([hangs, lies_and_refusals, by_others, failover_and_failback, cold_start_and_restart, forms,
                    waits_for_the_lock, gets_no_lock, hangs_at_the_start, unknown_output, vanishes_before_the_delete,
-                   ends_while_it_hangs, a_netstack, by_ip]))
+                   ends_while_it_hangs, dry_run, a_netstack, by_ip]))
