@@ -289,7 +289,7 @@ static int check_backend(struct config_reader *reader, const struct config *conf
     } useless[] = {
         {"netlink", {"route-command", "netstack", "command-timeout"}},
         {"ip", {"netstack"}},
-        {"esxcfg", {"table", "metric"}},
+        {"esxcfg", {"table", "metric", "protocol"}},
     };
     const char *backend = config->route.backend;
     int rc = 0;

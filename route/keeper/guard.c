@@ -137,12 +137,20 @@ void guard_step(struct guard *guard, const struct keeper_hop *in_use, bool doubt
         step_worker(guard, in_use, doubt, now_ns);
 }
 
+static bool worker_event(struct guard *guard, struct keeper_event *event)
+{
+    if (!keeper_worker_next_event(guard->worker, event))
+        return false;
+    guard->doubted |= event->kind == KEEPER_REFUSED; /* half of a move may have been done */
+    return true;
+}
+
 bool guard_next_event(struct guard *guard, struct keeper_event *event)
 {
     if (guard->keeper)
         return keeper_next_event(guard->keeper, event);
     if (!guard->tells)
-        return keeper_worker_next_event(guard->worker, event);
+        return worker_event(guard, event);
     *event = guard->silence;
     guard->tells = false;
     return true;

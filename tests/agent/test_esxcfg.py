@@ -188,6 +188,20 @@ def hangs(t):
     t.ok(agent.terminate() == 0 and esx.runs() <= esx.read("log").count("begin"), "ends")
 
 
+def comes_back_meanwhile(t):
+    """The old route is deleted, the add hangs, and the node comes back: the move is not wanted any more."""
+    world, service, monitor, esx, agent, home = settled(t, route='command-timeout = "2s"')
+    esx.trouble("-a hang")
+    world.cut(world.node(1), "data")
+    t.eventually(lambda: esx.calls("-d") and esx.routes() == [], "between delete and add", detail=esx.calls)
+    world.plug(world.node(1), "data")
+    t.eventually(lambda: agent.path(home).get("up") and command_status(agent).get("waits_for") is None,
+                 "back, and nothing is waited for", detail=agent.status)
+    esx.trouble()
+    t.eventually(agree(agent, esx, monitor, home), "the route is put back where it was", seconds=20, detail=agent.log)
+    t.ok(not [e for e in agent.events("switch") if e["from"] != "none"], "no switch", agent.log())
+
+
 def ends_while_it_hangs(t):
     """SIGTERM while a command hangs: it ends, and leaves no command behind."""
     world, service, monitor, esx, agent, home = settled(t)
@@ -388,4 +402,4 @@ def by_ip(t):
 if __name__ == "__main__":
     sys.exit(main([hangs, lies_and_refusals, by_others, failover_and_failback, cold_start_and_restart, forms,
                    waits_for_the_lock, gets_no_lock, hangs_at_the_start, unknown_output, vanishes_before_the_delete,
-                   ends_while_it_hangs, dry_run, a_netstack, by_ip]))
+                   comes_back_meanwhile, ends_while_it_hangs, dry_run, a_netstack, by_ip]))

@@ -284,6 +284,8 @@ static const struct {
      ":3: metric means nothing to backend \"esxcfg\", expected it with another backend, or not at all"},
     {GOOD "route { backend = esxcfg\n table = 254 }",
      ":3: table means nothing to backend \"esxcfg\", expected it with another backend, or not at all"},
+    {GOOD "route { backend = esxcfg\n protocol = 200 }",
+     ":3: protocol means nothing to backend \"esxcfg\", expected it with another backend, or not at all"},
     {"service = fd00::9\naccess a { data = fd00::1 }\nroute { backend = esxcfg }",
      ":1: backend \"esxcfg\" sets no IPv6 routes, expected an IPv4 service"},
     {GOOD "route { route-command = esxcfg-route }",
