@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Routes by a command, as on ESXi: a stand-in for esxcfg-route that has ESXi's texts and troubles, and moves real packets."""
+"""Routes by a command, as on ESXi. A stand-in for esxcfg-route has ESXi's texts and troubles and moves real packets."""
 import json
 import os
 import signal
@@ -154,7 +154,8 @@ def failover_and_failback(t):
 
 def hangs(t):
     """The command hangs while the node in use dies: probes, status, log go on; the route moves when it answers."""
-    world, service, monitor, esx, agent, home = settled(t, route='command-timeout = "3s"', top='metrics-listen = "127.0.0.1:9497"')
+    world, service, monitor, esx, agent, home = settled(
+        t, route='command-timeout = "3s"', top='metrics-listen = "127.0.0.1:9497"')
     esx.trouble("* hang")
     t.eventually(lambda: esx.runs() > 0, "a look hangs", seconds=15)
     t.eventually(lambda: "hang" in json.dumps(agent.status()), "the status says so", detail=agent.status)
@@ -186,6 +187,21 @@ def hangs(t):
     t.eventually(lambda: agent.events("route-command-answers") and command_status(agent)["state"] == "answers",
                  "that it answers is told", detail=agent.log)
     t.ok(agent.terminate() == 0 and esx.runs() <= esx.read("log").count("begin"), "ends")
+
+
+def a_look_is_stuck(t):
+    """As seen in the field: one `esxcfg-route -l` never returns. It is given up when the node dies, not waited for."""
+    world, service, monitor, esx, agent, home = settled(t)
+    esx.trouble("-l stuck")
+    t.eventually(lambda: agent.events("route-command-hangs"), "a look is stuck", detail=agent.log)
+    esx.trouble()  # those that begin from now on are not
+    stuck = running(esx.path)
+    t.ok(len(stuck) == 1, "it alone", stuck)
+    world.cut(world.node(1), "data")
+    t.eventually(lambda: agent.get("next_hop") not in (home, None), "moved", detail=agent.status)
+    t.eventually(agree(agent, esx, monitor, agent.get("next_hop")), "all say the same", detail=esx.routes)
+    t.ok(not agent.events("fib-read"), "long before its time was over", agent.log())
+    t.ok(stuck[0] not in running(esx.path), "it is gone", stuck)
 
 
 def comes_back_meanwhile(t):
@@ -272,7 +288,8 @@ def lies_and_refusals(t):
         esx.trouble(trouble)
         failed = len(agent.events("switch-failed"))
         world.cut(world.node(1), "data")
-        t.eventually(lambda: len(agent.events("switch-failed")) > failed, f"{what}: the switch failed", detail=agent.log)
+        t.eventually(lambda: len(agent.events("switch-failed")) > failed, f"{what}: the switch failed",
+                     detail=agent.log)
         t.ok(words in agent.events("switch-failed")[-1]["error"], f"{what}: its own words",
              agent.events("switch-failed"))
         t.eventually(lambda: agent.get("next_hop") not in (home, first, None) and
@@ -327,7 +344,7 @@ def waits_for_the_lock(t):
 def gets_no_lock(t):
     """It does not get its lock, and says so: no refusal, the very same move is tried until it does."""
     world, service, monitor, esx, agent, home = settled(t)
-    esx.trouble("-a refuse Error interacting with configuration file /etc/vmware/esx.conf: Timeout while waiting for lock")
+    esx.trouble("-a refuse Error interacting with configuration file: Timeout while waiting for lock")
     calls = len(esx.calls("-a"))
     world.cut(world.node(1), "data")
     t.eventually(lambda: len(esx.calls("-a")) >= calls + 3, "tried again", detail=esx.calls)
@@ -390,16 +407,17 @@ def dry_run(t):
 def by_ip(t):
     """The same by ip(8): one command swaps the route."""
     world, service, monitor, agent, home = t.settled(route='backend = "ip" stay = "0s"')
-    t.ok([(r.gateway, r.protocol) for r in monitor.standing()] == [(home, 213)], "with our protocol", monitor.standing())
+    t.ok([(r.gateway, r.protocol) for r in monitor.standing()] == [(home, 213)], "with our protocol",
+         monitor.standing())
     world.cut(world.node(1), "data")
-    t.eventually(lambda: agent.get("next_hop") not in (home, None) and monitor.gateway() == agent.get("next_hop"), "left",
-                 detail=agent.status)
+    t.eventually(lambda: agent.get("next_hop") not in (home, None) and monitor.gateway() == agent.get("next_hop"),
+                 "left", detail=agent.status)
     world.plug(world.node(1), "data")
     t.eventually(lambda: agent.get("next_hop") == home and monitor.gateway() == home, "and home", detail=agent.status)
     t.ok([e.kind for e in monitor.events].count("delete") == 0, "never a moment without a route", monitor.events)
 
 
 if __name__ == "__main__":
-    sys.exit(main([hangs, lies_and_refusals, by_others, failover_and_failback, cold_start_and_restart, forms,
-                   waits_for_the_lock, gets_no_lock, hangs_at_the_start, unknown_output, vanishes_before_the_delete,
-                   comes_back_meanwhile, ends_while_it_hangs, dry_run, a_netstack, by_ip]))
+    sys.exit(main([hangs, lies_and_refusals, by_others, dry_run, failover_and_failback, cold_start_and_restart, forms,
+                   waits_for_the_lock, gets_no_lock, a_look_is_stuck, hangs_at_the_start, unknown_output,
+                   vanishes_before_the_delete, comes_back_meanwhile, ends_while_it_hangs, a_netstack, by_ip]))
