@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "route/agent/spare_fds.h"
+#include "probe/spare_fds.h"
 #include "route/fib/fib.h"
 
 struct connections {

@@ -4,7 +4,7 @@
 #include "probe/thread.h"
 #include "probe/wakeup.h"
 #include "route/agent/lock.h"
-#include "route/agent/spare_fds.h"
+#include "probe/spare_fds.h"
 #include "route/journal/file.h"
 #include "route/own_file.h"
 

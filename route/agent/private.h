@@ -18,7 +18,7 @@
 #include "route/agent/orders.h"
 #include "route/agent/provider_settings.h"
 #include "route/agent/situation.h"
-#include "route/agent/spare_fds.h"
+#include "probe/spare_fds.h"
 #include "route/agent/state.h"
 #include "route/agent/tcp_watch.h"
 #include "route/agent/telling.h"

@@ -51,6 +51,7 @@ static void command_backend_close(struct fib *fib)
     struct command_fib *state = fib->state;
 
     text_table_clear(&state->table);
+    spare_fds_release(&state->runner.spare);
     free(state->program);
     free(state->netstack);
     free(state->mtu_program);
@@ -81,6 +82,7 @@ static int open_dialect(struct fib *fib, const struct fib_settings *settings, co
     if (!state)
         return fib_fail(fib, -ENOMEM, "out of memory");
     fib->state = state;
+    state->runner = COMMAND_RUNNER_NEW;
     state->dialect = dialect;
     state->timeout_ns = settings->command_timeout_ns ? settings->command_timeout_ns : TIMEOUT_DEFAULT_NS;
     state->program = strdup(program);
@@ -100,6 +102,7 @@ static int open_dialect(struct fib *fib, const struct fib_settings *settings, co
         command_backend_close(fib);
         return fib_fail(fib, error, "cannot run the route command %s: %s", program, strerror(-error));
     }
+    spare_fds_keep(&state->runner.spare);
     return 0;
 }
 

@@ -46,12 +46,12 @@ static void signals_default(void)
 
 static _Noreturn void become(const char *const *arguments, char **environment, int output_fd, int start_fd)
 {
-    int null_fd = open("/dev/null", O_RDONLY);
     int error;
 
     setpgid(0, 0);
     signals_default();
-    if (null_fd >= 0 && dup2(null_fd, 0) >= 0 && dup2(output_fd, 1) >= 0 && dup2(output_fd, 2) >= 0 &&
+    close(0);
+    if (open("/dev/null", O_RDONLY) == 0 && dup2(output_fd, 1) >= 0 && dup2(output_fd, 2) >= 0 &&
         dup2(start_fd, 3) >= 0 && fcntl(3, F_SETFD, FD_CLOEXEC) == 0) {
         close_from(4);
         start_fd = 3;
@@ -236,6 +236,17 @@ static void end_child(struct command_runner *runner, struct child *child, int *s
     close_fd(child->start_fd);
 }
 
+static int finish(struct command_runner *runner, struct child *child, const struct command *command,
+                  int *status)
+{
+    int error = wait_for(child, command);
+
+    if (!error)
+        error = start_error(child);
+    end_child(runner, child, status);
+    return error;
+}
+
 int command_run(struct command_runner *runner, const struct command *command, char **output, int *status)
 {
     struct child child = {0};
@@ -246,13 +257,11 @@ int command_run(struct command_runner *runner, const struct command *command, ch
     reap_left(runner);
     if (runner->left_count == COMMANDS_LEFT_MAX)
         return -EBUSY;
+    spare_fds_release(&runner->spare);
     error = start_child(&child, command);
-    if (error)
-        return error;
-    error = wait_for(&child, command);
     if (!error)
-        error = start_error(&child);
-    end_child(runner, &child, status);
+        error = finish(runner, &child, command, status);
+    spare_fds_keep(&runner->spare);
     if (error)
         free(child.text);
     else

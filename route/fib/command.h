@@ -14,15 +14,20 @@
 #include <sys/types.h>
 
 #include "probe/base.h"
+#include "probe/spare_fds.h"
 
 #define COMMAND_OUTPUT_BYTES ((size_t)1 << 20)
 #define COMMANDS_LEFT_MAX    8
 
-/* All zero is one that has run nothing. */
+/* COMMAND_RUNNER_NEW to begin with. */
 struct command_runner {
     pid_t left[COMMANDS_LEFT_MAX]; /* killed, and not ended yet */
     size_t left_count;
+    struct spare_fds
+        spare; /* what a run needs: its owner may keep them from the start, and releases them in the end */
 };
+
+#define COMMAND_RUNNER_NEW ((struct command_runner){.spare = SPARE_FDS_NONE})
 
 struct command {
     const char *const *arguments; /* NULL at the end; the first one is the program, an absolute path */

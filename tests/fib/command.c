@@ -9,9 +9,10 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
-static struct command_runner runner;
+static struct command_runner runner = {.spare = {.fds = {-1, -1, -1, -1}}};
 
 static int run_for(uint64_t timeout_ns, const char *const *arguments, char **output, int *status)
 {
@@ -104,8 +105,30 @@ Test(command, nothing_is_left_open)
         run_for(1, (const char *const[]){"/bin/sleep", "600", NULL}, &output, &status);
         run_for(NS_PER_S, (const char *const[]){"/no/such/program", NULL}, &output, &status);
     }
+    spare_fds_release(&runner.spare);
     cr_expect_eq(open_descriptors(), before);
     cr_expect_eq(waitpid(-1, NULL, WNOHANG), -1); /* and no child */
+}
+
+Test(command, it_runs_when_all_descriptors_are_used_up)
+{
+    struct rlimit limit = {.rlim_cur = 64, .rlim_max = 64};
+    char *output;
+    int status;
+
+    spare_fds_keep(&runner.spare);
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    while (open("/dev/null", O_RDONLY | O_CLOEXEC) >= 0)
+        ;
+    for (int i = 0; i < 3; i++) {
+        cr_assert_eq(run("echo there", &output, &status), 0);
+        cr_expect_str_eq(output, "there\n");
+        free(output);
+    }
+    spare_fds_release(&runner.spare);
+    while (open("/dev/null", O_RDONLY | O_CLOEXEC) >= 0)
+        ;
+    cr_expect_eq(run("echo there", &output, &status), -EMFILE);
 }
 
 static const struct {

@@ -22,7 +22,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 FOLDERS = ("probe", "session", "route", "tools", "bench", "tests")
 # What a folder offers to route/. Anything else of its headers is its own.
 PUBLIC = {
-    "probe": {"base.h", "lacking.h", "probe.h", "quantity.h", "scope.h", "service_protocol.h", "stream.h", "sweep.h", "text.h", "thread.h", "wakeup.h"},
+    "probe": {"base.h", "lacking.h", "probe.h", "quantity.h", "scope.h", "service_protocol.h", "spare_fds.h", "stream.h", "sweep.h", "text.h", "thread.h", "wakeup.h"},
     "session": {"session.h", "liveness.h", "provider.h", "service_check.h"},
 }
 FOR_SESSION = ("probe/base.h", "probe/interface.h", "probe/service_protocol.h")

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "route/agent/spare_fds.h"
+#include "probe/spare_fds.h"
 
 #include <fcntl.h>
 #include <sys/resource.h>
