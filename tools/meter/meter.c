@@ -18,17 +18,11 @@
  * One thread, one poll loop, two timers. Nothing is counted before the first echo has come back.
  */
 #include <getopt.h>
-#include <math.h>
 #include <poll.h>
-#include <signal.h>
-#include <sys/resource.h>
-#include <sys/signalfd.h>
-#include <sys/timerfd.h>
 
 #include "tools/meter/icmp.h"
 #include "tools/meter/tcp.h"
-
-#define STALL_NS (10 * NS_PER_MS)
+#include "tools/meter/timing.h"
 
 /* --- the loop --------------------------------------------------------------------------------------------*/
 
@@ -40,23 +34,6 @@ struct meter {
     int icmp_timer, tcp_timer, signals;
     uint64_t started_ns;
 };
-
-/* How often the timer has gone off; 0 when it has not. */
-static uint64_t expirations(int fd)
-{
-    uint64_t n = 0;
-
-    return read(fd, &n, sizeof(n)) == sizeof(n) ? n : 0;
-}
-
-static void note_stall(struct meter_stalls *stalls, uint64_t missed_ns)
-{
-    if (missed_ns < STALL_NS)
-        return;
-    stalls->count++;
-    stalls->total_ns += missed_ns;
-    stalls->longest_ns = max_u64(stalls->longest_ns, missed_ns);
-}
 
 static int loop(struct meter *m)
 {
@@ -72,9 +49,9 @@ static int loop(struct meter *m)
 
         if (poll(fds, ARRAY_SIZE(fds), -1) < 0 && errno != EINTR)
             return -errno;
-        icmp_ticks = fds[1].revents ? expirations(m->icmp_timer) : 0;
+        icmp_ticks = fds[1].revents ? meter_ticks(m->icmp_timer) : 0;
         if (icmp_ticks > 1)
-            note_stall(&m->stalls, (icmp_ticks - 1) * m->set.interval_ns);
+            meter_note_stall(&m->stalls, (icmp_ticks - 1) * m->set.interval_ns);
         /* What has arrived is read before anything is judged. */
         if (fds[2].revents)
             meter_icmp_readable(m->icmp);
@@ -83,7 +60,7 @@ static int loop(struct meter *m)
         /* Ticks that went by unseen are not made up for: a burst would measure nothing. */
         if (icmp_ticks)
             meter_icmp_tick(m->icmp, clock_now_ns(CLOCK_MONOTONIC));
-        if (fds[3].revents && expirations(m->tcp_timer))
+        if (fds[3].revents && meter_ticks(m->tcp_timer))
             meter_tcp_tick(m->tcp, clock_now_ns(CLOCK_MONOTONIC));
         if (fds[0].revents)
             return 0;
@@ -105,8 +82,8 @@ static void finish(struct meter *m)
         meter_print_figures(tcp);
         printf(",\"breaks\":%u},", meter_tcp_breaks(m->tcp));
     }
-    printf("\"stalls\":{\"count\":%u,\"longest_ms\":%.3f,\"total_ms\":%.3f}}\n", m->stalls.count,
-           milliseconds(m->stalls.longest_ns), milliseconds(m->stalls.total_ns));
+    meter_print_stalls(&m->stalls);
+    puts("}");
     fflush(stdout);
 }
 
@@ -120,28 +97,6 @@ static const char usage[] =
     "  --tcp-interval MS     between records of the TCP stream (default 5)\n"
     "  --wait MS             an echo without a reply after this is lost (default 200)\n"
     "  --connect-timeout MS  of one attempt to connect (default 20)\n";
-
-static int parse_ms(const char *text, uint64_t *out_ns)
-{
-    char *end;
-    double ms = strtod(text, &end);
-
-    if (end == text || *end || !isfinite(ms) || ms < 0.01 || ms > 60000)
-        return -EINVAL;
-    *out_ns = (uint64_t)(ms * (double)NS_PER_MS);
-    return 0;
-}
-
-static int parse_port(const char *text, uint16_t *out)
-{
-    char *end;
-    unsigned long port = strtoul(text, &end, 10);
-
-    if (end == text || *end || port > UINT16_MAX)
-        return -EINVAL;
-    *out = (uint16_t)port;
-    return 0;
-}
 
 static int parse_arguments(struct meter_settings *set, int argc, char **argv)
 {
@@ -161,11 +116,11 @@ static int parse_arguments(struct meter_settings *set, int argc, char **argv)
                                    .wait_ns = 200 * NS_PER_MS,
                                    .connect_timeout_ns = 20 * NS_PER_MS};
     while (r == 0 && (option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        r = option == 'p'   ? parse_port(optarg, &set->port)
-            : option == 'i' ? parse_ms(optarg, &set->interval_ns)
-            : option == 't' ? parse_ms(optarg, &set->tcp_interval_ns)
-            : option == 'w' ? parse_ms(optarg, &set->wait_ns)
-            : option == 'c' ? parse_ms(optarg, &set->connect_timeout_ns)
+        r = option == 'p'   ? meter_parse_port(optarg, &set->port)
+            : option == 'i' ? meter_parse_ms(optarg, &set->interval_ns)
+            : option == 't' ? meter_parse_ms(optarg, &set->tcp_interval_ns)
+            : option == 'w' ? meter_parse_ms(optarg, &set->wait_ns)
+            : option == 'c' ? meter_parse_ms(optarg, &set->connect_timeout_ns)
                             : -EINVAL;
     }
     if (r == 0 && optind + 1 == argc && address_parse(&set->service, argv[optind]) == 0 &&
@@ -175,35 +130,6 @@ static int parse_arguments(struct meter_settings *set, int argc, char **argv)
     return -EINVAL;
 }
 
-static int timer_new(uint64_t interval_ns)
-{
-    struct timespec step = {.tv_sec = (time_t)(interval_ns / NS_PER_S),
-                            .tv_nsec = (long)(interval_ns % NS_PER_S)};
-    struct itimerspec timer = {.it_interval = step, .it_value = step};
-    int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-
-    if (fd < 0 || timerfd_settime(fd, 0, &timer, NULL) < 0) {
-        int r = -errno;
-
-        close_fd(fd);
-        return r;
-    }
-    return fd;
-}
-
-static int signals_new(void)
-{
-    sigset_t set;
-    int fd;
-
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    sigprocmask(SIG_BLOCK, &set, NULL);
-    fd = signalfd(-1, &set, SFD_CLOEXEC);
-    return fd < 0 ? -errno : fd;
-}
-
 static int start(struct meter *m)
 {
     int r = meter_icmp_new(&m->icmp, &m->set, &m->stalls);
@@ -211,14 +137,14 @@ static int start(struct meter *m)
     if (r == 0 && m->set.port)
         r = meter_tcp_new(&m->tcp, &m->set, &m->stalls);
     if (r == 0)
-        r = m->signals = signals_new();
+        r = m->signals = meter_signals_new();
     if (r >= 0)
-        r = m->icmp_timer = timer_new(m->set.interval_ns);
+        r = m->icmp_timer = meter_timer_new(m->set.interval_ns);
     if (r >= 0 && m->set.port)
-        r = m->tcp_timer = timer_new(m->set.tcp_interval_ns);
+        r = m->tcp_timer = meter_timer_new(m->set.tcp_interval_ns);
     if (r < 0)
         return r;
-    setpriority(PRIO_PROCESS, 0, -15); /* a meter that waits for the processor measures the processor */
+    meter_go_first();
     m->started_ns = clock_now_ns(CLOCK_MONOTONIC);
     printf("{\"event\":\"start\",\"at\":%.6f,\"service\":\"%s\"}\n", seconds(m->started_ns),
            ADDRESS_TEXT(&m->set.service));
