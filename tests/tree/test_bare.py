@@ -74,6 +74,7 @@ def from_nothing(directory):
         installed = {word for line in asked.splitlines() if " install " in line for word in line.split()}
         tap.ok(code == 1 and INSTALLS <= installed and "apt-get update" in asked,
                f"{command} gets what is missing from apt-get", f"{code}\n{output}\n{asked}")
+        tap.ok(("nfs-ganesha" in installed) is (command == "tools/test"), "... an NFS server only for the tests", asked)
         tap.ok("still missing" in output and "not found" not in output and "No such file" not in output,
                "... and says what is missing all the same", output)
 
