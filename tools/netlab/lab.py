@@ -24,6 +24,7 @@ import signal
 import stat
 import subprocess
 
+from . import nfs
 from .namespace import NO_IPV6, NODE_SETTINGS, batch, bridges, cable, configure, execute, inhabitants, run, within
 from .wait import Failed, Interrupts, until
 
@@ -38,9 +39,14 @@ PATIENCE_S = 5
 
 
 def program(name):
-    """lab-meter or lab-sessiond: beside this package where it is built or installed, else in the build directory."""
+    """lab-meter, lab-nfs or lab-sessiond: beside this package where it is built or installed, else in the build directory."""
     beside = os.path.join(HERE, name)
     return beside if os.access(beside, os.X_OK) else os.path.join(BUILD, "tools", name)
+
+
+def nfs_missing():
+    """What is not there for NFS in a lab, and how to get it; None: all is there."""
+    return nfs.missing(program("lab-nfs"))
 
 
 def read(path):
@@ -89,6 +95,9 @@ class Lab:
     def setting(self, name, default):
         return self.environment.get(name) or default
 
+    def serves_nfs(self):
+        return os.path.exists(self.path(nfs.CONFIGURATION_FILE))
+
     def is_up(self):
         return os.path.exists(self.path("ready"))
 
@@ -127,44 +136,65 @@ class Lab:
                           f"address add 192.168.85.{number}/24 dev mgmt0", "link set data0 up", "link set mgmt0 up",
                           *([f"address add {SERVICE}/32 dev lo"] if node != "host" else [])])
 
-    def _start_service(self, node):
+    def _session_service(self, node):
+        """Its command."""
         number = int(node.removeprefix("scvm"))
         arguments = [word for i in range(1, self.count() + 1) for word in ("--member", f"10.10.85.{14 + i}")]
         if number == 1:
             arguments += ["--host-data", "10.10.85.11"]
-        with open(self.path(f"{node}.log"), "ab") as log, within(self.namespace(node)):
-            process = subprocess.Popen([program("lab-sessiond"), "--id", str(number), *arguments, "--machine",
-                                        f"00000000-0000-4000-8000-{number:012}", "--lease",
-                                        self.setting("LAB_LEASE_MS", "7000")], env=self.environment,
-                                       stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
-        with open(self.path(f"{node}.pid"), "w", encoding="ascii") as f:
+        return [program("lab-sessiond"), "--id", str(number), *arguments, "--machine",
+                f"00000000-0000-4000-8000-{number:012}", "--lease", self.setting("LAB_LEASE_MS", "7000")]
+
+    def _daemons(self, node):
+        """What serves on an access: commands by the name of their files."""
+        commands = {node: self._session_service(node)}
+        if self.serves_nfs():
+            commands[f"{node}-nfs"] = nfs.server(self, node)
+        return commands
+
+    def _daemon_pid(self, name, command):
+        """Only if it is still the process that was started, by its first words; None: there is none."""
+        pid = read(self.path(f"{name}.pid")).strip()
+        return int(pid) if pid and read(f"/proc/{pid}/cmdline").split("\0")[:3] == command[:3] else None
+
+    def _start_daemon(self, node, name, command):
+        with open(self.path(f"{name}.log"), "ab") as log, within(self.namespace(node)):
+            process = subprocess.Popen(command, env=self.environment, stdin=subprocess.DEVNULL, stdout=log,
+                                       stderr=log, start_new_session=True)
+        with open(self.path(f"{name}.pid"), "w", encoding="ascii") as f:
             f.write(f"{process.pid}\n")
 
+    def _start_service(self, node):
+        for name, command in self._daemons(node).items():
+            self._start_daemon(node, name, command if name == node else nfs.in_room(self, node, command))
+
     def _service_pid(self, node):
-        """Of a node's session service, only if it is still the process that was started; None: there is none."""
-        pid = read(self.path(f"{node}.pid")).strip()
-        command = [program("lab-sessiond"), "--id", node.removeprefix("scvm")]
-        return int(pid) if pid and read(f"/proc/{pid}/cmdline").split("\0")[:3] == command else None
+        """Of a node's session service; None: there is none."""
+        return self._daemon_pid(node, self._daemons(node)[node])
 
     def _signal_service(self, node, number):
-        """Its pid; None: there is none."""
-        pid = self._service_pid(node)
-        if pid:
+        """The pids."""
+        pids = [pid for name, command in self._daemons(node).items() if (pid := self._daemon_pid(name, command))]
+        for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
-        return pid
+        return pids
 
     def _end_service(self, node):
-        pid = self._signal_service(node, signal.SIGKILL)
-        if pid:
-            until(f"the session service of {node} has ended", lambda: process_state(pid) in ("", "Z"), PATIENCE_S)
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self.path(f"{node}.pid"))
+        pids = self._signal_service(node, signal.SIGKILL)
+        until(f"the services of {node} have ended", lambda: all(process_state(p) in ("", "Z") for p in pids), PATIENCE_S)
+        for name in self._daemons(node):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.path(f"{name}.pid"))
+
+    def _answers(self, node):
+        """All that serves on a node."""
+        return self.state(node) and (not self.serves_nfs() or nfs.answers(self, node))
 
     def _renew_service(self, node):
         self._end_service(node)
         self._start_service(node)
-        until(f"the session service of {node} answers", lambda: self.state(node), PATIENCE_S)
+        until(f"the services of {node} answer", lambda: self._answers(node), nfs.PATIENCE_S)
 
     # --- up and down
 
@@ -193,15 +223,20 @@ state-directory = "{self.path('state')}"
             with open(self.path(name), "w", encoding="ascii") as f:
                 f.write(text)
         os.mkdir(self.path("state"))
+        if self.setting("LAB_NFS", ""):
+            nfs.write_configuration(self)
         run(["ip", "netns", "add", f"{self.name}-switch"])
         bridges(self.namespace("switch"), PORTS.values())
         self._make_node("host", 11)
         for i, node in enumerate(self.nodes()):
             self._make_node(node, 15 + i)
+            if self.serves_nfs():
+                nfs.start_room(self, node)
             self._start_service(node)
         self.write_configuration()
         for node in self.nodes():
             until(f"{node} lists {count} sessions", lambda n=node: len(self.list(n) or ()) == count, 15)
+            until(f"the services of {node} answer", lambda n=node: self._answers(n), nfs.PATIENCE_S)
         open(self.path("ready"), "w", encoding="ascii").close()
 
     def up(self, count):
@@ -211,6 +246,8 @@ state-directory = "{self.path('state')}"
             raise Failed(f"N is a number from 1 to {ACCESSES_MAX}")
         if not os.access(program("lab-sessiond"), os.X_OK):
             raise Failed(f"{program('lab-sessiond')} is missing; run: meson setup build && ninja -C build")
+        if self.setting("LAB_NFS", "") and nfs_missing():
+            raise Failed(nfs_missing())
         if not os.access("/proc/sys/net/ipv4/conf/default/rp_filter", os.W_OK):
             raise Failed("cannot set up networks here: /proc/sys is read-only (a container?), or this is not root")
         if self.is_up():
@@ -356,6 +393,10 @@ state-directory = "{self.path('state')}"
         """A program in a node."""
         with within(self.namespace(node)):
             return subprocess.Popen(command, env=self.environment, start_new_session=True, **options)
+
+    def nfs_client(self):
+        """Its command: it writes to the service until SIGTERM, and reads all back."""
+        return nfs.client(program("lab-nfs"), self, SERVICE)
 
     def http(self, node, path, method="GET", body=None, address="127.0.0.1", seconds=3):
         """(status, body) of a request made inside a node; status 0: no whole answer."""

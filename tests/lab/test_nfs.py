@@ -1,0 +1,101 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""NFS in the lab: all accesses serve the same files; the client loses nothing when the route moves or a server ends, says
+for how long a write took, and tells when something is lost.
+
+Skipped where nfs-ganesha or libnfs is missing."""
+import json
+import os
+import signal
+import subprocess
+import sys
+
+from lab import SERVICE, Lab, Tap, need_namespaces, skip, wait_for
+from netlab import nfs
+from netlab.lab import nfs_missing
+from netlab.namespace import execute
+
+need_namespaces()
+if nfs_missing():
+    skip(nfs_missing())
+tap = Tap()
+ALL_GOOD = {"lost": 0, "damaged": 0, "unread": 0}
+
+
+def way(lab, last):
+    execute(lab.namespace("host"), ["ip", "route", "replace", f"{SERVICE}/32", "via", f"10.10.85.{last}"])
+
+
+class Client:
+    """lab-nfs on the host."""
+
+    def __init__(self, lab):
+        self.lab = lab
+        self.process = lab.inside("host", *lab.nfs_client(), stdout=subprocess.PIPE, text=True)
+        self.events = []
+
+    def until(self, kind):
+        """Its next event of this kind."""
+        for line in self.process.stdout:
+            self.events.append(json.loads(line))
+            if self.events[-1]["event"] == kind:
+                return self.events[-1]
+        raise AssertionError(f"no {kind}: {self.events}")
+
+    def written(self, blocks):
+        """Waits until the file has so many blocks."""
+        path = os.path.join(self.lab.path(nfs.EXPORT), "lab-nfs")
+        tap.ok(wait_for(lambda: os.path.exists(path) and os.path.getsize(path) >= blocks * 4096), f"{blocks} blocks are written")
+
+    def finish(self):
+        self.process.send_signal(signal.SIGTERM)
+        summary = self.until("summary")
+        self.process.wait()
+        return summary["nfs"]
+
+
+def bad(figures):
+    return {k: v for k, v in figures["blocks"].items() if k != "good"}
+
+
+def moves(lab):
+    client = Client(lab)
+    client.until("first")
+    way(lab, 16)
+    one = client.until("interruption")
+    tap.ok(one["breaks"] == 1 and not one["open"], "the route moves: the connection breaks, the write goes on", one)
+    lab.stop("scvm2")
+    client.until("silent")
+    way(lab, 17)
+    one = client.until("interruption")
+    tap.ok(one["length_ms"] >= 50 and one["errors"] > 0, "its server ends: refused until the route moves", one)
+    client.written(100)
+    figures = client.finish()
+    tap.ok(bad(figures) == ALL_GOOD and figures["blocks"]["good"] >= 100 and figures["sent"] == figures["received"],
+           "all that was acknowledged is there, through the third node", figures)
+    tap.ok(os.path.exists(lab.path("scvm2.log")) and not lab.run("revive", "scvm2")[0] and nfs.answers(lab, "scvm2"),
+           "the server comes back with its node")
+
+
+def spoils(lab):
+    """What is spoilt behind the client's back it must find: it comes to these places again after 256 writes."""
+    client = Client(lab)
+    client.until("first")
+    client.written(20)
+    with open(os.path.join(lab.path(nfs.EXPORT), "lab-nfs"), "r+b") as file:
+        file.seek(2 * 4096)
+        file.write(bytes(4096))
+        file.seek(3 * 4096 + 4095)
+        byte = file.read(1)[0]
+        file.seek(3 * 4096 + 4095)
+        file.write(bytes([byte ^ 1]))
+    figures = client.finish()
+    tap.ok(bad(figures) == {"lost": 1, "damaged": 1, "unread": 0}, "a block that is gone and a wrong bit are found", figures)
+
+
+with Lab(LAB_NFS="yes") as lab:
+    way(lab, 15)
+    moves(lab)
+    spoils(lab)
+tap.ok(lab.remains() == "", "nothing is left", lab.remains())
+sys.exit(tap.done())

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""NFS on the accesses of a lab: a server each (nfs-ganesha, NFSv3 over TCP), all with the same directory, as the nodes
+of a storage cluster have the same files. What the client wrote through one of them stands when another is asked.
+
+The server insists on telling a port mapper its ports, over a socket under /run. So each node has its own rpcbind, in a
+mount namespace where /run and the server's state are the node's own, but for the lab's directory. Nothing of it reaches
+the machine's port mapper."""
+import contextlib
+import glob
+import os
+import shutil
+import socket
+import subprocess
+
+from .namespace import within
+from .wait import until
+
+PORT, MOUNT_PORT = 20490, 20491
+EXPORT, CONFIGURATION_FILE = "nfs", "ganesha.conf"  # below the lab's directory
+PATIENCE_S = 20
+
+# $1 is the lab's directory: it is seen there as before, in a /run that is empty otherwise.
+ROOM = ('cd "$1" && mount -t tmpfs tmpfs /run && mkdir "$1" && mount --no-canonicalize --bind . "$1" && '
+        'mount -t tmpfs tmpfs /var/lib/nfs && exec rpcbind -f')
+
+# Without locks and grace: a client of version 3 that locks nothing has no state on the server.
+CONFIGURATION = """
+NFS_CORE_PARAM {{ Protocols = 3; NFS_Port = {port}; MNT_Port = {mount_port}; Enable_UDP = false;
+                 Enable_NLM = false; Enable_RQUOTA = false; }}
+NFSV4 {{ Graceless = true; }}
+EXPORT {{ Export_Id = 1; Path = {export}; Pseudo = /lab; Protocols = 3; Transports = TCP; Access_Type = RW;
+         Squash = none; SecType = sys, none; FSAL {{ Name = VFS; }} }}
+LOG {{ Default_Log_Level = WARN; }}
+"""
+
+
+def missing(client_program):
+    """What is not there for servers and client, and how to get it; None: all is there."""
+    for there, what in (
+            (shutil.which("ganesha.nfsd"), "nfs-ganesha is not installed (Debian: nfs-ganesha, nfs-ganesha-vfs)"),
+            (any(map(glob.glob, ("/usr/lib*/ganesha/libfsalvfs.so", "/usr/lib/*/ganesha/libfsalvfs.so"))),
+             "the VFS module of nfs-ganesha is not installed (Debian: nfs-ganesha-vfs)"),
+            (shutil.which("rpcbind"), "rpcbind is not installed (Debian: rpcbind)"),
+            (os.access(client_program, os.X_OK), "lab-nfs is not built, it needs libnfs 4 or 5 (Debian: libnfs-dev)")):
+        if not there:
+            return what
+    return None
+
+
+def write_configuration(lab):
+    """Of all servers of a lab, and the directory that they serve."""
+    os.mkdir(lab.path(EXPORT))
+    with open(lab.path(CONFIGURATION_FILE), "w", encoding="ascii") as f:
+        f.write(CONFIGURATION.format(port=PORT, mount_port=MOUNT_PORT, export=lab.path(EXPORT)))
+
+
+def start_room(lab, node):
+    """The node's mount namespace: it lives as long as the port mapper in it."""
+    with open(lab.path(f"{node}-room.log"), "ab") as log, within(lab.namespace(node)):
+        process = subprocess.Popen(["unshare", "--mount", "--propagation", "private", "sh", "-c", ROOM, "room", lab.directory],
+                                   env=lab.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                   start_new_session=True)
+    with open(lab.path(f"{node}-room.pid"), "w", encoding="ascii") as f:
+        f.write(f"{process.pid}\n")
+    until(f"the port mapper of {node} listens", lambda: os.path.exists(f"/proc/{process.pid}/root/run/rpcbind.sock"),
+          PATIENCE_S)
+
+
+def in_room(lab, node, command):
+    """The command, there."""
+    with open(lab.path(f"{node}-room.pid"), encoding="ascii") as f:
+        return ["nsenter", "--mount", "--target", f.read().strip(), *command]
+
+
+def server(lab, node):
+    """Its command, to be run in the room. The first words tell it from every other server."""
+    return ["ganesha.nfsd", "-L", lab.path(f"{node}-nfs.log"), "-F", "-f", lab.path(CONFIGURATION_FILE), "-p",
+            f"/run/{node}.pid"]
+
+
+def answers(lab, node):
+    """It has started: a client may connect."""
+    with contextlib.suppress(OSError), within(lab.namespace(node)):
+        socket.create_connection(("127.0.0.1", PORT), timeout=1).close()
+        return True
+    return False
+
+
+def client(program, lab, service):
+    """The command of lab-nfs, on the host."""
+    return [program, "--port", str(PORT), "--mount-port", str(MOUNT_PORT), service, lab.path(EXPORT)]
