@@ -16,9 +16,12 @@
 
 #define ROUNDS_MAX 10000
 
-static const char *const ways[] = {"cable",         "host-cable", "process", "freeze",  "blackhole-in",
-                                   "blackhole-out", "loss",       "session", "service", "hang"};
-#define WAYS_TEXT "cable,host-cable,process,freeze,blackhole-in,blackhole-out,loss,session,service,hang"
+static const char *const ways[] = {"cable",         "host-cable", "process",     "freeze",  "blackhole-in",
+                                   "blackhole-out", "loss",       "session",     "service", "hang",
+                                   "drain",         "failback",   "out-and-back"};
+#define WAYS_TEXT                                                                                          \
+    "cable,host-cable,process,freeze,blackhole-in,blackhole-out,loss,session,service,hang,drain,failback," \
+    "out-and-back"
 
 static int take_way(void *context, const char *item)
 {
@@ -86,7 +89,9 @@ int bench_failover(int argc, char **argv)
             "the\nnode ends), freeze (the node hangs), blackhole-in and blackhole-out (to and from the "
             "node), loss\n(rises to 100 %), session (it answers pings but serves no more), service (the "
             "same, with a service "
-            "check),\nhang (its server is stopped, with a service check).\n\n"
+            "check),\nhang (its server is stopped, with a service check). Where nothing fails: drain, "
+            "failback,\n"
+            "out-and-back (to another node, and home again a second later).\n\n"
             "Exit code 0: every bar is met; 1: one is not. Needs root. Nothing outside the lab's namespaces "
             "is\ntouched, and nothing is left. See reroute-bench(8).\n",
     };

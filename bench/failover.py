@@ -56,7 +56,8 @@ def repetition(lab, name, trial):
             trial.enter(way)
             return trial.measure(way)
     finally:
-        command(lab, *way.mend)
+        for words in way.mend:
+            command(lab, *words)
 
 
 # --- the study -------------------------------------------------------------------------------------------------

@@ -62,7 +62,7 @@ class Bird(Trial):
                 with open(f"{path}.log", encoding="utf-8") as log:
                     raise Failed(f"BIRD has ended with exit code {daemon.returncode}: {log.read()[-300:].strip()}")
 
-    def enter(self):
+    def enter(self, way):
         subprocess.run(["ip", "-n", f"{self.lab.name}-host", "route", "flush", SERVICE], capture_output=True)
         self.start("scvm1", HOME, [HOST])
         self.start("scvm2", OTHER, [HOST])
@@ -74,7 +74,7 @@ class Bird(Trial):
                               capture_output=True, text=True)
         return len(re.findall(r"\bUp\b", done.stdout)) == 2 and self.lab.next_hop() == HOME
 
-    def has_moved(self):
+    def has_moved(self, since):
         return self.lab.next_hop() == OTHER
 
     def close(self):

@@ -23,6 +23,8 @@ PHASES = ("detect", "decide", "route", "refresh")
 BARS_MS = {"0.1x10": (1005, 1070), "0.02x3": (65, 90)}
 # What the service check sees, whatever the setting: a refusal that was confirmed, a silence of service-check-window.
 CHECK_BARS_MS = {"service": (500, 800), "hang": (3500, 3800)}
+# Nothing fails: no echo is lost, and a connection is made anew.
+PLANNED_BARS_MS = dict.fromkeys(("drain", "failback", "out-and-back"), (50, 150))
 # Bars are for what stops at once and can be seen by probes. Before loss is total traffic is slow rather than
 # interrupted, and the session list is as slow as the lease.
 WITHOUT_BAR = ("loss", "session")
@@ -37,6 +39,9 @@ TITLES = {
     "session": "the node serves no more, but answers pings",
     "service": "the same, and the agent checks the service",
     "hang": "the server is stopped: its kernel accepts connections; the agent checks the service",
+    "drain": "nothing: the node is drained",
+    "failback": "nothing: the host comes home",
+    "out-and-back": "nothing: to another node, and home again a second later",
 }
 
 
@@ -64,7 +69,7 @@ def bar(result):
     """(median, p99) in milliseconds, or None."""
     if result["who"] != "reroute" or result["way"] in WITHOUT_BAR:
         return None
-    return CHECK_BARS_MS.get(result["way"]) or BARS_MS.get(result["setting"])
+    return {**CHECK_BARS_MS, **PLANNED_BARS_MS}.get(result["way"]) or BARS_MS.get(result["setting"])
 
 
 def met(result, stream):
@@ -91,7 +96,7 @@ def phases(log, failed_at, home, access):
     needed no event of its own (a path that loses too much), detecting lasted until then."""
     found = dict.fromkeys((*(f"{p}_ms" for p in PHASES), "reason"))
     log = [entry for entry in log if entry[0] >= failed_at - 0.001]
-    switch = next(((at, f) for at, name, f in log if name == "switch" and f.get("from") == home), None)
+    switch = next(((at, f) for at, name, f in log if name == "switch"), None)
     if switch is None:
         return found
     before = [entry for entry in log if entry[0] <= switch[0]]

@@ -19,15 +19,24 @@ LOSS_STEPS = range(10, 101, 10)
 LOSS_STEP_S = 0.5
 # Before: what a path loses as a rule is a matter of its past, and an agent usually has one.
 HISTORY_S = 15
+STEP_S = 1  # between steps of a way
 CHECK = "http:80/api/v3/sessions"  # of the lab's nodes
 VERDICT_S = 0.3  # the meter takes 200 ms for its verdict on an echo
 
 
-class Way:
-    """A way of failing, as commands of the lab. checked: the agent checks the service."""
+def steps(text):
+    """Commands, each a list of words."""
+    return [step.split() for step in text.split(";") if step]
 
-    def __init__(self, fail, mend, gradual=False, checked=False):
-        self.fail, self.mend, self.gradual, self.checked = fail.split(), mend.split(), gradual, checked
+
+class Way:
+    """A way of failing, as commands of the lab, or after the word `agent` of reroute; each moves the route. The mending
+    ones are of the lab: the agent goes with its repetition. before: done first, while nothing is measured. checked: the
+    agent checks the service. planned: nothing fails, so the agent need not find out."""
+
+    def __init__(self, fail, mend="", before="", gradual=False, checked=False, planned=False):
+        self.fail, self.mend, self.before = steps(fail), steps(mend), steps(before)
+        self.gradual, self.checked, self.planned = gradual, checked, planned
 
 
 def command(lab, name, *arguments):
@@ -46,6 +55,9 @@ WAYS = {
     "session": Way("stop scvm1", "revive scvm1"),
     "service": Way("stop scvm1", "revive scvm1", checked=True),
     "hang": Way("suspend scvm1", "resume scvm1", checked=True),
+    "drain": Way("agent drain scvm1", planned=True),
+    "failback": Way("agent failback --now", before="agent drain scvm1; agent undrain scvm1", planned=True),
+    "out-and-back": Way("agent pin scvm2; agent pin scvm1", planned=True),
 }
 
 
@@ -78,6 +90,9 @@ class Trial(Stand):
         subprocess.run(["ip", "-n", f"{self.lab.name}-host", "route", "flush", SERVICE], capture_output=True)
         self.start_agent()
         self.until("the agent is at home and settled", self.is_settled, PATIENCE_S)
+        for words in way.before:
+            if not self.do(words):
+                raise Failed(f"waited {PATIENCE_S} s in vain: {' '.join(words)} has moved the route")
 
     def is_settled(self):
         try:
@@ -89,19 +104,36 @@ class Trial(Stand):
 
     # --- the failure
 
-    def has_moved(self):
+    def has_moved(self, since):
         """The route leads elsewhere, and the cluster has been told."""
-        at = next((at for at, name, f in self.log if name == "switch" and f.get("from") == HOME), None)
+        at = next((at for at, name, _ in self.log if name == "switch" and at >= since), None)
         return at is not None and any(name == "refresh" and then >= at for then, name, _ in self.log)
 
-    def fail(self, way):
-        if not way.gradual:
-            command(self.lab, *way.fail)
-            return
+    def do(self, words):
+        """A step of a way; false: the route did not move. Taking back a drain moves nothing by itself."""
+        begun = time.monotonic()
+        if words[0] != "agent":
+            command(self.lab, *words)
+        else:
+            self.reroute(*words[1:])
+        return "undrain" in words or self.reached(lambda: self.has_moved(begun), PATIENCE_S)
+
+    def lose_more_and_more(self, words):
+        begun = time.monotonic()
         for percent in LOSS_STEPS:
-            command(self.lab, *(str(percent) if word == "PERCENT" else word for word in way.fail))
-            if self.reached(self.has_moved, LOSS_STEP_S):
-                return
+            command(self.lab, *(str(percent) if word == "PERCENT" else word for word in words))
+            if self.reached(lambda: self.has_moved(begun), LOSS_STEP_S):
+                return True
+        return self.reached(lambda: self.has_moved(begun), PATIENCE_S)
+
+    def fail(self, way):
+        """The steps, one second apart; false: the route did not move."""
+        moved = True
+        for number, words in enumerate(way.fail):
+            if number:
+                self.pause(STEP_S)
+            moved = (self.lose_more_and_more if way.gradual else self.do)(words) and moved
+        return moved
 
     def measure(self, way):
         """The repetition, as failover_report.py wants it."""
@@ -109,14 +141,13 @@ class Trial(Stand):
         self.until("both streams flow", lambda: all(self.flowing.values()), PATIENCE_S)
         self.pause(0.3 + random.random() + (HISTORY_S if way.gradual else 0))
         begun = time.monotonic()
-        self.fail(way)
-        over = self.reached(self.has_moved, PATIENCE_S)
+        over = self.fail(way)
         self.pause(VERDICT_S)
         over = self.reached(lambda: all(self.flowing.values()), PATIENCE_S) and over
         self.end("meter")
         gaps = {s: [g for g in self.gaps if g["stream"] == s and g["until"] >= begun] for s in STREAMS}
         failed_at = begun
-        if not way.gradual:
+        if not way.gradual and not way.planned:
             failed_at = next((g["from"] for s in STREAMS for g in gaps[s]), begun)
         return {**{f"{s}_ms": max((g["length_ms"] for g in gaps[s]), default=0.0) for s in STREAMS},
                 "icmp_lost": sum(g["lost"] for g in gaps["icmp"]),
