@@ -50,11 +50,12 @@ static int take_setting(void *context, const char *item)
 
 /* Only returns when it could not. */
 static int become(const char *program, const char *settings, const char *rounds, const char *which,
-                  const char *format, const char *plot)
+                  const char *stream, const char *format, const char *plot)
 {
     char script[PATH_MAX], reroute[PATH_MAX], host[256];
     const char *const argv[] = {"python3", "-B",   script, program, reroute, study_host(host, sizeof(host)),
-                                settings,  rounds, which,  format,  plot,    NULL};
+                                settings,  rounds, which,  stream,  format,  plot,
+                                NULL};
 
     study_program("failover.py", "failover.py", script, sizeof(script));
     study_program("../reroute", REROUTE_BIN "/reroute", reroute, sizeof(reroute));
@@ -65,7 +66,7 @@ static int become(const char *program, const char *settings, const char *rounds,
 
 int bench_failover(int argc, char **argv)
 {
-    const char *settings = "0.1x10,0.02x3", *rounds = "10", *which = NULL, *plot = NULL;
+    const char *settings = "0.1x10,0.02x3", *rounds = "10", *which = NULL, *stream = NULL, *plot = NULL;
     char list[PATH_MAX] = "";
     bool json = false, csv = false;
     uint64_t number;
@@ -73,6 +74,7 @@ int bench_failover(int argc, char **argv)
         {0, "settings", "LIST", "select-timeout x select-count (default: 0.1x10,0.02x3)", .value = &settings},
         {0, "rounds", "N", "how often each way of failing is tried (default: 10)", .value = &rounds},
         {0, "ways", "LIST", "ways of failing, see below (default: all)", .value = &which},
+        {0, "stream", "NAME", "nfs: a real NFS client writes as well, and reads all back", .value = &stream},
         BENCH_PLOT(&plot),
         BENCH_JSON(&json, "failover"),
         BENCH_CSV(&csv),
@@ -105,6 +107,8 @@ int bench_failover(int argc, char **argv)
         return options_complain(argv[0], "--rounds '%s': expected a number from 1 to %d", rounds, ROUNDS_MAX);
     if (which && study_list(which, take_way, NULL) < 0)
         return options_complain(argv[0], "--ways '%s': expected some of %s", which, WAYS_TEXT);
+    if (stream && strcmp(stream, "nfs") != 0)
+        return options_complain(argv[0], "--stream '%s': expected nfs", stream);
     code = bench_check_output(argv[0], json, csv, plot);
     if (code)
         return code;
@@ -112,7 +116,7 @@ int bench_failover(int argc, char **argv)
         text_error("%s: needs root, for network namespaces", argv[0]);
         return EXIT_SYSTEM;
     }
-    return become(argv[0], list, rounds, which ? which : WAYS_TEXT,
+    return become(argv[0], list, rounds, which ? which : WAYS_TEXT, stream ? stream : "",
                   json  ? "json"
                   : csv ? "csv"
                         : "text",

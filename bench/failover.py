@@ -28,7 +28,7 @@ sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "
 from failover_bird import BIRD_SETTINGS, BIRD_WAYS, Bird, bird_missing
 from failover_report import all_met, draw, print_csv, print_json, print_text
 from failover_trial import PATIENCE_S, WAYS, Trial, command
-from netlab.lab import Lab
+from netlab.lab import Lab, nfs_missing
 from netlab.stand import print_table
 from netlab.wait import Failed, Interrupts, until
 
@@ -90,9 +90,9 @@ def run_ways(lab, result_of, names, rounds, new_trial, progress):
             progress.done += 1
 
 
-def study(reroute, settings, rounds, ways, results):
+def study(reroute, settings, rounds, ways, nfs, results):
     """Appends to results as they come, so that they are not lost when it ends early."""
-    birds = [] if bird_missing() else [w for w in ways if w in BIRD_WAYS]
+    birds = [] if nfs or bird_missing() else [w for w in ways if w in BIRD_WAYS]
     progress = Progress(rounds * (len(settings) * len(ways) + len(BIRD_SETTINGS) * len(birds)))
 
     def result_of(who, setting):
@@ -105,7 +105,7 @@ def study(reroute, settings, rounds, ways, results):
         for number, setting in enumerate(settings):
             timeout, count = setting.split("x")
             with Lab(f"rr-bench-{os.getpid()}-{number}", ACCESSES, LAB_SELECT_TIMEOUT=f"{float(timeout) * 1000:g}ms",
-                     LAB_SELECT_COUNT=count) as lab:
+                     LAB_SELECT_COUNT=count, LAB_NFS="yes" if nfs else "") as lab:
                 run_ways(lab, result_of("reroute", setting), ways, rounds, lambda: Trial(lab, reroute), progress)
         if birds:
             with Lab(f"rr-bench-{os.getpid()}-bird", ACCESSES) as lab:
@@ -125,14 +125,17 @@ def show(document, form):
 
 
 def main():
-    program, reroute, host, settings, rounds, ways, form, plot = sys.argv[1:]
-    ways = ways.split(",")
+    program, reroute, host, settings, rounds, ways, stream, form, plot = sys.argv[1:]
+    ways, nfs = ways.split(","), stream == "nfs"
+    if nfs and nfs_missing():
+        print(f"{program}: --stream nfs: {nfs_missing()}", file=sys.stderr)
+        return EXIT_SYSTEM
     document = {"schema": "reroute.bench-failover/1", "host": host, "accesses": ACCESSES, "rounds": int(rounds),
                 "interrupted": True, "met": None, "notes": [], "rows": []}
     code = 0
     Interrupts.catch()
     try:
-        study(reroute, settings.split(","), int(rounds), ways, document["rows"])
+        study(reroute, settings.split(","), int(rounds), ways, nfs, document["rows"])
         document["interrupted"] = False
     except (Failed, OSError) as why:
         print(f"{program}: {why}", file=sys.stderr)
@@ -141,7 +144,7 @@ def main():
         code = 128 + Interrupts.signal
     document["rows"] = [r for r in document["rows"] if r["repetitions"]]
     document["met"] = all_met(document["rows"])
-    if set(ways) & set(BIRD_WAYS) and bird_missing():
+    if not nfs and set(ways) & set(BIRD_WAYS) and bird_missing():
         document["notes"].append(bird_missing())
     try:
         show(document, form)

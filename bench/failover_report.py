@@ -5,6 +5,8 @@ but for printing and for gnuplot.
 A result is a dictionary: {"who": "reroute", "setting": "0.1x10", "way": "cable", "repetitions": [...]}; a repetition
 is what failover.py measured, all times in milliseconds:
   icmp_ms, tcp_ms  the longest interruption of each stream, 0: there was none
+  nfs_ms           the same of the NFS client, where there was one
+  nfs_blocks       how many of its blocks were found to be good, lost, damaged, unread; None: it did not come to that
   icmp_lost        echoes that were lost
   own_ms           how much of that the meter itself was not running
   over             false: traffic had not returned when the patience was over
@@ -17,7 +19,8 @@ import os
 import subprocess
 import sys
 
-STREAMS = ("icmp", "tcp")
+STREAMS = {"icmp": "echo", "tcp": "TCP"}
+ALL_STREAMS = {**STREAMS, "nfs": "NFS"}
 PHASES = ("detect", "decide", "route", "refresh")
 # Median and 99th percentile of an interruption, in milliseconds, by setting.
 BARS_MS = {"0.1x10": (1005, 1070), "0.02x3": (65, 90)}
@@ -72,6 +75,16 @@ def bar(result):
     return {**CHECK_BARS_MS, **PLANNED_BARS_MS}.get(result["way"]) or BARS_MS.get(result["setting"])
 
 
+def streams(result):
+    """Those that flowed in it."""
+    return [s for s in ALL_STREAMS if s in STREAMS or any(f"{s}_ms" in r for r in result["repetitions"])]
+
+
+def all_good(blocks):
+    """Every byte that was acknowledged was there when it was read back."""
+    return blocks is not None and not any(count for verdict, count in blocks.items() if verdict != "good")
+
+
 def met(result, stream):
     """Is the bar met? None: there is none."""
     limits = bar(result)
@@ -79,12 +92,13 @@ def met(result, stream):
         return None
     found = of(result, f"{stream}_ms")
     return (all(r["over"] for r in result["repetitions"]) and
+            all(all_good(r["nfs_blocks"]) for r in result["repetitions"] if stream == "nfs") and
             found["median"] <= limits[0] and found["p99"] <= limits[1])
 
 
 def all_met(results):
     """None: nothing has a bar."""
-    verdicts = [v for r in results for s in STREAMS if (v := met(r, s)) is not None]
+    verdicts = [v for r in results for s in streams(r) if (v := met(r, s)) is not None]
     return all(verdicts) if verdicts else None
 
 
@@ -123,11 +137,11 @@ def number(value, decimals=0):
 def interruption_rows(results):
     rows = [("who", "setting", "what fails", "stream", "n", "min", "median", "p99", "max", "bars", "")]
     for r in results:
-        for stream in STREAMS:
+        for stream in streams(r):
             found = of(r, f"{stream}_ms") or {}
             limits, verdict = bar(r), met(r, stream)
-            first = (r["who"], r["setting"], r["way"]) if stream == STREAMS[0] else ("", "", "")
-            rows.append((*first, "echo" if stream == "icmp" else "TCP", str(len(r["repetitions"])),
+            first = (r["who"], r["setting"], r["way"]) if stream == "icmp" else ("", "", "")
+            rows.append((*first, ALL_STREAMS[stream], str(len(r["repetitions"])),
                          *(number(found.get(k)) for k in ("min", "median", "p99", "max")),
                          f"{limits[0]}, {limits[1]}" if limits else "-",
                          "" if verdict is None else "met" if verdict else "MISSED"))
@@ -146,8 +160,20 @@ def phase_rows(results):
     return rows
 
 
+def read_back(results):
+    """What the NFS client found in its files; None: there was none."""
+    found = [r["nfs_blocks"] for x in results for r in x["repetitions"] if "nfs_blocks" in r]
+    if not found:
+        return None
+    if all(map(all_good, found)):
+        return f"NFS: {sum(b['good'] for b in found)} blocks read back, every byte as it was acknowledged."
+    bad = [f"{sum(b[v] for b in found if b)} {v}" for v in ("lost", "damaged", "unread")]
+    return f"NFS: BLOCKS ARE NOT AS ACKNOWLEDGED: {', '.join(bad)}; repetitions without reading back: {found.count(None)}."
+
+
 def print_text(document, print_table):
-    print(f"{document['host']}; a host and {document['accesses']} nodes; an echo every millisecond, a TCP stream.\n")
+    more = ", an NFS client that writes" if read_back(document["rows"]) else ""
+    print(f"{document['host']}; a host and {document['accesses']} nodes; an echo every millisecond, a TCP stream{more}.\n")
     print("Interruption of traffic, ms (bars: of the median, of the 99th percentile):\n")
     print_table(interruption_rows(document["rows"]), 4)
     print("\nWhere the time went, medians in ms: from the failure to the evidence (detect), on to the decision\n"
@@ -157,7 +183,7 @@ def print_text(document, print_table):
     ways = sorted({r["way"] for r in document["rows"]}, key=list(TITLES).index)
     for way in ways:
         print(f"  {way:<14} {TITLES[way]}")
-    for note in document["notes"]:
+    for note in filter(None, (read_back(document["rows"]), *document["notes"])):
         print(f"\n{note}")
     stalls = max((x["own_ms"] for r in document["rows"] for x in r["repetitions"]), default=0)
     if stalls:
@@ -173,7 +199,7 @@ def print_csv(document):
                      "bar_median_ms", "bar_p99_ms", "met", *(f"{p}_median_ms" for p in PHASES)])
     for r in document["rows"]:
         medians = [(of(r, f"{p}_ms") or {}).get("median") for p in PHASES]
-        for stream in STREAMS:
+        for stream in streams(r):
             found, limits, verdict = of(r, f"{stream}_ms") or {}, bar(r) or ("", ""), met(r, stream)
             writer.writerow([r["who"], r["setting"], r["way"], stream, len(r["repetitions"]),
                              *("" if found.get(k) is None else f"{found[k]:.3f}"
@@ -186,16 +212,16 @@ def print_json(document):
     """The figures go with the repetitions they are made of."""
     for r in document["rows"]:
         limits = bar(r)
-        r["figures"] = {key: of(r, f"{key}_ms") for key in (*STREAMS, *PHASES)}
+        r["figures"] = {key: of(r, f"{key}_ms") for key in (*streams(r), *PHASES)}
         r["bar"] = {"median_ms": limits[0], "p99_ms": limits[1]} if limits else None
-        r["met"] = {s: met(r, s) for s in STREAMS}
+        r["met"] = {s: met(r, s) for s in streams(r)}
     json.dump(document, sys.stdout, indent=1)
     print()
 
 
 # --- draw ------------------------------------------------------------------------------------------------------
 
-COLOURS = {"icmp": "#1f77b4", "tcp": "#d62728"}
+COLOURS = {"icmp": "#1f77b4", "tcp": "#d62728", "nfs": "#2ca02c"}
 TERMINALS = {".svg": "svg font 'sans,13' background rgb 'white' dynamic",
              ".png": "pngcairo font 'sans,11' background rgb 'white'"}
 
@@ -215,10 +241,11 @@ def panel(title, results):
     script = [f"set title '{title}'", f"set xrange [-0.6:{len(results) - 0.4}]",
               "set xtics (" + ", ".join(f"'{n}' {i}" for i, n in enumerate(names)) + ") rotate by 30 right"]
     plots, data = [], []
-    for stream, name, shift in (("icmp", "echo stream", -0.2), ("tcp", "TCP stream", 0.2)):
-        plots.append(f"'-' with points pt 7 ps 0.5 lc rgb '{COLOURS[stream]}' title '{name}'")
+    shown = [s for s in ALL_STREAMS if any(s in streams(r) for r in results)]
+    for stream, shift in zip(shown, spread(len(shown))):
+        plots.append(f"'-' with points pt 7 ps 0.5 lc rgb '{COLOURS[stream]}' title '{ALL_STREAMS[stream]} stream'")
         for i, r in enumerate(results):
-            values = sorted(max(NONE_MS, x[f"{stream}_ms"]) for x in r["repetitions"])
+            values = sorted(max(NONE_MS, x[f"{stream}_ms"]) for x in r["repetitions"] if stream in streams(r))
             data += [f"{i + shift + at:.3f} {v:.3f}" for at, v in zip(spread(len(values)), values)]
         data.append("e")
     for limit, name, dash in zip(limits or (), ("median", "99th percentile"), (1, 2)):
@@ -232,7 +259,7 @@ def picture(results, terminal):
     for r in results:
         title = f"reroute, {r['setting']}" if r["who"] == "reroute" else "BIRD with BFD"
         panels.setdefault(title, []).append(r)
-    most = max(x[f"{s}_ms"] for r in results for x in r["repetitions"] for s in STREAMS)
+    most = max(x[f"{s}_ms"] for r in results for x in r["repetitions"] for s in streams(r))
     width = max(900, 110 + 95 * max(map(len, panels.values())))
     return "\n".join([
         "set encoding utf8", f"set terminal {terminal} size {width},{420 * len(panels)}",

@@ -10,7 +10,8 @@ import time
 
 from failover_report import STREAMS, phases
 from netlab.lab import SERVICE
-from netlab.stand import Stand
+from netlab.nfs import PORT as NFS_PORT
+from netlab.stand import NFS_END_S, Stand
 from netlab.wait import Failed
 
 HOME, HOME_ACCESS = "10.10.85.15", "scvm1"
@@ -21,6 +22,7 @@ LOSS_STEP_S = 0.5
 HISTORY_S = 15
 STEP_S = 1  # between steps of a way
 CHECK = "http:80/api/v3/sessions"  # of the lab's nodes
+NFS_CHECK = f"nfs3:{NFS_PORT}"  # where they serve NFS: what is checked is what is used
 VERDICT_S = 0.3  # the meter takes 200 ms for its verdict on an echo
 
 
@@ -68,7 +70,8 @@ class Trial(Stand):
         super().__init__(lab, reroute)
         self.log = []
         self.gaps = []
-        self.flowing = dict.fromkeys(STREAMS, False)
+        self.flowing = dict.fromkeys((*STREAMS, "nfs") if lab.serves_nfs() else STREAMS, False)
+        self.blocks = None  # of the NFS client's file, when it was read back
 
     def agent_line(self, line, at):
         fields = {k: v.strip('"') for k, v in re.findall(r'(\w+)=("(?:[^"\\]|\\.)*"|\S*)', line)}
@@ -79,12 +82,15 @@ class Trial(Stand):
             self.gaps.append(event)
         if event["event"] in ("first", "interruption", "silent"):
             self.flowing[event["stream"]] = event["event"] != "silent"
+        if "nfs" in event:  # its summary
+            self.blocks = event["nfs"]["blocks"]
 
     # --- the state before
 
     def enter(self, way):
         """A new agent, at home."""
-        self.lab.write_configuration(LAB_SERVICE_CHECK=CHECK if way.checked else "none")
+        check = NFS_CHECK if self.lab.serves_nfs() else CHECK
+        self.lab.write_configuration(LAB_SERVICE_CHECK=check if way.checked else "none")
         shutil.rmtree(f"{self.lab.directory}/state")
         os.mkdir(f"{self.lab.directory}/state")
         subprocess.run(["ip", "-n", f"{self.lab.name}-host", "route", "flush", SERVICE], capture_output=True)
@@ -138,19 +144,24 @@ class Trial(Stand):
     def measure(self, way):
         """The repetition, as failover_report.py wants it."""
         self.start_meter()
-        self.until("both streams flow", lambda: all(self.flowing.values()), PATIENCE_S)
+        if "nfs" in self.flowing:
+            self.start_nfs_client()
+        self.until("all streams flow", lambda: all(self.flowing.values()), PATIENCE_S)
         self.pause(0.3 + random.random() + (HISTORY_S if way.gradual else 0))
         begun = time.monotonic()
         over = self.fail(way)
         self.pause(VERDICT_S)
         over = self.reached(lambda: all(self.flowing.values()), PATIENCE_S) and over
         self.end("meter")
-        gaps = {s: [g for g in self.gaps if g["stream"] == s and g["until"] >= begun] for s in STREAMS}
+        if "nfs" in self.flowing:
+            self.end("NFS client", NFS_END_S)
+        gaps = {s: [g for g in self.gaps if g["stream"] == s and g["until"] >= begun] for s in self.flowing}
         failed_at = begun
         if not way.gradual and not way.planned:
-            failed_at = next((g["from"] for s in STREAMS for g in gaps[s]), begun)
-        return {**{f"{s}_ms": max((g["length_ms"] for g in gaps[s]), default=0.0) for s in STREAMS},
+            failed_at = next((g["from"] for s in self.flowing for g in gaps[s]), begun)
+        return {**{f"{s}_ms": max((g["length_ms"] for g in gaps[s]), default=0.0) for s in self.flowing},
+                **({"nfs_blocks": self.blocks} if "nfs" in self.flowing else {}),
                 "icmp_lost": sum(g["lost"] for g in gaps["icmp"]),
-                "own_ms": max((g["own_ms"] for s in STREAMS for g in gaps[s]), default=0.0),
-                "over": over and not any(g["open"] for s in STREAMS for g in gaps[s]),
+                "own_ms": max((g["own_ms"] for s in self.flowing for g in gaps[s]), default=0.0),
+                "over": over and not any(g["open"] for s in self.flowing for g in gaps[s]),
                 **phases(self.log, failed_at, HOME, HOME_ACCESS)}

@@ -21,7 +21,7 @@ REROUTE = os.path.abspath(sys.argv[1])
 os.environ["REROUTE_BUILD"] = os.path.dirname(REROUTE)
 import failover_report as report
 from lab import Lab, need_namespaces, wait_for
-from netlab.lab import read
+from netlab.lab import nfs_missing, read
 from netlab.namespace import inhabitants
 from tap import Tap
 
@@ -75,6 +75,33 @@ def bars():
          "all of them together")
 
 
+SOON = report.BARS_MS["0.02x3"][0]
+
+
+def nfs_repetition(nfs_ms, **blocks):
+    return {**repetition(SOON, SOON), "nfs_ms": nfs_ms,
+            "nfs_blocks": {"good": 256, "lost": 0, "damaged": 0, "unread": 0, **blocks}}
+
+
+def nfs():
+    good, unread = nfs_repetition(SOON), {**nfs_repetition(SOON), "nfs_blocks": None}
+    for what, one, want in (("in time, and all there", result(good), True),
+                            ("late", result(nfs_repetition(SOON + 1)), False),
+                            ("one block lost", result(good, good, nfs_repetition(SOON, lost=1)), False),
+                            ("one block damaged", result(nfs_repetition(SOON, damaged=1), good, good), False),
+                            ("one block that could not be read", result(nfs_repetition(SOON, unread=1)), False),
+                            ("nothing read back", result(good, unread), False)):
+        same((report.met(one, "nfs"), report.met(one, "tcp"), report.all_met([one])), (want, True, want), f"NFS: {what}")
+    same([report.streams(result(good)), report.streams(result(repetition(SOON, SOON)))], [["icmp", "tcp", "nfs"], ["icmp", "tcp"]],
+         "streams of a result")
+    for what, rows, words in (("no NFS client", [result(repetition(SOON, SOON))], None),
+                              ("all good", [result(good), result(good, good)], "NFS: 768 blocks read back, every byte"),
+                              ("not good", [result(good, nfs_repetition(SOON, lost=2), unread)],
+                               "2 lost, 0 damaged, 0 unread; repetitions without reading back: 1")):
+        found = report.read_back(rows)
+        tap.ok(found is words or words in found, f"what was read back is told: {what}", found)
+
+
 # An agent's log, the failure at 10 s.
 DOWN = (11.0, "path-down", {"path": HOME})
 DECISION = (11.001, "decision", {"action": "switch", "reason": "path-down"})
@@ -116,7 +143,7 @@ def exits():
                 raise end
 
         failover.study, failover.Interrupts.catch = study, lambda: None
-        sys.argv[1:] = ["x", "x", "x", "0.02x3", "1", "cable", "csv", ""]
+        sys.argv[1:] = ["x", "x", "x", "0.02x3", "1", "cable", "", "csv", ""]
         with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()):
             code = failover.main()
         return code, out.getvalue().count("\n")
@@ -135,7 +162,7 @@ def cannot_write():
     """In a process of its own: its standard output is a full disk."""
     script = (f"import sys; sys.path[:0] = [{os.path.join(ROOT, 'bench')!r}]; import failover\n"
               f"failover.study = lambda *a: a[-1].append({result(repetition(60, 60))!r})\n"
-              "sys.argv[1:] = ['x', 'x', 'x', '0.02x3', '1', 'cable', sys.argv[1], '']\nsys.exit(failover.main())\n")
+              "sys.argv[1:] = ['x', 'x', 'x', '0.02x3', '1', 'cable', '', sys.argv[1], '']\nsys.exit(failover.main())\n")
     for form in ("text", "csv", "json"):
         with open("/dev/full", "w", encoding="ascii") as full:
             done = subprocess.run([sys.executable, "-B", "-c", script, form], stdout=full, stderr=subprocess.PIPE, text=True)
@@ -159,6 +186,7 @@ def refusals():
             ("no repetition", ["--rounds", "0"], 3, "--rounds '0'"),
             ("an operand", ["x"], 3, "operand"),
             ("two forms at once", ["--json", "--csv"], 3, "exclude"),
+            ("a stream that is none", ["--stream", "iscsi"], 3, "--stream 'iscsi'"),
             ("a picture of no kind", ["--plot", "x.gif"], 3, ".svg or .png")):
         done = subprocess.run(command(*arguments), capture_output=True, text=True)
         tap.ok((done.returncode, done.stdout, done.stderr.count("\n")) == (code, "", 2) and words in done.stderr,
@@ -166,6 +194,14 @@ def refusals():
     done = subprocess.run(["unshare", "--user", *command()], capture_output=True, text=True)
     tap.ok((done.returncode, done.stdout, done.stderr.count("\n")) == (4, "", 1) and "needs root" in done.stderr,
            "refused: not root", done)
+
+
+def without_nfs():
+    with tempfile.TemporaryDirectory() as folder:
+        environment = dict(os.environ, PATH=path_without(folder, "ganesha"))
+        done = subprocess.run(command("--stream", "nfs"), capture_output=True, text=True, env=environment)
+    tap.ok((done.returncode, done.stdout, done.stderr.count("\n")) == (4, "", 1) and
+           "--stream nfs: nfs-ganesha is not installed" in done.stderr, "refused: no NFS server", done)
 
 
 def remains(process):
@@ -182,7 +218,7 @@ def short_run():
     with tempfile.TemporaryDirectory() as folder:
         picture = os.path.join(folder, "picture.svg")
         # Without the programs of others in PATH there is no BIRD, which would take its time.
-        environment = dict(os.environ, PATH=without_bird(folder))
+        environment = dict(os.environ, PATH=path_without(folder, "bird"))
         process = subprocess.Popen(command("--settings", "20msx3", "--ways", "cable", "--rounds", "1", "--json",
                                            "--plot", picture), env=environment, stdout=subprocess.PIPE,
                                    stderr=subprocess.PIPE, text=True)
@@ -201,13 +237,32 @@ def short_run():
         same(remains(process), "", "... nothing is left")
 
 
-def without_bird(folder):
-    """A PATH like ours, but for BIRD."""
+def nfs_run():
+    """A cable and a server, felt by a real client."""
+    if nfs_missing():
+        tap.skipped("a run with an NFS client", nfs_missing())
+        return
+    process = subprocess.Popen(command("--stream", "nfs", "--settings", "20msx3", "--ways", "cable,service", "--rounds", "1",
+                                       "--json"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    output, error = process.communicate()
+    document = json.loads(output or '{"rows": []}')
+    rows = {r["way"]: r["repetitions"][0] for r in document["rows"]}
+    tap.ok(error == "" and set(rows) == {"cable", "service"}, "a run with an NFS client", f"{output}\n{error}")
+    for way, r in rows.items():
+        tap.ok(r["over"] and report.all_good(r["nfs_blocks"]) and r["nfs_blocks"]["good"] > 10,
+               f"{way}: the client goes on, and all that it wrote is there", r)
+    tap.ok(rows["cable"]["nfs_ms"] > 40, "cable: its write waited", rows)
+    same(rows["service"]["reason"], "service-check", "service: the NFS server was checked, and left")
+    same(remains(process), "", "... nothing is left")
+
+
+def path_without(folder, prefix):
+    """A PATH like ours, but for the programs whose names begin so."""
     place = os.path.join(folder, "bin")
     os.mkdir(place)
     for directory in os.environ["PATH"].split(":"):
         for name in os.listdir(directory) if os.path.isdir(directory) else ():
-            if not name.startswith("bird") and not os.path.lexists(os.path.join(place, name)):
+            if not name.startswith(prefix) and not os.path.lexists(os.path.join(place, name)):
                 os.symlink(os.path.join(directory, name), os.path.join(place, name))
     return place
 
@@ -247,12 +302,15 @@ def meter_runs(name):
 
 statistics()
 bars()
+nfs()
 phases()
 exits()
 cannot_write()
 need_namespaces()
 refusals()
+without_nfs()
 short_run()
+nfs_run()
 interrupted(signal.SIGINT, lambda name: os.path.exists(f"/run/{name}/scvm2.pid"), "while the lab comes up")
 interrupted(signal.SIGTERM, meter_runs, "(SIGTERM) while it measures")
 sys.exit(tap.done())

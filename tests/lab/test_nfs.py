@@ -44,7 +44,7 @@ class Client:
 
     def written(self, blocks):
         """Waits until the file has so many blocks."""
-        path = os.path.join(self.lab.path(nfs.EXPORT), "lab-nfs")
+        path = os.path.join(nfs.export_path(self.lab), "lab-nfs")
         tap.ok(wait_for(lambda: os.path.exists(path) and os.path.getsize(path) >= blocks * 4096), f"{blocks} blocks are written")
 
     def finish(self):
@@ -82,7 +82,7 @@ def spoils(lab):
     client = Client(lab)
     client.until("first")
     client.written(20)
-    with open(os.path.join(lab.path(nfs.EXPORT), "lab-nfs"), "r+b") as file:
+    with open(os.path.join(nfs.export_path(lab), "lab-nfs"), "r+b") as file:
         file.seek(2 * 4096)
         file.write(bytes(4096))
         file.seek(3 * 4096 + 4095)

@@ -5,7 +5,7 @@
  * In the end it reads back the whole file and compares every byte, see blocks.h.
  *
  * How it reconnects and sends its request again is libnfs' affair, as in a hypervisor that has libnfs built in; there
- * is no timeout of a request. Only the pace is ours: after an error it is let go on at the next tick.
+ * is no timeout of a request. Only the pace is ours: where connections are refused it would try without a pause.
  *
  * It says what the meter says (meter.c), of the stream "nfs". An interruption is a write that took more than 50 ms, or
  * one in which the connection broke. It lasts from the issuing of the write to its acknowledgement: for so long a VM's
@@ -21,6 +21,7 @@
 #include "tools/meter/blocks.h"
 #include "tools/meter/timing.h"
 
+#define ATTEMPTS  2 /* in vain, at once; from then on one a tick */
 #define TICK_NS   (10 * NS_PER_MS)
 #define HITCH_NS  (50 * NS_PER_MS)
 #define FINISH_NS (5 * NS_PER_S) /* in the end so long is waited for a write that is under way */
@@ -50,7 +51,7 @@ struct writer {
 
     uint16_t port; /* of the connection: another port, another connection */
     unsigned breaks;
-    bool pausing;  /* there was an error: libnfs goes on at the next tick */
+    bool pausing;  /* libnfs tries again at the next tick */
     bool stopping; /* a signal has come: nothing new is issued */
 };
 
@@ -164,7 +165,7 @@ static int serve(struct writer *w, short events)
     if (nfs_service(w->nfs, events) < 0)
         return -EIO;
     note_break(w);
-    w->pausing = events & (POLLERR | POLLHUP);
+    w->pausing = events & (POLLERR | POLLHUP) && w->run.errors >= ATTEMPTS;
     return 0;
 }
 

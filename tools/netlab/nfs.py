@@ -2,9 +2,10 @@
 """NFS on the accesses of a lab: a server each (nfs-ganesha, NFSv3 over TCP), all with the same directory, as the nodes
 of a storage cluster have the same files. What the client wrote through one of them stands when another is asked.
 
-The server insists on telling a port mapper its ports, over a socket under /run. So each node has its own rpcbind, in a
-mount namespace where /run and the server's state are the node's own, but for the lab's directory. Nothing of it reaches
-the machine's port mapper."""
+The server insists on telling a port mapper its ports, over a socket under /run. So each node has a room: a mount
+namespace where /run and the server's state are the node's own, but for the lab's directory, and an rpcbind that keeps
+it. Nothing of it reaches the machine's port mapper. The directory that is served is in memory, for a disk would be
+measured otherwise: the first room mounts it, and the others begin as copies of the first."""
 import contextlib
 import glob
 import os
@@ -17,11 +18,12 @@ from .wait import until
 
 PORT, MOUNT_PORT = 20490, 20491
 EXPORT, CONFIGURATION_FILE = "nfs", "ganesha.conf"  # below the lab's directory
+FIRST = "scvm1"
 PATIENCE_S = 20
 
-# $1 is the lab's directory: it is seen there as before, in a /run that is empty otherwise.
-ROOM = ('cd "$1" && mount -t tmpfs tmpfs /run && mkdir "$1" && mount --no-canonicalize --bind . "$1" && '
-        'mount -t tmpfs tmpfs /var/lib/nfs && exec rpcbind -f')
+# $1 is the lab's directory: it is seen there as before, in a /run that is empty otherwise. $2 is what is served.
+ROOM = ('{ mountpoint -q "$2" || mount -t tmpfs tmpfs "$2"; } && cd "$1" && mount -t tmpfs tmpfs /run && mkdir "$1" && '
+        'mount --no-canonicalize --rbind . "$1" && mount -t tmpfs tmpfs /var/lib/nfs && exec rpcbind -f')
 
 # Without locks and grace: a client of version 3 that locks nothing has no state on the server.
 CONFIGURATION = """
@@ -54,22 +56,40 @@ def write_configuration(lab):
         f.write(CONFIGURATION.format(port=PORT, mount_port=MOUNT_PORT, export=lab.path(EXPORT)))
 
 
-def start_room(lab, node):
-    """The node's mount namespace: it lives as long as the port mapper in it."""
-    with open(lab.path(f"{node}-room.log"), "ab") as log, within(lab.namespace(node)):
-        process = subprocess.Popen(["unshare", "--mount", "--propagation", "private", "sh", "-c", ROOM, "room", lab.directory],
-                                   env=lab.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                   start_new_session=True)
-    with open(lab.path(f"{node}-room.pid"), "w", encoding="ascii") as f:
-        f.write(f"{process.pid}\n")
-    until(f"the port mapper of {node} listens", lambda: os.path.exists(f"/proc/{process.pid}/root/run/rpcbind.sock"),
-          PATIENCE_S)
+def room(lab, node):
+    """The pid of its port mapper."""
+    with open(lab.path(f"{node}-room.pid"), encoding="ascii") as f:
+        return f.read().strip()
+
+
+def export_path(lab):
+    """The directory that is served, as this process sees it."""
+    return f"/proc/{room(lab, FIRST)}/root{lab.path(EXPORT)}"
 
 
 def in_room(lab, node, command):
     """The command, there."""
-    with open(lab.path(f"{node}-room.pid"), encoding="ascii") as f:
-        return ["nsenter", "--mount", "--target", f.read().strip(), *command]
+    return ["nsenter", "--mount", "--target", room(lab, node), *command]
+
+
+def listens(pid):
+    """The port mapper: before it is one, it is still at the mounts."""
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/comm", encoding="utf-8") as f:
+        return f.read() == "rpcbind\n" and os.path.exists(f"/proc/{pid}/root/run/rpcbind.sock")
+    return False
+
+
+def start_room(lab, node):
+    """The room lives as long as the port mapper in it."""
+    command = ["unshare", "--mount", "--propagation", "private", "sh", "-c", ROOM, "room", lab.directory, lab.path(EXPORT)]
+    if node != FIRST:
+        command = in_room(lab, FIRST, command)
+    with open(lab.path(f"{node}-room.log"), "ab") as log, within(lab.namespace(node)):
+        process = subprocess.Popen(command, env=lab.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                   start_new_session=True)
+    with open(lab.path(f"{node}-room.pid"), "w", encoding="ascii") as f:
+        f.write(f"{process.pid}\n")
+    until(f"the port mapper of {node} listens", lambda: listens(process.pid), PATIENCE_S)
 
 
 def server(lab, node):

@@ -18,7 +18,8 @@ from .lab import SERVICE, program
 from .namespace import configure, within
 from .wait import Failed
 
-STREAMS = ("icmp", "tcp")
+STREAMS = ("icmp", "tcp")  # of the meter; the NFS client's is "nfs"
+NFS_END_S = 15  # of the NFS client: it waits for its last write, and reads all back
 SO_TIMESTAMPNS = 35
 LINES_MAX = 1000  # of the agent's log that may wait to be read
 
@@ -95,7 +96,14 @@ class Stand:
 
     def start_meter(self, *options):
         process = self.lab.inside("host", program("lab-meter"), *options, SERVICE, stdout=subprocess.PIPE)
-        self.watch("meter", process, Pipe(process.stdout), lambda line, at: self.meter_event(json.loads(line), at))
+        self.watch_meter("meter", process)
+
+    def start_nfs_client(self):
+        """In a lab that serves NFS, while there is a way to the service."""
+        self.watch_meter("NFS client", self.lab.inside("host", *self.lab.nfs_client(), stdout=subprocess.PIPE))
+
+    def watch_meter(self, name, process):
+        self.watch(name, process, Pipe(process.stdout), lambda line, at: self.meter_event(json.loads(line), at))
 
     def start_agent(self):
         reading, writing = log_pair(self.lab.namespace("host"))
@@ -119,10 +127,10 @@ class Stand:
         for key, _ in self.selector.select(seconds):
             if not self.take(*key.data):
                 self.selector.unregister(key.fileobj)
-        agent = self.processes.get("agent")
-        if agent and agent.poll() is not None:
-            self.drain()
-            raise Failed(f"the agent has ended with exit code {agent.returncode}")
+        for name, process in self.processes.items():
+            if process.poll() is not None:
+                self.drain()
+                raise Failed(f"the {name} has ended with exit code {process.returncode}")
 
     def drain(self):
         for key in list(self.selector.get_map().values()):
@@ -156,13 +164,13 @@ class Stand:
     def status(self):
         return json.loads(self.reroute("status", "--json"))
 
-    def end(self, name):
-        """Ends a process, and takes in what it said to its end."""
+    def end(self, name, patience_s=3):
+        """Ends a process, by force when it takes longer, and takes in what it said to its end."""
         process, source = self.processes.pop(name), self.sources.pop(name)
         if process.poll() is None:
             process.terminate()
         try:
-            process.wait(3)
+            process.wait(patience_s)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
