@@ -2,7 +2,8 @@
 """The main job, shown: an agent on a host of a three-node cluster in network namespaces, and what happens to
 the host's storage while nodes die, come back, restart, and the host loses its storage network.
 
-An ICMP echo goes to the service every millisecond and a TCP stream runs through it all the time. Each event,
+An ICMP echo goes to the service every millisecond and a TCP stream runs through it all the time; with --nfs a real NFS
+client writes to it too, and reads all back in the end. Each event,
 each line of the agent's log, each change of the kernel's route and each measured interruption is shown when it
 happens; a table sums up. Takes about a minute, and leaves nothing behind, on Ctrl-C neither.
 
@@ -13,8 +14,8 @@ import sys
 import time
 
 sys.dont_write_bytecode = True
-from netlab.lab import SERVICE, Lab
-from netlab.stand import STREAMS, Stand, print_table
+from netlab.lab import SERVICE, Lab, nfs_missing
+from netlab.stand import NFS_END_S, STREAMS, Stand, print_table
 from netlab.wait import Failed, Interrupts
 
 HOLD_S = 8  # the default is 180 s
@@ -42,7 +43,8 @@ class Play(Stand):
         self.colour = sys.stdout.isatty()
         self.steps = []
         self.gaps = []
-        self.summary = None
+        self.streams = (*STREAMS, "nfs") if lab.serves_nfs() else STREAMS
+        self.summary = {}  # by stream
         self.hop = None
         self.looked = 0.0
         self.lines = []  # said, and not shown yet: (moment, text)
@@ -83,7 +85,7 @@ class Play(Stand):
             self.say("meter", f"{stream}: interrupted for {event['length_ms']:.0f} ms "
                               f"from {event['from'] - self.started:.3f} s{lost}")
         elif event["event"] == "summary":
-            self.summary = event
+            self.summary.update(event)
 
     # --- the route
 
@@ -140,17 +142,17 @@ class Play(Stand):
                 return
 
     def table(self):
-        rows = [("what happened", "then through", "why", "ICMP away", "TCP away")]
+        rows = [("what happened", "then through", "why", *(f"{s.upper()} away" for s in self.streams))]
         ends = [s["at"] for s in self.steps[1:]] + [float("inf")]
         for step, end in zip(self.steps, ends):
             away = {}
-            for stream in STREAMS:
+            for stream in self.streams:
                 lengths = [g["length_ms"] for g in self.gaps
                            if g["stream"] == stream and step["at"] - 0.05 <= g["from"] < end - 0.05]
                 away[stream] = f"{max(lengths):.0f} ms" if lengths else "-"
             hops = step["hops"] or [("as before", "")]
-            rows.append((step["title"], hops[0][0], hops[0][1], away["icmp"], away["tcp"]))
-            rows += [("", name, reason, "", "") for name, reason in hops[1:]]
+            rows.append((step["title"], hops[0][0], hops[0][1], *away.values()))
+            rows += [("", name, reason, *[""] * len(away)) for name, reason in hops[1:]]
         print()
         print_table(rows, 3)
         self.verdict()
@@ -166,6 +168,17 @@ class Play(Stand):
               f"{'met' if longest <= FAILOVER_BAR_MS else 'missed'}.")
         print(f"A planned switch must lose no echo: {lost} lost: {'missed' if lost else 'met'}.")
         print(f"{icmp['sent']} echoes, {icmp['lost']} lost in all.")
+        if "nfs" in self.streams:
+            self.nfs_verdict()
+
+    def nfs_verdict(self):
+        nfs = self.summary.get("nfs")
+        if not nfs:
+            print("NFS: the client could not read back what it wrote: missed.")
+            return
+        bad = {verdict: count for verdict, count in nfs["blocks"].items() if verdict != "good" and count}
+        print(f"{nfs['received']} NFS writes. The last {sum(nfs['blocks'].values())} were read back: every byte must be as it "
+              f"was acknowledged: {f'missed: {bad}' if bad else 'met'}.")
 
 
 LOCAL = {"10.10.85.15"}
@@ -177,6 +190,8 @@ def timeline(play):
     play.start_meter()
     play.start_agent()
     play.arrives("the host enters at home", LOCAL, 10)
+    if "nfs" in play.streams:
+        play.start_nfs_client()
     play.pause(1.5)
     play.entry()
 
@@ -216,14 +231,16 @@ def timeline(play):
     play.explain("10.10.85.15")
 
 
-def perform(reroute):
+def perform(reroute, nfs):
     name = f"rr-demo-{os.getpid()}"
     print(f"{name}: a host and three nodes, two networks; hold is {HOLD_S} s instead of 180 s\n", flush=True)
-    with Lab(name, LAB_HOLD=f"{HOLD_S}s") as lab:
+    with Lab(name, LAB_HOLD=f"{HOLD_S}s", LAB_NFS="yes" if nfs else "") as lab:
         play = Play(lab, reroute)
         try:
             timeline(play)
             play.end("meter")
+            if nfs:
+                play.end("NFS client", NFS_END_S)
             play.end("agent")
             play.show(float("inf"))
             play.table()
@@ -232,9 +249,12 @@ def perform(reroute):
 
 
 def main():
+    nfs = sys.argv[1:] == ["--nfs"]
     Interrupts.catch()
+    if nfs and nfs_missing():
+        sys.exit(f"demo: --nfs: {nfs_missing()}")
     try:
-        perform(os.path.join(os.environ["REROUTE_BUILD"], "reroute"))
+        perform(os.path.join(os.environ["REROUTE_BUILD"], "reroute"), nfs)
     except (Failed, OSError) as why:
         sys.exit(f"demo: {why}")
     except KeyboardInterrupt:

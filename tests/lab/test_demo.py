@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """The demo plays to its end with every switch it announces, and leaves nothing behind: not then, and not when it
-is interrupted while the lab comes up or while the agent runs."""
+is interrupted while the lab comes up or while the agent runs. Where there is NFS, its client takes part."""
 import os
 import re
 import signal
@@ -9,13 +9,14 @@ import subprocess
 import sys
 
 from lab import BUILD, Lab, ROOT, Tap, need_namespaces
+from netlab.lab import nfs_missing
 
 need_namespaces()
 tap = Tap()
 
 
-def start():
-    return subprocess.Popen([os.path.join(ROOT, "tools", "demo")], env=dict(os.environ, REROUTE_BUILD=BUILD),
+def start(*arguments):
+    return subprocess.Popen([os.path.join(ROOT, "tools", "demo"), *arguments], env=dict(os.environ, REROUTE_BUILD=BUILD),
                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
 
 
@@ -26,7 +27,8 @@ def remains(process):
 
 
 def to_the_end():
-    process = start()
+    nfs = nfs_missing() is None
+    process = start(*["--nfs"] * nfs)
     output, _ = process.communicate()
     tap.ok(process.returncode == 0, "the demo plays to its end", output)
     moments = [float(m) for m in re.findall(r"^ *(\d+\.\d{3}) s  ", output, re.M)]
@@ -36,6 +38,9 @@ def to_the_end():
                 "its service restarts over and over", "the host loses its storage network",
                 "everything returns"):
         tap.ok(row in table, f"the table tells: {row}", table)
+    if nfs:
+        tap.ok("NFS away" in table and re.search(r"^\d{4,} NFS writes.*: met\.$", table, re.M),
+               "... what the NFS client felt, and that all it wrote is there", table)
     tap.ok(remains(process) == "", "nothing is left", remains(process))
 
 
@@ -52,6 +57,16 @@ def interrupted(number, moment, what):
     tap.ok(remains(process) == "", "... and nothing is left", remains(process))
 
 
+def refusals():
+    done = subprocess.run([os.path.join(ROOT, "tools", "demo"), "--nfs"], capture_output=True, text=True,
+                          env=dict(os.environ, REROUTE_BUILD="/"))
+    tap.ok((done.returncode, done.stderr.count("\n")) == (1, 1) and "demo: --nfs:" in done.stderr,
+           "without an NFS client it says what is missing", done)
+    done = subprocess.run([os.path.join(ROOT, "tools", "demo"), "--iscsi"], capture_output=True, text=True)
+    tap.ok(done.returncode == 3 and "[--nfs]" in done.stdout, "an option that is none", done)
+
+
+refusals()
 interrupted(signal.SIGINT, "a host and three nodes", "while the lab comes up")
 interrupted(signal.SIGINT, "the service answers", "while the agent runs")
 interrupted(signal.SIGTERM, "the local node dies", "(SIGTERM) in the middle of an event")
