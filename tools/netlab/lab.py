@@ -125,10 +125,15 @@ class Lab:
 
     # --- nodes
 
+    def _add_namespace(self, node):
+        """Whole or not at all: what has just been started when a signal comes nobody would wait for, nor remove."""
+        with Interrupts.deferred():
+            run(["ip", "netns", "add", f"{self.name}-{node}"])
+
     def _make_node(self, node, number):
         """A namespace with its two cables. `number` is the last part of its addresses."""
         namespace = self.namespace(node)
-        run(["ip", "netns", "add", f"{self.name}-{node}"])
+        self._add_namespace(node)
         configure(namespace, NODE_SETTINGS + NO_IPV6)
         batch(self.namespace("switch"), [cable(self.port(node, network), PORTS[network], interface, namespace)
                                          for network, interface in INTERFACES.items()])
@@ -225,7 +230,7 @@ state-directory = "{self.path('state')}"
         os.mkdir(self.path("state"))
         if self.setting("LAB_NFS", ""):
             nfs.write_configuration(self)
-        run(["ip", "netns", "add", f"{self.name}-switch"])
+        self._add_namespace("switch")
         bridges(self.namespace("switch"), PORTS.values())
         self._make_node("host", 11)
         for i, node in enumerate(self.nodes()):
