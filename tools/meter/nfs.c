@@ -236,6 +236,7 @@ static void summary(const struct writer *w, const struct found *found)
            found->unread);
     meter_print_stalls(&w->stalls);
     puts("}");
+    fflush(stdout);
 }
 
 /* --- start -----------------------------------------------------------------------------------------------*/
@@ -332,6 +333,16 @@ static int run(struct writer *w)
     return r;
 }
 
+static void end(struct writer *w)
+{
+    if (w->file)
+        nfs_close(w->nfs, w->file);
+    if (w->nfs)
+        nfs_destroy_context(w->nfs);
+    close_fd(w->timer);
+    close_fd(w->signals);
+}
+
 int main(int argc, char **argv)
 {
     struct writer w = {
@@ -345,9 +356,6 @@ int main(int argc, char **argv)
         r = run(&w);
     if (r < 0)
         fprintf(stderr, "lab-nfs: %s\n", strerror(-r));
-    if (w.nfs)
-        nfs_destroy_context(w.nfs);
-    close_fd(w.timer);
-    close_fd(w.signals);
+    end(&w);
     return r < 0;
 }
