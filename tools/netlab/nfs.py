@@ -14,7 +14,7 @@ import socket
 import subprocess
 
 from .namespace import within
-from .wait import until
+from .wait import Failed, until
 
 PORT, MOUNT_PORT = 20490, 20491
 EXPORT, CONFIGURATION_FILE = "nfs", "ganesha.conf"  # below the lab's directory
@@ -23,7 +23,8 @@ PATIENCE_S = 20
 
 # $1 is the lab's directory: it is seen there as before, in a /run that is empty otherwise. $2 is what is served.
 ROOM = ('{ mountpoint -q "$2" || mount -t tmpfs tmpfs "$2"; } && cd "$1" && mount -t tmpfs tmpfs /run && mkdir "$1" && '
-        'mount --no-canonicalize --rbind . "$1" && mount -t tmpfs tmpfs /var/lib/nfs && exec rpcbind -f')
+        'mount --no-canonicalize --rbind . "$1" && { [ ! -d /var/lib/nfs ] || mount -t tmpfs tmpfs /var/lib/nfs; } && '
+        'exec rpcbind -f')
 
 # Without locks and grace: a client of version 3 that locks nothing has no state on the server.
 CONFIGURATION = """
@@ -72,11 +73,13 @@ def in_room(lab, node, command):
     return ["nsenter", "--mount", "--target", room(lab, node), *command]
 
 
-def listens(pid):
+def listens(process, log):
     """The port mapper: before it is one, it is still at the mounts."""
-    with contextlib.suppress(OSError), open(f"/proc/{pid}/comm", encoding="utf-8") as f:
-        return f.read() == "rpcbind\n" and os.path.exists(f"/proc/{pid}/root/run/rpcbind.sock")
-    return False
+    if process.poll() is not None:
+        with open(log, encoding="utf-8", errors="replace") as f:
+            raise Failed(f"the port mapper has ended: {' '.join(f.read().split())}")
+    with open(f"/proc/{process.pid}/comm", encoding="utf-8") as f:
+        return f.read() == "rpcbind\n" and os.path.exists(f"/proc/{process.pid}/root/run/rpcbind.sock")
 
 
 def start_room(lab, node):
@@ -84,12 +87,13 @@ def start_room(lab, node):
     command = ["unshare", "--mount", "--propagation", "private", "sh", "-c", ROOM, "room", lab.directory, lab.path(EXPORT)]
     if node != FIRST:
         command = in_room(lab, FIRST, command)
-    with open(lab.path(f"{node}-room.log"), "ab") as log, within(lab.namespace(node)):
+    path = lab.path(f"{node}-room.log")
+    with open(path, "ab") as log, within(lab.namespace(node)):
         process = subprocess.Popen(command, env=lab.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                    start_new_session=True)
     with open(lab.path(f"{node}-room.pid"), "w", encoding="ascii") as f:
         f.write(f"{process.pid}\n")
-    until(f"the port mapper of {node} listens", lambda: listens(process.pid), PATIENCE_S)
+    until(f"the port mapper of {node} listens", lambda: listens(process, path), PATIENCE_S)
 
 
 def server(lab, node):
