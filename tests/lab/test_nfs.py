@@ -37,6 +37,8 @@ class Client:
     def until(self, kind):
         """Its next event of this kind."""
         for line in self.process.stdout:
+            if not line.startswith("{"):
+                continue  # libnfs 5 prints lines of its own
             self.events.append(json.loads(line))
             if self.events[-1]["event"] == kind:
                 return self.events[-1]

@@ -9,6 +9,7 @@ measured otherwise: the first room mounts it, and the others begin as copies of 
 import contextlib
 import glob
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -21,15 +22,30 @@ EXPORT, CONFIGURATION_FILE = "nfs", "ganesha.conf"  # below the lab's directory
 FIRST = "scvm1"
 PATIENCE_S = 20
 
-# $1 is the lab's directory: it is seen there as before, in a /run that is empty otherwise. $2 is what is served.
-ROOM = ('{ mountpoint -q "$2" || mount -t tmpfs tmpfs "$2"; } && cd "$1" && mount -t tmpfs tmpfs /run && mkdir "$1" && '
-        'mount --no-canonicalize --rbind . "$1" && { [ ! -d /var/lib/nfs ] || mount -t tmpfs tmpfs /var/lib/nfs; } && '
-        'exec rpcbind -f')
+# $1 is the lab's directory: it is seen there as before, in a /run that is empty otherwise. $2 is what is served. From
+# version 5 on the server refuses what /etc/mtab says is in memory, and on a bare machine there is no such file: so the
+# room has an /etc of its own too, with what the programs read there.
+ROOM = """
+set -e
+mountpoint -q "$2" || mount -t tmpfs tmpfs "$2"
+cd "$1"
+mount -t tmpfs tmpfs /run
+mkdir "$1"
+mount --no-canonicalize --rbind . "$1"
+[ ! -d /var/lib/nfs ] || mount -t tmpfs tmpfs /var/lib/nfs
+mkdir /run/etc
+for file in group hosts ld.so.cache netconfig nsswitch.conf passwd protocols rpc services; do
+    [ ! -e "/etc/$file" ] || cp -L "/etc/$file" /run/etc
+done
+echo "storage $2 ext4 rw 0 0" >/run/etc/mtab
+mount --bind /run/etc /etc
+exec rpcbind -f
+"""
 
 # Without locks and grace: a client of version 3 that locks nothing has no state on the server.
 CONFIGURATION = """
 NFS_CORE_PARAM {{ Protocols = 3; NFS_Port = {port}; MNT_Port = {mount_port}; Enable_UDP = false;
-                 Enable_NLM = false; Enable_RQUOTA = false; }}
+                 Enable_NLM = false; Enable_RQUOTA = false; allow_set_io_flusher_fail = true; }}
 NFSV4 {{ Graceless = true; }}
 EXPORT {{ Export_Id = 1; Path = {export}; Pseudo = /lab; Protocols = 3; Transports = TCP; Access_Type = RW;
          Squash = none; SecType = sys, none; FSAL {{ Name = VFS; }} }}
@@ -103,7 +119,11 @@ def server(lab, node):
 
 
 def answers(lab, node):
-    """It has started: a client may connect."""
+    """It has started: a client may connect. Failed when it gave up."""
+    with open(lab.path(f"{node}-nfs.log"), encoding="utf-8", errors="replace") as f:
+        gave_up = re.search(r":(FATAL|CONFIG :CRIT) :(.*)", f.read())
+    if gave_up:
+        raise Failed(f"the NFS server of {node}: {gave_up[2]}")
     with contextlib.suppress(OSError), within(lab.namespace(node)):
         socket.create_connection(("127.0.0.1", PORT), timeout=1).close()
         return True

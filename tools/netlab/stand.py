@@ -103,7 +103,11 @@ class Stand:
         self.watch_meter("NFS client", self.lab.inside("host", *self.lab.nfs_client(), stdout=subprocess.PIPE))
 
     def watch_meter(self, name, process):
-        self.watch(name, process, Pipe(process.stdout), lambda line, at: self.meter_event(json.loads(line), at))
+        def take(line, at):
+            if line.startswith("{"):  # libnfs 5 prints lines of its own
+                self.meter_event(json.loads(line), at)
+
+        self.watch(name, process, Pipe(process.stdout), take)
 
     def start_agent(self):
         reading, writing = log_pair(self.lab.namespace("host"))
