@@ -7,10 +7,11 @@ Skipped where nfs-ganesha or libnfs is missing."""
 import json
 import os
 import signal
+import struct
 import subprocess
 import sys
 
-from lab import SERVICE, Lab, Tap, need_namespaces, skip, wait_for
+from lab import BUILD, SERVICE, Lab, Tap, need_namespaces, skip, wait_for
 from netlab import nfs
 from netlab.lab import nfs_missing
 from netlab.namespace import execute
@@ -95,9 +96,42 @@ def spoils(lab):
     tap.ok(bad(figures) == {"lost": 1, "damaged": 1, "unread": 0}, "a block that is gone and a wrong bit are found", figures)
 
 
+def newest(lab):
+    """The highest number of a write that is in the file."""
+    with open(os.path.join(nfs.export_path(lab), "lab-nfs"), "rb") as file:
+        return max(struct.unpack("Q", block[:8])[0] for block in iter(lambda: file.read(4096), b""))
+
+
+def unread(lab, node):
+    """Bytes that wait in the sockets of a node's NFS server."""
+    output = execute(lab.namespace(node), ["ss", "-Htn", f"sport = {nfs.PORT}"])
+    return sum(int(line.split()[1]) for line in output.splitlines())
+
+
+def old_write(lab):
+    """A server that hung goes on, and does what it was told before: nobody keeps it from that here. Its kernel has
+    acknowledged the write, so that nothing is sent again: only a reset sends the client elsewhere."""
+    client = Client(lab)
+    client.until("first")
+    lab.suspend("scvm1")
+    tap.ok(wait_for(lambda: unread(lab, "scvm1") > 4096), "a write waits in a server that hangs")
+    moved = lab.inside("host", f"{BUILD}/reroute", "route", "--to", "10.10.85.16", "--config", lab.path("reroute.conf"),
+                       stdout=subprocess.DEVNULL)
+    tap.ok(moved.wait() == 0, "the route moves, and the connections are reset")
+    client.until("interruption")
+    before = newest(lab)
+    tap.ok(wait_for(lambda: newest(lab) > before + 300), "the client has gone on, and has written each place anew")
+    lab.resume("scvm1")
+    tap.ok(wait_for(lambda: unread(lab, "scvm1") == 0), "the server goes on")
+    figures = client.finish()
+    tap.ok(bad(figures) == {"lost": 1, "damaged": 0, "unread": 0}, "its old write stands where a newer one was", figures)
+
+
 with Lab(LAB_NFS="yes") as lab:
     way(lab, 15)
     moves(lab)
+    way(lab, 15)
     spoils(lab)
+    old_write(lab)
 tap.ok(lab.remains() == "", "nothing is left", lab.remains())
 sys.exit(tap.done())
