@@ -62,6 +62,13 @@ def process_state(pid):
     return (re.findall(r"^State:\s*(\w)", read(f"/proc/{pid}/status"), re.M) or [""])[0]
 
 
+def has_ended(pid):
+    """With all its threads: the last one gives its ports and locks back."""
+    with contextlib.suppress(FileNotFoundError):
+        return len(os.listdir(f"/proc/{pid}/task")) <= 1 and process_state(pid) in ("", "Z")
+    return True
+
+
 class Lab:
     """One lab. `with Lab(name) as lab:` brings it up and always takes it down, or fails. The settings are the command's:
     LAB_HOLD, LAB_LEASE_MS and so on. What is done raises Failed when it cannot be."""
@@ -187,7 +194,7 @@ class Lab:
 
     def _end_service(self, node):
         pids = self._signal_service(node, signal.SIGKILL)
-        until(f"the services of {node} have ended", lambda: all(process_state(p) in ("", "Z") for p in pids), PATIENCE_S)
+        until(f"the services of {node} have ended", lambda: all(map(has_ended, pids)), PATIENCE_S)
         for name in self._daemons(node):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self.path(f"{name}.pid"))
