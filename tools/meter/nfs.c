@@ -7,31 +7,18 @@
  * How it reconnects and sends its request again is libnfs' affair, as in a hypervisor that has libnfs built in; there
  * is no timeout of a request. Only the pace is ours: where connections are refused it would try without a pause.
  *
- * It says what the meter says (meter.c), of the stream "nfs". An interruption is a write that took more than 50 ms, or
- * one in which the connection broke. It lasts from the issuing of the write to its acknowledgement: for so long a VM's
- * disk stood still.
+ * It says what the meter says (meter.c), of the stream "nfs"; what an interruption is: writes.h.
  */
 #include <fcntl.h>
 #include <getopt.h>
 #include <poll.h>
-#include <sys/random.h>
 
 #include <nfsc/libnfs.h>
 
-#include "tools/meter/blocks.h"
-#include "tools/meter/timing.h"
+#include "tools/meter/writes.h"
 
 #define ATTEMPTS  2 /* in vain, at once; from then on one a tick */
-#define TICK_NS   (10 * NS_PER_MS)
-#define HITCH_NS  (50 * NS_PER_MS)
-#define FINISH_NS (5 * NS_PER_S) /* in the end so long is waited for a write that is under way */
 #define FILE_NAME "/lab-nfs"
-
-/* What was found in the file. */
-struct found {
-    unsigned verdicts[BLOCK_DAMAGED + 1]; /* blocks of each */
-    unsigned unread;                      /* asked for in vain */
-};
 
 struct writer {
     const char *server, *export;
@@ -39,84 +26,35 @@ struct writer {
     struct nfs_context *nfs;
     struct nfsfh *file;
     int timer, signals;
-    uint64_t started_ns, token;
-    struct meter_figures figures;
-    struct meter_stalls stalls;
-
+    struct writes writes;
     uint8_t block[BLOCK_BYTES]; /* under way */
-    uint64_t issued, acknowledged;
-    uint64_t issued_ns, issued_stalls_ns; /* of the write that is under way */
-    struct meter_interruption run;        /* since then */
-    bool again;                           /* it failed, and goes out again at the next tick */
+    bool again;                 /* it failed, and goes out again at the next tick */
 
     uint16_t port; /* of the connection: another port, another connection */
-    unsigned breaks;
     bool pausing;  /* libnfs tries again at the next tick */
     bool stopping; /* a signal has come: nothing new is issued */
 };
 
 /* --- writes ----------------------------------------------------------------------------------------------*/
 
-static uint64_t silence_ns(const struct writer *w, uint64_t now_ns)
-{
-    return now_ns - max_u64(w->figures.last_arrived_ns, w->started_ns);
-}
-
-static void interrupted(struct writer *w, uint64_t until_ns, bool open)
-{
-    w->run.from_ns = w->issued_ns;
-    w->run.until_ns = until_ns;
-    w->run.silence_ns = silence_ns(w, until_ns);
-    w->run.own_ns = w->stalls.total_ns - w->issued_stalls_ns;
-    w->run.open = open;
-    meter_interrupted(&w->figures, &w->run);
-}
-
-static bool took_long(const struct writer *w, uint64_t now_ns)
-{
-    uint64_t own_ns = w->stalls.total_ns - w->issued_stalls_ns;
-
-    return w->run.breaks || sub_sat_u64(now_ns - w->issued_ns, own_ns) > HITCH_NS;
-}
-
-static void acknowledge(struct writer *w, uint64_t now_ns)
-{
-    if (w->figures.started && took_long(w, now_ns))
-        interrupted(w, now_ns, false);
-    w->figures.longest_silence_ns = max_u64(w->figures.longest_silence_ns, silence_ns(w, now_ns));
-    w->run = (struct meter_interruption){0};
-    w->acknowledged = w->issued;
-    meter_arrived(&w->figures, now_ns);
-}
-
 static void on_written(int result, struct nfs_context *nfs, void *data, void *context)
 {
     struct writer *w = context;
 
     if (result == BLOCK_BYTES) {
-        acknowledge(w, clock_now_ns(CLOCK_MONOTONIC));
+        writes_acknowledge(&w->writes, clock_now_ns(CLOCK_MONOTONIC));
         return;
     }
-    w->run.errors++;
-    w->run.error = result < 0 ? -result : EIO;
-    w->figures.send_errors++;
+    w->writes.run.errors++;
+    w->writes.run.error = result < 0 ? -result : EIO;
+    w->writes.figures.send_errors++;
     w->again = true;
 }
 
 static void send_block(struct writer *w)
 {
-    w->again = nfs_pwrite_async(w->nfs, w->file, block_place(w->issued) * BLOCK_BYTES, BLOCK_BYTES, w->block,
-                                on_written, w) < 0;
-}
-
-static void write_block(struct writer *w, uint64_t now_ns)
-{
-    w->issued++;
-    w->issued_ns = now_ns;
-    w->issued_stalls_ns = w->stalls.total_ns;
-    w->figures.sent++;
-    block_fill(w->block, w->token, w->issued);
-    send_block(w);
+    w->again = nfs_pwrite_async(w->nfs, w->file, block_place(w->writes.issued) * BLOCK_BYTES, BLOCK_BYTES,
+                                w->block, on_written, w) < 0;
 }
 
 static void tick(struct writer *w, uint64_t ticks)
@@ -124,12 +62,13 @@ static void tick(struct writer *w, uint64_t ticks)
     uint64_t now_ns = clock_now_ns(CLOCK_MONOTONIC);
 
     w->pausing = false;
-    meter_note_stall(&w->stalls, (ticks - 1) * TICK_NS);
-    meter_watch(&w->figures, now_ns);
-    if (w->again)
-        send_block(w);
-    else if (w->issued == w->acknowledged && !w->stopping)
-        write_block(w, now_ns);
+    meter_note_stall(&w->writes.stalls, (ticks - 1) * WRITES_TICK_NS);
+    meter_watch(&w->writes.figures, now_ns);
+    if (!w->again && (writes_under_way(&w->writes) || w->stopping))
+        return;
+    if (!w->again)
+        writes_issue(&w->writes, now_ns, w->block);
+    send_block(w);
 }
 
 /* --- the connection --------------------------------------------------------------------------------------*/
@@ -150,12 +89,12 @@ static void note_break(struct writer *w)
     if (port == w->port)
         return;
     w->port = port;
-    if (w->run.breaks) {
-        w->run.errors++;
-        w->figures.send_errors++;
+    if (w->writes.run.breaks) {
+        w->writes.run.errors++;
+        w->writes.figures.send_errors++;
     } else {
-        w->run.breaks = 1;
-        w->breaks++;
+        w->writes.run.breaks = 1;
+        w->writes.breaks++;
     }
 }
 
@@ -165,7 +104,7 @@ static int serve(struct writer *w, short events)
     if (nfs_service(w->nfs, events) < 0)
         return -EIO;
     note_break(w);
-    w->pausing = events & (POLLERR | POLLHUP) && w->run.errors >= ATTEMPTS;
+    w->pausing = events & (POLLERR | POLLHUP) && w->writes.run.errors >= ATTEMPTS;
     return 0;
 }
 
@@ -194,49 +133,34 @@ static int step(struct writer *w)
 
 /* --- the end ---------------------------------------------------------------------------------------------*/
 
-/* Reads back what was written; `found` counts blocks by their verdict. */
-static void read_back(struct writer *w, struct found *found)
+static void read_back(struct writer *w, struct writes_found *found)
 {
-    uint64_t places = min_u64(w->issued + 1, BLOCKS); /* place 0 comes last */
-
-    for (uint64_t place = 0; place < places; place++) {
+    for (uint64_t place = 0; place < writes_places(&w->writes); place++) {
         uint8_t block[BLOCK_BYTES] = {0};
 
         if (nfs_pread(w->nfs, w->file, place * BLOCK_BYTES, BLOCK_BYTES, (char *)block) < 0)
             found->unread++;
         else
-            found->verdicts[block_judge(block, w->token, place, w->acknowledged, w->issued)]++;
+            writes_judge(&w->writes, place, block, found);
     }
 }
 
-/* A write that is still under way when it ends is an interruption that is open, and nothing can be read back. */
-static int finish(struct writer *w, struct found *found)
+/* While a write is under way nothing can be read back. */
+static int finish(struct writer *w, struct writes_found *found)
 {
-    uint64_t until_ns = clock_now_ns(CLOCK_MONOTONIC) + FINISH_NS;
+    uint64_t until_ns = clock_now_ns(CLOCK_MONOTONIC) + WRITES_FINISH_NS;
     int r = 0;
 
-    while (r == 0 && w->acknowledged < w->issued && clock_now_ns(CLOCK_MONOTONIC) < until_ns)
+    while (r == 0 && writes_under_way(&w->writes) && clock_now_ns(CLOCK_MONOTONIC) < until_ns)
         r = step(w);
     if (r < 0)
         return r;
-    if (w->acknowledged == w->issued)
-        read_back(w, found);
+    if (writes_under_way(&w->writes))
+        writes_cut_off(&w->writes, clock_now_ns(CLOCK_MONOTONIC), found);
     else
-        interrupted(w, clock_now_ns(CLOCK_MONOTONIC), true);
+        read_back(w, found);
+    writes_summary(&w->writes, found);
     return 0;
-}
-
-static void summary(const struct writer *w, const struct found *found)
-{
-    printf("{\"event\":\"summary\",\"elapsed_s\":%.3f,",
-           seconds(clock_now_ns(CLOCK_MONOTONIC) - w->started_ns));
-    meter_print_figures(&w->figures);
-    printf(",\"breaks\":%u,\"blocks\":{\"good\":%u,\"lost\":%u,\"damaged\":%u,\"unread\":%u}},", w->breaks,
-           found->verdicts[BLOCK_GOOD], found->verdicts[BLOCK_LOST], found->verdicts[BLOCK_DAMAGED],
-           found->unread);
-    meter_print_stalls(&w->stalls);
-    puts("}");
-    fflush(stdout);
 }
 
 /* --- start -----------------------------------------------------------------------------------------------*/
@@ -298,27 +222,22 @@ static int begin(struct writer *w)
         return r;
     }
     w->port = local_port(nfs_get_fd(w->nfs));
-    w->started_ns = clock_now_ns(CLOCK_MONOTONIC);
-    printf("{\"event\":\"start\",\"at\":%.6f,\"service\":\"%s\"}\n", seconds(w->started_ns), w->server);
-    fflush(stdout);
-    return 0;
+    return writes_begin(&w->writes, w->server);
 }
 
 static int prepare(struct writer *w)
 {
-    if (getrandom(&w->token, sizeof(w->token), 0) < 0)
-        return -errno;
     w->nfs = nfs_init_context();
     if (!w->nfs)
         return -ENOMEM;
-    w->timer = meter_timer_new(TICK_NS);
+    w->timer = meter_timer_new(WRITES_TICK_NS);
     return w->timer < 0 ? w->timer : 0;
 }
 
 /* The signals are caught from the first write on: before it there is nothing to sum up. */
 static int run(struct writer *w)
 {
-    struct found found = {0};
+    struct writes_found found = {0};
     int r = begin(w);
 
     if (r == 0)
@@ -326,11 +245,7 @@ static int run(struct writer *w)
     meter_go_first();
     while (r >= 0 && !w->stopping)
         r = step(w);
-    if (r >= 0)
-        r = finish(w, &found);
-    if (r >= 0)
-        summary(w, &found);
-    return r;
+    return r < 0 ? r : finish(w, &found);
 }
 
 static void end(struct writer *w)
@@ -345,8 +260,7 @@ static void end(struct writer *w)
 
 int main(int argc, char **argv)
 {
-    struct writer w = {
-        .nfs_port = 2049, .mount_port = 20048, .timer = -1, .signals = -1, .figures = {.stream = "nfs"}};
+    struct writer w = {.nfs_port = 2049, .mount_port = 20048, .timer = -1, .signals = -1};
     int r;
 
     if (parse_arguments(&w, argc, argv) < 0)
