@@ -50,12 +50,12 @@ static int take_setting(void *context, const char *item)
 
 /* Only returns when it could not. */
 static int become(const char *program, const char *settings, const char *rounds, const char *which,
-                  const char *stream, const char *format, const char *plot)
+                  const char *stream, const char *mount, const char *format, const char *plot)
 {
     char script[PATH_MAX], reroute[PATH_MAX], host[256];
     const char *const argv[] = {"python3", "-B",   script, program, reroute, study_host(host, sizeof(host)),
-                                settings,  rounds, which,  stream,  format,  plot,
-                                NULL};
+                                settings,  rounds, which,  stream,  mount,   format,
+                                plot,      NULL};
 
     study_program("failover.py", "failover.py", script, sizeof(script));
     study_program("../reroute", REROUTE_BIN "/reroute", reroute, sizeof(reroute));
@@ -66,7 +66,8 @@ static int become(const char *program, const char *settings, const char *rounds,
 
 int bench_failover(int argc, char **argv)
 {
-    const char *settings = "0.1x10,0.02x3", *rounds = "10", *which = NULL, *stream = NULL, *plot = NULL;
+    const char *settings = "0.1x10,0.02x3", *rounds = "10", *which = NULL, *stream = NULL, *mount = NULL,
+               *plot = NULL;
     char list[PATH_MAX] = "";
     bool json = false, csv = false;
     uint64_t number;
@@ -75,6 +76,8 @@ int bench_failover(int argc, char **argv)
         {0, "rounds", "N", "how often each way of failing is tried (default: 10)", .value = &rounds},
         {0, "ways", "LIST", "ways of failing, see below (default: all)", .value = &which},
         {0, "stream", "NAME", "nfs: a real NFS client writes as well, and reads all back", .value = &stream},
+        {0, "mount", "OPTIONS", "with --stream: the kernel's own client, with these options of mount(8)",
+         .value = &mount},
         BENCH_PLOT(&plot),
         BENCH_JSON(&json, "failover"),
         BENCH_CSV(&csv),
@@ -109,6 +112,8 @@ int bench_failover(int argc, char **argv)
         return options_complain(argv[0], "--ways '%s': expected some of %s", which, WAYS_TEXT);
     if (stream && strcmp(stream, "nfs") != 0)
         return options_complain(argv[0], "--stream '%s': expected nfs", stream);
+    if (mount && !stream)
+        return options_complain(argv[0], "--mount '%s': expected --stream nfs beside it", mount);
     code = bench_check_output(argv[0], json, csv, plot);
     if (code)
         return code;
@@ -116,7 +121,7 @@ int bench_failover(int argc, char **argv)
         text_error("%s: needs root, for network namespaces", argv[0]);
         return EXIT_SYSTEM;
     }
-    return become(argv[0], list, rounds, which ? which : WAYS_TEXT, stream ? stream : "",
+    return become(argv[0], list, rounds, which ? which : WAYS_TEXT, stream ? stream : "", mount ? mount : "",
                   json  ? "json"
                   : csv ? "csv"
                         : "text",

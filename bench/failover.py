@@ -90,7 +90,7 @@ def run_ways(lab, result_of, names, rounds, new_trial, progress):
             progress.done += 1
 
 
-def study(reroute, settings, rounds, ways, nfs, results):
+def study(reroute, settings, rounds, ways, nfs, mount, results):
     """Appends to results as they come, so that they are not lost when it ends early."""
     birds = [] if nfs or bird_missing() else [w for w in ways if w in BIRD_WAYS]
     progress = Progress(rounds * (len(settings) * len(ways) + len(BIRD_SETTINGS) * len(birds)))
@@ -105,7 +105,7 @@ def study(reroute, settings, rounds, ways, nfs, results):
         for number, setting in enumerate(settings):
             timeout, count = setting.split("x")
             with Lab(f"rr-bench-{os.getpid()}-{number}", ACCESSES, LAB_SELECT_TIMEOUT=f"{float(timeout) * 1000:g}ms",
-                     LAB_SELECT_COUNT=count, LAB_NFS="yes" if nfs else "") as lab:
+                     LAB_SELECT_COUNT=count, LAB_NFS="yes" if nfs else "", LAB_NFS_MOUNT=mount) as lab:
                 run_ways(lab, result_of("reroute", setting), ways, rounds, lambda: Trial(lab, reroute), progress)
         if birds:
             with Lab(f"rr-bench-{os.getpid()}-bird", ACCESSES) as lab:
@@ -125,17 +125,18 @@ def show(document, form):
 
 
 def main():
-    program, reroute, host, settings, rounds, ways, stream, form, plot = sys.argv[1:]
+    program, reroute, host, settings, rounds, ways, stream, mount, form, plot = sys.argv[1:]
     ways, nfs = ways.split(","), stream == "nfs"
-    if nfs and nfs_missing():
-        print(f"{program}: --stream nfs: {nfs_missing()}", file=sys.stderr)
+    lacking = nfs and nfs_missing("lab-file" if mount else "lab-nfs")
+    if lacking:
+        print(f"{program}: --stream nfs: {lacking}", file=sys.stderr)
         return EXIT_SYSTEM
     document = {"schema": "reroute.bench-failover/1", "host": host, "accesses": ACCESSES, "rounds": int(rounds),
                 "interrupted": True, "met": None, "notes": [], "rows": []}
     code = 0
     Interrupts.catch()
     try:
-        study(reroute, settings.split(","), int(rounds), ways, nfs, document["rows"])
+        study(reroute, settings.split(","), int(rounds), ways, nfs, mount, document["rows"])
         document["interrupted"] = False
     except (Failed, OSError) as why:
         print(f"{program}: {why}", file=sys.stderr)

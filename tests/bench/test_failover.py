@@ -143,7 +143,7 @@ def exits():
                 raise end
 
         failover.study, failover.Interrupts.catch = study, lambda: None
-        sys.argv[1:] = ["x", "x", "x", "0.02x3", "1", "cable", "", "csv", ""]
+        sys.argv[1:] = ["x", "x", "x", "0.02x3", "1", "cable", "", "", "csv", ""]
         with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()):
             code = failover.main()
         return code, out.getvalue().count("\n")
@@ -162,7 +162,7 @@ def cannot_write():
     """In a process of its own: its standard output is a full disk."""
     script = (f"import sys; sys.path[:0] = [{os.path.join(ROOT, 'bench')!r}]; import failover\n"
               f"failover.study = lambda *a: a[-1].append({result(repetition(60, 60))!r})\n"
-              "sys.argv[1:] = ['x', 'x', 'x', '0.02x3', '1', 'cable', '', sys.argv[1], '']\nsys.exit(failover.main())\n")
+              "sys.argv[1:] = ['x', 'x', 'x', '0.02x3', '1', 'cable', '', '', sys.argv[1], '']\nsys.exit(failover.main())\n")
     for form in ("text", "csv", "json"):
         with open("/dev/full", "w", encoding="ascii") as full:
             done = subprocess.run([sys.executable, "-B", "-c", script, form], stdout=full, stderr=subprocess.PIPE, text=True)
@@ -186,6 +186,7 @@ def refusals():
             ("no repetition", ["--rounds", "0"], 3, "--rounds '0'"),
             ("an operand", ["x"], 3, "operand"),
             ("two forms at once", ["--json", "--csv"], 3, "exclude"),
+            ("a mount of nothing", ["--mount", "vers=3"], 3, "--mount 'vers=3'"),
             ("a stream that is none", ["--stream", "iscsi"], 3, "--stream 'iscsi'"),
             ("a picture of no kind", ["--plot", "x.gif"], 3, ".svg or .png")):
         done = subprocess.run(command(*arguments), capture_output=True, text=True)

@@ -3,22 +3,22 @@
 """NFS in the lab: all accesses serve the same files; the client loses nothing when the route moves or a server ends, says
 for how long a write took, and tells when something is lost.
 
-Skipped where nfs-ganesha or libnfs is missing."""
+lab-file, which writes through the kernel's own client, writes to a file here. The rest is skipped where nfs-ganesha or
+libnfs is missing."""
 import json
 import os
 import signal
 import struct
 import subprocess
 import sys
+import tempfile
 
-from lab import BUILD, SERVICE, Lab, Tap, need_namespaces, skip, wait_for
+from lab import BUILD, SERVICE, Lab, Tap, need_namespaces, wait_for
 from netlab import nfs
-from netlab.lab import nfs_missing
+from netlab.lab import nfs_missing, program
 from netlab.namespace import execute
 
 need_namespaces()
-if nfs_missing():
-    skip(nfs_missing())
 tap = Tap()
 ALL_GOOD = {"lost": 0, "damaged": 0, "unread": 0}
 
@@ -28,12 +28,10 @@ def way(lab, last):
 
 
 class Client:
-    """lab-nfs on the host."""
+    """A process that writes to a file, which is at this path for us."""
 
-    def __init__(self, lab):
-        self.lab = lab
-        self.process = lab.inside("host", *lab.nfs_client(), stdout=subprocess.PIPE, text=True)
-        self.events = []
+    def __init__(self, process, path):
+        self.process, self.path, self.events = process, path, []
 
     def until(self, kind):
         """Its next event of this kind."""
@@ -47,8 +45,8 @@ class Client:
 
     def written(self, blocks):
         """Waits until the file has so many blocks."""
-        path = os.path.join(nfs.export_path(self.lab), "lab-nfs")
-        tap.ok(wait_for(lambda: os.path.exists(path) and os.path.getsize(path) >= blocks * 4096), f"{blocks} blocks are written")
+        tap.ok(wait_for(lambda: os.path.exists(self.path) and os.path.getsize(self.path) >= blocks * 4096),
+               f"{blocks} blocks are written")
 
     def finish(self):
         self.process.send_signal(signal.SIGTERM)
@@ -61,8 +59,14 @@ def bad(figures):
     return {k: v for k, v in figures["blocks"].items() if k != "good"}
 
 
+def nfs_client(lab):
+    """lab-nfs on the host."""
+    return Client(lab.inside("host", *lab.nfs_client(), stdout=subprocess.PIPE, text=True),
+                  os.path.join(nfs.export_path(lab), "lab-nfs"))
+
+
 def moves(lab):
-    client = Client(lab)
+    client = nfs_client(lab)
     client.until("first")
     way(lab, 16)
     one = client.until("interruption")
@@ -80,12 +84,11 @@ def moves(lab):
            "the server comes back with its node")
 
 
-def spoils(lab):
+def spoils(client):
     """What is spoilt behind the client's back it must find: it comes to these places again after 256 writes."""
-    client = Client(lab)
     client.until("first")
     client.written(20)
-    with open(os.path.join(nfs.export_path(lab), "lab-nfs"), "r+b") as file:
+    with open(client.path, "r+b") as file:
         file.seek(2 * 4096)
         file.write(bytes(4096))
         file.seek(3 * 4096 + 4095)
@@ -96,9 +99,9 @@ def spoils(lab):
     tap.ok(bad(figures) == {"lost": 1, "damaged": 1, "unread": 0}, "a block that is gone and a wrong bit are found", figures)
 
 
-def newest(lab):
+def newest(client):
     """The highest number of a write that is in the file."""
-    with open(os.path.join(nfs.export_path(lab), "lab-nfs"), "rb") as file:
+    with open(client.path, "rb") as file:
         return max(struct.unpack("Q", block[:8])[0] for block in iter(lambda: file.read(4096), b""))
 
 
@@ -111,7 +114,7 @@ def unread(lab, node):
 def old_write(lab):
     """A server that hung goes on, and does what it was told before: nobody keeps it from that here. Its kernel has
     acknowledged the write, so that nothing is sent again: only a reset sends the client elsewhere."""
-    client = Client(lab)
+    client = nfs_client(lab)
     client.until("first")
     lab.suspend("scvm1")
     tap.ok(wait_for(lambda: unread(lab, "scvm1") > 4096), "a write waits in a server that hangs")
@@ -119,19 +122,24 @@ def old_write(lab):
                        stdout=subprocess.DEVNULL)
     tap.ok(moved.wait() == 0, "the route moves, and the connections are reset")
     client.until("interruption")
-    before = newest(lab)
-    tap.ok(wait_for(lambda: newest(lab) > before + 300), "the client has gone on, and has written each place anew")
+    before = newest(client)
+    tap.ok(wait_for(lambda: newest(client) > before + 300), "the client has gone on, and has written each place anew")
     lab.resume("scvm1")
     tap.ok(wait_for(lambda: unread(lab, "scvm1") == 0), "the server goes on")
     figures = client.finish()
     tap.ok(bad(figures) == {"lost": 1, "damaged": 0, "unread": 0}, "its old write stands where a newer one was", figures)
 
 
+with tempfile.NamedTemporaryFile() as place:
+    spoils(Client(subprocess.Popen([program("lab-file"), place.name], stdout=subprocess.PIPE, text=True), place.name))
+if nfs_missing():
+    tap.skipped("NFS", nfs_missing())
+    sys.exit(tap.done())
 with Lab(LAB_NFS="yes") as lab:
     way(lab, 15)
     moves(lab)
     way(lab, 15)
-    spoils(lab)
+    spoils(nfs_client(lab))
     old_write(lab)
 tap.ok(lab.remains() == "", "nothing is left", lab.remains())
 sys.exit(tap.done())

@@ -39,14 +39,14 @@ PATIENCE_S = 5
 
 
 def program(name):
-    """lab-meter, lab-nfs or lab-sessiond: beside this package where it is built or installed, else in the build directory."""
+    """lab-meter, lab-sessiond ...: beside this package where it is built or installed, else in the build directory."""
     beside = os.path.join(HERE, name)
     return beside if os.access(beside, os.X_OK) else os.path.join(BUILD, "tools", name)
 
 
-def nfs_missing():
+def nfs_missing(client="lab-nfs"):
     """What is not there for NFS in a lab, and how to get it; None: all is there."""
-    return nfs.missing(program("lab-nfs"))
+    return nfs.missing(program(client))
 
 
 def read(path):
@@ -258,8 +258,9 @@ state-directory = "{self.path('state')}"
             raise Failed(f"N is a number from 1 to {ACCESSES_MAX}")
         if not os.access(program("lab-sessiond"), os.X_OK):
             raise Failed(f"{program('lab-sessiond')} is missing; run: meson setup build && ninja -C build")
-        if self.setting("LAB_NFS", "") and nfs_missing():
-            raise Failed(nfs_missing())
+        lacking = self.setting("LAB_NFS", "") and nfs_missing("lab-file" if self.setting("LAB_NFS_MOUNT", "") else "lab-nfs")
+        if lacking:
+            raise Failed(lacking)
         if not os.access("/proc/sys/net/ipv4/conf/default/rp_filter", os.W_OK):
             raise Failed("cannot set up networks here: /proc/sys is read-only (a container?), or this is not root")
         if self.is_up():
@@ -408,6 +409,9 @@ state-directory = "{self.path('state')}"
 
     def nfs_client(self):
         """Its command: it writes to the service until SIGTERM, and reads all back."""
+        mount = self.setting("LAB_NFS_MOUNT", "")
+        if mount:
+            return nfs.kernel_client(program("lab-file"), self, SERVICE, mount)
         return nfs.client(program("lab-nfs"), self, SERVICE)
 
     def http(self, node, path, method="GET", body=None, address="127.0.0.1", seconds=3):

@@ -18,7 +18,8 @@ from .namespace import within
 from .wait import Failed, until
 
 PORT, MOUNT_PORT = 20490, 20491
-EXPORT, CONFIGURATION_FILE = "nfs", "ganesha.conf"  # below the lab's directory
+EXPORT, MOUNT, CONFIGURATION_FILE = "nfs", "mount", "ganesha.conf"  # below the lab's directory
+PSEUDO = "/lab"  # the export for version 4
 FIRST = "scvm1"
 PATIENCE_S = 20
 
@@ -44,10 +45,10 @@ exec rpcbind -f
 
 # Without locks and grace: a client of version 3 that locks nothing has no state on the server.
 CONFIGURATION = """
-NFS_CORE_PARAM {{ Protocols = 3; NFS_Port = {port}; MNT_Port = {mount_port}; Enable_UDP = false;
+NFS_CORE_PARAM {{ Protocols = 3, 4; NFS_Port = {port}; MNT_Port = {mount_port}; Enable_UDP = false;
                  Enable_NLM = false; Enable_RQUOTA = false; allow_set_io_flusher_fail = true; }}
 NFSV4 {{ Graceless = true; }}
-EXPORT {{ Export_Id = 1; Path = {export}; Pseudo = /lab; Protocols = 3; Transports = TCP; Access_Type = RW;
+EXPORT {{ Export_Id = 1; Path = {export}; Pseudo = {pseudo}; Protocols = 3, 4; Transports = TCP; Access_Type = RW;
          Squash = none; SecType = sys, none; FSAL {{ Name = VFS; }} }}
 LOG {{ Default_Log_Level = WARN; }}
 """
@@ -60,7 +61,8 @@ def missing(client_program):
             (any(map(glob.glob, ("/usr/lib*/ganesha/libfsalvfs.so", "/usr/lib/*/ganesha/libfsalvfs.so"))),
              "the VFS module of nfs-ganesha is not installed (Debian: nfs-ganesha-vfs)"),
             (shutil.which("rpcbind"), "rpcbind is not installed (Debian: rpcbind)"),
-            (os.access(client_program, os.X_OK), "lab-nfs is not built, it needs libnfs 4 or 5 (Debian: libnfs-dev)")):
+            (os.access(client_program, os.X_OK), f"{os.path.basename(client_program)} is not built; "
+             "lab-nfs needs libnfs 4 or 5 (Debian: libnfs-dev)")):
         if not there:
             return what
     return None
@@ -70,7 +72,8 @@ def write_configuration(lab):
     """Of all servers of a lab, and the directory that they serve."""
     os.mkdir(lab.path(EXPORT))
     with open(lab.path(CONFIGURATION_FILE), "w", encoding="ascii") as f:
-        f.write(CONFIGURATION.format(port=PORT, mount_port=MOUNT_PORT, export=lab.path(EXPORT)))
+        f.write(CONFIGURATION.format(port=PORT, mount_port=MOUNT_PORT, export=lab.path(EXPORT), pseudo=PSEUDO))
+    os.mkdir(lab.path(MOUNT))
 
 
 def room(lab, node):
@@ -133,3 +136,12 @@ def answers(lab, node):
 def client(program, lab, service):
     """The command of lab-nfs, on the host."""
     return [program, "--port", str(PORT), "--mount-port", str(MOUNT_PORT), service, lab.path(EXPORT)]
+
+
+def kernel_client(program, lab, service, options):
+    """The command of lab-file over a mount of the kernel's own, with these options of mount(8); the mount goes with it."""
+    four = re.search(r"vers=4", options)
+    options += f",proto=tcp,port={PORT}" + ("" if four else f",nolock,mountproto=tcp,mountport={MOUNT_PORT}")
+    return ["unshare", "--mount", "--propagation", "private", "sh", "-c",
+            'mount -t nfs -o "$1" "$2" "$3" && exec "$4" "$3/lab-nfs"', "client", options,
+            f"{service}:{PSEUDO if four else lab.path(EXPORT)}", lab.path(MOUNT), program]

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The meter's NFS stream through the kernel's own client: it writes to a file of a mounted directory as lab-nfs (nfs.c)
+ * writes to its file, and says the same. Past the page cache (O_DIRECT) and written through (O_DSYNC).
+ *
+ * A write may not come back for minutes, so a thread writes. The main thread sees when that stands still, and takes the
+ * signal. Who has the lock may use `writes`; while a write is under way nobody has it.
+ */
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+
+#include "tools/meter/writes.h"
+
+struct file {
+    int fd, timer, signals;
+    pthread_mutex_t lock;
+    struct writes writes;
+    _Atomic bool stopping;                            /* a signal has come: nothing new is issued */
+    _Alignas(BLOCK_BYTES) uint8_t block[BLOCK_BYTES]; /* under way */
+};
+
+/* --- writes ----------------------------------------------------------------------------------------------*/
+
+/* False: the end. */
+static bool issue(struct file *f)
+{
+    bool goes_on;
+
+    pthread_mutex_lock(&f->lock);
+    goes_on = !f->stopping;
+    if (goes_on)
+        writes_issue(&f->writes, clock_now_ns(CLOCK_MONOTONIC), f->block);
+    pthread_mutex_unlock(&f->lock);
+    return goes_on;
+}
+
+static void note_result(struct file *f, bool written, int error)
+{
+    pthread_mutex_lock(&f->lock);
+    if (written) {
+        writes_acknowledge(&f->writes, clock_now_ns(CLOCK_MONOTONIC));
+    } else {
+        f->writes.run.errors++;
+        f->writes.run.error = error;
+        f->writes.figures.send_errors++;
+    }
+    fflush(stdout);
+    pthread_mutex_unlock(&f->lock);
+}
+
+/* The kernel's client reports an error where it is mounted soft, or when it lost its state: then once more. */
+static void write_through(struct file *f)
+{
+    off_t at = (off_t)(block_place(f->writes.issued) * BLOCK_BYTES);
+    bool written = false;
+
+    while (!written && !f->stopping) {
+        written = pwrite(f->fd, f->block, BLOCK_BYTES, at) == BLOCK_BYTES;
+        note_result(f, written, errno);
+        if (!written)
+            usleep(WRITES_TICK_NS / NS_PER_US);
+    }
+}
+
+static void *run_writes(void *context)
+{
+    struct file *f = context;
+    uint64_t due_ns = clock_now_ns(CLOCK_MONOTONIC);
+
+    while (issue(f)) {
+        uint64_t now_ns;
+
+        write_through(f);
+        now_ns = clock_now_ns(CLOCK_MONOTONIC);
+        due_ns = max_u64(due_ns + WRITES_TICK_NS, now_ns);
+        usleep((useconds_t)((due_ns - now_ns) / NS_PER_US));
+    }
+    return NULL;
+}
+
+/* --- the main thread -------------------------------------------------------------------------------------*/
+
+/* One tick, or a signal. */
+static void step(struct file *f)
+{
+    struct pollfd fds[] = {{.fd = f->stopping ? -1 : f->signals, .events = POLLIN},
+                           {.fd = f->timer, .events = POLLIN}};
+    uint64_t ticks;
+
+    poll(fds, ARRAY_SIZE(fds), -1);
+    ticks = fds[1].revents ? meter_ticks(f->timer) : 0;
+    pthread_mutex_lock(&f->lock);
+    f->stopping |= fds[0].revents != 0;
+    if (ticks) {
+        meter_note_stall(&f->writes.stalls, (ticks - 1) * WRITES_TICK_NS);
+        meter_watch(&f->writes.figures, clock_now_ns(CLOCK_MONOTONIC));
+    }
+    fflush(stdout);
+    pthread_mutex_unlock(&f->lock);
+}
+
+static bool under_way(struct file *f)
+{
+    bool yes;
+
+    pthread_mutex_lock(&f->lock);
+    yes = writes_under_way(&f->writes);
+    pthread_mutex_unlock(&f->lock);
+    return yes;
+}
+
+static void read_back(struct file *f, struct writes_found *found)
+{
+    for (uint64_t place = 0; place < writes_places(&f->writes); place++) {
+        memset(f->block, 0, sizeof(f->block));
+        if (pread(f->fd, f->block, BLOCK_BYTES, (off_t)(place * BLOCK_BYTES)) < 0)
+            found->unread++;
+        else
+            writes_judge(&f->writes, place, f->block, found);
+    }
+}
+
+/* With a write under way the thread cannot be joined, nor anything be read: the process ends with it. */
+static void finish(struct file *f, pthread_t thread)
+{
+    uint64_t until_ns = clock_now_ns(CLOCK_MONOTONIC) + WRITES_FINISH_NS;
+    struct writes_found found = {0};
+
+    while (under_way(f) && clock_now_ns(CLOCK_MONOTONIC) < until_ns)
+        step(f);
+    if (under_way(f)) {
+        pthread_mutex_lock(&f->lock);
+        writes_cut_off(&f->writes, clock_now_ns(CLOCK_MONOTONIC), &found);
+        pthread_mutex_unlock(&f->lock);
+    } else {
+        pthread_join(thread, NULL);
+        read_back(f, &found);
+    }
+    writes_summary(&f->writes, &found);
+}
+
+static int start(struct file *f, const char *path)
+{
+    f->fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_DIRECT | O_DSYNC | O_CLOEXEC, 0600);
+    if (f->fd < 0)
+        return -errno;
+    f->signals = meter_signals_new();
+    f->timer = meter_timer_new(WRITES_TICK_NS);
+    if (f->signals < 0 || f->timer < 0)
+        return f->signals < 0 ? f->signals : f->timer;
+    meter_go_first();
+    return writes_begin(&f->writes, path);
+}
+
+int main(int argc, char **argv)
+{
+    static struct file f = {.lock = PTHREAD_MUTEX_INITIALIZER, .fd = -1, .signals = -1, .timer = -1};
+    pthread_t thread;
+    int r;
+
+    if (argc != 2 || argv[1][0] == '-') {
+        fputs("Usage: lab-file FILE\n"
+              "Writes to a file, measures how long a write takes, and reads all back at the end.\n",
+              stderr);
+        return 2;
+    }
+    r = start(&f, argv[1]);
+    if (r == 0)
+        r = -pthread_create(&thread, NULL, run_writes, &f);
+    if (r < 0) {
+        fprintf(stderr, "lab-file: %s: %s\n", argv[1], strerror(-r));
+        return 1;
+    }
+    while (!f.stopping)
+        step(&f);
+    finish(&f, thread);
+    return 0;
+}
