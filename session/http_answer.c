@@ -48,16 +48,15 @@ static int add_body(struct http_answer *a, const char *bytes, size_t size_bytes)
     return 0;
 }
 
-/* Digits of this base at the beginning of the text, as far as a length can be one. False: none, or too many. */
-static bool read_length(const char *text, int base, uint64_t *length)
+/* Digits of this base, then blanks, then nothing or this byte. False: anything else, or more than a length can be. */
+static bool read_length(const char *text, int base, char after, uint64_t *length)
 {
-    char *end;
+    size_t digits = strspn(text, base == 10 ? "0123456789" : "0123456789abcdefABCDEF");
+    const char *rest = text + digits + strspn(text + digits, " \t");
 
-    if (!strchr("0123456789abcdefABCDEF", text[0]) || text[0] == '\0')
-        return false;
     errno = 0;
-    *length = strtoull(text, &end, base);
-    return end != text && errno == 0 && *length <= INT64_MAX;
+    *length = strtoull(text, NULL, base);
+    return digits > 0 && (*rest == '\0' || *rest == after) && errno == 0 && *length <= INT64_MAX;
 }
 
 /* "HTTP/1.1 200 OK" */
@@ -97,7 +96,7 @@ static int read_field(struct http_answer *a)
     }
     if (!length)
         return 0;
-    if (!read_length(length, 10, &a->left_bytes) || (a->has_length && a->left_bytes != before_bytes))
+    if (!read_length(length, 10, '\0', &a->left_bytes) || (a->has_length && a->left_bytes != before_bytes))
         return -EBADMSG;
     a->has_length = true;
     return 0;
@@ -126,7 +125,7 @@ static int begin_body(struct http_answer *a)
 
 static int read_chunk_size(struct http_answer *a)
 {
-    if (!read_length(a->line, 16, &a->left_bytes))
+    if (!read_length(a->line, 16, ';', &a->left_bytes))
         return -EBADMSG;
     a->stage = a->left_bytes > 0 ? CHUNK : TRAILER;
     return a->left_bytes > a->body_limit_bytes - a->body_bytes ? -EMSGSIZE : 0;
