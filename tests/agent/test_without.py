@@ -78,6 +78,8 @@ def without_inotify(t):
     t.eventually(lambda: agent.path(world.node(2).address("data")), "a change is followed", detail=agent.status)
     said = agent.events("not-watched")
     t.ok(len(said) == 1 and "inotify" in said[0]["hint"], "the log says once how", agent.log())
+    said = [(e["error"], e["instead"]) for e in agent.events("lacking") if e["what"] == "eventfd"]
+    t.ok(said == [("Function not implemented", "a pipe or a pair of sockets")], "and once what else is refused", agent.log())
     t.ok(agent.terminate() == 0, "ends")
 
 
