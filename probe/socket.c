@@ -508,8 +508,9 @@ uint64_t icmp_socket_drops(struct icmp_socket *s)
 
     /* The counter that SO_RXQ_OVFL attaches to packets, but ping sockets do not get that, and who loses the
      * last replies of all never sees a next packet. */
-    if (getsockopt(s->fd, SOL_SOCKET, SO_MEMINFO, info, &length) == 0 &&
-        length > SK_MEMINFO_DROPS * sizeof(info[0])) {
+    if (getsockopt(s->fd, SOL_SOCKET, SO_MEMINFO, info, &length) < 0) {
+        lacking_note(LACKING_MEMINFO, -errno);
+    } else if (length > SK_MEMINFO_DROPS * sizeof(info[0])) {
         s->drops += info[SK_MEMINFO_DROPS] - s->drops_seen;
         s->drops_seen = info[SK_MEMINFO_DROPS];
     }

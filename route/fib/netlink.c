@@ -13,6 +13,8 @@
 #include <linux/netlink.h>
 #include <sys/time.h>
 
+#include "probe/lacking.h"
+
 #define ANSWER_TIMEOUT_S 2
 
 void netlink_close(struct netlink *netlink)
@@ -30,7 +32,7 @@ int netlink_open(struct netlink *netlink, int protocol)
     memset(netlink, 0, sizeof(*netlink));
     netlink->socket = mnl_socket_open2(protocol, SOCK_CLOEXEC);
     if (!netlink->socket)
-        return -errno;
+        return errno == EAFNOSUPPORT ? lacking_note(LACKING_NETLINK, -errno) : -errno;
     if (mnl_socket_bind(netlink->socket, 0, MNL_SOCKET_AUTOPID) < 0 ||
         setsockopt(mnl_socket_get_fd(netlink->socket), SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)) <
             0) {

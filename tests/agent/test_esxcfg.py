@@ -6,7 +6,7 @@ import signal
 import sys
 import time
 
-from harness import ROOT, log_time, main, stays
+from harness import PROFILE, ROOT, log_time, main, stays
 
 COMMAND = os.path.join(ROOT, "tests", "lib", "esxcfg-route")
 SLACK_S = 1.0  # what a busy machine may add
@@ -102,6 +102,9 @@ def cold_start_and_restart(t):
     t.ok(agent.events("start")[0]["backend"] == "esxcfg", "so does the log", agent.log())
     t.eventually(lambda: home in open(os.path.join(agent.state_directory, "state.json")).read().split('"route"')[-1],
                  "the state directory knows whose the route is")
+    refused = {"netlink", "getrandom", "SO_MEMINFO"} if PROFILE == "nothing" else set()
+    told = [e["what"] for e in agent.events("lacking")]
+    t.ok(refused <= set(told) and len(told) == len(set(told)), "what the host refuses is told, each once", told)
     t.ok(agent.terminate() == 0, "ends")
     t.ok(esx.routes() == [home] and monitor.gateway() == home, "the route stays", esx.routes())
     changes = len(esx.calls("-a")) + len(esx.calls("-d"))
