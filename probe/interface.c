@@ -17,6 +17,8 @@ static int bind_by_name(int fd, uint32_t ifindex)
 
     if (!if_indextoname(ifindex, name))
         return -ENODEV;
+    if (lacking_error(LACKING_BIND_TO_DEVICE))
+        return -ENOPROTOOPT;
     if (setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, name, (socklen_t)strlen(name)) == 0)
         return 0;
     if (!interface_option_is_unknown(errno))

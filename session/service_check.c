@@ -397,6 +397,11 @@ void service_check_set_interval(struct service_check *check, uint64_t interval_n
     set_timer(check, clock_now_ns(CLOCK_MONOTONIC));
 }
 
+void service_check_set_source(struct service_check *check, const struct address *source)
+{
+    check->settings.source = *source;
+}
+
 void service_check_soon(struct service_check *check)
 {
     uint64_t now_ns = clock_now_ns(CLOCK_MONOTONIC);

@@ -20,8 +20,8 @@ struct service_check_settings {
     struct address address;
     struct service_protocol protocol;
     uint32_t ifindex; /* connect through this interface only; 0: any */
-    struct address
-        source; /* connect from this address where a system cannot bind to interfaces; empty: by routing */
+    /* In place of ifindex where a system cannot bind to interfaces; empty: by routing. */
+    struct address source;
     uint64_t interval_ns; /* from one question to the next */
     uint64_t window_ns;   /* silence of this length is a failure */
     bool assumed;         /* see struct service_verdict */
@@ -35,6 +35,9 @@ struct service_check *service_check_free(struct service_check *check);
 
 /* The next question is asked so long after the last one; at once, when that is over already. */
 void service_check_set_interval(struct service_check *check, uint64_t interval_ns);
+
+/* The interface has this address by now. From the next connection on. */
+void service_check_set_source(struct service_check *check, const struct address *source);
 
 /* There is a cause to doubt the service: the next question is asked at once, when none is under way. */
 void service_check_soon(struct service_check *check);

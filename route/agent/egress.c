@@ -171,6 +171,8 @@ static bool update_egress(struct agent *agent, uint32_t index)
         path->entry.mtu_bytes = link.mtu_bytes;
     }
     path->entry.source = source;
+    if (path->serving.check)
+        service_check_set_source(path->serving.check, &source);
     if (error != path->entry.error || ifindex != path->entry.ifindex || (!path->probing.streamed && !error)) {
         path->entry.error = error;
         path->entry.ifindex = ifindex;

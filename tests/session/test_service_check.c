@@ -6,6 +6,7 @@
  */
 #include "session/service_check.h"
 
+#include "probe/lacking.h"
 #include "tests/lib/netns.h"
 #include "tests/session/client.h"
 #include "tests/session/server.h"
@@ -368,7 +369,7 @@ Test(service_check, no_way_there)
 }
 
 /* The address answers through one interface; asked through the other, it must not. */
-Test(service_check, goes_through_its_interface)
+static void try_interfaces(void)
 {
     struct watcher watcher = {0};
     struct server *server;
@@ -399,6 +400,43 @@ static unsigned tcp_sockets_waiting(void)
         count += sscanf(line, " %*u: %*s %*s %x", &state) == 1 && state == 6;
     fclose(file);
     return count;
+}
+
+Test(service_check, goes_through_its_interface)
+{
+    try_interfaces();
+}
+
+Test(service_check, goes_through_its_interface_on_old_kernels)
+{
+    lacking_note(LACKING_BIND_TO_IFINDEX, -ENOPROTOOPT);
+    try_interfaces();
+}
+
+/* The address is not this host's any more; then the check is told of the new one. */
+Test(service_check, goes_from_an_address_without_interfaces)
+{
+    struct watcher watcher = {0};
+    struct address gone, own;
+    struct server *server;
+
+    address_parse(&gone, "192.0.2.1");
+    address_parse(&own, "127.0.0.2");
+    lacking_note(LACKING_BIND_TO_IFINDEX, -ENOPROTOOPT);
+    lacking_note(LACKING_BIND_TO_DEVICE, -ENOPROTOOPT);
+    client_open(&watcher.client);
+    server = server_new(watcher.client.base, "127.0.0.1", CLIENT_PORT,
+                        &(struct server_answer){.end = SERVER_HANG});
+    watch(&watcher, "127.0.0.1", if_nametoindex("lo"));
+    service_check_set_source(watcher.check, &gone);
+    client_idle(&watcher.client, 3 * INTERVAL_NS);
+    cr_expect_eq(service_check_state(watcher.check), SERVICE_CHECK_UNKNOWN);
+    cr_expect_eq(server_accepted(server), 0);
+    service_check_set_source(watcher.check, &own);
+    wait_state(&watcher, SERVICE_CHECK_GOOD);
+    service_check_free(watcher.check);
+    server_free(server);
+    client_close(&watcher.client);
 }
 
 Test(service_check, leaves_nothing_behind)
