@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What this host refuses, found by trying: no version is asked, since a host that is no Linux, a filter of system calls
- * and an old kernel refuse alike. Whoever is refused something goes on with what the table names instead and notes it
- * here, once for the whole process; the agent logs it, and `reroute capabilities` shows all of it.
+ * and an old kernel refuse alike. What is refused is noted here, once for the whole process, and what the table names is
+ * done instead. The agent logs it (of inotify by `not-watched`), and `reroute capabilities` shows all of it.
  */
 #pragma once
 

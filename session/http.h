@@ -42,7 +42,10 @@ typedef void http_done_fn(void *context, const struct http_result *result);
 /* Whether this build can ask over TLS (http.c, by libcurl) or not (http_plain.c). */
 bool http_has_tls(void);
 
-/* Strings are copied; SIGPIPE may be ignored from then on; without TLS in this build settings->tls must be false. -ENOSYS: no libcurl; -ENOMEM; with one line in message. */
+/*
+ * Strings are copied. SIGPIPE may be ignored from then on. Without TLS in this build settings->tls must be false.
+ * 0 or a negative errno with one line in message: -ENOSYS: the build has libcurl and the host has not; -ENOMEM.
+ */
 int http_client_new(struct http_client **out, struct event_base *base, const struct http_settings *settings,
                     char *message, size_t size_bytes);
 struct http_client *http_client_free(struct http_client *client); /* cancels what is under way */

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Without libcurl in the build everything works but TLS, which is refused with one line. Where the build has it and the
-host has not, the session provider "rest" is refused. The commands that talk to the agent never need it. Without inotify and eventfd everything works, a
-change of the list's file is followed a little later, and the log says so."""
+host has not, the session provider "rest" is refused. The commands that talk to the agent never need it. Without inotify
+and eventfd everything works, a change of the list's file is followed a little later, and the log says so."""
 import json
 import os
 import signal

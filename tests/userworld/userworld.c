@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Runs a program as if this host were another one, of which a table says what its kernel refuses (profiles.c): those
- * calls of the program fail with the errno that they have there, and /proc and /sys are empty where they are missing. The program
- * keeps this process's number, its descriptors and its network. Needs root.
+ * calls of the program fail with the errno that they have there, and /proc and /sys are empty where they are missing.
+ * The program keeps this process's number, its descriptors and its network. Needs root.
  */
 #include "tests/userworld/filter.h"
 #include "tests/userworld/profiles.h"
@@ -81,9 +81,10 @@ static int start_supervisor(uint32_t profile, const char *program)
         err(EXIT_SYSTEM, "cannot start the supervisor");
     if (child == 0) {
         if (fork() == 0) {
-            leave_descriptors(ends[1]);
-            int listener = receive_descriptor(3);
+            int listener;
 
+            leave_descriptors(ends[1]);
+            listener = receive_descriptor(3);
             if (listener >= 0)
                 supervise(listener, profile, program);
         }

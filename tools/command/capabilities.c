@@ -74,11 +74,15 @@ static int try_sock_destroy(void)
     } answer = {0};
     const struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
     CLEANUP(close_fd) int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+    ssize_t got;
 
+    /* The kernel answers while it is asked: there is nothing to wait for. */
     if (fd < 0 ||
         sendto(fd, &request, sizeof(request), 0, (const struct sockaddr *)&kernel, sizeof(kernel)) < 0 ||
-        recv(fd, &answer, sizeof(answer), 0) < (ssize_t)sizeof(answer.header) + (ssize_t)sizeof(int))
-        return errno ? -errno : -EBADMSG;
+        (got = recv(fd, &answer, sizeof(answer), MSG_DONTWAIT)) < 0)
+        return -errno;
+    if ((size_t)got < sizeof(answer.header) + sizeof(answer.error.error))
+        return -EBADMSG;
     return answer.error.error == -ENOENT ? 0 : answer.error.error;
 }
 
@@ -388,7 +392,8 @@ static const struct capability {
     {LACKING_MEMINFO, "getsockopt()", try_meminfo},
     {LACKING_IO_URING, "io_uring_setup()", try_uring},
     {LACKING_EPOLL, "epoll_create1(), epoll_ctl(), epoll_wait()", try_epoll},
-    {LACKING_KINDS, "the same", try_epoll_of_unix_sockets, "epoll of Unix sockets", "poll()"},
+    {LACKING_KINDS, "epoll_create1(), epoll_ctl(), epoll_wait()", try_epoll_of_unix_sockets,
+     "epoll of Unix sockets", "poll()"},
     {LACKING_EPOLL_PWAIT2, "epoll_pwait2()", try_epoll_pwait2},
     {LACKING_PPOLL, "ppoll()", try_ppoll},
     {LACKING_EVENTFD, "eventfd()", try_eventfd},
