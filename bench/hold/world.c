@@ -88,7 +88,9 @@ static bool gets_through(struct world *w)
 static void observe(struct world *w, uint32_t path, enum probe_outcome outcome, uint64_t sent_ns)
 {
     struct health *h = &w->health[path];
-    bool up = h->state == HEALTH_UP, degraded = h->degraded, missing = h->misses > 0, lossy = false;
+    const struct health_evidence before = health_evidence(h);
+    struct health_evidence now;
+    bool lossy = false;
 
     if (path == 0)
         lossy = loses(w);
@@ -98,8 +100,10 @@ static void observe(struct world *w, uint32_t path, enum probe_outcome outcome, 
     if (path != 0)
         return;
     w->effort->probes++;
-    w->news = w->news || up != (h->state == HEALTH_UP) || degraded != h->degraded ||
-              missing != (h->misses > 0) || lossy != loses(w) || w->decision.reason == KEEP_WAIT_PROOF;
+    now = health_evidence(h);
+    w->news = w->news || before.state != now.state || before.degraded != now.degraded ||
+              before.missing != now.missing || before.losing != now.losing || lossy != loses(w) ||
+              w->decision.reason == KEEP_WAIT_PROOF;
 }
 
 /* Nothing happens to it and nothing is remembered of what did. */

@@ -82,6 +82,7 @@ void agent_table_install(struct agent *agent, struct agent_table *table)
         }
     }
     agent->host.table.selector.doubt_since_ns = old.selector.doubt_since_ns;
+    agent->host.table.selector.asked_since_ns = old.selector.asked_since_ns;
     agent->host.table.selector.doubted = doubted ? agent->service.current : SELECTOR_NO_PATH;
     agent_table_clear(&old, agent->host.stream);
     agent->host.egress_wanted = true;

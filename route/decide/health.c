@@ -23,6 +23,7 @@ struct health_evidence health_evidence(const struct health *health)
         .state = health->state,
         .degraded = health->degraded,
         .missing = health->misses > 0,
+        .losing = health->replies < HEALTH_LOSSLESS,
         .loss_ppm = health_loss_ppm(health),
         .up_since_ns = health->up_since_ns,
         .first_missed_ns = health->first_missed_ns,

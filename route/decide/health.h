@@ -27,6 +27,9 @@
 #include "probe/stream.h"
 #include "route/decide/loss.h"
 
+/* So many answers in a row, and a path loses nothing at present. */
+#define HEALTH_LOSSLESS 10
+
 struct health_settings {
     uint64_t select_timeout_ns;
     uint32_t select_count;
@@ -66,6 +69,7 @@ struct health_evidence {
     enum health_state state;
     bool degraded;
     bool missing;      /* its newest request went unanswered */
+    bool losing;       /* one of its last HEALTH_LOSSLESS requests went unanswered, or it had not so many */
     uint32_t loss_ppm; /* health_loss_ppm() */
     uint64_t up_since_ns;
     uint64_t first_missed_ns;

@@ -13,7 +13,7 @@
  *   3 failover, with proof of life: leave(), is_proven(), pick()
  *   4 failback after hold: improve(), obstacle(), plan_ahead()
  *   5 equal rank never moves: is_candidate(); equals by rendezvous hashing: is_better()
- *   6 nothing eligible: leave(), worst_acceptable(); everything degraded: settle()
+ *   6 nothing eligible: leave(), worst_acceptable(); everything degraded: settle(); all lose at once: is_safe()
  *   7 damping: watch_access(), selector_hold_ns()
  *   8 pin and drain: selector_rank(), decide_pin_hard(), leave() with planned
  *   9 stall guard: not here, but in probe/stream.c, before anything becomes evidence
@@ -386,16 +386,37 @@ static bool is_better_refuge(const struct selector *selector, const struct selec
     return level_a <= LEVEL_DEGRADED && left_a != left_b ? left_b : is_preferred(input, a, b);
 }
 
-/* The best other path up to level `worst`; with proof of life when that is asked for. */
+/* How long all paths must be probed every select-timeout before it is known which of them lose, too. */
+static uint64_t compared_ns(const struct selector *selector, const struct selector_input *input,
+                            unsigned times)
+{
+    uint64_t since_ns = selector->asked_since_ns ? selector->asked_since_ns : input->now_ns;
+
+    return add_sat_u64(since_ns, times * HEALTH_LOSSLESS * input->host.select_timeout_ns);
+}
+
+/*
+ * Has it proved that it works? To leave a degraded path more is asked for: what loses requests now may be no better, and
+ * when the host's own link loses them no path is. Then each move would only break connections.
+ */
+static bool is_safe(const struct selector *selector, const struct selector_input *input, uint32_t path)
+{
+    if (!is_proven(input, path))
+        return false;
+    return input->current == SELECTOR_NO_PATH || level_of(input, input->current) != LEVEL_DEGRADED ||
+           (!input->paths[path].health.losing && input->now_ns >= compared_ns(selector, input, 1));
+}
+
+/* The best other path up to level `worst`; a safe one when that is asked for. */
 static uint32_t pick(const struct selector *selector, const struct selector_input *input,
-                     enum selector_level worst, bool proven)
+                     enum selector_level worst, bool safe)
 {
     uint32_t best = SELECTOR_NO_PATH;
 
     for (uint32_t i = 0; i < input->path_count; i++) {
         if (i == input->current || input->paths[i].access == SELECTOR_NO_ACCESS || level_of(input, i) > worst)
             continue;
-        if (proven && !is_proven(input, i))
+        if (safe && !is_safe(selector, input, i))
             continue;
         if (best == SELECTOR_NO_PATH || is_better_refuge(selector, input, i, best))
             best = i;
@@ -517,7 +538,9 @@ static void leave(const struct selector *selector, const struct selector_input *
 {
     enum selector_level worst = worst_acceptable(level);
     uint32_t living = pick(selector, input, worst, true), hoped = pick(selector, input, worst, false);
-    uint64_t patience_ns = add_sat_u64(selector->doubt_since_ns, input->host.select_timeout_ns);
+    uint64_t patience_ns = level == LEVEL_DEGRADED
+                               ? compared_ns(selector, input, 2)
+                               : add_sat_u64(selector->doubt_since_ns, input->host.select_timeout_ns);
 
     decision->doubt = true;
     if (hoped == SELECTOR_NO_PATH) {
@@ -529,11 +552,14 @@ static void leave(const struct selector *selector, const struct selector_input *
     }
     if (living == SELECTOR_NO_PATH) {
         keep(decision, KEEP_WAIT_PROOF);
+        if (level == LEVEL_DEGRADED && input->now_ns < compared_ns(selector, input, 1))
+            decision->again_ns = compared_ns(selector, input, 1);
         return;
     }
     /*
      * A failure that was known at once (link down) leaves nobody the time to prove its life. So the better paths
-     * get one select-timeout: else a worse one is taken because its answer came a millisecond earlier.
+     * get one select-timeout: else a worse one is taken because its answer came a millisecond earlier. From a
+     * degraded path they get as long as the comparison took: one that loses little may have lost one just then.
      */
     if (input->now_ns < patience_ns && hoped != living) {
         keep(decision, KEEP_WAIT_PROOF);
@@ -714,20 +740,11 @@ static void decide_pin_hard(const struct selector_input *input, struct selector_
            level_of(input, best) <= LEVEL_DEGRADED && current != SELECTOR_NO_PATH);
 }
 
-void selector_decide(struct selector *selector, const struct selector_input *input,
-                     struct selector_decision *decision)
+static void decide(struct selector *selector, const struct selector_input *input,
+                   struct selector_decision *decision)
 {
     enum selector_reason reason;
     enum selector_level level;
-
-    *decision = (struct selector_decision){
-        .to = SELECTOR_NO_PATH,
-        .candidate = SELECTOR_NO_PATH,
-        .candidate_at_ns = NEVER_NS,
-        .want_full_size = SELECTOR_NO_PATH,
-        .again_ns = NEVER_NS,
-    };
-    remember(selector, input);
 
     if (input->host.pin_hard) {
         decide_pin_hard(input, decision);
@@ -743,7 +760,8 @@ void selector_decide(struct selector *selector, const struct selector_input *inp
         keep(decision, KEEP_NO_VERDICT);
     } else if (level == LEVEL_CLEAN) {
         improve(selector, input, decision);
-        decision->doubt = selector->doubt_since_ns != 0 || input->host.stalled;
+        decision->doubt = selector->doubt_since_ns != 0 || input->host.stalled ||
+                          input->paths[input->current].health.losing;
     } else if (contradicted_until_ns(input)) {
         decision->doubt = true;
         decision->again_ns = contradicted_until_ns(input);
@@ -751,4 +769,22 @@ void selector_decide(struct selector *selector, const struct selector_input *inp
     } else {
         leave(selector, input, level, reason, decision);
     }
+}
+
+void selector_decide(struct selector *selector, const struct selector_input *input,
+                     struct selector_decision *decision)
+{
+    *decision = (struct selector_decision){
+        .to = SELECTOR_NO_PATH,
+        .candidate = SELECTOR_NO_PATH,
+        .candidate_at_ns = NEVER_NS,
+        .want_full_size = SELECTOR_NO_PATH,
+        .again_ns = NEVER_NS,
+    };
+    remember(selector, input);
+    decide(selector, input, decision);
+    if (!decision->doubt)
+        selector->asked_since_ns = 0;
+    else if (!selector->asked_since_ns)
+        selector->asked_since_ns = input->now_ns;
 }

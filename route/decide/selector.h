@@ -140,7 +140,8 @@ struct selector {
     struct access_memory *accesses;
     /* Of the current path: when its first missed request was sent, or a cause to leave it came; 0: none. */
     uint64_t doubt_since_ns;
-    uint32_t doubted; /* the index of that path */
+    uint32_t doubted;        /* the index of that path */
+    uint64_t asked_since_ns; /* since when all paths are probed every select-timeout; 0: they are not */
 };
 
 struct selector_decision {

@@ -10,7 +10,7 @@ static const struct {
     [KEEP_BEST] = {"best", "the best path is in use"},
     [KEEP_NO_VERDICT] = {"no-verdict", "the path in use has not been judged yet"},
     [KEEP_COLD_START] = {"cold-start", "just started: waiting for the top-ranked path and a session list"},
-    [KEEP_WAIT_PROOF] = {"wait-proof", "no other path has answered since the path in use failed"},
+    [KEEP_WAIT_PROOF] = {"wait-proof", "no other path has proved yet that it works better"},
     [KEEP_HOLD] = {"hold", "a better path waits for its hold to end"},
     [KEEP_WAIT_STABLE] = {"wait-stable", "a better path waits for its session to be stable"},
     [KEEP_WAIT_LOSS] = {"wait-loss", "a better path loses too many packets"},

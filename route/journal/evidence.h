@@ -19,7 +19,8 @@ struct journal_access {
 
 struct journal_host {
     struct host_evidence evidence;
-    uint64_t doubt_since_ns; /* of struct selector, which remembers misses that no line has told of */
+    /* Of struct selector, which remembers misses that no line has told of. */
+    uint64_t doubt_since_ns, asked_since_ns;
 };
 
 /* Does it answer, as far as is known? */

@@ -281,7 +281,7 @@ static bool path_is_news(const struct journal *journal, uint32_t i)
     if (told->missing && !now->missing)
         return true;
     if (journal->seen.decision.reason == KEEP_WAIT_PROOF &&
-        (now->missing != told->missing ||
+        (now->missing != told->missing || now->losing != told->losing ||
          (now->proven_ns == EVIDENCE_NOW) != (told->proven_ns == EVIDENCE_NOW) ||
          (i == current && now->last_reply_ns != told->last_reply_ns)))
         return true;
@@ -344,8 +344,9 @@ static int look(struct journal *journal, const struct journal_step *step)
         access->evidence = input->accesses[i];
         snprintf(access->uuid, sizeof(access->uuid), "%s", step->source->access_uuid(step->source->owner, i));
     }
-    journal->seen.host =
-        (struct journal_host){.evidence = input->host, .doubt_since_ns = step->selector->doubt_since_ns};
+    journal->seen.host = (struct journal_host){.evidence = input->host,
+                                               .doubt_since_ns = step->selector->doubt_since_ns,
+                                               .asked_since_ns = step->selector->asked_since_ns};
     journal->seen.current = input->current;
     journal->seen.decision = *step->decision;
     return 0;

@@ -166,13 +166,17 @@ static void tell(struct player *p, const struct selector_input *input, bool reco
     recorded = recorded || (p->host_decision.wait_proof && together);
     if (together) {
         p->selector.doubt_since_ns = p->host.doubt_since_ns;
+        if (p->host.asked_since_ns) /* older journals do not tell it */
+            p->selector.asked_since_ns = p->host.asked_since_ns;
         p->selector.doubted = p->host_current;
     }
     for (uint32_t i = 0; i < p->history->path_count; i++) {
         struct path_evidence e = p->paths[i];
 
-        if (!recorded && evidence_answers(&e))
+        if (!recorded && evidence_answers(&e)) {
             e.health.last_reply_ns = e.health.proven_ns = EVIDENCE_NOW;
+            e.health.losing = false;
+        }
         if (p->assumed_full_size[i] && !(p->host_decision.wait_full_size && together))
             e.full_size = FULL_SIZE_PASSED;
         p->told_paths[i] = evidence_at(e, p->now_ns);
@@ -277,7 +281,7 @@ static void forget(struct player *p)
     memset(p->selector.paths, 0, h->path_count * sizeof(*p->selector.paths));
     memset(p->selector.accesses, 0, h->access_count * sizeof(*p->selector.accesses));
     memset(p->assumed_full_size, 0, h->path_count * sizeof(*p->assumed_full_size));
-    p->selector.doubt_since_ns = 0;
+    p->selector.doubt_since_ns = p->selector.asked_since_ns = 0;
     p->selector.doubted = 0;
 }
 

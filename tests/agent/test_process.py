@@ -87,6 +87,18 @@ def degraded(t):
     t.eventually(agent.on(home), "home when it is clean", detail=agent.status)
 
 
+def all_lose(t):
+    """Every path loses half, all of a sudden, as by the host's own cable: no other one is better, so it does not wander."""
+    world, service, monitor, agent, home = t.settled(timeout="100ms", count=10)
+    for node in world.nodes:
+        world.lose(node, 50)
+    t.eventually(lambda: "degraded" in agent.path(home)["why"], "noticed", detail=agent.status)
+    before = len(agent.switches())
+    t.ok(stays(lambda: len(agent.switches()) <= before + 1, agent.asks(700), 60), "at most one move", agent.switches())
+    for node in world.nodes:
+        world.lose(node, 0)
+
+
 def lossy_candidate(t):
     """A candidate that loses every second request, seldom asked as it is, is not what a failover takes."""
     world, service, monitor = t.cluster(settings=dict(nodes=3, zones=("a", "b")))
@@ -343,6 +355,6 @@ def dry_run(t):
     t.ok(not os.path.exists(agent.socket_path) and not os.path.exists(agent.state_directory), "wrote nothing")
 
 
-sys.exit(main([random_loss, lossy_candidate, stopped, starved, degraded, reload, reload_storm, without_sessions, stalled_log,
-               ending, notify, dry_run], parallel=3,
+sys.exit(main([random_loss, all_lose, lossy_candidate, stopped, starved, degraded, reload, reload_storm,
+               without_sessions, stalled_log, ending, notify, dry_run], parallel=3,
               each_seconds=100 + float(os.environ.get("LOSS_SECONDS", "0"))))

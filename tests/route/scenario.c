@@ -81,7 +81,7 @@ static void answer_again(enum path p, uint64_t now_ns)
         h->up_since_ns = now_ns;
     h->state = HEALTH_UP;
     h->degraded = false;
-    h->missing = false;
+    h->missing = h->losing = false;
     h->first_missed_ns = 0;
     c.answers[p] = true;
     path_of(p)->on_link = path_of(p)->link_usable = true;
@@ -115,6 +115,10 @@ static void path_does(enum path p, enum doing doing, uint64_t now_ns)
         c.answers[p] = false;
         h->last_reply_ns = now_ns - WINDOW_NS - 29 * NS_PER_MS;
         h->proven_ns = h->last_reply_ns - NS_PER_MS;
+        break;
+    case LOSING:
+        answer_again(p, now_ns);
+        h->losing = true;
         break;
     case MISSING:
         fall_silent(p, now_ns - SELECT_NS);

@@ -39,6 +39,7 @@ enum doing {
     STALE,    /* up, but has answered nothing that was sent within the last window */
     RACED,    /* up, but its newest proof was sent between the last reply and the first miss of what went down
                  now */
+    LOSING,   /* up, but one of its last requests went unanswered */
     MISSING,  /* up, but the newest request went unanswered */
     DOWN,     /* the verdict: nothing for a window */
     DEGRADED, /* up, but loses too much */

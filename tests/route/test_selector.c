@@ -261,6 +261,29 @@ static const struct scenario rule_3[] = {
         {"that one dies: a degraded one is eligible if no clean one is",
          .t_ms = 12000, .is[FAR] = DOWN, .want = SWITCH, .to = LOCAL, .why = SWITCH_PATH_DOWN},
     }},
+    {"failover: from a degraded path, not to one that may lose as much: all are asked first", LOCAL, .rows = {
+        {"well", .t_ms = 0, .want = KEEP, .why = KEEP_BEST, .doubt = NO},
+        {"it loses one: all are asked", .t_ms = 200, .is[LOCAL] = LOSING, .want = KEEP, .why = KEEP_BEST, .doubt = YES},
+        {"too many", .t_ms = 900, .is[LOCAL] = DEGRADED, .want = KEEP, .why = KEEP_WAIT_PROOF, .again_ms = 1200},
+        {"asked ten times: the best loses, too", .t_ms = 1200, .is[NEAR] = LOSING, .is[TWIN] = LOSING, .want = KEEP,
+         .why = KEEP_WAIT_PROOF, .again_ms = 2200},
+        {"no longer", .t_ms = 1400, .is[NEAR] = UP, .want = SWITCH, .to = NEAR, .why = SWITCH_DEGRADED},
+        {"it is well, all the same", .t_ms = 1500, .want = KEEP, .why = KEEP_BEST, .doubt = NO},
+    }},
+    {"failover: from a degraded path, after twice the time to the best that loses nothing", LOCAL, .rows = {
+        {"", .t_ms = 0, .is[LOCAL] = DEGRADED, .is[NEAR] = LOSING, .want = KEEP, .why = KEEP_WAIT_PROOF,
+         .again_ms = 1000},
+        {"not yet", .t_ms = 1999, .want = KEEP, .why = KEEP_WAIT_PROOF, .again_ms = 2000},
+        {"now", .t_ms = 2000, .want = SWITCH, .to = TWIN, .why = SWITCH_DEGRADED},
+    }},
+    {"failover: all lose at once, the host's own link: nowhere", LOCAL, .rows = {
+        {"", .t_ms = 0, .is[LOCAL] = DEGRADED, .is[LOCAL_MGMT] = LOSING, .is[NEAR] = LOSING, .is[NEAR_MGMT] = LOSING,
+         .is[TWIN] = LOSING, .is[TWIN_MGMT] = LOSING, .is[FAR] = LOSING, .is[FAR_MGMT] = LOSING, .want = KEEP,
+         .why = KEEP_WAIT_PROOF},
+        {"nor later", .t_ms = 60000, .want = KEEP, .why = KEEP_WAIT_PROOF},
+        {"one dies: what loses is better", .t_ms = 61000, .is[LOCAL] = DOWN, .want = SWITCH, .to = NEAR,
+         .why = SWITCH_PATH_DOWN},
+    }},
     {"failover: all is degraded alike, a limit on echoes: rank counts again after a hold", FAR_MGMT, .rows = {
         {"not at once", .t_ms = 0, .node[LOCAL_NODE] = DEGRADED, .node[NEAR_NODE] = DEGRADED, .node[TWIN_NODE] = DEGRADED, .node[FAR_NODE] = DEGRADED, .want = KEEP, .why = KEEP_DEGRADED, .again_ms = 180000},
         {"not before the hold", .t_ms = 179999, .want = KEEP, .why = KEEP_DEGRADED},
@@ -923,17 +946,19 @@ static const struct scenario rule_10[] = {
     }},
     {"not back at once: of what is degraded alike, the first whose time comes", FAR, .stay_s = 300, .rows = {
         {"left", .t_ms = 0, .node[LOCAL_NODE] = DEGRADED, .node[NEAR_NODE] = DEGRADED, .node[TWIN_NODE] = DEGRADED,
-         .is[FAR] = DEGRADED, .want = SWITCH, .to = FAR_MGMT, .why = SWITCH_DEGRADED},
+         .is[FAR] = DEGRADED, .want = KEEP, .why = KEEP_WAIT_PROOF, .again_ms = 1000},
+        {"a window later", .t_ms = 1000, .want = SWITCH, .to = FAR_MGMT, .why = SWITCH_DEGRADED},
         {"none is clean now", .t_ms = 1000, .is[FAR_MGMT] = DEGRADED, .want = KEEP, .why = KEEP_DEGRADED,
          .again_ms = 181000},
         {"settled", .t_ms = 181000, .want = SWITCH, .to = LOCAL, .why = SWITCH_DEGRADED},
     }},
     {"not back at once: nor to what was just left, though it is degraded alike", FAR, .stay_s = 300, .rows = {
         {"left", .t_ms = 0, .node[LOCAL_NODE] = DOWN, .node[NEAR_NODE] = DOWN, .node[TWIN_NODE] = DOWN,
-         .is[FAR] = DEGRADED, .want = SWITCH, .to = FAR_MGMT, .why = SWITCH_DEGRADED},
+         .is[FAR] = DEGRADED, .want = KEEP, .why = KEEP_WAIT_PROOF, .again_ms = 1000},
+        {"a window later", .t_ms = 1000, .want = SWITCH, .to = FAR_MGMT, .why = SWITCH_DEGRADED},
         {"none is clean now", .t_ms = 1000, .is[FAR_MGMT] = DEGRADED, .want = KEEP, .why = KEEP_DEGRADED,
-         .again_ms = 300000},
-        {"settled", .t_ms = 300000, .want = SWITCH, .to = FAR, .why = SWITCH_DEGRADED},
+         .again_ms = 301000},
+        {"settled", .t_ms = 301000, .want = SWITCH, .to = FAR, .why = SWITCH_DEGRADED},
     }},
     {"not back at once: a person's word", LOCAL, .rows = {
         {"left", .t_ms = 0, .node[LOCAL_NODE] = DOWN, .want = SWITCH, .to = NEAR, .why = SWITCH_PATH_DOWN},
@@ -1011,7 +1036,7 @@ static const struct scenario rule_11[] = {
     }},
     {"contradicted: loss is not", LOCAL, .rows = {
         {"a miss", .t_ms = 0, .is[LOCAL] = MISSING, .contradicted = YES, .want = KEEP, .why = KEEP_BEST},
-        {"it answers, and loses too much", .t_ms = 100, .is[LOCAL] = DEGRADED, .want = SWITCH, .to = NEAR,
+        {"it answers, and loses too much", .t_ms = 1000, .is[LOCAL] = DEGRADED, .want = SWITCH, .to = NEAR,
          .why = SWITCH_DEGRADED},
     }},
     {"contradicted: a foreign next hop as well", FOREIGN, .rows = {

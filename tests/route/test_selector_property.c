@@ -7,7 +7,8 @@
  *   - a route is never withdrawn, and never moved to what cannot be entered;
  *   - never on a path that is not eligible while a better one has proved that it works, beyond the delay that
  *     rule 3 allows (one select-timeout);
- *   - a failover takes the best of what has proved that it works;
+ *   - a failover takes the best of what has proved that it works, from a degraded path only what has answered all of ten
+ *     requests while all paths were probed as often;
  *   - never a move between equals, never to a lesser path while the current one is good;
  *   - kept, for two windows, while the host's own connection contradicts lost pings and nothing else speaks against it;
  *   - no failback before hold, by this test's own book-keeping, nor without a stable session, and so on;
@@ -57,6 +58,7 @@ struct world {
     bool was_steady[PATHS], was_blocked[PATHS];
     uint64_t steady_since_ns[PATHS], down_seen_ns[PATHS], used_ns[PATHS];
     uint64_t trouble_since_ns; /* of the current path; 0: none */
+    uint64_t asked_since_ns;   /* since when all paths are probed every select-timeout; 0: they are not */
     uint64_t unwell_since_ns;  /* since when it has not been clean and answering; 0: it is */
     uint64_t digest;           /* of all decisions */
     const char *broken;        /* the property that did not hold */
@@ -364,6 +366,23 @@ static bool has_proved(const struct world *w, uint32_t i)
     return w->health[i].proven_ns > 0 && w->health[i].proven_ns + w->input.host.window_ns >= w->input.now_ns;
 }
 
+/* How long all paths have been probed every select-timeout, in requests. */
+static uint64_t asked(const struct world *w)
+{
+    return w->asked_since_ns ? (w->input.now_ns - w->asked_since_ns) / SELECT_NS : 0;
+}
+
+static bool leaves_degraded(const struct world *w)
+{
+    return is_eligible(w, w->input.current) && !is_clean(w, w->input.current);
+}
+
+/* Has it proved that it works, and where the current path is only degraded, that it is better? */
+static bool is_safe(const struct world *w, uint32_t i)
+{
+    return has_proved(w, i) && (!leaves_degraded(w) || (asked(w) >= 10 && w->health[i].replies >= 10));
+}
+
 /* May a path like this be gone to from the current one? The worse that one is, the more. */
 static bool is_acceptable(const struct world *w, uint32_t i)
 {
@@ -502,15 +521,18 @@ static void check_leaving(struct world *w, const struct selector_decision *d)
     if (d->switch_now) {
         MUST(is_acceptable(w, d->to) || is_settling(w, d->to),
              "failover: to what is better than the current path");
-        MUST(has_proved(w, d->to), "failover: to what has proved that it works");
+        MUST(is_settling(w, d->to) ? has_proved(w, d->to) : is_safe(w, d->to),
+             "failover: to what has proved that it works");
     }
     for (uint32_t i = 0; i < w->input.path_count; i++) {
         if (is_settling(w, i) && has_proved(w, i))
             MUST(d->switch_now ? !is_settling(w, d->to) || rank(w, i) >= rank(w, d->to) : any_clean(w),
                  "failover: among what is degraded alike to the best-ranked");
-        if (!is_acceptable(w, i) || !has_proved(w, i))
+        if (!is_acceptable(w, i) || !is_safe(w, i))
             continue;
-        MUST(d->switch_now || w->input.now_ns < w->trouble_since_ns + w->input.host.select_timeout_ns,
+        MUST(d->switch_now || (leaves_degraded(w)
+                                   ? asked(w) < 20
+                                   : w->input.now_ns < w->trouble_since_ns + w->input.host.select_timeout_ns),
              "failover: not eligible, while something that has proved that it works is there");
         MUST(!d->switch_now || !is_better(w, i, d->to),
              "failover: to the best that has proved that it works");
@@ -667,6 +689,10 @@ static void play(struct world *w, uint64_t seed, unsigned seen[SELECTOR_REASONS]
         if (!w->broken)
             check_time_alone(w, &d);
         seen[d.reason]++;
+        if (!d.doubt)
+            w->asked_since_ns = 0;
+        else if (!w->asked_since_ns)
+            w->asked_since_ns = w->input.now_ns;
         digest(w, &d);
         carry_out(w, &d);
     }
