@@ -309,7 +309,7 @@ static void print_costs(const struct tune_study *study, const struct tune_pair *
                 RATE(estimate->high * hold_min));
     fprintf(out, ".\n");
     if (pair->degraded_per_year > 0)
-        fprintf(out, "Besides, loss makes a path degraded %s times a year, whatever the setting.\n",
+        fprintf(out, "Besides, loss makes a path degraded %s times a year at this select-timeout.\n",
                 RATE(pair->degraded_per_year));
 }
 

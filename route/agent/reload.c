@@ -20,7 +20,7 @@ struct health_settings agent_health_settings(const struct config *config)
         .select_count = config->probe.select_count,
         .rise = config->probe.rise,
         .degraded_percent = config->probe.degraded_percent,
-        /* Long enough for the requests that a verdict needs. */
+        /* Long enough for the requests that tell whether it is clean again. */
         .degraded_over_ns = max_u64(config->probe.degraded_over_ns, 25 * config->probe.select_timeout_ns),
         .hold_ns = config->route.hold_ns,
     };

@@ -76,8 +76,9 @@ const char *agent_path_why(const struct agent *agent, uint32_t index, char *buff
         return "its access restarts over and over";
     case SWITCH_DEGRADED:
         snprintf(buffer, size_bytes,
-                 "degraded: too many requests are lost; clean after %.0f s with %.3g %% at most",
-                 (double)probe->degraded_over_ns / (double)NS_PER_S, (double)probe->degraded_percent / 2);
+                 "degraded: too many requests are lost; clean after %.3g s with %.3g %% at most",
+                 (double)agent->host.health_settings.degraded_over_ns / (double)NS_PER_S,
+                 (double)probe->degraded_percent / 2);
         return buffer;
     default:
         return level == LEVEL_CLEAN ? "" : selector_level_text(level);

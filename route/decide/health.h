@@ -79,7 +79,7 @@ struct health_evidence {
 
 struct health_evidence health_evidence(const struct health *health);
 
-/* One observation of a usual (not extra) request of this path. */
+/* One observation of a usual request of this path, or the reply to an extra one. */
 void health_observe(struct health *health, const struct health_settings *settings,
                     const struct probe_observation *observation);
 

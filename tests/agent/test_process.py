@@ -77,10 +77,11 @@ def random_loss(t):
 
 def degraded(t):
     """A path that loses half: left for a clean one; not returned to while it does."""
-    world, service, monitor, agent, home = t.settled(probe='degraded-over = "2s"', count=20, timeout="20ms", hold="2s")
+    world, service, monitor, agent, home = t.settled(probe='degraded-over = "1s"', count=20, timeout="50ms", hold="2s")
     world.lose(world.node(1), 50)
     t.eventually(lambda: agent.get("next_hop") not in (None, home), "left", detail=agent.status)
     t.ok(agent.get("reason") == "degraded" and "degraded" in agent.path(home)["why"], "for that reason", agent.status())
+    t.ok("clean after 1.25 s with 15 %" in agent.path(home)["why"], "25 requests are waited for", agent.path(home))
     t.ok(stays(lambda: agent.get("next_hop") != home, agent.up(agent.get("next_hop"), 3)), "and not returned to",
          agent.log())
     world.lose(world.node(1), 0)
