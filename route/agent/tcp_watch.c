@@ -53,7 +53,8 @@ static void note_hop(struct tcp_watch *watch, const struct address *hop, uint64_
     static const struct address none = {0};
 
     hop = hop ? hop : &none;
-    if (address_is_set(&watch->hop) && !address_equal(&watch->hop, hop))
+    /* The first one stood already. */
+    if (!address_equal(&watch->hop, hop) && (address_is_set(&watch->hop) || watch->witness.moved_ns))
         witness_moved(&watch->witness, now_ns);
     watch->hop = *hop;
 }

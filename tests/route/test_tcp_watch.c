@@ -142,5 +142,8 @@ Test(tcp_watch, a_move_is_another_path)
     cr_expect_eq(watch.witness.moved_ns, 0, "it stood");
     run(&watch, &away, true, now_ns, 1000);
     cr_expect_eq(watch.witness.moved_ns, now_ns);
+    now_ns = run(&watch, NULL, false, now_ns + 1 * NS_PER_S, 1000);
+    run(&watch, &away, true, now_ns, 1000);
+    cr_expect_eq(watch.witness.moved_ns, now_ns, "so it is after a time without a route");
     tcp_watch_close(&watch);
 }
