@@ -202,6 +202,48 @@ Test(history, own_connection, .init = journal_place_begin, .fini = journal_place
     }
 }
 
+/* Home loses too much from 1000 s on: left when all have been asked for a second, for a path that loses nothing. */
+Test(history, degraded, .init = journal_place_begin, .fini = journal_place_end)
+{
+    static const struct {
+        const char *name, *agent, *away;
+        unsigned move_s;
+    } rows[] = {
+        {"asked for longer: at once", ",\"agent\":{\"asked_since_ns\":\"998000000000\"}", "false", 1000},
+        {"asked since then: a second later", ",\"agent\":{\"asked_since_ns\":\"1000000000000\"}", "false",
+         1001},
+        {"an older journal: the same", "", "false", 1001},
+        {"the other one loses: not yet",
+         ",\"agent\":{\"asked_since_ns\":\"998000000000\"},\"decision\":{\"action\":\"keep\",\"reason\":"
+         "\"wait-proof\"}",
+         "true", 1005},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        static struct text text;
+        CLEANUP(history_free) struct history *history = NULL;
+        CLEANUP(tally_clear) struct tally tally = {0};
+        const struct replay_settings settings = {.hold_ns = 180 * NS_PER_S};
+        char rest[512];
+
+        snprintf(rest, sizeof(rest),
+                 "%s,\"paths\":[{\"path\":\"" HOME
+                 "\",\"degraded\":true,\"up_since_ns\":\"0\",\"losing\":true},"
+                 "{\"path\":\"" AWAY "\",\"losing\":%s}]",
+                 rows[i].agent, rows[i].away);
+        text = (struct text){0};
+        add_snapshot(&text, 100, "start", "a");
+        add_line(&text, 1000, "step", rest);
+        add_line(&text, 1005, "step", ",\"paths\":[{\"path\":\"" AWAY "\",\"losing\":false}]");
+        add_line(&text, 6000, "alive", "");
+        history = read_text(text.bytes);
+        cr_assert_eq(replay_run(history, &settings, &tally), 0);
+        cr_expect(tally.move_count == 1 && tally.moves[0].at_ns == rows[i].move_s * NS_PER_S,
+                  "%s: %zu moves, %.3f s", rows[i].name, tally.move_count,
+                  tally.move_count ? (double)tally.moves[0].at_ns / 1e9 : 0);
+    }
+}
+
 /* A session's stability is judged with the hold that is asked about, not with the host's. */
 Test(history, sessions_with_another_hold, .init = journal_place_begin, .fini = journal_place_end)
 {

@@ -147,7 +147,9 @@ Test(journal_writing, only_news_is_written, .init = journal_place_begin, .fini =
         PIN,
         UNLISTED,
         CONTRADICTED,
-        STALLED
+        STALLED,
+        LOSING,
+        DEGRADED
     };
     static const struct {
         const char *name;
@@ -158,6 +160,10 @@ Test(journal_writing, only_news_is_written, .init = journal_place_begin, .fini =
     } rows[] = {
         {"nothing", NOTHING, 0, 0, false},
         {"later replies", ANSWER, 1, 0, false},
+        {"one was lost", LOSING, 1, true, false},
+        {"the path in use loses too much, and waits for the other one", DEGRADED, 0, true, true},
+        {"which loses no more", LOSING, 1, false, true},
+        {"it is clean again", DEGRADED, 0, false, true},
         {"some loss", LOSS, 1, 9000, false},
         {"it is told with another thing", RESTARTS, 1, 2, true},
         {"a little more, but now too much to return to it", LOSS, 1, 10001, true},
@@ -234,6 +240,12 @@ Test(journal_writing, only_news_is_written, .init = journal_place_begin, .fini =
             break;
         case CONTRADICTED:
             w.input.host.contradicted_ns = rows[i].value;
+            break;
+        case LOSING:
+            w.paths[index].health.losing = rows[i].value;
+            break;
+        case DEGRADED:
+            w.paths[index].health.degraded = rows[i].value;
             break;
         case STALLED:
             w.input.host.stalled = rows[i].value;
