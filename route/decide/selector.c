@@ -396,15 +396,17 @@ static uint64_t compared_ns(const struct selector *selector, const struct select
 }
 
 /*
- * Has it proved that it works? To leave a degraded path more is asked for: what loses requests now may be no better, and
- * when the host's own link loses them no path is. Then each move would only break connections.
+ * Has it proved that it works? To leave a degraded path more is asked for: what loses requests now, or lost more over the
+ * hold, may be no better, and when the host's own link loses them no path is. Then each move would only break connections.
  */
 static bool is_safe(const struct selector *selector, const struct selector_input *input, uint32_t path)
 {
     if (!is_proven(input, path))
         return false;
-    return input->current == SELECTOR_NO_PATH || level_of(input, input->current) != LEVEL_DEGRADED ||
-           (!input->paths[path].health.losing && input->now_ns >= compared_ns(selector, input, 1));
+    if (input->current == SELECTOR_NO_PATH || level_of(input, input->current) != LEVEL_DEGRADED)
+        return true;
+    return !input->paths[path].health.losing && input->now_ns >= compared_ns(selector, input, 1) &&
+           !selector_loses(input->paths[path].health.loss_ppm, input->paths[input->current].health.loss_ppm);
 }
 
 /* The best other path up to level `worst`; a safe one when that is asked for. */

@@ -173,8 +173,8 @@ const char *selector_level_text(enum selector_level level);
 unsigned selector_rank(const struct selector_input *input, uint32_t path);
 
 /*
- * Rule 4: does a better path lose so much over its hold that it is not returned to? More than 1 %, and more
- * than the current path.
+ * Rules 4 and 6: does a path lose so much over the hold that it is not returned to, nor fled to from a degraded one? More
+ * than 1 %, and more than the current path.
  */
 static inline bool selector_loses(uint32_t loss_ppm, uint32_t current_loss_ppm)
 {

@@ -276,6 +276,11 @@ static const struct scenario rule_3[] = {
         {"not yet", .t_ms = 1999, .want = KEEP, .why = KEEP_WAIT_PROOF, .again_ms = 2000},
         {"now", .t_ms = 2000, .want = SWITCH, .to = TWIN, .why = SWITCH_DEGRADED},
     }},
+    {"failover: from a degraded path, not to one that lost more over the hold", LOCAL, .rows = {
+        {"", .t_ms = 0, .is[LOCAL] = DEGRADED, .lost_per_mille[LOCAL] = 20, .lost_per_mille[NEAR] = 21,
+         .lost_per_mille[TWIN] = 20, .want = KEEP, .why = KEEP_WAIT_PROOF, .again_ms = 1000},
+        {"another one will do, after twice the time", .t_ms = 2000, .want = SWITCH, .to = TWIN, .why = SWITCH_DEGRADED},
+    }},
     {"failover: all lose at once, the host's own link: nowhere", LOCAL, .rows = {
         {"", .t_ms = 0, .is[LOCAL] = DEGRADED, .is[LOCAL_MGMT] = LOSING, .is[NEAR] = LOSING, .is[NEAR_MGMT] = LOSING,
          .is[TWIN] = LOSING, .is[TWIN_MGMT] = LOSING, .is[FAR] = LOSING, .is[FAR_MGMT] = LOSING, .want = KEEP,
