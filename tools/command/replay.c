@@ -339,7 +339,7 @@ int command_replay(int argc, char **argv)
         .least = 1,
         .most = 1,
         .rows = rows,
-        .after = "Exit code: 0 done, 3 bad arguments or no journal, 4 system error.\n",
+        .after = "Exit code: 0 done, 3 bad arguments, or the file is no journal, 4 system error.\n",
     };
     int at = options_parse(&line, argc, argv);
 
