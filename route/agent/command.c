@@ -37,29 +37,34 @@ static bool is_drained(const struct agent *agent, uint32_t path)
     return orders_drains(&agent->orders, agent_table_access_name(&agent->host.table, path));
 }
 
-/* Does the route lead through a drained access, with no other one to go to? */
-static bool must_stay(const struct agent *agent)
+/* Why the route stays at a drained access through which it leads; NULL: it does not. */
+static const char *stays_because(const struct agent *agent)
 {
     struct selector_input input;
 
     if (agent->service.current == SELECTOR_NO_PATH || !is_drained(agent, agent->service.current))
-        return false;
+        return NULL;
     agent_fill_input(agent, &input);
+    if (input.host.pin_hard && input.paths[agent->service.current].pinned)
+        return "the route stays where it is: it is pinned hard, unpin it first";
     for (uint32_t i = 0; i < input.path_count; i++)
         if (!is_drained(agent, i) && selector_path_level(&input, i, NULL) <= LEVEL_DEGRADED)
-            return false;
-    return true;
+            return NULL;
+    return "the route stays where it is until another path can be used";
 }
 
 int agent_drain(struct agent *agent, const char *access, bool drain, char *message, size_t size_bytes)
 {
     int error = orders_drain(&agent->orders, &agent->host.table, access, drain, message, size_bytes);
+    const char *why;
 
-    if (!error)
-        ordered(agent, drain ? ORDER_DRAIN : ORDER_UNDRAIN, access);
-    if (!error && drain && must_stay(agent))
-        snprintf(message, size_bytes, "the route stays where it is until another path can be used");
-    return error;
+    if (error)
+        return error;
+    ordered(agent, drain ? ORDER_DRAIN : ORDER_UNDRAIN, access);
+    why = drain ? stays_because(agent) : NULL;
+    if (why)
+        snprintf(message, size_bytes, "%s", why);
+    return 0;
 }
 
 /* The best path that would be better than the one in use, if it were eligible; SELECTOR_NO_PATH: none. */
