@@ -19,7 +19,7 @@ from netlab.stand import NFS_END_S, STREAMS, Stand, print_table
 from netlab.wait import Failed, Interrupts
 
 HOLD_S = 8  # the default is 180 s
-FAILOVER_BAR_MS = 1120  # 10 waits of 100 ms, one more, and 20 ms
+FAILOVER_BAR_MS = 1070  # 10 waits of 100 ms, half of one, and 20 ms
 SETTLE_S = 0.3  # a line is shown when it is so old: those of the others that belong before it have come by then
 
 
