@@ -612,36 +612,16 @@ static bool command_backend_next_event(struct fib *fib, struct fib_event *event)
     return false;
 }
 
-/* --- the two of them --- */
+/* --- the two of them: they differ in what they open --- */
 
-const struct fib_backend fib_backend_esxcfg = {
-    .name = "esxcfg",
-    .slow = true,
-    .open = esxcfg_open,
-    .close = command_backend_close,
-    .routes = command_backend_routes,
-    .lookup = command_backend_lookup,
-    .put = command_backend_put,
-    .forget = command_backend_forget,
-    .drop = command_backend_drop,
-    .load = command_backend_load,
-    .fd = command_backend_fd,
-    .next_event = command_backend_next_event,
-    .reset_connections = fib_reset_by_diag,
-};
+#define BY_COMMAND(name_, open_)                                                                        \
+    {                                                                                                   \
+        .name = (name_), .slow = true, .open = (open_), .close = command_backend_close,                 \
+        .routes = command_backend_routes, .lookup = command_backend_lookup, .put = command_backend_put, \
+        .forget = command_backend_forget, .drop = command_backend_drop, .load = command_backend_load,   \
+        .fd = command_backend_fd, .next_event = command_backend_next_event,                             \
+        .reset_connections = fib_reset_by_diag,                                                         \
+    }
 
-const struct fib_backend fib_backend_ip = {
-    .name = "ip",
-    .slow = true,
-    .open = ip_open,
-    .close = command_backend_close,
-    .routes = command_backend_routes,
-    .lookup = command_backend_lookup,
-    .put = command_backend_put,
-    .forget = command_backend_forget,
-    .drop = command_backend_drop,
-    .load = command_backend_load,
-    .fd = command_backend_fd,
-    .next_event = command_backend_next_event,
-    .reset_connections = fib_reset_by_diag,
-};
+const struct fib_backend fib_backend_esxcfg = BY_COMMAND("esxcfg", esxcfg_open);
+const struct fib_backend fib_backend_ip = BY_COMMAND("ip", ip_open);
