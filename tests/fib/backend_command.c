@@ -12,7 +12,9 @@
 
 #include <fcntl.h>
 #include <linux/rtnetlink.h>
+#include <poll.h>
 #include <pthread.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 
 #define SERVICE "192.168.33.2/32"
@@ -294,13 +296,30 @@ Test(backend_command, a_netstack_is_named)
     close_all(&world);
 }
 
-static void *hurry(void *context)
+struct hurried {
+    struct fib *fib;
+    int watch; /* inotify, of the directory of the command */
+    bool begun;
+};
+
+/* Until the log says that a call has begun; false: not within ten seconds. */
+static bool wait_for_begin(int watch)
 {
-    char log[256];
+    char log[256], events[4096];
+    struct pollfd changed = {.fd = watch, .events = POLLIN};
 
     while (!strstr(read_file("log", log, sizeof(log)), "begin"))
-        usleep(1000);
-    fib_hurry(context, true);
+        if (poll(&changed, 1, 10000) <= 0 || read(watch, events, sizeof(events)) < 0)
+            return false;
+    return true;
+}
+
+static void *hurry(void *context)
+{
+    struct hurried *hurried = context;
+
+    hurried->begun = wait_for_begin(hurried->watch);
+    fib_hurry(hurried->fib, true);
     return NULL;
 }
 
@@ -310,6 +329,7 @@ Test(backend_command, a_look_is_given_up)
     struct address service = service_of(AF_INET);
     struct world world;
     struct fib_way way;
+    struct hurried hurried;
     char called[256];
     pthread_t thread;
 
@@ -318,9 +338,13 @@ Test(backend_command, a_look_is_given_up)
     write_file("log", "%s", "");
     write_file("trouble", "%s", "-l hang\n");
     fib_next_event(world.fib, &(struct fib_event){0});
-    pthread_create(&thread, NULL, hurry, world.fib);
+    hurried = (struct hurried){.fib = world.fib, .watch = inotify_init1(IN_CLOEXEC)};
+    cr_assert_geq(inotify_add_watch(hurried.watch, directory, IN_MODIFY | IN_CREATE), 0);
+    pthread_create(&thread, NULL, hurry, &hurried);
     cr_expect_eq(fib_way(world.fib, &service, &way), -ECANCELED);
     pthread_join(thread, NULL);
+    close(hurried.watch);
+    cr_expect(hurried.begun, "the look had begun");
     cr_expect_neq(fib_silent_since_ns(world.fib), 0);
     write_file("trouble", "%s", "");
     fib_hurry(world.fib, false);
