@@ -29,7 +29,8 @@ def stopped(t):
     t.ok(len(agent.events("path-down")) == 0, "not even for a moment", agent.log())
     agent.signal(signal.SIGSTOP)
     world.cut(world.node(1), "data")
-    time.sleep(1)
+    said = world.host.run("ping", "-c", "4", "-i", "0.2", "-W", "0.3", home, check=False)
+    t.ok("4 packets transmitted, 0 received" in said, "the host sees the node silent for longer than a window", said)
     agent.signal(signal.SIGCONT)
     t.eventually(lambda: agent.get("next_hop") not in (None, home), "what broke meanwhile is seen",
                  detail=agent.status)
