@@ -41,7 +41,7 @@ struct detect_observer {
 
 static inline uint64_t detect_pace_us(uint64_t select_timeout_us)
 {
-    return max_u64(select_timeout_us / 2, 1);
+    return max_u64(health_pace(select_timeout_us), 1);
 }
 
 /*

@@ -146,12 +146,13 @@ static int check_interval(const struct tune_options *options, uint64_t interval_
 {
     uint64_t standing_ns = options->tune.health.select_timeout_ns;
 
-    if (interval_ns <= standing_ns / 2)
+    if (interval_ns <= health_pace(standing_ns))
         return 0;
     return options_complain(program,
                             "a request every %gms cannot show what a select-timeout of %gms does, expected "
                             "%gms at most: half of it",
-                            (double)interval_ns / 1e6, (double)standing_ns / 1e6, (double)standing_ns / 2e6);
+                            (double)interval_ns / 1e6, (double)standing_ns / 1e6,
+                            (double)health_pace(standing_ns) / 1e6);
 }
 
 static void show_analysis(void *context, double share)

@@ -44,7 +44,7 @@ static int add_paths(struct validation *validation)
         return -ENOMEM;
     for (size_t i = 0; r == 0 && i < settings->address_count; i++) {
         struct probe_stream_target target = {.address = settings->addresses[i],
-                                             .interval_ns = settings->health->select_timeout_ns / 2};
+                                             .interval_ns = health_pace(settings->health->select_timeout_ns)};
         uint32_t id;
 
         r = probe_stream_add(validation->stream, &target, &id);

@@ -155,7 +155,7 @@ void agent_intervals_step(struct agent *agent)
 
     for (uint32_t i = 0; i < agent->host.table.path_count; i++) {
         struct agent_path *path = &agent->host.table.paths[i];
-        uint64_t interval_ns = i == agent->service.current     ? probe->select_timeout_ns / 2
+        uint64_t interval_ns = i == agent->service.current     ? health_pace(probe->select_timeout_ns)
                                : agent->service.decision.doubt ? probe->select_timeout_ns
                                : choice                        ? candidate_interval_ns(agent, i)
                                                                : probe->candidate_interval_ns;

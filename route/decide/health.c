@@ -83,8 +83,8 @@ static void judge_degraded(struct health *health, const struct health_settings *
     if (!may_be_degraded(settings))
         return;
     loss_test_answer(&health->alarm, settings->degraded_percent);
-    if (!health->degraded &&
-        loss_test_alarms(&health->alarm, settings->degraded_percent, settings->select_timeout_ns / 2))
+    if (!health->degraded && loss_test_alarms(&health->alarm, settings->degraded_percent,
+                                              health_pace(settings->select_timeout_ns)))
         become_degraded(health);
 }
 

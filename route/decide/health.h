@@ -79,6 +79,12 @@ struct health_evidence {
 
 struct health_evidence health_evidence(const struct health *health);
 
+/* How often the path in use is asked: twice in a select-timeout. In the unit of that. */
+static inline uint64_t health_pace(uint64_t select_timeout)
+{
+    return select_timeout / 2;
+}
+
 /* One observation of a usual request of this path, or the reply to an extra one. */
 void health_observe(struct health *health, const struct health_settings *settings,
                     const struct probe_observation *observation);
