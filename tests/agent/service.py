@@ -298,7 +298,7 @@ class Service:
             return [r for r in self.requests if r.method == method and r.at >= since]
 
     def asked(self, times):
-        """For waiting: from now on so many more lists were asked for."""
+        """For waiting: from now on there were so many more requests for a list, those tried again among them."""
         before = len(self.seen("GET"))
         return lambda: len(self.seen("GET")) >= before + times
 

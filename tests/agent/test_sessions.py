@@ -220,7 +220,7 @@ def unlisted(t):
     t.ok(agent.get("next_hop") != home.address("data"), "that is in the list", agent.status())
     t.eventually(lambda: agent.access(home.name)["state"] == "dead", "two lists without it: dead", detail=agent.status)
     t.ok("list" in agent.path(home.address("data"))["why"], "the path says why", agent.status())
-    t.ok(stays(lambda: agent.get("next_hop") != home.address("data"), service.asked(2)), "it stays away")
+    t.ok(stays(lambda: agent.get("next_hop") != home.address("data"), agent.up(home.address("data"), 3)), "it stays away")
     service.start(home)
     t.eventually(agent.on(home.address("data")), "home when it is listed, after a hold", detail=agent.status)
     t.ok(agent.access(home.name)["restarts"] == 0, "its first life is no restart", agent.status())
