@@ -99,8 +99,8 @@ static int open_pipe(int fds[2])
     }
     if (fds[0] >= 0 && fds[1] >= 0)
         return 0;
-    close_fd(fds[0]);
-    close_fd(fds[1]);
+    fds[0] = close_fd(fds[0]); /* the caller closes them again */
+    fds[1] = close_fd(fds[1]);
     return -EMFILE;
 }
 
