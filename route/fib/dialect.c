@@ -134,7 +134,7 @@ static void ip_arguments(const struct dialect_order *order, struct dialect_argum
 
 static bool ip_did(const struct dialect_order *order, const char *text, int status)
 {
-    return ended_well(status);
+    return ended_well(status) || (order->verb == DIALECT_LIST && ip_text_no_table(text));
 }
 
 const struct dialect dialect_ip = {

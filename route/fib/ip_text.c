@@ -121,6 +121,12 @@ static const char *read_route(const struct text_line *line, uint8_t family, stru
     return read_attributes(line, at + 1, out);
 }
 
+bool ip_text_no_table(const char *text)
+{
+    return strcmp(text, "Error: ipv4: FIB table does not exist.\nDump terminated\n") == 0 ||
+           strcmp(text, "Error: ipv6: FIB table does not exist.\nDump terminated\n") == 0;
+}
+
 int ip_text_table(const char *text, uint8_t family, struct text_table *table, char *why, size_t size_bytes)
 {
     struct text_line line = {0};
@@ -128,6 +134,8 @@ int ip_text_table(const char *text, uint8_t family, struct text_table *table, ch
     char expected[64];
     int r;
 
+    if (ip_text_no_table(text))
+        return 0;
     while ((r = text_next_line(&text, &line)) > 0) {
         const char *what;
 

@@ -17,3 +17,12 @@
  * -EBADMSG with what is wrong in why: then the table says nothing.
  */
 int ip_text_table(const char *text, uint8_t family, struct text_table *table, char *why, size_t size_bytes);
+
+/*
+ * Does `ip route show` say that the kernel has no such table? It makes one with the first route that is put there, so
+ * until then the table is empty, although the command fails:
+ *
+ *     Error: ipv4: FIB table does not exist.
+ *     Dump terminated
+ */
+bool ip_text_no_table(const char *text);

@@ -41,6 +41,8 @@ static const struct {
      "fd00::/64 proto kernel metric 256 eth0\n::/0 via fe80::1 proto ra metric 1024 eth0\n", AF_INET6},
     {"", "", AF_INET},
     {"\n\n", "", AF_INET},
+    {"Error: ipv4: FIB table does not exist.\nDump terminated\n", "", AF_INET},
+    {"Error: ipv6: FIB table does not exist.\nDump terminated\n", "", AF_INET6},
 };
 
 Test(ip_text, good_tables)
@@ -68,6 +70,9 @@ static const struct {
     const char *text, *why;
 } bad[] = {
     {"RTNETLINK answers: Operation not permitted\n", "line 1: expected a destination"},
+    {"Error: ipv4: FIB table does not exist.\n", "line 1: expected a destination"},
+    {"default via 10.0.0.1 dev eth0\nError: ipv4: FIB table does not exist.\nDump terminated\n",
+     "line 2: expected a destination"},
     {"default via 10.0.0.1 dev eth0\n10.0.0.0/33 dev eth0\n", "line 2: expected a destination"},
     {"10.0.0.0/ dev eth0\n", "line 1: expected a destination"},
     {"fd00::/64 dev eth0\n", "line 1: expected a destination"},
