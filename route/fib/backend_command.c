@@ -455,16 +455,17 @@ static void put_back(struct fib *fib)
     char message[FIB_MESSAGE_SIZE], again[FIB_MESSAGE_SIZE];
     bool there;
 
+    state->removed = (struct fib_route){0};
     if (!address_is_set(&old.destination) || at_key(fib, &old, &found, &there) > 0)
         return; /* none was removed, or one stands there anyway */
     memcpy(message, fib->message, sizeof(message));
     if (tell(fib, DIALECT_ADD, &old) == 0)
         fib_fail(fib, 0, "the table does not show it");
     snprintf(again, sizeof(again), "%s", fib->message);
-    if (read_again(fib, old.destination.family) == 0 && stands(fib, &old)) {
-        state->removed = (struct fib_route){0};
+    if (read_again(fib, old.destination.family) == 0 && stands(fib, &old))
         snprintf(again, sizeof(again), "the old route is back");
-    }
+    else
+        state->removed = old;                                           /* the next try may need it */
     fib_fail(fib, 0, "%.*s; %s", FIB_MESSAGE_SIZE / 2, message, again); /* cut where it is too long */
 }
 
@@ -510,8 +511,12 @@ static int remove_old(struct fib *fib, const struct fib_route *old)
         return r;
     memcpy(message, fib->message, sizeof(message));
     r = read_again(fib, old->destination.family);
-    if (r < 0 || at_key(fib, old, &found, &there) == 0)
-        return r; /* somebody else has removed it */
+    if (r == 0 && at_key(fib, old, &found, &there) == 0) {
+        state->removed = *old; /* it, or somebody else: it goes back if the new one cannot stand */
+        return 0;
+    }
+    if (r < 0)
+        return r;
     return there ? fib_fail(fib, -EREMOTEIO, "%s", message)
                  : fib_fail(fib, -EBUSY, "%s stands there by now", ROUTE_TEXT(&found));
 }
@@ -535,7 +540,7 @@ static int exchange(struct fib *fib, const struct fib_route *old, const struct f
 
 static int command_backend_put(struct fib *fib, const struct fib_route *route, bool alone)
 {
-    const struct command_fib *state = fib->state;
+    struct command_fib *state = fib->state;
     struct fib_route old;
     bool there;
     size_t count;
@@ -549,6 +554,7 @@ static int command_backend_put(struct fib *fib, const struct fib_route *route, b
     if (alone && count > 0)
         return fib_fail(fib, -EEXIST, "%s stands already", ROUTE_TEXT(&old));
     if (there) {
+        state->removed = (struct fib_route){0};
         fib->owned = route->gateway; /* who puts it takes it over, as a command cannot mark it anew */
         return 0;
     }

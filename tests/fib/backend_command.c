@@ -140,6 +140,8 @@ static const struct {
     {"the delete lies", OLD, "-d lie", -ESTALE, "is shadowed by 192.168.33.2/32 via 10.1.0.2", OLD NEW,
      "-l -d -a -l -d -l"},
     {"the delete says something else", OLD, "-d garble Done.", 0, "", NEW, "-l -d -l -a -l"},
+    {"the delete says something else, and the add is refused", OLD, "-d garble Done.\n-a@10.1.0.3 refuse no",
+     -EREMOTEIO, "was refused: no; the old route is back", OLD, "-l -d -l -a -l -a -l"},
     {"the add says something else", OLD, "-a garble Done.", 0, "", NEW, "-l -d -a -l"},
     {"the table is nonsense", OLD, "-l garble Connect to localhost failed", -EBADMSG,
      "is not understood: line 2", OLD, "-l"},
@@ -353,6 +355,27 @@ Test(backend_command, a_look_is_given_up)
     close_all(&world);
 }
 
+/* What a command of long ago removed is not put back, when a route has stood there since. */
+Test(backend_command, what_was_removed_is_forgotten_with_the_next_route)
+{
+    struct world world;
+    char called[256];
+
+    open_with(&world, OLD, "-a hang", (struct fib_settings){.command_timeout_ns = 2 * NS_PER_S});
+    cr_expect_eq(replace(&world, "10.1.0.3"), -ETIMEDOUT);
+    write_file("trouble", "%s", "");
+    write_file("routes", "%s", NEW);
+    fib_next_event(world.fib, &(struct fib_event){0});
+    cr_expect_eq(replace(&world, "10.1.0.3"), 0, "%s", fib_error(world.fib));
+    write_file("routes", "%s", "");
+    write_file("trouble", "%s", "-a refuse no\n");
+    write_file("log", "%s", "");
+    fib_next_event(world.fib, &(struct fib_event){0});
+    cr_expect_eq(replace(&world, "10.1.0.4"), -EREMOTEIO);
+    cr_expect_str_eq(calls(called, sizeof(called)), "-l -a -l", "%s", called);
+    close_all(&world);
+}
+
 /* ip(8) swaps in one step, and tells whose a route is. */
 static const uint8_t families[] = {AF_INET, AF_INET6};
 
@@ -385,6 +408,26 @@ Test(backend_command, by_ip)
         cr_expect_str_eq(routes_text(world.fib, &service, text, sizeof(text)), "");
         world_close(&world);
     }
+}
+
+/* The kernel makes a table of its own for us with the first route. */
+Test(backend_command, by_ip_in_a_table_that_is_not_there_yet)
+{
+    struct fib_settings settings = world_settings();
+    struct address service = service_of(AF_INET), to = address_of("10.1.0.3"), source;
+    struct world world;
+    uint32_t ifindex;
+    char text[256];
+
+    settings.backend = "ip";
+    settings.table = 7777;
+    world_open(&world, &settings);
+    cr_assert_eq(fib_egress(world.fib, &to, &ifindex, &source), 0);
+    cr_expect_str_eq(routes_text(world.fib, &service, text, sizeof(text)), "");
+    cr_expect_eq(fib_replace(world.fib, &service, &to, ifindex, NULL, NULL), 0, "%s", fib_error(world.fib));
+    cr_expect_eq(netns_run(NETNS_HERE, "ip route show table 7777 | grep -q '192.168.33.2 via 10.1.0.3'"), 0);
+    cr_expect_eq(fib_remove(world.fib, &service, NULL), 0, "%s", fib_error(world.fib));
+    world_close(&world);
 }
 
 /* What the system does not tell of a link its command does, to the FIB of another thread too. */
