@@ -52,7 +52,6 @@ struct keeper {
     uint64_t list_ns;
 
     uint64_t tried_ns;     /* when the route was last put because of a look */
-    bool repair_failed;    /* and it has been told */
     uint64_t undo_ns;      /* no redirect is undone before */
     uint64_t told_ns;      /* when a redirect was told of */
     struct address detour; /* and where it led to */
@@ -353,7 +352,7 @@ void keeper_want(struct keeper *keeper, const struct keeper_hop *to, uint64_t no
         return;
     }
     keeper->hop = *to;
-    keeper->repair_failed = false;
+    keeper->report.unrepaired = false;
     tell(keeper, KEEPER_STANDS)->took_ns = clock_now_ns(CLOCK_MONOTONIC) - begun_ns;
     if (look(keeper, &way))
         note_way(keeper, &way);
@@ -362,7 +361,8 @@ void keeper_want(struct keeper *keeper, const struct keeper_hop *to, uint64_t no
 /* May the route be put right now? If it is only too early, later. */
 static bool may_put_right(struct keeper *keeper)
 {
-    uint64_t again_ns = keeper->tried_ns + (keeper->repair_failed ? RETRY_INTERVAL_NS : REPAIR_INTERVAL_NS);
+    uint64_t again_ns =
+        keeper->tried_ns + (keeper->report.unrepaired ? RETRY_INTERVAL_NS : REPAIR_INTERVAL_NS);
 
     if (!keeper->hop.on_link || !keeper->hop.link_usable)
         return false; /* it cannot stand there now; the selector looks for another way */
@@ -387,13 +387,13 @@ static void repair(struct keeper *keeper, const struct fib_route *found)
     keeper->adopted = false; /* what was adopted is gone: its place is ours now */
     error = move(keeper, &keeper->hop);
     if (error < 0) {
-        if (!keeper->repair_failed)
+        if (!keeper->report.unrepaired)
             snprintf(tell_error(keeper, KEEPER_REPAIR_FAILED, error)->text, KEEPER_TEXT_SIZE, "%s", text);
-        keeper->repair_failed = true;
+        keeper->report.unrepaired = true;
         keeper->adopted = adopted; /* whose it is may come back */
         return;
     }
-    keeper->repair_failed = false;
+    keeper->report.unrepaired = false;
     keeper->report.repairs++;
     snprintf(tell(keeper, KEEPER_REPAIRED)->text, KEEPER_TEXT_SIZE, "%s", text);
 }
@@ -485,7 +485,7 @@ static void keep(struct keeper *keeper)
     if (way.kind == FIB_WAY_NONE || !is_kept(keeper, &way.matched)) {
         known = look_beneath(keeper, &way);
     } else {
-        keeper->repair_failed = false; /* we or another put it back */
+        keeper->report.unrepaired = false; /* we or another put it back */
         if (way.kind == FIB_WAY_DETOUR && !keeper->settings.follow_only)
             known = undo_redirect(keeper, &way);
         else if (is_half_renewed(keeper, &way.matched))

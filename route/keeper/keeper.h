@@ -69,6 +69,7 @@ struct keeper_event {
 struct keeper_report {
     enum keeper_packets packets;
     char instead[KEEPER_TEXT_SIZE]; /* what packets do when they do not take our route */
+    bool unrepaired;                /* ours is gone and could not be put back; that has been told */
     uint64_t repairs;               /* times ours was put back */
     uint64_t redirects;             /* times it was renewed because of a redirect */
 };

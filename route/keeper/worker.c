@@ -31,7 +31,8 @@ struct keeper_worker {
     struct keeper_hop to;
     bool unwanted; /* the move that is being done: it is not tried again */
     bool look_waits;
-    bool is_in_use; /* and which one: */
+    bool look_again; /* the last one failed: the caller is to ask for another one, though none is due */
+    bool is_in_use;  /* and which one: */
     struct keeper_hop in_use;
     uint64_t not_before_ns;                 /* the pause after a failure */
     bool in_vain;                           /* the last move failed */
@@ -76,7 +77,8 @@ static void post_unreadable(struct keeper_worker *worker, struct keeper_event *e
 
 static void take_event(struct keeper_worker *worker, struct keeper_event *event, struct outcome *outcome)
 {
-    bool unknown = is_unknown(event->error) && !(event->kind == KEEPER_REFUSED && worker->unwanted);
+    bool unknown = event->kind == KEEPER_UNREADABLE ||
+                   (is_unknown(event->error) && !(event->kind == KEEPER_REFUSED && worker->unwanted));
 
     outcome->error = event->error ? event->error : outcome->error;
     outcome->adopted |= event->kind == KEEPER_ADOPTED;
@@ -131,7 +133,8 @@ static void move(struct keeper_worker *worker)
     keeper_want(worker->keeper, &to, clock_now_ns(CLOCK_MONOTONIC));
     pthread_mutex_lock(&worker->lock);
     outcome = take_events(worker);
-    worker->look_waits = false; /* what it was told of the path in use is not true any more */
+    worker->look_waits = worker->look_again =
+        false; /* what it was told of the path in use is not true any more */
     if (outcome.unknown && !worker->move_waits && !worker->unwanted) {
         worker->move_waits = true;
         worker->to = to;
@@ -155,8 +158,10 @@ static void look(struct keeper_worker *worker)
     keeper_step(worker->keeper, is_in_use ? &in_use : NULL, true, clock_now_ns(CLOCK_MONOTONIC));
     pthread_mutex_lock(&worker->lock);
     outcome = take_events(worker);
+    if (!outcome.error && worker->report.keeper.unrepaired)
+        outcome.error = -EREMOTEIO; /* it was told the first time only */
     worker->known |= !outcome.unknown;
-    worker->look_waits |= outcome.error != 0; /* also when the route could not be put back */
+    worker->look_again = outcome.error != 0;
     if (outcome.adopted)
         worker->move_waits = false; /* it was wanted when nobody knew of this route */
     pause_after(worker, outcome.error);
@@ -281,8 +286,9 @@ bool keeper_worker_look(struct keeper_worker *worker, const struct keeper_hop *i
 
     pthread_mutex_lock(&worker->lock);
     free = worker->doing == JOB_NONE && worker->count == 0 && (!worker->move_waits || !worker->known);
-    if (free && (due || worker->look_waits)) {
+    if (free && (due || worker->look_waits || worker->look_again)) {
         worker->look_waits = true;
+        worker->look_again = false;
         worker->is_in_use = in_use != NULL;
         if (in_use)
             worker->in_use = *in_use;

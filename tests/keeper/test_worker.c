@@ -409,6 +409,35 @@ Test(worker, what_vanishes_is_put_back)
     end(&story);
 }
 
+/* What cannot be put back is tried again by itself, as long as it takes, and told once. */
+Test(worker, what_cannot_be_put_back_is_tried_again, .timeout = 60)
+{
+    struct story story;
+
+    at_home(&story);
+    memory_fib_remove(&story.memory, 0);
+    story.memory.put = (struct failure){.times = 3, .error = -EREMOTEIO};
+    step(&story, true);
+    until(&story, KEEPER_REPAIRED, 1);
+    cr_expect_str_eq(story.tale, "repair-failed " NODE1 ", repaired " NODE1, "%s", story.tale);
+    end(&story);
+}
+
+/* A host that is out of file descriptors, say: whatever the error is, nothing is known by it. */
+Test(worker, what_cannot_be_read_is_read_again_whatever_the_error, .timeout = 60)
+{
+    struct fib_route theirs = memory_route(NODE2, RTPROT_STATIC, 0);
+    struct story story;
+
+    begin(&story);
+    memory_fib_add(&story.memory, &theirs);
+    story.memory.list = (struct failure){.times = 2, .error = -EMFILE};
+    want(&story, NODE1);
+    until(&story, KEEPER_ADOPTED, 1);
+    cr_expect_str_eq(story.tale, "unreadable -, adopted " NODE2, "%s", story.tale);
+    end(&story);
+}
+
 Test(worker, it_ends_while_a_look_hangs)
 {
     struct story story;
