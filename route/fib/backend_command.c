@@ -146,7 +146,9 @@ static int run(struct fib *fib, struct dialect_order *order, bool may_be_given_u
     struct dialect_arguments arguments = {0};
     struct command command = {.timeout_ns = state->timeout_ns,
                               .give_up = may_be_given_up ? &fib->hurry : &fib->ending};
+    uint64_t begun_ns = clock_now_ns(CLOCK_MONOTONIC);
     uint_least64_t answered = 0;
+    bool all_answered;
     char text[256];
     int r;
 
@@ -155,9 +157,11 @@ static int run(struct fib *fib, struct dialect_order *order, bool may_be_given_u
     order->table = fib->table;
     state->dialect->arguments(order, &arguments);
     command.arguments = arguments.list;
-    atomic_compare_exchange_strong(&fib->silent_since_ns, &answered, clock_now_ns(CLOCK_MONOTONIC));
+    all_answered = atomic_compare_exchange_strong(&fib->silent_since_ns, &answered, begun_ns);
     r = command_run(&state->runner, &command, output, status);
-    if (r != -ETIMEDOUT && r != -ECANCELED && r != -EBUSY)
+    /* One that was given up early may have been about to answer. */
+    if (r == -ECANCELED ? all_answered && clock_now_ns(CLOCK_MONOTONIC) - begun_ns < FIB_HANGS_NS
+                        : r != -ETIMEDOUT && r != -EBUSY)
         atomic_store(&fib->silent_since_ns, 0);
     return r == 0 ? 0 : unanswered(fib, r, dialect_text(&arguments, text, sizeof(text)));
 }

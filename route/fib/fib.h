@@ -49,6 +49,7 @@ bool fib_is_slow(const struct fib *fib);
 /* Since when a command has not answered (CLOCK_MONOTONIC), be it this one or those before it that were killed; 0: the
  * last one did. For any thread. */
 uint64_t fib_silent_since_ns(const struct fib *fib);
+#define FIB_HANGS_NS (2 * NS_PER_S) /* one that has not answered for so long hangs */
 /* Something waits that is more urgent than to read the table again: while this is set, a command that only does that is
  * given up (-ECANCELED). For any thread. */
 void fib_hurry(struct fib *fib, bool hurry);

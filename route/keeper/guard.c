@@ -3,9 +3,8 @@
 
 #include "route/keeper/worker.h"
 
-#define LOOK_NS  (10 * NS_PER_S) /* between two looks without a cause: a look is a command */
-#define BUSY_NS  (1 * NS_PER_S)  /* what cannot be asked now is asked when it rings, or after this */
-#define HANGS_NS (2 * NS_PER_S)  /* a command that has not answered for so long hangs */
+#define LOOK_NS (10 * NS_PER_S) /* between two looks without a cause: a look is a command */
+#define BUSY_NS (1 * NS_PER_S)  /* what cannot be asked now is asked when it rings, or after this */
 
 struct guard {
     struct keeper *keeper;        /* of a quick FIB; else NULL */
@@ -106,7 +105,7 @@ static void note_silence(struct guard *guard, const struct keeper_hop *in_use, u
     if (guard->silent_since_ns && since_ns != guard->silent_since_ns) {
         tell_silence(guard, KEEPER_ANSWERS, in_use, sub_sat_u64(now_ns, guard->silent_since_ns));
         guard->silent_since_ns = 0;
-    } else if (!guard->silent_since_ns && since_ns && now_ns >= since_ns + HANGS_NS) {
+    } else if (!guard->silent_since_ns && since_ns && now_ns >= since_ns + FIB_HANGS_NS) {
         tell_silence(guard, KEEPER_HANGS, in_use, now_ns - since_ns);
         guard->silent_since_ns = since_ns;
     }
