@@ -21,6 +21,7 @@ struct child {
     char *text;
     size_t length, room;
     bool reaped; /* its number may be another's by now */
+    bool lost;   /* and nobody knows how it ended: SIGCHLD is ignored */
     int status;
 };
 
@@ -143,12 +144,15 @@ static int start_child(struct child *child, const struct command *command)
 static bool has_ended(struct child *child)
 {
     siginfo_t info = {0};
+    pid_t reaped;
 
     if (child->reaped)
         return true;
     if (waitid(P_PID, (id_t)child->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0)
         return info.si_pid == child->pid;
-    child->reaped = waitpid(child->pid, &child->status, WNOHANG) != 0;
+    reaped = waitpid(child->pid, &child->status, WNOHANG);
+    child->reaped = reaped != 0;
+    child->lost = reaped < 0;
     return child->reaped;
 }
 
@@ -244,7 +248,7 @@ static int finish(struct command_runner *runner, struct child *child, const stru
     if (!error)
         error = start_error(child);
     end_child(runner, child, status);
-    return error;
+    return error ? error : child->lost ? -ECHILD : 0;
 }
 
 int command_run(struct command_runner *runner, const struct command *command, char **output, int *status)

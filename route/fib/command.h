@@ -42,6 +42,7 @@ struct command {
  *   -ECANCELED   it was killed, as `give_up` says
  *   -EMSGSIZE    it was killed, as it wrote more than COMMAND_OUTPUT_BYTES
  *   -EBUSY       it was not started: COMMANDS_LEFT_MAX that were killed hang
+ *   -ECHILD      nobody knows how it ended, as SIGCHLD is ignored here
  *   others       it was not started: execve()'s, fork()'s, pipe()'s errno
  */
 int command_run(struct command_runner *runner, const struct command *command, char **output, int *status);

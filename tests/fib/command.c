@@ -58,6 +58,16 @@ Test(command, what_it_says_and_how_it_ends)
     }
 }
 
+Test(command, without_its_status_nothing_is_known)
+{
+    char *output;
+    int status;
+
+    signal(SIGCHLD, SIG_IGN);
+    cr_expect_eq(run("echo all is well; exit 3", &output, &status), -ECHILD);
+    cr_expect_null(output);
+}
+
 Test(command, arguments_are_no_shell_text)
 {
     char *output;

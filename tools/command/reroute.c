@@ -3,6 +3,7 @@
  * main(): finds the subcommand and hands over. Nothing that is not used is started here.
  */
 #include <fcntl.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -62,6 +63,7 @@ int main(int argc, char **argv)
 
     if (!open_standard_files())
         return EXIT_SYSTEM;
+    signal(SIGCHLD, SIG_DFL); /* our parent may have ignored it; then no child tells how it ended */
     if (argc < 2) {
         usage(stderr);
         return EXIT_USAGE;
