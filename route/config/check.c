@@ -282,6 +282,16 @@ static int check_useless(struct config_reader *reader, const struct config *conf
                        key, config->route.backend);
 }
 
+/* It is an argument of a command. */
+static int check_netstack(struct config_reader *reader, const struct config *config)
+{
+    if (config->route.netstack[0] != '-')
+        return 0;
+    return config_fail(reader, line_of(reader, CONFIG_ROUTE, "netstack", ""),
+                       "netstack = \"%s\" looks like an option, expected the name of a netstack",
+                       config->route.netstack);
+}
+
 static int check_backend(struct config_reader *reader, const struct config *config)
 {
     static const struct {
@@ -307,7 +317,8 @@ static int check_backend(struct config_reader *reader, const struct config *conf
 int config_check(struct config_reader *reader, const struct config *config)
 {
     static int (*const checks[])(struct config_reader *, const struct config *) = {
-        check_accesses, check_lists, check_provider, check_rest, check_times, check_route, check_backend,
+        check_accesses, check_lists, check_provider, check_rest,
+        check_times,    check_route, check_backend,  check_netstack,
     };
     int rc = 0;
 

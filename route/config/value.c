@@ -339,7 +339,10 @@ static int parse_check(const struct config_key *key, const char *text, void *mem
 {
     struct service_protocol protocol;
 
-    if (*text && !is_choice(key->choices, text) && service_protocol_parse(text, &protocol) < 0)
+    bool may_be_empty = !key->value[0]; /* of an access: as the session says */
+
+    if ((*text || !may_be_empty) && !is_choice(key->choices, text) &&
+        service_protocol_parse(text, &protocol) < 0)
         return fail(
             why, why_bytes,
             "expected \"tcp:PORT\", \"nfs3:PORT\" or \"http:PORT/PATH\" with a port from 1 to 65535, or one "

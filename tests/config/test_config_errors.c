@@ -269,6 +269,11 @@ static const struct {
      ":2: protocol = \"256\": is out of range, expected a number from 0 to 255"},
     {GOOD "route { table = 255 }", ":2: table = 255 is the kernel's own, expected another such as 254"},
     {GOOD "route { table = main }", ":2: table = \"main\": expected a number from 1 to 4294967295"},
+    {GOOD "session { service-check = \"\" }", ":2: service-check = \"\": expected \"tcp:PORT\", "
+                                              "\"nfs3:PORT\" or \"http:PORT/PATH\" with a port from 1 to "
+                                              "65535, or one of: auto none"},
+    {GOOD "route { backend = esxcfg\n netstack = -x }",
+     ":3: netstack = \"-x\" looks like an option, expected the name of a netstack"},
     {GOOD "route { backend = vsish }", ":2: backend = \"vsish\": expected one of: auto netlink esxcfg ip"},
     {GOOD "route { backend = netlink\n route-command = /sbin/ip }",
      ":3: route-command means nothing to backend \"netlink\", expected it with another backend, or not at "
