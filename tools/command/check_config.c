@@ -135,6 +135,28 @@ static void print_check(const struct config *config)
                "once\n");
 }
 
+/* Only what the backend has a use for. */
+static void print_route(const struct config *config)
+{
+    const struct config_route *route = &config->route;
+    char stay[32], timeout[32];
+
+    config_format_duration(route->stay_ns, stay, sizeof(stay));
+    config_format_duration(route->command_timeout_ns, timeout, sizeof(timeout));
+    printf("route     backend %s", route->backend);
+    if (strcmp(route->backend, "esxcfg") != 0)
+        printf(", table %" PRIu32 ", metric %" PRIu32 ", protocol %u", route->table, route->metric,
+               route->protocol);
+    if (route->command[0])
+        printf(", by %s", TEXT(route->command));
+    if (route->netstack[0])
+        printf(", netstack %s", route->netstack);
+    if (strcmp(route->backend, "esxcfg") == 0 || strcmp(route->backend, "ip") == 0)
+        printf(", a command is given up after %s", timeout);
+    printf("\n          connections reset by a switch: %s\n", route->reset_connections);
+    printf("stay      %s: a path that was left is not taken again before, while there is another\n", stay);
+}
+
 static void print_summary(const char *path, const struct config *config)
 {
     const struct config_probe *probe = &config->probe;
@@ -159,9 +181,7 @@ static void print_summary(const char *path, const struct config *config)
         printf(", %s", TEXT(session->file));
     putchar('\n');
     print_check(config);
-    printf(
-        "route     table %" PRIu32 ", metric %" PRIu32 ", protocol %u, connections reset by a switch: %s\n",
-        config->route.table, config->route.metric, config->route.protocol, config->route.reset_connections);
+    print_route(config);
 
     if (config->access_count)
         print_paths(config);

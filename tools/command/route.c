@@ -195,9 +195,10 @@ int command_route(int argc, char **argv)
 
     if (code <= 0)
         return code ? EXIT_USAGE : 0;
-    if (!to_text || address_parse(&to, to_text) < 0)
-        return options_complain(argv[0], "--to '%s': expected an IPv4 or IPv6 address",
-                                to_text ? to_text : "");
+    if (!to_text)
+        return options_complain(argv[0], "--to ADDRESS is missing: where is the route to lead?");
+    if (address_parse(&to, to_text) < 0)
+        return options_complain(argv[0], "--to '%s': expected an IPv4 or IPv6 address", to_text);
     code = open_by_hand(&hand, config_path);
     if (!code && to.family != hand.config->service.family)
         code = complain(&hand, EXIT_USAGE, "--to: expected an address of the service's family");
