@@ -14,293 +14,21 @@
  *   4 failback after hold: improve(), obstacle(), plan_ahead()
  *   5 equal rank never moves: is_candidate(); equals by rendezvous hashing: is_better()
  *   6 nothing eligible: leave(), worst_acceptable(); everything degraded: settle(); all lose at once: is_safe()
- *   7 damping: watch_access(), selector_hold_ns()
- *   8 pin and drain: selector_rank(), decide_pin_hard(), leave() with planned
+ *   7 damping: watch_access() and selector_hold_ns() in selector_memory.c
+ *   8 pin and drain: selector_rank() in selector_level.c, decide_pin_hard(), leave() with planned
  *   9 stall guard: not here, but in probe/stream.c, before anything becomes evidence
  *  10 not back at once: was_just_left(), used by pick() and hold_over_ns()
- *  11 the host's own connection: contradicted_until_ns()
+ *  11 the host's own connection: selector_contradicted_until_ns() in selector_level.c
  *
  * "Level" says how far a path may be used at all, "rank" which of the usable ones is preferred; level goes
  * first.
  */
 #include "route/decide/selector.h"
 
-#define RESTARTS_ARE_FAILURE 3
-#define HEALTHY_AGAIN_NS     (3600 * NS_PER_S)
 /* Two degraded paths are alike when one loses at most so much more than the other. */
 #define ALIKE_PPM 100000
-/* So many windows lost pings may last that the host's own connection contradicts (rule 11). */
-#define CONTRADICTED_WINDOWS 2
 /* How long before the end of hold the full-size probe is asked for. */
 #define FULL_SIZE_AHEAD_NS (1 * NS_PER_S)
-
-uint64_t selector_weight(uint64_t host, const struct address *access)
-{
-    return siphash24(access->bytes, sizeof(access->bytes), (const uint64_t[2]){host, 0});
-}
-
-static const struct access_evidence *access_of(const struct selector_input *input, uint32_t path)
-{
-    uint32_t access = input->paths[path].access;
-
-    return access == SELECTOR_NO_ACCESS ? NULL : &input->accesses[access];
-}
-
-/* Of a path that has an access. */
-static const struct access_memory *memory_of(const struct selector *selector,
-                                             const struct selector_input *input, uint32_t path)
-{
-    return &selector->accesses[input->paths[path].access];
-}
-
-unsigned selector_rank(const struct selector_input *input, uint32_t path)
-{
-    const struct path_evidence *p = &input->paths[path];
-    const struct access_evidence *access = access_of(input, path);
-
-    if (!access)
-        return 100;
-    if (p->pinned)
-        return p->tier;
-    switch (p->tier) {
-    case TIER_DATA:
-    case TIER_SECONDARY:
-        return 10 + 2 * access->locality + (p->tier == TIER_SECONDARY);
-    case TIER_MANAGEMENT:
-        return 20 + access->locality;
-    case TIER_FOREIGN:
-        break;
-    }
-    return 100;
-}
-
-/* What beside the pings speaks against a path that can be entered. */
-static enum selector_level level_beside_health(const struct selector_input *input, uint32_t path,
-                                               enum selector_reason *reason)
-{
-    const struct access_evidence *access = access_of(input, path);
-
-    *reason = SWITCH_DRAINED;
-    if (access && access->drained)
-        return LEVEL_UNWANTED;
-    *reason = SWITCH_SERVICE_CHECK;
-    if (input->paths[path].service_bad)
-        return LEVEL_UNWANTED;
-    *reason = SWITCH_SESSION_DEAD;
-    /* One list without it is no cause to leave it, but one not to go there. */
-    if (access && (access->session == SESSION_DEAD || (access->unlisted && path != input->current)))
-        return LEVEL_SESSION;
-    *reason = SWITCH_RESTARTING;
-    if (access && access->restarts >= RESTARTS_ARE_FAILURE && access->session != SESSION_STABLE)
-        return LEVEL_SESSION;
-    *reason = KEEP_BEST;
-    return LEVEL_CLEAN;
-}
-
-enum selector_level selector_path_level(const struct selector_input *input, uint32_t path,
-                                        enum selector_reason *reason)
-{
-    const struct path_evidence *p = &input->paths[path];
-    enum selector_level beside;
-    enum selector_reason unused;
-
-    reason = reason ? reason : &unused;
-    *reason = SWITCH_NOT_ON_LINK;
-    if (!p->on_link)
-        return LEVEL_NEVER;
-    *reason = SWITCH_LINK_DOWN;
-    if (!p->link_usable)
-        return LEVEL_NEVER;
-    *reason = SWITCH_PATH_DOWN;
-    if (p->health.state == HEALTH_DOWN)
-        return LEVEL_NEVER;
-    *reason = KEEP_NO_VERDICT;
-    if (p->health.state == HEALTH_UNKNOWN)
-        return LEVEL_UNJUDGED;
-    beside = level_beside_health(input, path, reason);
-    if (beside != LEVEL_CLEAN || !p->health.degraded)
-        return beside;
-    *reason = SWITCH_DEGRADED;
-    return LEVEL_DEGRADED;
-}
-
-static enum selector_level level_of(const struct selector_input *input, uint32_t path)
-{
-    return selector_path_level(input, path, NULL);
-}
-
-/* --- rule 11: the host's own connection --- */
-
-/*
- * Until when the current path is kept though it does not answer, since nothing but lost pings speaks against it and the
- * host's data go over it all the same; 0: it is not kept for that.
- */
-static uint64_t contradicted_until_ns(const struct selector_input *input)
-{
-    const struct path_evidence *p = &input->paths[input->current];
-    enum selector_reason unused;
-    uint64_t until_ns =
-        add_sat_u64(input->host.contradicted_ns, CONTRADICTED_WINDOWS * input->host.window_ns);
-
-    if (!input->host.contradicted_ns || input->now_ns >= until_ns || p->health.state != HEALTH_DOWN ||
-        !p->on_link || !p->link_usable || level_beside_health(input, input->current, &unused) != LEVEL_CLEAN)
-        return 0;
-    return until_ns;
-}
-
-/* --- what works --- */
-
-static bool is_storage(const struct path_evidence *path)
-{
-    return path->tier == TIER_DATA || path->tier == TIER_SECONDARY;
-}
-
-/* --- rule 7: damping --- */
-
-uint64_t selector_hold_ns(const struct selector *selector, const struct selector_input *input, uint32_t path)
-{
-    const struct access_evidence *access = access_of(input, path);
-    uint64_t hold_ns = input->host.hold_ns,
-             most_ns = max_u64(input->host.hold_ns, input->host.damping_max_ns);
-
-    if (!access || access->locality != LOCALITY_LOCAL)
-        return hold_ns;
-    for (unsigned i = 1; i < memory_of(selector, input, path)->failures && hold_ns < most_ns; i++)
-        hold_ns *= 2;
-    return min_u64(hold_ns, most_ns);
-}
-
-/* Did a storage path of another access answer a request that was sent after this? */
-static bool other_storage_works(const struct selector_input *input, uint32_t access, uint64_t after_ns)
-{
-    for (uint32_t i = 0; i < input->path_count; i++) {
-        const struct path_evidence *p = &input->paths[i];
-
-        if (p->access != access && is_storage(p) && level_of(input, i) < LEVEL_UNJUDGED &&
-            p->health.proven_ns > after_ns)
-            return true;
-    }
-    return false;
-}
-
-/*
- * When did the last storage path of this access fall silent? NEVER_NS: its link went down. Half a
- * select-timeout of margin: what was sent right after the first miss may still have got through before a
- * cable was pulled.
- */
-static uint64_t silent_since_ns(const struct selector_input *input, uint32_t access)
-{
-    uint64_t missed_ns = 0;
-
-    for (uint32_t i = 0; i < input->path_count; i++)
-        if (input->paths[i].access == access && is_storage(&input->paths[i]))
-            missed_ns = max_u64(missed_ns, input->paths[i].health.first_missed_ns);
-    return missed_ns ? missed_ns + input->host.select_timeout_ns / 2 : NEVER_NS;
-}
-
-static bool is_in_use(const struct selector_input *input, uint32_t access)
-{
-    return input->current != SELECTOR_NO_PATH && input->paths[input->current].access == access;
-}
-
-/*
- * Does it matter that this access, which has been well until now, fails? The route is there; or it would be, were it
- * not for the damping, which was right then. Elsewhere nobody is harmed.
- */
-static bool failure_counts(const struct access_memory *memory, const struct selector_input *input,
-                           uint32_t index)
-{
-    bool is_damped = memory->failures > 1;
-
-    return is_in_use(input, index) ||
-           (is_damped && input->now_ns - memory->healthy_since_ns >= input->host.hold_ns);
-}
-
-static void watch_access(struct access_memory *memory, const struct selector_input *input, uint32_t index)
-{
-    const struct access_evidence *access = &input->accesses[index];
-    enum selector_level best = LEVEL_NEVER;
-    bool known = false;
-
-    if (access->locality != LOCALITY_LOCAL)
-        return;
-    if (access->drained) { /* maintenance: what happens now is no failure */
-        memory->was_healthy = false;
-        return;
-    }
-    if (is_in_use(input, index) && contradicted_until_ns(input))
-        return; /* it goes on, or will be left */
-    for (uint32_t i = 0; i < input->path_count; i++) {
-        enum selector_level level = level_of(input, i);
-
-        if (input->paths[i].access != index || !is_storage(&input->paths[i]) || level == LEVEL_UNJUDGED)
-            continue;
-        known = true;
-        if (level < best)
-            best = level;
-    }
-    if (!known)
-        return;
-    if (memory->was_healthy && input->now_ns - memory->healthy_since_ns >= HEALTHY_AGAIN_NS)
-        memory->failures = 0;
-    if (best <= LEVEL_DEGRADED) {
-        if (!memory->was_healthy)
-            memory->healthy_since_ns = input->now_ns;
-        memory->was_healthy = true;
-    } else if (memory->was_healthy) {
-        memory->was_healthy = false;
-        /* When the whole storage network is gone with it, it is the host's cable. */
-        if (failure_counts(memory, input, index) &&
-            other_storage_works(input, index, best == LEVEL_NEVER ? silent_since_ns(input, index) : 0))
-            memory->failures++;
-    }
-}
-
-/*
- * Does something beside its health speak against this path? Its time of steady health starts anew then. The
- * death of its session does not count here: stability has a clock of its own, which starts with the new life
- * and not when we hear of it.
- */
-static bool is_blocked(const struct selector_input *input, uint32_t path)
-{
-    const struct path_evidence *p = &input->paths[path];
-    const struct access_evidence *access = access_of(input, path);
-
-    return !p->on_link || !p->link_usable || p->service_bad || (access && access->drained);
-}
-
-static void watch_current(struct selector *selector, const struct selector_input *input)
-{
-    const struct health_evidence *health;
-
-    if (selector->doubted != input->current) /* a doubt does not go over to the next path */
-        selector->doubt_since_ns = 0;
-    selector->doubted = input->current;
-    if (input->current == SELECTOR_NO_PATH)
-        return;
-    health = &input->paths[input->current].health;
-    if (level_of(input, input->current) == LEVEL_CLEAN && !health->missing)
-        selector->doubt_since_ns = 0;
-    else if (!selector->doubt_since_ns)
-        selector->doubt_since_ns = health->missing ? health->first_missed_ns : input->now_ns;
-}
-
-static void remember(struct selector *selector, const struct selector_input *input)
-{
-    for (uint32_t i = 0; i < input->path_count; i++) {
-        struct path_memory *memory = &selector->paths[i];
-
-        if (i == input->current)
-            memory->used_ns = input->now_ns;
-        if (is_blocked(input, i))
-            memory->blocked_ns = NEVER_NS;
-        else if (memory->blocked_ns == NEVER_NS)
-            memory->blocked_ns = input->now_ns;
-    }
-    for (uint32_t i = 0; i < input->access_count; i++)
-        watch_access(&selector->accesses[i], input, i);
-    watch_current(selector, input);
-}
 
 /* --- picking --- */
 
@@ -311,14 +39,14 @@ static bool is_preferred(const struct selector_input *input, uint32_t a, uint32_
 
     if (rank_a != rank_b)
         return rank_a < rank_b;
-    return access_of(input, a) && access_of(input, b) &&
-           access_of(input, a)->weight > access_of(input, b)->weight;
+    return selector_access(input, a) && selector_access(input, b) &&
+           selector_access(input, a)->weight > selector_access(input, b)->weight;
 }
 
 /* Is a a better choice than b? By level first. */
 static bool is_better(const struct selector_input *input, uint32_t a, uint32_t b)
 {
-    enum selector_level level_a = level_of(input, a), level_b = level_of(input, b);
+    enum selector_level level_a = selector_level_of(input, a), level_b = selector_level_of(input, b);
 
     return level_a != level_b ? level_a < level_b : is_preferred(input, a, b);
 }
@@ -378,7 +106,7 @@ static uint64_t next_stay_over_ns(const struct selector *selector, const struct 
 static bool is_better_refuge(const struct selector *selector, const struct selector_input *input, uint32_t a,
                              uint32_t b)
 {
-    enum selector_level level_a = level_of(input, a), level_b = level_of(input, b);
+    enum selector_level level_a = selector_level_of(input, a), level_b = selector_level_of(input, b);
     bool left_a = was_just_left(selector, input, a), left_b = was_just_left(selector, input, b);
 
     if (level_a != level_b)
@@ -403,7 +131,7 @@ static bool is_safe(const struct selector *selector, const struct selector_input
 {
     if (!is_proven(input, path))
         return false;
-    if (input->current == SELECTOR_NO_PATH || level_of(input, input->current) != LEVEL_DEGRADED)
+    if (input->current == SELECTOR_NO_PATH || selector_level_of(input, input->current) != LEVEL_DEGRADED)
         return true;
     return !input->paths[path].health.losing && input->now_ns >= compared_ns(selector, input, 1) &&
            !selector_loses(input->paths[path].health.loss_ppm, input->paths[input->current].health.loss_ppm);
@@ -416,7 +144,8 @@ static uint32_t pick(const struct selector *selector, const struct selector_inpu
     uint32_t best = SELECTOR_NO_PATH;
 
     for (uint32_t i = 0; i < input->path_count; i++) {
-        if (i == input->current || input->paths[i].access == SELECTOR_NO_ACCESS || level_of(input, i) > worst)
+        if (i == input->current || input->paths[i].access == SELECTOR_NO_ACCESS ||
+            selector_level_of(input, i) > worst)
             continue;
         if (safe && !is_safe(selector, input, i))
             continue;
@@ -461,8 +190,8 @@ static void decide_cold_start(const struct selector *selector, const struct sele
     uint32_t top = top_ranked(input), best;
 
     decision->doubt = true;
-    if (!late &&
-        (top == SELECTOR_NO_PATH || level_of(input, top) != LEVEL_CLEAN || !input->host.list_arrived)) {
+    if (!late && (top == SELECTOR_NO_PATH || selector_level_of(input, top) != LEVEL_CLEAN ||
+                  !input->host.list_arrived)) {
         keep(decision, KEEP_COLD_START);
         decision->again_ns = input->host.cold_deadline_ns;
         return;
@@ -498,10 +227,10 @@ static enum selector_level worst_acceptable(enum selector_level current)
 static bool is_alike(const struct selector_input *input, uint32_t path)
 {
     const struct path_evidence *p = &input->paths[path];
-    const struct access_evidence *access = access_of(input, path);
+    const struct access_evidence *access = selector_access(input, path);
 
     return access && selector_rank(input, path) < selector_rank(input, input->current) &&
-           level_of(input, path) == LEVEL_DEGRADED && is_proven(input, path) && p->service_good &&
+           selector_level_of(input, path) == LEVEL_DEGRADED && is_proven(input, path) && p->service_good &&
            (input->host.sessions_waived || access->session == SESSION_STABLE) &&
            p->health.loss_ppm <= input->paths[input->current].health.loss_ppm + ALIKE_PPM;
 }
@@ -583,7 +312,7 @@ static bool is_hurried(const struct selector_input *input, uint32_t path)
 static bool is_candidate(const struct selector_input *input, uint32_t path)
 {
     if (selector_rank(input, path) >= selector_rank(input, input->current) ||
-        level_of(input, path) != LEVEL_CLEAN)
+        selector_level_of(input, path) != LEVEL_CLEAN)
         return false;
     /* Rule 2: a foreign next hop is kept while it answers; only a person's word moves it. */
     return input->paths[input->current].access != SELECTOR_NO_ACCESS || input->paths[path].pinned ||
@@ -594,8 +323,8 @@ static bool is_candidate(const struct selector_input *input, uint32_t path)
 static uint64_t hold_over_ns(const struct selector *selector, const struct selector_input *input,
                              uint32_t path)
 {
-    const struct access_evidence *access = access_of(input, path);
-    const struct access_memory *memory = memory_of(selector, input, path);
+    const struct access_evidence *access = selector_access(input, path);
+    const struct access_memory *memory = &selector->accesses[input->paths[path].access];
     uint64_t since_ns = max_u64(input->paths[path].health.up_since_ns, selector->paths[path].blocked_ns);
     uint64_t hold_ns = selector_hold_ns(selector, input, path), damped_ns;
 
@@ -604,8 +333,9 @@ static uint64_t hold_over_ns(const struct selector *selector, const struct selec
         since_ns = max_u64(since_ns, sub_sat_u64(access->stable_at_ns, input->host.hold_ns));
     damped_ns = add_sat_u64(since_ns, hold_ns);
     if (memory->was_healthy)
-        damped_ns = min_u64(damped_ns, max_u64(add_sat_u64(since_ns, input->host.hold_ns),
-                                               add_sat_u64(memory->healthy_since_ns, HEALTHY_AGAIN_NS)));
+        damped_ns =
+            min_u64(damped_ns, max_u64(add_sat_u64(since_ns, input->host.hold_ns),
+                                       add_sat_u64(memory->healthy_since_ns, SELECTOR_HEALTHY_AGAIN_NS)));
     return max_u64(damped_ns, stay_over_ns(selector, input, path));
 }
 
@@ -617,7 +347,7 @@ static uint64_t ready_at_ns(const struct selector *selector, const struct select
         return input->now_ns;
     if (input->host.sessions_waived)
         return hold_over_ns(selector, input, path);
-    return max_u64(hold_over_ns(selector, input, path), access_of(input, path)->stable_at_ns);
+    return max_u64(hold_over_ns(selector, input, path), selector_access(input, path)->stable_at_ns);
 }
 
 static bool lacks_full_size(const struct selector_input *input, uint32_t path)
@@ -635,7 +365,7 @@ static enum selector_reason obstacle(const struct selector *selector, const stru
     if (!is_hurried(input, path)) {
         if (input->now_ns < hold_over_ns(selector, input, path))
             return KEEP_HOLD;
-        if (!input->host.sessions_waived && access_of(input, path)->session != SESSION_STABLE)
+        if (!input->host.sessions_waived && selector_access(input, path)->session != SESSION_STABLE)
             return KEEP_WAIT_STABLE;
         if (selector_loses(p->health.loss_ppm, input->paths[input->current].health.loss_ppm))
             return KEEP_WAIT_LOSS;
@@ -717,7 +447,7 @@ static void improve(struct selector *selector, const struct selector_input *inpu
         keep(decision, obstacle(selector, input, best));
         return;
     }
-    if (input->host.failback_now && access_of(input, ready)->locality == LOCALITY_LOCAL)
+    if (input->host.failback_now && selector_access(input, ready)->locality == LOCALITY_LOCAL)
         selector->accesses[input->paths[ready].access].failures = 0;
     go(decision, ready, homecoming_reason(input, ready), true);
 }
@@ -739,7 +469,7 @@ static void decide_pin_hard(const struct selector_input *input, struct selector_
         keep(decision, KEEP_PIN_HARD);
     else
         go(decision, best, SWITCH_PIN,
-           level_of(input, best) <= LEVEL_DEGRADED && current != SELECTOR_NO_PATH);
+           selector_level_of(input, best) <= LEVEL_DEGRADED && current != SELECTOR_NO_PATH);
 }
 
 static void decide(struct selector *selector, const struct selector_input *input,
@@ -764,9 +494,9 @@ static void decide(struct selector *selector, const struct selector_input *input
         improve(selector, input, decision);
         decision->doubt = selector->doubt_since_ns != 0 || input->host.stalled ||
                           input->paths[input->current].health.losing;
-    } else if (contradicted_until_ns(input)) {
+    } else if (selector_contradicted_until_ns(input)) {
         decision->doubt = true;
-        decision->again_ns = contradicted_until_ns(input);
+        decision->again_ns = selector_contradicted_until_ns(input);
         keep(decision, KEEP_CONTRADICTED);
     } else {
         leave(selector, input, level, reason, decision);
@@ -783,7 +513,7 @@ void selector_decide(struct selector *selector, const struct selector_input *inp
         .want_full_size = SELECTOR_NO_PATH,
         .again_ns = NEVER_NS,
     };
-    remember(selector, input);
+    selector_remember(selector, input);
     decide(selector, input, decision);
     if (!decision->doubt)
         selector->asked_since_ns = 0;
