@@ -45,18 +45,26 @@ static void signals_default(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static _Noreturn void become(const char *const *arguments, char **environment, int output_fd, int start_fd)
+static bool take_input(int input_fd)
+{
+    if (input_fd >= 0)
+        return dup2(input_fd, 0) == 0;
+    close(0);
+    return open("/dev/null", O_RDONLY) == 0;
+}
+
+static _Noreturn void become(const char *const *arguments, const char **environment, int input_fd,
+                             int output_fd, int start_fd)
 {
     int error;
 
     setpgid(0, 0);
     signals_default();
-    close(0);
-    if (open("/dev/null", O_RDONLY) == 0 && dup2(output_fd, 1) >= 0 && dup2(output_fd, 2) >= 0 &&
+    if (take_input(input_fd) && dup2(output_fd, 1) >= 0 && dup2(output_fd, 2) >= 0 &&
         dup2(start_fd, 3) >= 0 && fcntl(3, F_SETFD, FD_CLOEXEC) == 0) {
         close_from(4);
         start_fd = 3;
-        execve(arguments[0], (char *const *)(uintptr_t)arguments, environment);
+        execve(arguments[0], (char *const *)(uintptr_t)arguments, (char *const *)(uintptr_t)environment);
     }
     error = errno;
     if (write(start_fd, &error, sizeof(error)) < 0) {
@@ -67,22 +75,42 @@ static _Noreturn void become(const char *const *arguments, char **environment, i
 
 /* --- ours --- */
 
-/* Ours, but for the language. Its texts are not copied; NULL without memory. */
-static char **make_environment(void)
+static size_t count_texts(const char *const *texts)
 {
-    static char plain[] = "LC_ALL=C";
-    size_t count = 0, n = 0;
-    char **made;
+    size_t count = 0;
 
-    while (environ && environ[count])
+    while (texts && texts[count])
         count++;
-    made = calloc(count + 2, sizeof(*made));
+    return count;
+}
+
+/* Has one of these variables the name of `variable`? */
+static bool is_given(const char *const *variables, const char *variable)
+{
+    size_t length = strcspn(variable, "=");
+
+    for (; variables && *variables; variables++)
+        if (strncmp(*variables, variable, length) == 0 && (*variables)[length] == '=')
+            return true;
+    return false;
+}
+
+/* Ours, but for the language and the given variables. Its texts are not copied; NULL without memory. */
+static const char **make_environment(const char *const *variables)
+{
+    static const char *const plain[] = {"LC_ALL=C", NULL};
+    const char *const *ours = (const char *const *)environ;
+    size_t count = count_texts(ours), n = 0;
+    const char **made = calloc(count + count_texts(variables) + 2, sizeof(*made));
+
     if (!made)
         return NULL;
     for (size_t i = 0; i < count; i++)
-        if (strncmp(environ[i], "LC_ALL=", 7) != 0)
-            made[n++] = environ[i];
-    made[n] = plain;
+        if (!is_given(plain, ours[i]) && !is_given(variables, ours[i]))
+            made[n++] = ours[i];
+    for (; variables && *variables; variables++)
+        made[n++] = *variables;
+    made[n] = plain[0];
     return made;
 }
 
@@ -105,14 +133,35 @@ static int open_pipe(int fds[2])
     return -EMFILE;
 }
 
-static int fork_child(struct child *child, const struct command *command, char **environment,
+/* The reading end of a pipe in which all of the input waits, in *fd; -1 when there is none. */
+static int open_input(const char *input, int *fd)
+{
+    size_t length = input ? strlen(input) : 0;
+    int fds[2], error;
+
+    *fd = -1;
+    if (!input)
+        return 0;
+    if (length > COMMAND_INPUT_BYTES)
+        return -E2BIG;
+    error = open_pipe(fds);
+    if (error)
+        return error;
+    fcntl(fds[1], F_SETFL, O_NONBLOCK);
+    error = write(fds[1], input, length) == (ssize_t)length ? 0 : -EIO;
+    close_fd(fds[1]);
+    *fd = error ? close_fd(fds[0]) : fds[0];
+    return error;
+}
+
+static int fork_child(struct child *child, const struct command *command, const char **environment, int input,
                       const int output[2], const int start[2])
 {
     child->pid = fork();
     if (child->pid < 0)
         return -errno;
     if (child->pid == 0)
-        become(command->arguments, environment, output[1], start[1]);
+        become(command->arguments, environment, input, output[1], start[1]);
     setpgid(child->pid, child->pid); /* the child does it too: whoever comes first */
     child->output_fd = output[0];
     child->start_fd = start[0];
@@ -122,14 +171,17 @@ static int fork_child(struct child *child, const struct command *command, char *
 
 static int start_child(struct child *child, const struct command *command)
 {
-    char **environment = make_environment();
-    int output[2] = {-1, -1}, start[2] = {-1, -1};
-    int error = environment ? open_pipe(output) : -ENOMEM;
+    const char **environment = make_environment(command->variables);
+    int output[2] = {-1, -1}, start[2] = {-1, -1}, input = -1;
+    int error = environment ? open_input(command->input, &input) : -ENOMEM;
 
+    if (!error)
+        error = open_pipe(output);
     if (!error)
         error = open_pipe(start);
     if (!error)
-        error = fork_child(child, command, environment, output, start);
+        error = fork_child(child, command, environment, input, output, start);
+    close_fd(input);
     close_fd(output[1]);
     close_fd(start[1]);
     if (error) {

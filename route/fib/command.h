@@ -2,9 +2,10 @@
 /*
  * Runs a program to its end, or to ours: what it says is read, and nothing that it does lasts longer than it is given.
  *
- * There is no shell. The program gets a process group of its own, an empty standard input, no descriptor of ours, the
- * default action of every signal, and our environment with LC_ALL=C. At the end, whichever it is, the whole group is
- * killed. One that does not even end then (it hangs inside the kernel) is left behind, and reaped later.
+ * There is no shell. The program gets a process group of its own, what it is given as standard input, no descriptor of
+ * ours, the default action of every signal, and our environment with LC_ALL=C and what it is given besides. At the end,
+ * whichever it is, the whole group is killed. One that does not even end then (it hangs inside the kernel) is left behind,
+ * and reaped later.
  *
  * Not for two threads at once with the same runner.
  */
@@ -17,6 +18,7 @@
 #include "probe/spare_fds.h"
 
 #define COMMAND_OUTPUT_BYTES ((size_t)1 << 20)
+#define COMMAND_INPUT_BYTES  ((size_t)4096) /* a pipe takes so much at once, see PIPE_BUF in pipe(7) */
 #define COMMANDS_LEFT_MAX    8
 
 /* COMMAND_RUNNER_NEW to begin with. */
@@ -33,6 +35,8 @@ struct command {
     const char *const *arguments; /* NULL at the end; the first one is the program, an absolute path */
     uint64_t timeout_ns;          /* for the whole of it */
     const atomic_bool *give_up;   /* or NULL: as soon as another thread sets this, it is killed */
+    const char *input;            /* a text of COMMAND_INPUT_BYTES at most; NULL: nothing */
+    const char *const *variables; /* "NAME=VALUE", each name once, NULL at the end; NULL: none */
 };
 
 /*
@@ -43,6 +47,7 @@ struct command {
  *   -EMSGSIZE    it was killed, as it wrote more than COMMAND_OUTPUT_BYTES
  *   -EBUSY       it was not started: COMMANDS_LEFT_MAX that were killed hang
  *   -ECHILD      nobody knows how it ended, as SIGCHLD is ignored here
+ *   -E2BIG       it was not started: the input is too long
  *   others       it was not started: execve()'s, fork()'s, pipe()'s errno
  */
 int command_run(struct command_runner *runner, const struct command *command, char **output, int *status);

@@ -80,6 +80,48 @@ Test(command, arguments_are_no_shell_text)
     free(output);
 }
 
+Test(command, what_it_is_given)
+{
+    char *output, longest[COMMAND_INPUT_BYTES + 2];
+    struct command command = {
+        .arguments =
+            (const char *const[]){"/bin/sh", "-c", "cat; printf '%s %s %s' \"$A\" \"$B\" \"$AB\"", NULL},
+        .timeout_ns = 20 * NS_PER_S,
+        .input = "one\ntwo",
+        .variables = (const char *const[]){"A=", "B=x y=$HOME", NULL},
+    };
+    int status;
+
+    setenv("A", "ours", 1);
+    setenv("AB", "another one", 1);
+    cr_assert_eq(command_run(&runner, &command, &output, &status), 0);
+    cr_expect_str_eq(output, "one\ntwo x y=$HOME another one");
+    free(output);
+    memset(longest, 'x', sizeof(longest));
+    longest[COMMAND_INPUT_BYTES + 1] = '\0';
+    command.input = longest;
+    cr_expect_eq(command_run(&runner, &command, &output, &status), -E2BIG);
+    command.input = longest + 1;
+    cr_assert_eq(command_run(&runner, &command, &output, &status), 0);
+    cr_expect_eq(strlen(output), COMMAND_INPUT_BYTES + strlen(" x y=$HOME another one"));
+    free(output);
+}
+
+Test(command, what_is_given_need_not_be_read)
+{
+    const struct command command = {
+        .arguments = (const char *const[]){"/bin/sh", "-c", "exec <&-; echo done", NULL},
+        .timeout_ns = 20 * NS_PER_S,
+        .input = "nobody wants it",
+    };
+    char *output;
+    int status;
+
+    cr_assert_eq(command_run(&runner, &command, &output, &status), 0);
+    cr_expect_str_eq(output, "done\n");
+    free(output);
+}
+
 Test(command, no_descriptor_of_ours_goes_along)
 {
     int leaked = open("/dev/null", O_RDONLY), high = fcntl(leaked, F_DUPFD, 500);
@@ -105,6 +147,8 @@ static size_t open_descriptors(void)
 
 Test(command, nothing_is_left_open)
 {
+    const struct command given = {
+        .arguments = (const char *const[]){"/bin/true", NULL}, .timeout_ns = NS_PER_S, .input = "x"};
     size_t before = open_descriptors();
     char *output;
     int status;
@@ -114,6 +158,8 @@ Test(command, nothing_is_left_open)
         free(output);
         run_for(1, (const char *const[]){"/bin/sleep", "600", NULL}, &output, &status);
         run_for(NS_PER_S, (const char *const[]){"/no/such/program", NULL}, &output, &status);
+        command_run(&runner, &given, &output, &status);
+        free(output);
     }
     spare_fds_release(&runner.spare);
     cr_expect_eq(open_descriptors(), before);
