@@ -15,26 +15,29 @@
  *   command.c    a person's orders               recorder.c   the journal, for `reroute replay`
  *   saved.c      what outlives a restart         core.c       what all of these need
  *   control.c    the control socket, the metrics; server.c: what their clients may cost
+ *   notice.c     what the program is told that is run at every change
  *   loop.c       an event loop that works on this host
  *
  * These know the agent as a whole (private.h). The parts that they wire together do not: table.h (accesses and
- * paths), lists.h, telling.h, orders.h, connections.h, tcp_watch.h, manager.h, disk.h, kept.h, state.h, lock.h. A part owns its
- * state and gets what else it may read as a struct situation.
+ * paths), lists.h, telling.h, orders.h, connections.h, tcp_watch.h, manager.h, disk.h, notifier.h, kept.h, state.h, lock.h. A part
+ * owns its state and gets what else it may read as a struct situation.
  *
- * Nothing here blocks but netlink's round trips; a thread of its own writes to the state directory, see disk.h. On
- * exit the route stays.
+ * Nothing here blocks but netlink's round trips; a thread of its own writes to the state directory, see disk.h, and
+ * another one runs a program at every change, see notifier.h. On exit the route stays.
  */
 #include <signal.h>
 
 #include "probe/text.h"
 #include "route/agent/agent.h"
 #include "route/agent/fib_settings.h"
+#include "route/agent/happening.h"
 #include "route/agent/loop.h"
 #include "route/agent/private.h"
 
 #define EVENTS_PER_STEP 256
 #define RELOAD_APART_NS (500 * NS_PER_MS)
 #define DRAIN_NS        (1 * NS_PER_S) /* at the end the disk is waited for no longer */
+#define LAST_NOTICE_NS  (3 * NS_PER_S) /* nor the program that is told of the end */
 
 /* --- events --- */
 
@@ -49,8 +52,8 @@ static void note_neighbour(const struct agent *agent, const struct fib_event *ev
                   "neighbour-failed", "path=%s", ADDRESS_TEXT(&event->address));
 }
 
-/* What the guard was asked for is done, or not. */
-static void on_guard(evutil_socket_t fd, short what, void *context)
+/* What another thread was asked for is done, or not. */
+static void on_thread(evutil_socket_t fd, short what, void *context)
 {
     agent_step(context);
 }
@@ -99,8 +102,8 @@ static void on_terminate(evutil_socket_t signal, short what, void *context)
 {
     struct agent *agent = context;
 
-    log_event(LOG_LEVEL_INFO, "stop", "signal=%s route=%s", signal == SIGINT ? "INT" : "TERM",
-              agent->service.current == SELECTOR_NO_PATH ? "none" : "stays");
+    agent_tell(agent,
+               &(struct happening){.kind = HAPPENED_STOP, .target = signal == SIGINT ? "INT" : "TERM"});
     event_base_loopbreak(agent->loop.base);
 }
 
@@ -167,7 +170,7 @@ static int watch_fib(struct agent *agent)
     struct event **event = slow ? &agent->loop.guard_event : &agent->loop.fib_event;
 
     *event = event_new(agent->loop.base, slow ? guard_fd(agent->service.guard) : fib_fd(agent->fib),
-                       EV_READ | EV_PERSIST, slow ? on_guard : on_fib, agent);
+                       EV_READ | EV_PERSIST, slow ? on_thread : on_fib, agent);
     return add_event(*event);
 }
 
@@ -221,11 +224,6 @@ static int lock(struct agent *agent, char *message, size_t size_bytes)
     return 0;
 }
 
-static void on_disk(evutil_socket_t fd, short what, void *context)
-{
-    agent_step(context);
-}
-
 static int open_disk(struct agent *agent, char *message, size_t size_bytes)
 {
     int error;
@@ -238,8 +236,23 @@ static int open_disk(struct agent *agent, char *message, size_t size_bytes)
         return error;
     disk_note(agent->files.disk, KEPT_LOCK, agent->files.kept.error[KEPT_LOCK]);
     agent->loop.disk_event =
-        event_new(agent->loop.base, disk_fd(agent->files.disk), EV_READ | EV_PERSIST, on_disk, agent);
+        event_new(agent->loop.base, disk_fd(agent->files.disk), EV_READ | EV_PERSIST, on_thread, agent);
     return add_event(agent->loop.disk_event);
+}
+
+static int open_notifier(struct agent *agent, char *message, size_t size_bytes)
+{
+    int error;
+
+    if (agent->options->dry_run)
+        return 0;
+    snprintf(message, size_bytes, "out of memory");
+    error = notifier_open(&agent->news.notifier);
+    if (error < 0)
+        return error;
+    agent->loop.notifier_event = event_new(agent->loop.base, notifier_fd(agent->news.notifier),
+                                           EV_READ | EV_PERSIST, on_thread, agent);
+    return add_event(agent->loop.notifier_event);
 }
 
 static int start(struct agent *agent, char *message, size_t size_bytes)
@@ -255,6 +268,8 @@ static int start(struct agent *agent, char *message, size_t size_bytes)
         error = open_loop(agent, message, size_bytes);
     if (!error)
         error = open_disk(agent, message, size_bytes);
+    if (!error)
+        error = open_notifier(agent, message, size_bytes);
     if (!error)
         error = open_fib(agent, message, size_bytes);
     if (!error)
@@ -299,8 +314,8 @@ static int start(struct agent *agent, char *message, size_t size_bytes)
 static void finish(struct agent *agent)
 {
     struct event *events[] = {agent->loop.timer,       agent->loop.stream_event, agent->loop.fib_event,
-                              agent->loop.guard_event, agent->loop.disk_event,   agent->loop.terminate,
-                              agent->loop.interrupt,   agent->loop.hangup};
+                              agent->loop.guard_event, agent->loop.disk_event,   agent->loop.notifier_event,
+                              agent->loop.terminate,   agent->loop.interrupt,    agent->loop.hangup};
 
     control_close(agent->control);
     journal_free(agent->files.journal);
@@ -319,6 +334,7 @@ static void finish(struct agent *agent)
     if (agent->loop.base)
         event_base_free(agent->loop.base);
     disk_close(agent->files.disk);
+    notifier_close(agent->news.notifier, LAST_NOTICE_NS);
     config_free(agent->config);
     orders_clear(&agent->orders);
     free(agent->files.deaths);
@@ -344,18 +360,14 @@ int agent_run(const struct agent_options *options)
     if (error) {
         text_error("%sreroute agent: %s", log_priority(LOG_LEVEL_ERROR), message);
     } else {
-        log_event(LOG_LEVEL_INFO, "start",
-                  "version=%s service=%s paths=%u transport=%s backend=%s spread_by=%s dry_run=%s",
-                  options->version, ADDRESS_TEXT(&agent.config->service), agent.host.table.path_count,
-                  probe_stream_transport(agent.host.stream), fib_backend_name(agent.fib),
-                  LOG_QUOTE(host_identity_text(&agent.host.identity, message, sizeof(message))),
-                  options->dry_run ? "true" : "false");
+        agent_tell(&agent, &(struct happening){.kind = HAPPENED_START});
         agent_soon(&agent);
         if (event_base_dispatch(agent.loop.base) < 0) {
             log_event(LOG_LEVEL_ERROR, "loop-failed", "error=%s", LOG_QUOTE(strerror(errno)));
             error = -EIO;
         }
         manager_stop();
+        agent_notice_step(&agent);
         agent_save(&agent);
         journal_stop(agent.files.journal, probe_stream_now_ns(agent.host.stream));
         if (agent.files.disk)

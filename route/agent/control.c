@@ -192,7 +192,9 @@ static void print_metrics(const struct agent *agent, struct evbuffer *out)
     const struct probe_counters *counters = probe_stream_counters(agent->host.stream);
     const struct situation now = agent_situation(agent);
     bool local = agent_table_is_local(&agent->host.table, agent->service.current);
+    struct notifier_report notify;
 
+    notifier_report(agent->news.notifier, &notify);
     add_metric(out, "route_present", "gauge", "There is a route to the service, and packets have a way.",
                agent->service.current != SELECTOR_NO_PATH &&
                    guard_report(agent->service.guard)->packets != PACKETS_NOWHERE);
@@ -218,6 +220,10 @@ static void print_metrics(const struct agent *agent, struct evbuffer *out)
                "For how long the route command has not answered; 0: it does.", hang_seconds(agent));
     add_metric(out, "state_kept", "gauge", "Every file of the state directory can be written.",
                kept_all(&agent->files.kept));
+    add_metric(out, "notify_runs_total", "counter", "Runs of the program that is told of changes.",
+               (double)notify.runs);
+    add_metric(out, "notify_failures_total", "counter", "Those of them that failed.",
+               (double)notify.failures);
     add_metric(out, "log_lines_lost_total", "counter", "Lines that nobody took from standard error.",
                (double)log_lines_lost());
     add_metric(out, "probe_requests_total", "counter", "Echo requests sent.", (double)counters->sent);

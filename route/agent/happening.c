@@ -22,6 +22,24 @@ static const char *tier_text(const struct agent *agent, uint32_t path)
     return selector_tier_text(agent->host.table.selector_paths[path].tier);
 }
 
+static void log_start(const struct agent *agent, const struct happening *h)
+{
+    char spread_by[512];
+
+    log_event(LOG_LEVEL_INFO, "start",
+              "version=%s service=%s paths=%u transport=%s backend=%s spread_by=%s dry_run=%s",
+              agent->options->version, ADDRESS_TEXT(&agent->config->service), agent->host.table.path_count,
+              probe_stream_transport(agent->host.stream), fib_backend_name(agent->fib),
+              LOG_QUOTE(host_identity_text(&agent->host.identity, spread_by, sizeof(spread_by))),
+              agent->options->dry_run ? "true" : "false");
+}
+
+static void log_stop(const struct agent *agent, const struct happening *h)
+{
+    log_event(LOG_LEVEL_INFO, "stop", "signal=%s route=%s", h->target,
+              agent->service.current == SELECTOR_NO_PATH ? "none" : "stays");
+}
+
 static void log_path(const struct agent *agent, const struct happening *h)
 {
     const struct agent_path *path = &agent->host.table.paths[h->path];
@@ -285,6 +303,38 @@ static void record_order(struct agent *agent, const struct happening *h)
     journal_command(agent->files.journal, agent->now_ns, order_text(h->order), h->target);
 }
 
+/* --- the program that is run at every change --- */
+
+static enum news start_news(const struct agent *agent, const struct happening *h)
+{
+    return NEWS_START;
+}
+
+static enum news stop_news(const struct agent *agent, const struct happening *h)
+{
+    return NEWS_STOP;
+}
+
+static enum news switch_news(const struct agent *agent, const struct happening *h)
+{
+    return NEWS_SWITCH;
+}
+
+static enum news path_news(const struct agent *agent, const struct happening *h)
+{
+    return agent->host.table.paths[h->path].health.state == HEALTH_UP ? NEWS_PATH_UP : NEWS_PATH_DOWN;
+}
+
+static enum news session_news(const struct agent *agent, const struct happening *h)
+{
+    return agent->host.table.accesses[h->access].view.state == SESSION_DEAD ? NEWS_SESSION_DEAD : NEWS_NONE;
+}
+
+static enum news decision_news(const struct agent *agent, const struct happening *h)
+{
+    return agent->service.decision.reason == KEEP_NOTHING_ELIGIBLE ? NEWS_NOTHING_ELIGIBLE : NEWS_NONE;
+}
+
 /* --- who is told what --- */
 
 enum {
@@ -299,16 +349,20 @@ static const struct {
     void (*log)(const struct agent *agent, const struct happening *happening);
     void (*record)(struct agent *agent, const struct happening *happening);
     unsigned others;
+    enum news (*news)(const struct agent *agent, const struct happening *happening);
 } told[HAPPENED_KINDS] = {
-    [HAPPENED_PATH] = {log_path, NULL, SAVE},
+    [HAPPENED_START] = {log_start, NULL, 0, start_news},
+    [HAPPENED_STOP] = {log_stop, NULL, 0, stop_news},
+    [HAPPENED_PATH] = {log_path, NULL, SAVE, path_news},
     [HAPPENED_SERVICE] = {log_service, NULL, 0},
     [HAPPENED_WITNESS] = {log_witness, NULL, 0},
-    [HAPPENED_SESSION] = {log_session, NULL, SAVE},
+    [HAPPENED_SESSION] = {log_session, NULL, SAVE, session_news},
     [HAPPENED_ACCESSES] = {log_accesses, NULL, 0},
     [HAPPENED_PIN_LOST] = {log_pin_lost, NULL, 0},
-    [HAPPENED_DECISION] = {log_decision, NULL, 0},
+    [HAPPENED_DECISION] = {log_decision, NULL, 0, decision_news},
     [HAPPENED_ORDER] = {log_order, record_order, SAVE | STEP},
-    [HAPPENED_SWITCH] = {log_switch, record_switch, SAVE | CLUSTER | HEARTBEAT | STEP | COUNT_SWITCH},
+    [HAPPENED_SWITCH] = {log_switch, record_switch, SAVE | CLUSTER | HEARTBEAT | STEP | COUNT_SWITCH,
+                         switch_news},
     [HAPPENED_REFUSAL] = {log_refusal, record_switch, STEP},
     [HAPPENED_ADOPTION] = {log_adoption, record_adoption, CLUSTER | HEARTBEAT},
     [HAPPENED_ROUTE] = {log_route, NULL, 0},
@@ -325,6 +379,8 @@ void agent_tell(struct agent *agent, const struct happening *happening)
     told[happening->kind].log(agent, happening);
     if (told[happening->kind].record)
         told[happening->kind].record(agent, happening);
+    if (told[happening->kind].news)
+        agent_news(agent, told[happening->kind].news(agent, happening), happening);
     if (others & SAVE)
         agent->files.save_wanted = true;
     if (others & CLUSTER)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What can happen, and the one place that tells everybody who wants to know: the log, the journal, the counters,
- * the cluster, the state directory. Who sees that something happened calls agent_tell(); who is told what is a
- * table in happening.c.
+ * the cluster, the state directory, the program that is run at every change. Who sees that something happened calls
+ * agent_tell(); who is told what is a table in happening.c.
  */
 #pragma once
 
@@ -11,6 +11,8 @@
 #include "route/keeper/keeper.h"
 
 enum happening_kind {
+    HAPPENED_START,    /* the agent runs */
+    HAPPENED_STOP,     /* it ends by a signal */
     HAPPENED_PATH,     /* `path` went up or down */
     HAPPENED_SERVICE,  /* the service check of `path` found out otherwise */
     HAPPENED_WITNESS,  /* the host's own connection says otherwise of `path`, the one in use */
@@ -37,7 +39,7 @@ struct happening {
     enum selector_reason reason;
     const struct keeper_event *route;
     enum order order;
-    const char *target;
+    const char *target; /* of an order; of HAPPENED_STOP: the signal */
 };
 
 struct agent;

@@ -7,6 +7,7 @@
 
 #include <event2/event.h>
 
+#include "probe/spare_fds.h"
 #include "probe/stream.h"
 #include "route/agent/connections.h"
 #include "route/agent/disk.h"
@@ -15,10 +16,10 @@
 #include "route/agent/lists.h"
 #include "route/agent/lock.h"
 #include "route/agent/manager.h"
+#include "route/agent/news.h"
 #include "route/agent/orders.h"
 #include "route/agent/provider_settings.h"
 #include "route/agent/situation.h"
-#include "probe/spare_fds.h"
 #include "route/agent/state.h"
 #include "route/agent/tcp_watch.h"
 #include "route/agent/telling.h"
@@ -36,8 +37,8 @@ struct control;
 
 struct agent_loop {
     struct event_base *base;
-    struct event *timer, *stream_event, *fib_event, *guard_event, *disk_event, *terminate, *interrupt,
-        *hangup;
+    struct event *timer, *stream_event, *fib_event, *guard_event, *disk_event, *notifier_event, *terminate,
+        *interrupt, *hangup;
     bool step_wanted;
     bool reload_wanted; /* by SIGHUP */
     uint64_t reload_ns; /* not before: many signals within a moment are one reload */
@@ -115,6 +116,7 @@ struct agent {
     struct telling telling;
     struct manager manager;
     struct agent_files files;
+    struct agent_news news;
 };
 
 /* core.c */
@@ -176,9 +178,16 @@ uint64_t agent_switch_deadline_ns(const struct agent *agent);
 int agent_journal_open(struct agent *agent);
 void agent_journal_step(struct agent *agent, const struct selector_input *input); /* after each decision */
 
+/* notice.c */
+struct happening;
+void agent_news(struct agent *agent, enum news news, const struct happening *happening); /* notes it */
+void agent_notice_step(struct agent *agent); /* hands over what was noted, and tells the log of failures */
+
 /* status.c */
 struct cJSON;
 struct cJSON *agent_status(const struct agent *agent); /* reroute.status/1; owned by the caller */
+/* Its first members, up to `explanation`: who this is, where the route leads and why. */
+void agent_status_head(const struct agent *agent, struct cJSON *root);
 void agent_summary(const struct agent *agent, char *text, size_t size_bytes); /* what it does, a line */
 const char *agent_explanation(const struct agent *agent); /* of the decision, as things are; static */
 /* Why a path is down, in words. May use buffer. */

@@ -308,13 +308,8 @@ static void add_next_hop(const struct agent *agent, cJSON *root)
     add_text(root, "reason", agent_reason_text(agent));
 }
 
-cJSON *agent_status(const struct agent *agent)
+void agent_status_head(const struct agent *agent, cJSON *root)
 {
-    const struct probe_counters *counters = probe_stream_counters(agent->host.stream);
-    const struct keeper_report *report = guard_report(agent->service.guard);
-    cJSON *root = cJSON_CreateObject(), *list;
-
-    cJSON_AddStringToObject(root, "schema", "reroute.status/1");
     cJSON_AddStringToObject(root, "version", agent->options->version);
     cJSON_AddStringToObject(root, "host", agent->config->host);
     cJSON_AddNumberToObject(root, "pid", getpid());
@@ -324,6 +319,34 @@ cJSON *agent_status(const struct agent *agent)
     add_text(root, "pin", agent->orders.pin);
     cJSON_AddStringToObject(root, "decision", selector_reason_text(agent->service.decision.reason));
     cJSON_AddStringToObject(root, "explanation", agent_explanation(agent));
+}
+
+/* null, or how the program does that is run at every change. */
+static cJSON *notify_status(const struct agent *agent)
+{
+    struct notifier_report report = {0};
+    cJSON *item;
+
+    if (!agent->config->notify[0] || !agent->news.notifier)
+        return cJSON_CreateNull();
+    notifier_report(agent->news.notifier, &report);
+    item = cJSON_CreateObject();
+    cJSON_AddStringToObject(item, "program", agent->config->notify);
+    cJSON_AddBoolToObject(item, "running", report.running);
+    cJSON_AddNumberToObject(item, "runs", (double)report.runs);
+    cJSON_AddNumberToObject(item, "failures", (double)report.failures);
+    add_text(item, "error", report.error);
+    return item;
+}
+
+cJSON *agent_status(const struct agent *agent)
+{
+    const struct probe_counters *counters = probe_stream_counters(agent->host.stream);
+    const struct keeper_report *report = guard_report(agent->service.guard);
+    cJSON *root = cJSON_CreateObject(), *list;
+
+    cJSON_AddStringToObject(root, "schema", "reroute.status/1");
+    agent_status_head(agent, root);
     cJSON_AddItemToObject(root, "failback", failback_status(agent));
     cJSON_AddStringToObject(root, "packets", keeper_packets_text(report->packets));
     add_text(root, "shadowed_by", report->packets == PACKETS_REDIRECTED ? NULL : report->instead);
@@ -332,6 +355,7 @@ cJSON *agent_status(const struct agent *agent)
     cJSON_AddItemToObject(root, "witness", witness_status(agent));
     cJSON_AddItemToObject(root, "route_command", route_command_status(agent));
     cJSON_AddItemToObject(root, "not_kept", not_kept_status(agent));
+    cJSON_AddItemToObject(root, "notify", notify_status(agent));
     cJSON_AddNumberToObject(root, "switches", (double)agent->service.switches);
     cJSON_AddNumberToObject(root, "repairs", (double)report->repairs);
     cJSON_AddItemToObject(root, "refresh", refresh_status(agent));

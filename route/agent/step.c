@@ -259,6 +259,7 @@ static void do_what_is_due(struct agent *agent)
     agent_intervals_step(agent);
     lists_step(&agent->lists, agent->provider, &now);
     telling_step(&agent->telling, agent->provider, &now);
+    agent_notice_step(agent);
     if (agent->files.save_wanted || (agent_saves_by_time(agent) && now.now_ns >= agent->files.save_ns))
         agent_save(agent);
     agent_summary(agent, summary, sizeof(summary));

@@ -23,6 +23,8 @@ static const struct config_key top_keys[] = {
     TOP("control-socket", control_socket, path, .min = 1, .value = "/run/reroute/control.sock"),
     TOP("state-directory", state_directory, path, .min = 1, .value = "/var/lib/reroute"),
     TOP("metrics-listen", metrics_listen, endpoint, .value = ""),
+    TOP("notify", notify, path, .value = ""),
+    TOP("notify-timeout", notify_timeout_ns, duration, RANGE(100 * NS_PER_MS, HOUR_NS), .value = "10s"),
 };
 
 static const struct config_key access_keys[] = {

@@ -88,4 +88,6 @@ struct config {
     char control_socket[CONFIG_TEXT_SIZE];
     char state_directory[CONFIG_TEXT_SIZE];
     char metrics_listen[CONFIG_TEXT_SIZE]; /* "ADDRESS:PORT"; empty: none */
+    char notify[CONFIG_TEXT_SIZE];         /* the program that is run at every change; empty: none */
+    uint64_t notify_timeout_ns;
 };

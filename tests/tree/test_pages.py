@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Every member of the status document, every word of a decision and every metric that the sources can produce
-stands in the manual page reroute-status(5), and every metric of a report in reroute-report(8). The page
+stands in the manual page reroute-status(5), and every metric of a report in reroute-report(8). What the program is
+told that is run at every change stands in reroute-agent(8). The page
 tools/doc/troubleshooting.md has the events of the agent's log: all of them, and no other."""
 import glob
 import os
@@ -14,6 +15,7 @@ from tap import Tap
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 MEMBER = re.compile(r'(?:cJSON_Add\w+ToObject|add_text)\(\w+,\s*"(\w+)"')
 WORD = re.compile(r'\[(?:KEEP|SWITCH)_\w+\] = \{"([\w-]+)"')
+NEWS = re.compile(r'\[NEWS_\w+\] = "([\w-]+)"')
 METRIC = re.compile(r'add_metric\(\w+, "(\w+)"')
 REPORT_METRIC = re.compile(r'"(reroute_report_\w+)"')
 PATH_METRIC = re.compile(r'add_path_metric\(agent, \w+, "(\w+)"')
@@ -40,13 +42,14 @@ def check_events(tap):
 
 
 def main():
-    control = read("route/agent/control.c")
+    control, notice = read("route/agent/control.c"), read("route/agent/notice.c")
     report = "".join(read(name) for name in sorted(glob.glob("tools/report/*.c", root_dir=ROOT)))
     wanted = [
         ("reroute-status.5", "members", MEMBER.findall(read("route/agent/status.c"))),
         ("reroute-status.5", "words", WORD.findall(read("route/decide/selector_text.c"))),
         ("reroute-status.5", "metrics", ["reroute_" + name for name in METRIC.findall(control)] +
                                         ["reroute_path_" + name for name in PATH_METRIC.findall(control)]),
+        ("reroute-agent.8", "members and events of a notice", MEMBER.findall(notice) + NEWS.findall(notice)),
         ("reroute-report.8", "metrics", REPORT_METRIC.findall(report)),
     ]
     tap = Tap()

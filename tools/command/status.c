@@ -138,6 +138,9 @@ static void print_status(const cJSON *status)
     {
         printf("WARNING   %s is not kept: %s\n", text(file, "file"), text(file, "reason"));
     }
+    if (cJSON_IsString(get(get(status, "notify"), "error")))
+        printf("WARNING   %s failed: %s\n", text(get(status, "notify"), "program"),
+               text(get(status, "notify"), "error"));
     if (strcmp(text(get(status, "witness"), "says"), "stalled") == 0)
         printf("WARNING   data of this host's own connections to the service are not acknowledged\n");
     if (cJSON_IsString(get(get(status, "refresh"), "error")))
