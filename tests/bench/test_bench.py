@@ -337,12 +337,16 @@ def started(device, *arguments):
     namespace in the end."""
     study = subprocess.Popen([reroute_path, 'bench', *arguments, '--rounds', '100000', '--json'],
                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    until('it works', lambda: study.poll() is not None or packets(study.pid, device) > 200, DEADLINE_S)
-    same(study.poll(), None, 'exit code')
-    namespace = os.open(f'/proc/{study.pid}/ns/net', os.O_RDONLY)
-    yield study
-    until('everybody has left', lambda: not inhabitants(namespace), DEADLINE_S)
-    os.close(namespace)
+    try:
+        until('it works', lambda: study.poll() is not None or packets(study.pid, device) > 200, DEADLINE_S)
+        same(study.poll(), None, 'exit code')
+        with open(f'/proc/{study.pid}/ns/net', 'rb') as namespace:
+            yield study
+            until('everybody has left', lambda: not inhabitants(namespace.fileno()), DEADLINE_S)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(study.pid, signal.SIGKILL)
+        study.communicate()
 
 
 @test
