@@ -95,9 +95,9 @@ class Scenario:
         self.stack.callback(world.clean)
         return world
 
-    def cluster(self, world=None, settings=None, **service):
-        """A world with its session service: (world, service, monitor of the host's route)."""
-        world = world or self.world(**(settings or {}))
+    def cluster(self, settings=None, **service):
+        """A world with these settings and its session service: (world, service, monitor of the host's route)."""
+        world = self.world(**(settings or {}))
         monitor = RouteMonitor(world)
         self.stack.callback(monitor.close)
         made = Service(world, monitor, **service)
@@ -112,10 +112,10 @@ class Scenario:
             agent.start()
         return agent
 
-    def settled(self, nodes=3, world=None, **settings):
+    def settled(self, nodes=3, settings=None, **configuration):
         """An agent at home in a cluster: (world, service, monitor, agent, the address that is home)."""
-        world, service, monitor = self.cluster(settings=dict(nodes=nodes, **(world or {})))
-        agent = self.agent(world, **settings)
+        world, service, monitor = self.cluster(settings=dict(nodes=nodes, **(settings or {})))
+        agent = self.agent(world, **configuration)
         home = world.node(1).address("data")
         self.eventually(agent.settled(home), "at home", detail=agent.status)
         return world, service, monitor, agent, home

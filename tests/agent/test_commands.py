@@ -205,7 +205,7 @@ def connected(connection):
 def asking(t):
     """status, sessions, check-config, the control socket itself, metrics."""
     world, service, monitor, agent, home = t.settled(
-        nodes=5, world=dict(zones=("a", "b")), top='metrics-listen = "127.0.0.1:9321"')
+        nodes=5, settings=dict(zones=("a", "b")), top='metrics-listen = "127.0.0.1:9321"')
     document = json.loads(run(t, agent, "status --json", 0, "status", "--json"))
     wrong = [k for k, kind in STATUS.items() if not isinstance(document.get(k), kind)]
     wrong += [k for p in document["paths"] for k, kind in PATH.items() if not isinstance(p.get(k), kind)]
