@@ -7,7 +7,7 @@ measurement:
 
     sudo tests/report/capture.py build/reroute 20
 
-Usage: capture.py PATH-OF-REROUTE [ROUNDS]. Prints TAP, with the medians in comments. Exit code 77: no namespaces.
+Usage: capture.py PATH-OF-REROUTE [ROUNDS]. Prints TAP, with the medians in comments. Skipped without namespaces.
 """
 import json
 import socket

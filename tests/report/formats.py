@@ -17,7 +17,8 @@ import subprocess
 import time
 
 from stage import (COMMAND, DEADLINE_S, ENVIRONMENT, FAST, RESULT_KEYS, KEYS, check, check_document, command, main,
-                   run, same, start, test, wait_until, write, icmp_count)
+                   run, same, start, test, wait_until, write)
+from netlab.namespace import icmp_count
 
 
 # --- a line for each target --------------------------------------------------------------------------------

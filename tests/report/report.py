@@ -17,8 +17,9 @@ import stat
 import subprocess
 import tempfile
 
-from stage import (COMMAND, DEADLINE_S, ENVIRONMENT, FAST, HOSTS, check, check_document, document, icmp_count, live,
-                   main, run, same, start, test, wait_until, write)
+from stage import (COMMAND, DEADLINE_S, ENVIRONMENT, FAST, HOSTS, check, check_document, document, live, main, run, same,
+                   start, test, wait_until, write)
+from netlab.namespace import icmp_count
 
 
 # --- what is printed ---------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ import subprocess
 import stage
 from stage import (DEADLINE_S, FAST, Peer, check, check_document, command, document, main, program, run, same, start,
                    test, wait_until)
-from netlab.namespace import end_of_life
+from netlab.namespace import end_of_life, icmp_count
 
 PROFILES = ['10.71.1.0/24=delay=2ms', '10.71.2.0/24=delay=1ms,duplicate=100%', '10.71.3.0/24=late=100%:150ms',
             '10.71.4.0/24=dead', '10.71.5.0/24=delay=1ms,loss=30%', '10.71.10.0/24=mtu=1400,delay=1ms',
@@ -103,10 +103,10 @@ def rounds_with_a_window_of_many_periods():
 @test
 def rounds_interrupted():
     for number in (signal.SIGINT, signal.SIGTERM):
-        before = stage.icmp_count('InEchoReps')
+        before = icmp_count('InEchoReps')
         with start('--json', '10.71.1.1', '10.71.4.1', '--count', '1000', '--period', '20ms', '--select-timeout',
                    '3') as process:
-            wait_until(lambda: stage.icmp_count('InEchoReps') >= before + 10, 'ten have been answered', process)
+            wait_until(lambda: icmp_count('InEchoReps') >= before + 10, 'ten have been answered', process)
             process.send_signal(number)
             out, _ = process.communicate(timeout=DEADLINE_S)
         same(process.returncode, 128 + number)
@@ -244,9 +244,9 @@ def sizes_in_all_formats():
 
 @test
 def sizes_interrupted():
-    before = stage.icmp_count('InEchoReps')
+    before = icmp_count('InEchoReps')
     with start('--json', '10.72.0.2', '10.71.11.1', '--path-mtu', '--select-timeout', '60') as process:
-        wait_until(lambda: stage.icmp_count('InEchoReps') >= before + 3, 'all that answers has answered', process)
+        wait_until(lambda: icmp_count('InEchoReps') >= before + 3, 'all that answers has answered', process)
         process.send_signal(signal.SIGINT)
         out, _ = process.communicate(timeout=DEADLINE_S)
     same(process.returncode, 130)

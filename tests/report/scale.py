@@ -14,8 +14,9 @@ import socket
 import subprocess
 import tempfile
 
-from stage import (COMMAND, DEADLINE_S, ENVIRONMENT, FAST, check, check_document, document, icmp_count, main, run,
-                   same, start, test, wait_until)
+from stage import (COMMAND, DEADLINE_S, ENVIRONMENT, FAST, check, check_document, document, main, run, same, start, test,
+                   wait_until)
+from netlab.namespace import icmp_count
 
 QUIET = ['--select-timeout', '100ms']
 

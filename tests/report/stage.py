@@ -21,7 +21,7 @@ import sys
 sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'lib'))
 import tap
 from tap import check, same, test
-from netlab.namespace import icmp_count, inside, new_namespace
+from netlab.namespace import inside, new_namespace
 from netlab.wait import until
 
 DEADLINE_S = 60

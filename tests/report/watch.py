@@ -16,8 +16,9 @@ import socket
 import subprocess
 import time
 
-from stage import (DEADLINE_S, HOSTS, Peer, check, command, icmp_count, main, program, run, same, set_stage, soon, start, test,
+from stage import (DEADLINE_S, HOSTS, Peer, check, command, main, program, run, same, set_stage, soon, start, test,
                    wait_until, write)
+from netlab.namespace import icmp_count
 
 TIME = r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z'
 PACE = ['--watch=50ms', '--select-timeout', '20ms']
