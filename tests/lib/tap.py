@@ -18,10 +18,12 @@ def skip(why):
 
 def unshared(*kinds):
     """The command that runs one in namespaces of its own ("--net" and so on), of an ordinary user too. Skips where there
-    are none to be had."""
+    are none to be had, in unshare's own words."""
     own = ["unshare", *kinds] + ([] if os.geteuid() == 0 else ["--user", "--map-root-user"])
-    if subprocess.run([*own, "true"], capture_output=True, check=False).returncode != 0:
-        skip("no namespaces: run it as root, or allow unprivileged user namespaces")
+    done = subprocess.run([*own, "true"], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        more = "" if os.geteuid() == 0 else "; run it as root, or allow unprivileged user namespaces"
+        skip(f"no namespaces: {' '.join(done.stderr.split())}{more}")
     return own
 
 
