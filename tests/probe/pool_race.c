@@ -113,7 +113,7 @@ int main(void)
 
     if (netns_enter() < 0) {
         printf("1..0 # SKIP needs the right to make network namespaces: root, or unshare -Urn\n");
-        return 77;
+        return 0;
     }
     netns_must(NETNS_HERE,
                "ip route add local 10.0.0.0/14 dev lo; ip route add unreachable 10.8.0.0/16;"
