@@ -4,6 +4,7 @@ arguments is at most two lines and exit code 3, `--json` answers are documents, 
 at the start is not taken by another one."""
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -52,6 +53,15 @@ def answers(command):
     ok(code == (4 if command in SOCKET else 3) and error.count("\n") == 1 and document["ok"] is False
        and document["schema"] == "reroute.answer/1" and document["message"] in error,
        f"{command} --json: refused", f"{code} {out} {error}")
+
+
+def no_studies():
+    """A program that is alone, as the static one is: one line says what is missing, where, and why."""
+    with tempfile.TemporaryDirectory() as directory:
+        alone = shutil.copy(REROUTE, directory)
+        done = subprocess.run([alone, "bench", "hold"], capture_output=True, text=True, timeout=20)
+    ok((done.returncode, done.stdout, done.stderr.count("\n")) == (4, "", 1) and done.stderr.startswith("reroute bench: ")
+       and "/reroute-bench" in done.stderr and "the static program has no studies" in done.stderr, "no studies", done)
 
 
 def missing_files():
@@ -122,6 +132,7 @@ for name in OPERANDS:
 for name in sorted(ANSWER):
     answers(name)
 missing_files()
+no_studies()
 sessions_of_a_file()
 closed_files()
 full_disk()

@@ -27,6 +27,11 @@ int command_bench(int argc, char **argv)
         execv(built, argv);
     }
     execv(installed, argv);
-    text_error("%s: cannot start %s: %s", argv[0], installed, strerror(errno));
+    if (errno == ENOENT)
+        text_error(
+            "%s: no program bench/reroute-bench beside this one, nor %s; the static program has no studies",
+            argv[0], installed);
+    else
+        text_error("%s: cannot start %s: %s", argv[0], installed, strerror(errno));
     return EXIT_SYSTEM;
 }
