@@ -22,6 +22,7 @@ import time
 import traceback
 
 sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lib"))
+from static_program import why_not
 from tap import Tap, skip
 from netlab.meter import Meter
 from netlab.namespace import end_of_life, end_process, entering
@@ -34,8 +35,9 @@ BUILD = os.environ.get("REROUTE_BUILD", os.path.join(ROOT, "build"))
 REROUTE = os.path.join(BUILD, "reroute")
 # What is run: this build's program or another one, as it is or on a host that refuses calls (tests/userworld).
 PROFILE = os.environ.get("REROUTE_PROFILE")
+STATIC = os.environ.get("REROUTE_PROGRAM")
 RUN = [*([os.path.join(BUILD, "tests", "userworld", "userworld"), PROFILE] if PROFILE else []),
-       next(path for path in (os.environ.get("REROUTE_PROGRAM"), REROUTE) if path and os.path.exists(path))]
+       STATIC if STATIC and not why_not(STATIC) else REROUTE]
 TRANSPORT = os.environ.get("REROUTE_TEST_TRANSPORT", "auto")
 with open(REROUTE, "rb") as f:
     SANITIZED = b"__asan_init" in f.read()
@@ -188,7 +190,7 @@ def main(scenarios, parallel=4, each_seconds=200):
     if os.geteuid() != 0:
         skip("needs root, for network namespaces")
     if PROFILE == "nothing" and RUN[-1] == REROUTE:
-        skip("tools/build-static has not been run, and glibc cannot do without accept4 and pipe2")
+        skip(f"glibc cannot do without accept4 and pipe2, and {why_not(STATIC)}")
     try:
         World(nodes=1, echo=False).clean()
     except (OSError, Failed) as error:

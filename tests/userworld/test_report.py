@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Proves that `reroute report` says the same of every target whatever the host refuses: in each profile of
-profiles.c, by the program of this build and by the static one (tools/build-static; skipped where it is not made), which
+profiles.c, by the program of this build and by the static one (tools/build-static; skipped where it is not made, or old), which
 needs no file but itself.
 
 Usage: test_report.py REROUTE USERWORLD STATIC. See tests/report/stage.py for where it runs."""
@@ -14,6 +14,7 @@ import sys
 sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'report'))
 import stage
 from stage import check, program, same, test
+from static_program import why_not
 from tap import Skip
 
 PROFILES = {'esxi-6.5': 'poll', 'esxi-6.7': 'poll', 'esxi-7.0': 'epoll', 'xen-4.4': 'epoll', 'xen-4.19': 'epoll',
@@ -86,7 +87,7 @@ def sent_from(address):
 @test
 def a_file_of_its_own_is_all_that_the_static_program_needs():
     if not os.path.exists(STATIC):
-        raise Skip('tools/build-static has not been run')
+        raise Skip(why_not(program(2)))
     os.mkdir('/tmp/root')
     shutil.copy(STATIC, '/tmp/root/reroute')
     for before in [[]] + [[LAUNCHER, profile] for profile in PROFILES]:
@@ -106,10 +107,9 @@ def set_stage():
                 ip saddr 10.9.0.1 icmp type echo-request counter name from_10_9_0_1
             }
         }''')
-    for which, path in ((1, LAUNCHER), (2, STATIC)):
-        if os.path.exists(program(which)):
-            shutil.copy(program(which), path)
-            os.chmod(path, 0o755)
+    for which, path in ((1, LAUNCHER), (2, STATIC))[:1 if why_not(program(2)) else 2]:
+        shutil.copy(program(which), path)
+        os.chmod(path, 0o755)
 
 
 if __name__ == '__main__':
