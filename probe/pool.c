@@ -538,7 +538,7 @@ const struct probe_targets *probe_pool_targets(const struct probe_pool *pool)
 
 static void counters_add(struct probe_counters *sum, const struct probe_counters *more)
 {
-    _Static_assert(sizeof(*sum) == 12 * sizeof(uint64_t), "each of them is added here");
+    _Static_assert(sizeof(*sum) == 13 * sizeof(uint64_t), "each of them is added here");
     sum->sent += more->sent;
     sum->replies += more->replies;
     sum->late += more->late;
@@ -551,6 +551,7 @@ static void counters_add(struct probe_counters *sum, const struct probe_counters
     sum->send_retries += more->send_retries;
     sum->receive_drops += more->receive_drops;
     sum->tx_stamps += more->tx_stamps;
+    sum->stalls += more->stalls;
 }
 
 const struct probe_counters *probe_pool_counters(struct probe_pool *pool)

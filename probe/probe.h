@@ -73,6 +73,7 @@ struct probe_counters {
     uint64_t send_retries;  /* our own want of resources (ENOBUFS, EAGAIN, ENOMEM): sent again */
     uint64_t receive_drops; /* replies lost in our own full socket buffer */
     uint64_t tx_stamps;     /* requests of which the kernel has told when they left */
+    uint64_t stalls; /* stream only: times this process did not run when it should have, see stream.h */
 };
 
 /* Zero is the default of each member unless said otherwise; probe_settings_default() gives the usual ones. */

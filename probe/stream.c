@@ -507,6 +507,7 @@ static void forgive_stall(struct probe_stream *stream, uint64_t now_ns)
 
     if (stall_ns <= stream->engine.settings.select_timeout_ns / 4)
         return;
+    stream->engine.counters.stalls++;
     for (size_t i = 0; i < stream->count; i++) {
         struct stream_target *target = stream->slots[i].target;
         uint64_t move_ns = min_u64(stall_ns, sub_sat_u64(2 * stream->window_ns, target->moved_ns));

@@ -3,6 +3,7 @@
  * The control socket: HTTP over a Unix socket, in the agent's loop.
  *
  *   GET  /v1/status                                      reroute.status/1
+ *   GET  /metrics                                        for Prometheus
  *   POST /v1/pin       {"target": "...", "hard": false}
  *   POST /v1/unpin
  *   POST /v1/drain     {"access": "..."}
@@ -30,7 +31,6 @@
 #define PER_PEER_MAX    12
 #define BACKLOG         1024
 #define REOPEN_S        2
-#define LABEL_SIZE      (2 * TEXT_SIZE)
 
 struct control {
     struct agent *agent;
@@ -112,135 +112,6 @@ static int answer_command(struct agent *agent, const struct command *command,
     return print_json(body, type, error ? 409 : 200, answer);
 }
 
-static int answer_control(void *context, const struct http_request *request, const char **type,
-                          struct evbuffer *body)
-{
-    struct agent *agent = ((struct control *)context)->agent;
-
-    if (strcmp(request->path, "/v1/status") == 0)
-        return strcmp(request->method, "GET") == 0 ? print_json(body, type, 200, agent_status(agent)) : 405;
-    for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-        if (strcmp(request->path, commands[i].path) == 0)
-            return strcmp(request->method, "POST") == 0
-                       ? answer_command(agent, &commands[i], request, type, body)
-                       : 405;
-    return 404;
-}
-
-/* --- metrics --- */
-
-static void add_metric(struct evbuffer *out, const char *name, const char *type, const char *help,
-                       double value)
-{
-    evbuffer_add_printf(out, "# HELP reroute_%s %s\n# TYPE reroute_%s %s\nreroute_%s %.17g\n", name, help,
-                        name, type, name, value);
-}
-
-/* What a label has between its quotes is escaped once more: a backslash is an escape there. */
-static const char *label(const char *text, char buffer[static LABEL_SIZE])
-{
-    return text_quote(TEXT(text), buffer, LABEL_SIZE);
-}
-
-static void add_path_metric(const struct agent *agent, struct evbuffer *out, const char *name,
-                            const char *help, double (*value)(const struct agent *, uint32_t))
-{
-    char access[LABEL_SIZE];
-
-    evbuffer_add_printf(out, "# HELP reroute_path_%s %s\n# TYPE reroute_path_%s gauge\n", name, help, name);
-    for (uint32_t i = 0; i < agent->host.table.path_count; i++)
-        evbuffer_add_printf(out, "reroute_path_%s{access=%s,tier=\"%s\",address=\"%s\"} %.9g\n", name,
-                            label(agent_table_access_name(&agent->host.table, i), access),
-                            selector_tier_text(agent->host.table.selector_paths[i].tier),
-                            ADDRESS_TEXT(&agent->host.table.paths[i].address), value(agent, i));
-}
-
-static double path_current(const struct agent *agent, uint32_t path)
-{
-    return path == agent->service.current;
-}
-
-static double path_up(const struct agent *agent, uint32_t path)
-{
-    return agent->host.table.paths[path].health.state == HEALTH_UP;
-}
-
-static double path_service_down(const struct agent *agent, uint32_t path)
-{
-    return agent->host.table.selector_paths[path].service_bad;
-}
-
-static double path_rtt(const struct agent *agent, uint32_t path)
-{
-    return (double)agent->host.table.paths[path].health.rtt_ns / (double)NS_PER_S;
-}
-
-static double path_loss(const struct agent *agent, uint32_t path)
-{
-    return health_loss_ppm(&agent->host.table.paths[path].health) / 1e6;
-}
-
-static double hang_seconds(const struct agent *agent)
-{
-    uint64_t silent_ns = guard_silent_since_ns(agent->service.guard);
-
-    return silent_ns ? (double)sub_sat_u64(agent->now_ns, silent_ns) / (double)NS_PER_S : 0;
-}
-
-static void print_metrics(const struct agent *agent, struct evbuffer *out)
-{
-    const struct probe_counters *counters = probe_stream_counters(agent->host.stream);
-    const struct situation now = agent_situation(agent);
-    bool local = agent_table_is_local(&agent->host.table, agent->service.current);
-    struct notifier_report notify;
-
-    notifier_report(agent->news.notifier, &notify);
-    add_metric(out, "route_present", "gauge", "There is a route to the service, and packets have a way.",
-               agent->service.current != SELECTOR_NO_PATH &&
-                   guard_report(agent->service.guard)->packets != PACKETS_NOWHERE);
-    add_metric(out, "route_local", "gauge", "The service is entered through the local access.", local);
-    add_metric(out, "route_shadowed", "gauge", "A foreign route or rule hides ours.",
-               guard_report(agent->service.guard)->packets == PACKETS_SHADOWED);
-    add_metric(out, "route_redirected", "gauge", "An ICMP redirect sends packets elsewhere.",
-               guard_report(agent->service.guard)->packets == PACKETS_REDIRECTED);
-    add_metric(out, "redirects_undone_total", "counter", "Times our route was renewed because of a redirect.",
-               (double)guard_report(agent->service.guard)->redirects);
-    add_metric(out, "switches_total", "counter", "Switches of the route.", (double)agent->service.switches);
-    add_metric(out, "repairs_total", "counter", "Times the route was put right.",
-               (double)guard_report(agent->service.guard)->repairs);
-    add_metric(out, "witness_connections", "gauge",
-               "Open TCP connections of this host to the service, as looked at.",
-               (double)agent->service.watch.witness.count);
-    add_metric(out, "witness_stalled", "gauge", "Their data wait for a window, and none makes progress.",
-               agent->service.watch.verdict.says == WITNESS_STALLED);
-    add_metric(out, "witness_contradicts", "gauge",
-               "They make progress though the pings of the path in use are lost.",
-               agent->service.watch.verdict.contradicted_ns != 0);
-    add_metric(out, "route_command_hang_seconds", "gauge",
-               "For how long the route command has not answered; 0: it does.", hang_seconds(agent));
-    add_metric(out, "state_kept", "gauge", "Every file of the state directory can be written.",
-               kept_all(&agent->files.kept));
-    add_metric(out, "notify_runs_total", "counter", "Runs of the program that is told of changes.",
-               (double)notify.runs);
-    add_metric(out, "notify_failures_total", "counter", "Those of them that failed.",
-               (double)notify.failures);
-    add_metric(out, "log_lines_lost_total", "counter", "Lines that nobody took from standard error.",
-               (double)log_lines_lost());
-    add_metric(out, "probe_requests_total", "counter", "Echo requests sent.", (double)counters->sent);
-    add_metric(out, "probe_replies_total", "counter", "Valid replies in time.", (double)counters->replies);
-    add_metric(out, "probe_receive_drops_total", "counter", "Replies lost in our own buffer.",
-               (double)counters->receive_drops);
-    add_metric(out, "session_list_age_seconds", "gauge", "Since the last fresh session list, or the start.",
-               (double)lists_age_ns(&agent->lists, &now) / (double)NS_PER_S);
-    add_metric(out, "session_lists_overdue", "gauge", "No fresh session list for too long.",
-               agent->lists.overdue);
-    add_path_metric(agent, out, "current", "The route points at this path.", path_current);
-    add_path_metric(agent, out, "up", "The path answers.", path_up);
-    add_path_metric(agent, out, "service_down", "The service check of the path failed.", path_service_down);
-    add_path_metric(agent, out, "rtt_seconds", "Smoothed round-trip time.", path_rtt);
-    add_path_metric(agent, out, "loss_ratio", "Loss while up, over the hold time at most.", path_loss);
-}
-
 static int answer_metrics(void *context, const struct http_request *request, const char **type,
                           struct evbuffer *body)
 {
@@ -249,8 +120,25 @@ static int answer_metrics(void *context, const struct http_request *request, con
     if (strcmp(request->method, "GET") != 0)
         return 405;
     *type = "text/plain; version=0.0.4";
-    print_metrics(((struct control *)context)->agent, body);
+    agent_metrics(((struct control *)context)->agent, body);
     return 200;
+}
+
+static int answer_control(void *context, const struct http_request *request, const char **type,
+                          struct evbuffer *body)
+{
+    struct agent *agent = ((struct control *)context)->agent;
+
+    if (strcmp(request->path, "/metrics") == 0)
+        return answer_metrics(context, request, type, body);
+    if (strcmp(request->path, "/v1/status") == 0)
+        return strcmp(request->method, "GET") == 0 ? print_json(body, type, 200, agent_status(agent)) : 405;
+    for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+        if (strcmp(request->path, commands[i].path) == 0)
+            return strcmp(request->method, "POST") == 0
+                       ? answer_command(agent, &commands[i], request, type, body)
+                       : 405;
+    return 404;
 }
 
 /* --- listening --- */

@@ -388,7 +388,7 @@ void agent_tell(struct agent *agent, const struct happening *happening)
     if (others & HEARTBEAT)
         telling_heartbeat_soon(&agent->telling);
     if (others & COUNT_SWITCH)
-        agent->service.switches++;
+        agent->service.switches[happening->reason]++;
     if (others & STEP)
         agent_soon(agent);
 }

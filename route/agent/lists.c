@@ -336,6 +336,7 @@ bool lists_take(struct lists *lists, const struct situation *now, struct disk *d
             log_event(LOG_LEVEL_WARN, "session-list-failed", "error=%s", LOG_QUOTE(answer->message));
         memcpy(polls->message, answer->message, sizeof(polls->message));
         polls->turn++;
+        polls->failures++;
     } else {
         if (polls->failed)
             log_event(LOG_LEVEL_INFO, "session-list", "from=%s count=%zu",

@@ -12,6 +12,7 @@
 struct list_polls {
     bool under_way;
     bool failed;            /* the last one did */
+    uint64_t failures;      /* since the start */
     uint64_t at_ns;         /* the next one */
     unsigned turn;          /* rotates who is asked first */
     uint32_t answered_last; /* access that the last list came from */

@@ -73,7 +73,7 @@ struct agent_service {
     uint64_t since_realtime_ns;
     enum { ORIGIN_NONE, ORIGIN_ADOPTED, ORIGIN_SWITCHED } origin;
     enum selector_reason switch_reason;
-    uint64_t switches;
+    uint64_t switches[SELECTOR_REASONS]; /* by their reason */
     struct guard *guard;
     struct agent_switching switching;
     uint64_t misses; /* of the path in use when the guard was last asked to look */
@@ -195,6 +195,12 @@ const char *agent_path_silence(const struct agent *agent, uint32_t path, char *b
 /* Why a path is not eligible, in words, by the evidence of the last step; "" for an eligible one. May use
  * buffer. */
 const char *agent_path_why(const struct agent *agent, uint32_t path, char *buffer, size_t size_bytes);
+
+/* metrics.c */
+struct evbuffer;
+/* All that can be counted or measured, as Prometheus text (version 0.0.4). */
+void agent_metrics(const struct agent *agent, struct evbuffer *out);
+void agent_count_rtt(struct agent_rtts *rtts, uint64_t rtt_ns); /* a reply that took so long */
 
 /*
  * command.c: what the control socket may do. 0, or a negative errno with one line in message. With 0 there may be

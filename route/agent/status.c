@@ -344,9 +344,15 @@ cJSON *agent_status(const struct agent *agent)
     const struct probe_counters *counters = probe_stream_counters(agent->host.stream);
     const struct keeper_report *report = guard_report(agent->service.guard);
     cJSON *root = cJSON_CreateObject(), *list;
+    uint64_t switches = 0;
+    char digest[20];
 
+    for (int i = 0; i < SELECTOR_REASONS; i++)
+        switches += agent->service.switches[i];
+    snprintf(digest, sizeof(digest), "%016" PRIx64, agent->config->digest);
     cJSON_AddStringToObject(root, "schema", "reroute.status/1");
     agent_status_head(agent, root);
+    cJSON_AddStringToObject(root, "config_digest", digest);
     cJSON_AddItemToObject(root, "failback", failback_status(agent));
     cJSON_AddStringToObject(root, "packets", keeper_packets_text(report->packets));
     add_text(root, "shadowed_by", report->packets == PACKETS_REDIRECTED ? NULL : report->instead);
@@ -356,7 +362,7 @@ cJSON *agent_status(const struct agent *agent)
     cJSON_AddItemToObject(root, "route_command", route_command_status(agent));
     cJSON_AddItemToObject(root, "not_kept", not_kept_status(agent));
     cJSON_AddItemToObject(root, "notify", notify_status(agent));
-    cJSON_AddNumberToObject(root, "switches", (double)agent->service.switches);
+    cJSON_AddNumberToObject(root, "switches", (double)switches);
     cJSON_AddNumberToObject(root, "repairs", (double)report->repairs);
     cJSON_AddItemToObject(root, "refresh", refresh_status(agent));
     list = cJSON_AddArrayToObject(root, "paths");
@@ -374,5 +380,6 @@ cJSON *agent_status(const struct agent *agent)
     cJSON_AddNumberToObject(list, "icmp_errors", (double)counters->icmp_errors);
     cJSON_AddNumberToObject(list, "send_failures", (double)counters->send_failures);
     cJSON_AddNumberToObject(list, "receive_drops", (double)counters->receive_drops);
+    cJSON_AddNumberToObject(list, "stalls", (double)counters->stalls);
     return root;
 }

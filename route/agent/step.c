@@ -50,6 +50,8 @@ static void take_observations(struct agent *agent)
         if (path == SELECTOR_NO_PATH)
             continue;
         agent->now_ns = max_u64(agent->now_ns, observation.at_ns);
+        if (observation.outcome == PROBE_REPLY || observation.outcome == PROBE_LATE)
+            agent_count_rtt(&agent->host.table.paths[path].rtts, observation.rtt_ns);
         if (observation.extra)
             take_extra(agent, path, &observation);
         else

@@ -76,6 +76,13 @@ struct agent_size {
 };
 
 /* All of it is about this address: a new table takes it over whole. */
+/* Its replies, by how long they took, for the metrics. The last bucket takes what is above all bounds. */
+#define AGENT_RTT_BUCKETS 14
+struct agent_rtts {
+    uint64_t counts[AGENT_RTT_BUCKETS];
+    uint64_t sum_ns;
+};
+
 struct agent_path {
     struct address address;
     struct agent_entry entry;
@@ -83,6 +90,7 @@ struct agent_path {
     struct health health;
     struct agent_serving serving;
     struct agent_size size;
+    struct agent_rtts rtts;
     enum health_state noted; /* what the log has been told */
 };
 

@@ -105,6 +105,7 @@ static void refreshed(struct telling *telling, const struct situation *now)
                   LOG_VALUE(refresh->uuid), LOG_QUOTE(answer->message));
     memcpy(refresh->message, answer->message, sizeof(refresh->message));
     refresh->failed = true;
+    refresh->failures++;
     if (planned)
         return; /* it is tried again by the planned switch */
     refresh->backoff_ns =
@@ -201,6 +202,7 @@ static void beaten(struct telling *telling)
     if (failed && !telling->heartbeat.failed)
         log_event(LOG_LEVEL_WARN, "heartbeat-failed", "error=%s", LOG_QUOTE(telling->beaten.message));
     telling->heartbeat.failed = failed;
+    telling->heartbeat.failures += failed;
 }
 
 static char *heartbeat_body(const struct situation *now, const struct agent_path *path)

@@ -15,13 +15,15 @@ struct telling_refresh {
     char uuid[SESSION_UUID_SIZE]; /* of the request under way, or the last one that succeeded */
     uint64_t retry_ns;
     uint64_t backoff_ns;
-    bool failed; /* the last one did */
+    bool failed;       /* the last one did */
+    uint64_t failures; /* since the start */
     char message[160];
 };
 
 struct telling_heartbeat {
     uint64_t at_ns;
     bool failed;
+    uint64_t failures; /* since the start */
 };
 
 /* How a request ended, since the last step. */

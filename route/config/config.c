@@ -32,6 +32,7 @@ static int load(struct config_reader *reader, struct config *config)
         rc = -errno;
     if (rc)
         return rc;
+    config->digest = reader->text.digest;
     config_settle(reader, config);
     return config_check(reader, config);
 }

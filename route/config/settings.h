@@ -74,6 +74,7 @@ struct config_route {
 };
 
 struct config {
+    uint64_t digest; /* of the text of the file: another one means that the file has changed */
     struct address service;
     char zone[CONFIG_NAME_SIZE]; /* empty: that of the local access */
     char host[CONFIG_NAME_SIZE]; /* this host's name for heartbeats and for spreading; default: gethostname()

@@ -233,8 +233,10 @@ int config_text_read(struct config_text *text, const char *path, int *line, char
     *line = 0;
     if (rc)
         snprintf(why, why_bytes, "%s", strerror(-rc));
-    else
+    else {
+        text->digest = siphash24(text->bytes, size_bytes, (const uint64_t[2]){0, 0});
         rc = walk_text(text, size_bytes, line, why, why_bytes);
+    }
     return rc;
 }
 

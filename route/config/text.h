@@ -26,7 +26,8 @@ struct config_token {
 
 /* All zero is the empty text. */
 struct config_text {
-    char *bytes; /* which the words point into */
+    char *bytes;     /* which the words point into */
+    uint64_t digest; /* of the text as it was read; the same on every host */
     struct config_token *tokens;
     int count;
     int room;

@@ -4,6 +4,7 @@ check-config, status, metrics."""
 import errno
 import json
 import os
+import re
 import signal
 import socket
 import stat
@@ -265,6 +266,21 @@ def asking(t):
          f'reroute_path_current{{access="{world.node(1).name}",tier="data",address="{home}"}} 1\n' in metrics,
          "metrics", metrics)
     t.ok(fetch("/v1/status") == "404", "and nothing else over TCP")
+    answered = sum(int(n) for n in re.findall(r"reroute_path_reply_seconds_count{.*} (\d+)", metrics))
+    t.ok(answered >= int(re.search(r"probe_replies_total (\d+)", metrics)[1]) > 0 and
+         metrics.count('le="+Inf"') == len(document["paths"]), "every reply is in a histogram", metrics)
+    out = run(t, agent, "metrics", 0, "metrics")
+    names = lambda text: set(re.findall(r"^# TYPE (\w+)", text, re.M))
+    t.ok(names(out) == names(metrics) and "reroute_agent_up 1\n" in out, "the same as a command", out)
+    path = os.path.join(t.directory, "reroute.prom")
+    run(t, agent, "metrics into a file", 0, "metrics", "--output", path)
+    with open(path) as f:
+        t.ok("reroute_agent_up 1\n" in f.read(), "are there")
+    t.ok(agent.terminate() == 0, "stopped")
+    run(t, agent, "metrics without an agent", 4, "metrics", "--output", path)
+    with open(path) as f:
+        text = f.read()
+    t.ok("reroute_agent_up 0\n" in text and "route_present" not in text, "say so in the file", text)
 
 
 sys.exit(main([pins, pinned_to_nobody, drains, failback, with_query, by_hand, asking], parallel=4))

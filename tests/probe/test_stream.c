@@ -385,7 +385,7 @@ static int lost_once(struct world *world, struct simulated *network, const struc
     return world->attempt == 10 ? 0 : alive(world, network, packet);
 }
 
-static uint64_t timeout_after_stall_ns(uint64_t stall_ns)
+static uint64_t timeout_after_stall_ns(uint64_t stall_ns, uint64_t *stalls)
 {
     static struct world world;
     uint64_t took_ns = 0;
@@ -402,6 +402,7 @@ static uint64_t timeout_after_stall_ns(uint64_t stall_ns)
             took_ns = world.seen[i].at_ns - world.seen[i].sent_ns;
     cr_assert_eq(count_of(&world, PROBE_TIMEOUT), 1);
     check_fates(&world);
+    *stalls = probe_stream_counters(world.stream)->stalls;
     probe_stream_free(world.stream);
     return took_ns;
 }
@@ -421,10 +422,11 @@ static const struct {
 Test(stream, deadlines_move_by_the_stall_and_by_two_windows_at_most)
 {
     for (size_t i = 0; i < ARRAY_SIZE(stalls); i++) {
-        uint64_t took_ns = timeout_after_stall_ns(stalls[i].stall_ns);
+        uint64_t counted, took_ns = timeout_after_stall_ns(stalls[i].stall_ns, &counted);
 
         /* The next request was due when the first one's time was over: a nanosecond's difference. */
         cr_assert(took_ns - TIMEOUT_NS - stalls[i].moved_ns <= 1, "row %zu: %" PRIu64, i, took_ns);
+        cr_assert_eq(counted, stalls[i].moved_ns > 0, "row %zu: %" PRIu64 " stalls", i, counted);
     }
 }
 

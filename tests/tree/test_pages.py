@@ -16,9 +16,8 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 MEMBER = re.compile(r'(?:cJSON_Add\w+ToObject|add_text)\(\w+,\s*"(\w+)"')
 WORD = re.compile(r'\[(?:KEEP|SWITCH)_\w+\] = \{"([\w-]+)"')
 NEWS = re.compile(r'\[NEWS_\w+\] = "([\w-]+)"')
-METRIC = re.compile(r'add_metric\(\w+, "(\w+)"')
+METRIC = re.compile(r'add_(?:head|(?:path_|access_)?metric)\((?:agent, )?out, "(\w+)"')
 REPORT_METRIC = re.compile(r'"(reroute_report_\w+)"')
-PATH_METRIC = re.compile(r'add_path_metric\(agent, \w+, "(\w+)"')
 
 # The name is the second argument: a string, or one of two.
 EVENT = re.compile(r'\b(?:log_event|print_line)\([^"{;]*?((?:\w+ \? "[\w-]+" : )?"[\w-]+"),')
@@ -42,13 +41,12 @@ def check_events(tap):
 
 
 def main():
-    control, notice = read("route/agent/control.c"), read("route/agent/notice.c")
+    metrics, notice = read("route/agent/metrics.c"), read("route/agent/notice.c")
     report = "".join(read(name) for name in sorted(glob.glob("tools/report/*.c", root_dir=ROOT)))
     wanted = [
         ("reroute-status.5", "members", MEMBER.findall(read("route/agent/status.c"))),
         ("reroute-status.5", "words", WORD.findall(read("route/decide/selector_text.c"))),
-        ("reroute-status.5", "metrics", ["reroute_" + name for name in METRIC.findall(control)] +
-                                        ["reroute_path_" + name for name in PATH_METRIC.findall(control)]),
+        ("reroute-status.5", "metrics", ["reroute_" + name for name in METRIC.findall(metrics)]),
         ("reroute-agent.8", "members and events of a notice", MEMBER.findall(notice) + NEWS.findall(notice)),
         ("reroute-report.8", "metrics", REPORT_METRIC.findall(report)),
     ]

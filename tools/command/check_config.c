@@ -257,9 +257,12 @@ static cJSON *config_json(const char *path, const struct config *config)
 {
     cJSON *root = cJSON_CreateObject();
     cJSON *accesses = NULL;
+    char digest[20];
 
     cJSON_AddStringToObject(root, "schema", "reroute.config/1");
     cJSON_AddStringToObject(root, "file", path);
+    snprintf(digest, sizeof(digest), "%016" PRIx64, config->digest);
+    cJSON_AddStringToObject(root, "digest", digest);
     add_section(root, &config_sections[CONFIG_TOP], config);
     accesses = cJSON_AddArrayToObject(root, "accesses");
     for (size_t i = 0; i < config->access_count; i++) {

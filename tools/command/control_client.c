@@ -149,3 +149,21 @@ int control_client_ask(const char *socket_path, const char *path, const char *bo
         *text = text_json(strdup(got));
     return text && !*text ? -ENOMEM : 0;
 }
+
+int control_client_text(const char *socket_path, const char *path, char **text, char *message,
+                        size_t size_bytes)
+{
+    CLEANUP(evbuffer_free) struct evbuffer *buffer = evbuffer_new();
+    const char *got = NULL;
+    int status = exchange(socket_path, path, NULL, buffer, &got, message, size_bytes);
+
+    *text = NULL;
+    if (status >= 0 && status != 200) {
+        snprintf(message, size_bytes, "the agent has no %s: is it older than this command?", path);
+        return -EREMOTEIO;
+    }
+    if (status < 0)
+        return status;
+    *text = strdup(got);
+    return *text ? 0 : -ENOMEM;
+}

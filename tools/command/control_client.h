@@ -23,3 +23,7 @@ int control_client_socket(const char *socket_path, const char *config_path, char
  */
 int control_client_ask(const char *socket_path, const char *path, const char *body, cJSON **answer,
                        char **text, char *message, size_t size_bytes);
+
+/* GET of what is no JSON: *text, malloc'ed. Errors as above; -EREMOTEIO: the agent knows no such path. */
+int control_client_text(const char *socket_path, const char *path, char **text, char *message,
+                        size_t size_bytes);

@@ -17,6 +17,7 @@ static const struct command commands[] = {
     {"report", "is each of these addresses reachable?", command_report},
     {"agent", "keep the route to the storage service on the best node", command_agent},
     {"status", "what the running agent does and why", command_status},
+    {"metrics", "what the running agent counts and measures, for Prometheus", command_metrics},
     {"pin", "prefer one access or path until unpin", command_pin},
     {"unpin", "end a pin", command_unpin},
     {"drain", "leave an access before its maintenance", command_drain},
