@@ -5,6 +5,7 @@ for how long a write took, and tells when something is lost.
 
 lab-file, which writes through the kernel's own client, writes to a file here. The rest is skipped where nfs-ganesha or
 libnfs is missing."""
+import contextlib
 import json
 import os
 import signal
@@ -12,14 +13,17 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 
 from lab import BUILD, SERVICE, Lab, Tap, need_namespaces, wait_for
 from netlab import nfs
 from netlab.lab import nfs_missing, program
-from netlab.namespace import execute
+from netlab.namespace import end_process, execute
+from netlab.wait import PATIENCE_S
 
 need_namespaces()
 tap = Tap()
+BLOCK = 4096
 ALL_GOOD = {"lost": 0, "damaged": 0, "unread": 0}
 
 
@@ -28,25 +32,52 @@ def way(lab, last):
 
 
 class Client:
-    """A process that writes to a file, which is at this path for us."""
+    """A process that writes to a file, which is at this path for us. It ends with the `with`."""
 
     def __init__(self, process, path):
         self.process, self.path, self.events = process, path, []
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        end_process(self.process)
+
     def until(self, kind):
-        """Its next event of this kind."""
-        for line in self.process.stdout:
-            if not line.startswith("{"):
-                continue  # libnfs 5 prints lines of its own
-            self.events.append(json.loads(line))
-            if self.events[-1]["event"] == kind:
-                return self.events[-1]
+        """Its next event of this kind. When none comes it is ended."""
+        patience = threading.Timer(PATIENCE_S, self.process.kill)
+        patience.start()
+        try:
+            for line in self.process.stdout:
+                if not line.startswith("{"):
+                    continue  # libnfs 5 prints lines of its own
+                self.events.append(json.loads(line))
+                if self.events[-1]["event"] == kind:
+                    return self.events[-1]
+        finally:
+            patience.cancel()
         raise AssertionError(f"no {kind}: {self.events}")
 
     def written(self, blocks):
         """Waits until the file has so many blocks."""
-        tap.ok(wait_for(lambda: os.path.exists(self.path) and os.path.getsize(self.path) >= blocks * 4096),
+        tap.ok(wait_for(lambda: os.path.exists(self.path) and os.path.getsize(self.path) >= blocks * BLOCK),
                f"{blocks} blocks are written")
+
+    def blocks(self):
+        """The numbers of the writes that are in the file, by place."""
+        with open(self.path, "rb") as file:
+            return [struct.unpack("Q", block[:8])[0] for block in iter(lambda: file.read(BLOCK), b"")]
+
+    def rewrites(self):
+        """Waits until it has written each place anew."""
+        end = max(self.blocks()) + 300
+        tap.ok(wait_for(lambda: max(self.blocks()) > end), "the client has gone on, and has written each place anew")
+
+    def spoil(self, place, at, data):
+        """Behind its back."""
+        with open(self.path, "r+b") as file:
+            file.seek(place * BLOCK + at)
+            file.write(data)
 
     def finish(self):
         self.process.send_signal(signal.SIGTERM)
@@ -65,8 +96,7 @@ def nfs_client(lab):
                   os.path.join(nfs.export_path(lab), "lab-nfs"))
 
 
-def moves(lab):
-    client = nfs_client(lab)
+def moves(lab, client):
     client.until("first")
     way(lab, 16)
     one = client.until("interruption")
@@ -85,24 +115,36 @@ def moves(lab):
 
 
 def spoils(client):
-    """What is spoilt behind the client's back it must find: it comes to these places again after 256 writes."""
+    """What is spoilt behind the client's back it must find: before it writes to the place again, and in the end."""
     client.until("first")
     client.written(20)
-    with open(client.path, "r+b") as file:
-        file.seek(2 * 4096)
-        file.write(bytes(4096))
-        file.seek(3 * 4096 + 4095)
-        byte = file.read(1)[0]
-        file.seek(3 * 4096 + 4095)
-        file.write(bytes([byte ^ 1]))
+    client.spoil(2, 0, bytes(BLOCK))
+    client.spoil(3, BLOCK - 8, bytes(8))
+    client.rewrites()
+    blocks = client.blocks()
+    client.spoil(blocks.index(max(blocks)), 0, bytes(BLOCK))
     figures = client.finish()
-    tap.ok(bad(figures) == {"lost": 1, "damaged": 1, "unread": 0}, "a block that is gone and a wrong bit are found", figures)
+    tap.ok(bad(figures) == {"lost": 2, "damaged": 1, "unread": 0}, "blocks that are gone and a wrong word are found", figures)
+    tap.ok(figures["blocks"]["good"] == figures["sent"] - 3, "every write is judged, once", figures)
 
 
-def newest(client):
-    """The highest number of a write that is in the file."""
-    with open(client.path, "rb") as file:
-        return max(struct.unpack("Q", block[:8])[0] for block in iter(lambda: file.read(4096), b""))
+def full(lab, client):
+    """The server has no room: the write fails, and is sent again until there is some."""
+    client.until("first")
+    place = os.path.join(os.path.dirname(client.path), "filler")
+    execute(lab.namespace("host"), nfs.in_room(lab, nfs.FIRST, ["mount", "-o", "remount,size=4m", lab.path(nfs.EXPORT)]))
+    try:
+        with open(place, "wb", buffering=0) as filler, contextlib.suppress(OSError):
+            while filler.write(bytes(BLOCK)):
+                pass
+        client.until("silent")
+    finally:
+        os.unlink(place)
+    one = client.until("interruption")
+    tap.ok(one["errors"] > 1 and one["error"] and one["breaks"] == 0, "no room: the write fails, and is tried until there is", one)
+    client.written(100)
+    figures = client.finish()
+    tap.ok(bad(figures) == ALL_GOOD and figures["sent"] == figures["received"], "... and all is there", figures)
 
 
 def unread(lab, node):
@@ -111,10 +153,23 @@ def unread(lab, node):
     return sum(int(line.split()[1]) for line in output.splitlines())
 
 
-def old_write(lab):
+def no_end(lab, client):
+    """Nothing answers any more: the interruption is told without an end, and nothing is taken for good."""
+    client.until("first")
+    execute(lab.namespace("host"), ["ip", "route", "replace", "blackhole", f"{SERVICE}/32"])
+    client.until("silent")
+    client.process.send_signal(signal.SIGTERM)
+    one = client.until("interruption")
+    tap.ok(one["open"] and one["length_ms"] >= 5000, "an interruption that does not end is told as open", one)
+    figures = client.finish()
+    tap.ok(figures["blocks"] == {"good": 0, "lost": 0, "damaged": 0, "unread": figures["sent"] + 1} and
+           figures["sent"] == figures["received"] + 1, "... and what could not be read is told", figures)
+    execute(lab.namespace("host"), ["ip", "route", "del", "blackhole", f"{SERVICE}/32"])
+
+
+def old_write(lab, client):
     """A server that hung goes on, and does what it was told before: nobody keeps it from that here. Its kernel has
     acknowledged the write, so that nothing is sent again: only a reset sends the client elsewhere."""
-    client = nfs_client(lab)
     client.until("first")
     lab.suspend("scvm1")
     tap.ok(wait_for(lambda: unread(lab, "scvm1") > 4096), "a write waits in a server that hangs")
@@ -122,24 +177,23 @@ def old_write(lab):
                        stdout=subprocess.DEVNULL)
     tap.ok(moved.wait() == 0, "the route moves, and the connections are reset")
     client.until("interruption")
-    before = newest(client)
-    tap.ok(wait_for(lambda: newest(client) > before + 300), "the client has gone on, and has written each place anew")
+    client.rewrites()
     lab.resume("scvm1")
     tap.ok(wait_for(lambda: unread(lab, "scvm1") == 0), "the server goes on")
     figures = client.finish()
     tap.ok(bad(figures) == {"lost": 1, "damaged": 0, "unread": 0}, "its old write stands where a newer one was", figures)
 
 
-with tempfile.NamedTemporaryFile() as place:
-    spoils(Client(subprocess.Popen([program("lab-file"), place.name], stdout=subprocess.PIPE, text=True), place.name))
+with tempfile.NamedTemporaryFile() as place, Client(
+        subprocess.Popen([program("lab-file"), place.name], stdout=subprocess.PIPE, text=True), place.name) as file_client:
+    spoils(file_client)
 if nfs_missing():
     tap.skipped("NFS", nfs_missing())
     sys.exit(tap.done())
 with Lab(LAB_NFS="yes") as lab:
-    way(lab, 15)
-    moves(lab)
-    way(lab, 15)
-    spoils(nfs_client(lab))
-    old_write(lab)
+    for scene in (moves, lambda _, client: spoils(client), full, no_end, old_write):
+        way(lab, 15)
+        with nfs_client(lab) as nfs_writer:
+            scene(lab, nfs_writer)
 tap.ok(lab.remains() == "", "nothing is left", lab.remains())
 sys.exit(tap.done())

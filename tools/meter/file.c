@@ -18,6 +18,8 @@ struct file {
     struct writes writes;
     _Atomic bool stopping;                            /* a signal has come: nothing new is issued */
     _Alignas(BLOCK_BYTES) uint8_t block[BLOCK_BYTES]; /* under way */
+    _Alignas(BLOCK_BYTES) uint8_t found[BLOCK_BYTES]; /* at its place */
+    bool looks;                                       /* its place must be read before */
 };
 
 /* --- writes ----------------------------------------------------------------------------------------------*/
@@ -30,7 +32,7 @@ static bool issue(struct file *f)
     pthread_mutex_lock(&f->lock);
     goes_on = !f->stopping;
     if (goes_on)
-        writes_issue(&f->writes, clock_now_ns(CLOCK_MONOTONIC), f->block);
+        f->looks = writes_issue(&f->writes, clock_now_ns(CLOCK_MONOTONIC), f->block);
     pthread_mutex_unlock(&f->lock);
     return goes_on;
 }
@@ -49,14 +51,34 @@ static void note_result(struct file *f, bool written, int error)
     pthread_mutex_unlock(&f->lock);
 }
 
+/* Reads a place, and judges it. */
+static bool look(struct file *f, uint64_t place)
+{
+    memset(f->found, 0, sizeof(f->found));
+    if (pread(f->fd, f->found, BLOCK_BYTES, (off_t)(place * BLOCK_BYTES)) < 0)
+        return false;
+    pthread_mutex_lock(&f->lock);
+    writes_judge(&f->writes, place, f->found);
+    pthread_mutex_unlock(&f->lock);
+    return true;
+}
+
+static bool attempt(struct file *f, uint64_t place)
+{
+    if (f->looks && !look(f, place))
+        return false;
+    f->looks = false;
+    return pwrite(f->fd, f->block, BLOCK_BYTES, (off_t)(place * BLOCK_BYTES)) == BLOCK_BYTES;
+}
+
 /* The kernel's client reports an error where it is mounted soft, or when it lost its state: then once more. */
 static void write_through(struct file *f)
 {
-    off_t at = (off_t)(block_place(f->writes.issued) * BLOCK_BYTES);
+    uint64_t place = block_place(f->writes.issued);
     bool written = false;
 
-    while (!written && !f->stopping) {
-        written = pwrite(f->fd, f->block, BLOCK_BYTES, at) == BLOCK_BYTES;
+    while (!written) {
+        written = attempt(f, place);
         note_result(f, written, errno);
         if (!written)
             usleep(WRITES_TICK_NS / NS_PER_US);
@@ -110,34 +132,28 @@ static bool under_way(struct file *f)
     return yes;
 }
 
-static void read_back(struct file *f, struct writes_found *found)
+static void read_back(struct file *f)
 {
-    for (uint64_t place = 0; place < writes_places(&f->writes); place++) {
-        memset(f->block, 0, sizeof(f->block));
-        if (pread(f->fd, f->block, BLOCK_BYTES, (off_t)(place * BLOCK_BYTES)) < 0)
-            found->unread++;
-        else
-            writes_judge(&f->writes, place, f->block, found);
-    }
+    for (uint64_t place = 0; place < writes_places(&f->writes); place++)
+        f->writes.unread += !look(f, place);
 }
 
 /* With a write under way the thread cannot be joined, nor anything be read: the process ends with it. */
 static void finish(struct file *f, pthread_t thread)
 {
     uint64_t until_ns = clock_now_ns(CLOCK_MONOTONIC) + WRITES_FINISH_NS;
-    struct writes_found found = {0};
 
     while (under_way(f) && clock_now_ns(CLOCK_MONOTONIC) < until_ns)
         step(f);
-    if (under_way(f)) {
-        pthread_mutex_lock(&f->lock);
-        writes_cut_off(&f->writes, clock_now_ns(CLOCK_MONOTONIC), &found);
-        pthread_mutex_unlock(&f->lock);
+    pthread_mutex_lock(&f->lock); /* what is acknowledged from now on comes too late */
+    if (writes_under_way(&f->writes)) {
+        writes_cut_off(&f->writes, clock_now_ns(CLOCK_MONOTONIC));
     } else {
+        pthread_mutex_unlock(&f->lock);
         pthread_join(thread, NULL);
-        read_back(f, &found);
+        read_back(f);
     }
-    writes_summary(&f->writes, &found);
+    writes_summary(&f->writes);
 }
 
 static int start(struct file *f, const char *path)

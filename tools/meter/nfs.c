@@ -2,7 +2,7 @@
 /*
  * The meter's NFS stream: a real NFS client (libnfs, NFSv3 over TCP) writes to a file of the service as a database
  * writes its log: a block of 4 KiB every 10 ms, written through (FILE_SYNC), each when the one before is acknowledged.
- * In the end it reads back the whole file and compares every byte, see blocks.h.
+ * Before it comes to a place again, and in the end, it reads what stands there and compares every byte, see writes.h.
  *
  * How it reconnects and sends its request again is libnfs' affair, as in a hypervisor that has libnfs built in; there
  * is no timeout of a request. Only the pace is ours: where connections are refused it would try without a pause.
@@ -28,7 +28,8 @@ struct writer {
     int timer, signals;
     struct writes writes;
     uint8_t block[BLOCK_BYTES]; /* under way */
-    bool again;                 /* it failed, and goes out again at the next tick */
+    bool looks;                 /* ... but what stands at its place is read before */
+    bool again;                 /* that failed, and goes out again at the next tick */
 
     uint16_t port; /* of the connection: another port, another connection */
     bool pausing;  /* libnfs tries again at the next tick */
@@ -37,18 +38,22 @@ struct writer {
 
 /* --- writes ----------------------------------------------------------------------------------------------*/
 
+static void failed(struct writer *w, int error)
+{
+    w->writes.run.errors++;
+    w->writes.run.error = error;
+    w->writes.figures.send_errors++;
+    w->again = true;
+}
+
 static void on_written(int result, struct nfs_context *nfs, void *data, void *context)
 {
     struct writer *w = context;
 
-    if (result == BLOCK_BYTES) {
+    if (result == BLOCK_BYTES)
         writes_acknowledge(&w->writes, clock_now_ns(CLOCK_MONOTONIC));
-        return;
-    }
-    w->writes.run.errors++;
-    w->writes.run.error = result < 0 ? -result : EIO;
-    w->writes.figures.send_errors++;
-    w->again = true;
+    else
+        failed(w, result < 0 ? -result : EIO);
 }
 
 static void send_block(struct writer *w)
@@ -57,18 +62,41 @@ static void send_block(struct writer *w)
                                 w->block, on_written, w) < 0;
 }
 
-static void tick(struct writer *w, uint64_t ticks)
+static void on_looked(int result, struct nfs_context *nfs, void *data, void *context)
+{
+    struct writer *w = context;
+    uint8_t found[BLOCK_BYTES] = {0};
+
+    if (result < 0) {
+        failed(w, -result);
+        return;
+    }
+    memcpy(found, data, min_u64((uint64_t)result, sizeof(found)));
+    writes_judge(&w->writes, block_place(w->writes.issued), found);
+    w->looks = false;
+    send_block(w);
+}
+
+static void look(struct writer *w)
+{
+    w->again = nfs_pread_async(w->nfs, w->file, block_place(w->writes.issued) * BLOCK_BYTES, BLOCK_BYTES,
+                               on_looked, w) < 0;
+}
+
+static void tick(struct writer *w)
 {
     uint64_t now_ns = clock_now_ns(CLOCK_MONOTONIC);
 
     w->pausing = false;
-    meter_note_stall(&w->writes.stalls, (ticks - 1) * WRITES_TICK_NS);
     meter_watch(&w->writes.figures, now_ns);
     if (!w->again && (writes_under_way(&w->writes) || w->stopping))
         return;
     if (!w->again)
-        writes_issue(&w->writes, now_ns, w->block);
-    send_block(w);
+        w->looks = writes_issue(&w->writes, now_ns, w->block);
+    if (w->looks)
+        look(w);
+    else
+        send_block(w);
 }
 
 /* --- the connection --------------------------------------------------------------------------------------*/
@@ -122,31 +150,34 @@ static int step(struct writer *w)
     if (poll(fds, ARRAY_SIZE(fds), -1) < 0)
         return errno == EINTR ? 0 : -errno;
     w->stopping |= fds[0].revents != 0;
+    ticks = fds[1].revents ? meter_ticks(w->timer) : 0;
+    if (ticks) /* first, so that a stall of ours is not taken for a write that took long */
+        meter_note_stall(&w->writes.stalls, (ticks - 1) * WRITES_TICK_NS);
     if (fds[2].revents)
         r = serve(w, fds[2].revents);
-    ticks = fds[1].revents ? meter_ticks(w->timer) : 0;
     if (r == 0 && ticks)
-        tick(w, ticks);
+        tick(w);
     fflush(stdout);
     return r;
 }
 
 /* --- the end ---------------------------------------------------------------------------------------------*/
 
-static void read_back(struct writer *w, struct writes_found *found)
+static void read_back(struct writer *w)
 {
     for (uint64_t place = 0; place < writes_places(&w->writes); place++) {
         uint8_t block[BLOCK_BYTES] = {0};
 
         if (nfs_pread(w->nfs, w->file, place * BLOCK_BYTES, BLOCK_BYTES, (char *)block) < 0)
-            found->unread++;
+            w->writes.unread++;
         else
-            writes_judge(&w->writes, place, block, found);
+            writes_judge(&w->writes, place, block);
     }
+    nfs_close(w->nfs, w->file);
 }
 
-/* While a write is under way nothing can be read back. */
-static int finish(struct writer *w, struct writes_found *found)
+/* While a write is under way nothing can be read back, nor the file be closed. */
+static int finish(struct writer *w)
 {
     uint64_t until_ns = clock_now_ns(CLOCK_MONOTONIC) + WRITES_FINISH_NS;
     int r = 0;
@@ -156,10 +187,10 @@ static int finish(struct writer *w, struct writes_found *found)
     if (r < 0)
         return r;
     if (writes_under_way(&w->writes))
-        writes_cut_off(&w->writes, clock_now_ns(CLOCK_MONOTONIC), found);
+        writes_cut_off(&w->writes, clock_now_ns(CLOCK_MONOTONIC));
     else
-        read_back(w, found);
-    writes_summary(&w->writes, found);
+        read_back(w);
+    writes_summary(&w->writes);
     return 0;
 }
 
@@ -217,10 +248,8 @@ static int begin(struct writer *w)
 
     if (r == 0)
         r = nfs_create(w->nfs, FILE_NAME, O_SYNC | O_TRUNC, 0600, &w->file);
-    if (r < 0) {
-        fprintf(stderr, "lab-nfs: %s%s: %s\n", w->server, w->export, nfs_get_error(w->nfs));
+    if (r < 0)
         return r;
-    }
     w->port = local_port(nfs_get_fd(w->nfs));
     return writes_begin(&w->writes, w->server);
 }
@@ -237,7 +266,6 @@ static int prepare(struct writer *w)
 /* The signals are caught from the first write on: before it there is nothing to sum up. */
 static int run(struct writer *w)
 {
-    struct writes_found found = {0};
     int r = begin(w);
 
     if (r == 0)
@@ -245,17 +273,23 @@ static int run(struct writer *w)
     meter_go_first();
     while (r >= 0 && !w->stopping)
         r = step(w);
-    return r < 0 ? r : finish(w, &found);
+    return r < 0 ? r : finish(w);
 }
 
 static void end(struct writer *w)
 {
-    if (w->file)
-        nfs_close(w->nfs, w->file);
     if (w->nfs)
         nfs_destroy_context(w->nfs);
     close_fd(w->timer);
     close_fd(w->signals);
+}
+
+/* In libnfs' words where it has some. */
+static const char *why(const struct writer *w, int r)
+{
+    const char *text = w->nfs ? nfs_get_error(w->nfs) : NULL;
+
+    return text && *text ? text : strerror(-r);
 }
 
 int main(int argc, char **argv)
@@ -269,7 +303,7 @@ int main(int argc, char **argv)
     if (r == 0)
         r = run(&w);
     if (r < 0)
-        fprintf(stderr, "lab-nfs: %s\n", strerror(-r));
+        fprintf(stderr, "lab-nfs: %s%s: %s\n", w.server, w.export, why(&w, r));
     end(&w);
     return r < 0;
 }

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the meter's two streams have in common: what they are given, what they count, and the lines of JSON that
- * they print on standard output.
+ * What the meters' streams have in common: what they are given, what they count, and the lines of JSON that they
+ * print on standard output.
  */
 #pragma once
 
 #include "probe/base.h"
+
+#define METER_HITCH_NS (50 * NS_PER_MS) /* of TCP and NFS: what takes longer is an interruption */
 
 static inline double seconds(uint64_t ns)
 {
@@ -33,12 +35,12 @@ struct meter_stalls {
 };
 
 struct meter_figures {
-    const char *stream; /* "icmp", "tcp" */
+    const char *stream; /* "icmp", "tcp", "nfs" */
     uint64_t sent, received;
     unsigned interruptions;
     uint64_t longest_ns, total_ns; /* of interruptions */
     uint64_t longest_silence_ns;   /* between two echoes that arrived one after the other */
-    uint64_t send_errors;          /* ICMP: refused sends; TCP: failed or timed out connects */
+    uint64_t send_errors;          /* ICMP: refused sends; TCP and NFS: attempts that failed */
     bool started;                  /* an echo has come back */
     bool told_silent;
     uint64_t last_arrived_ns;
@@ -47,10 +49,10 @@ struct meter_figures {
 struct meter_interruption {
     uint64_t from_ns, until_ns;
     uint64_t silence_ns;
-    uint64_t lost;   /* ICMP: echoes; TCP: records */
-    unsigned errors; /* refused sends, failed connects */
+    uint64_t lost;   /* ICMP: echoes; TCP: records; NFS: see the blocks in its summary */
+    unsigned errors; /* as send_errors */
     int error;       /* errno of the last of them, or of what broke the connection; 0: none */
-    unsigned breaks; /* TCP: how often an established connection broke */
+    unsigned breaks; /* TCP, NFS: how often an established connection broke */
     uint64_t own_ns; /* part of it in which this process was not running */
     bool open;       /* not over yet: the meter ends here */
 };

@@ -12,7 +12,6 @@
 
 #define RECORD_BYTES 16
 #define UNDERWAY_MAX 16384 /* records written and not echoed; then writing pauses */
-#define HITCH_NS     (50 * NS_PER_MS)
 
 enum state { STATE_IDLE, STATE_CONNECTING, STATE_ESTABLISHED };
 
@@ -118,7 +117,7 @@ static void good(struct meter_tcp *t, uint64_t written_ns, uint64_t at_ns)
         uint64_t took_ns = min_u64(silence_ns, at_ns - written_ns);
 
         t->figures.longest_silence_ns = max_u64(t->figures.longest_silence_ns, silence_ns);
-        if (t->run.breaks || sub_sat_u64(took_ns, own_ns) > HITCH_NS) {
+        if (t->run.breaks || sub_sat_u64(took_ns, own_ns) > METER_HITCH_NS) {
             t->run.from_ns = t->good_arrived_ns;
             t->run.until_ns = at_ns;
             t->run.silence_ns = silence_ns;
@@ -179,7 +178,7 @@ struct meter_figures *meter_tcp_finish(struct meter_tcp *t, uint64_t now_ns)
     uint64_t own_ns = t->stalls->total_ns - t->good_stalls_ns;
 
     if (t->figures.started &&
-        (t->run.breaks || sub_sat_u64(now_ns - t->good_arrived_ns, own_ns) > HITCH_NS)) {
+        (t->run.breaks || sub_sat_u64(now_ns - t->good_arrived_ns, own_ns) > METER_HITCH_NS)) {
         t->run.from_ns = t->good_arrived_ns;
         t->run.until_ns = now_ns;
         t->run.silence_ns = now_ns - t->good_arrived_ns;

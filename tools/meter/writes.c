@@ -3,8 +3,6 @@
 
 #include <sys/random.h>
 
-#define HITCH_NS (50 * NS_PER_MS)
-
 int writes_begin(struct writes *w, const char *service)
 {
     if (getrandom(&w->token, sizeof(w->token), 0) < 0)
@@ -35,16 +33,17 @@ static bool took_long(const struct writes *w, uint64_t now_ns)
 {
     uint64_t own_ns = w->stalls.total_ns - w->issued_stalls_ns;
 
-    return w->run.breaks || sub_sat_u64(now_ns - w->issued_ns, own_ns) > HITCH_NS;
+    return w->run.breaks || sub_sat_u64(now_ns - w->issued_ns, own_ns) > METER_HITCH_NS;
 }
 
-void writes_issue(struct writes *w, uint64_t now_ns, uint8_t *block)
+bool writes_issue(struct writes *w, uint64_t now_ns, uint8_t *block)
 {
     w->issued++;
     w->issued_ns = now_ns;
     w->issued_stalls_ns = w->stalls.total_ns;
     w->figures.sent++;
     block_fill(block, w->token, w->issued);
+    return w->issued > BLOCKS;
 }
 
 void writes_acknowledge(struct writes *w, uint64_t now_ns)
@@ -57,10 +56,10 @@ void writes_acknowledge(struct writes *w, uint64_t now_ns)
     meter_arrived(&w->figures, now_ns);
 }
 
-void writes_cut_off(struct writes *w, uint64_t now_ns, struct writes_found *found)
+void writes_cut_off(struct writes *w, uint64_t now_ns)
 {
     interrupted(w, now_ns, true);
-    found->unread = (unsigned)writes_places(w);
+    w->unread = (unsigned)writes_places(w);
 }
 
 uint64_t writes_places(const struct writes *w)
@@ -68,19 +67,18 @@ uint64_t writes_places(const struct writes *w)
     return min_u64(w->issued + 1, BLOCKS); /* place 0 comes last */
 }
 
-void writes_judge(const struct writes *w, uint64_t place, const uint8_t *block, struct writes_found *found)
+void writes_judge(struct writes *w, uint64_t place, const uint8_t *block)
 {
-    found->verdicts[block_judge(block, w->token, place, w->acknowledged, w->issued)]++;
+    w->verdicts[block_judge(block, w->token, place, w->acknowledged, w->issued)]++;
 }
 
-void writes_summary(const struct writes *w, const struct writes_found *found)
+void writes_summary(const struct writes *w)
 {
     printf("{\"event\":\"summary\",\"elapsed_s\":%.3f,",
            seconds(clock_now_ns(CLOCK_MONOTONIC) - w->started_ns));
     meter_print_figures(&w->figures);
     printf(",\"breaks\":%u,\"blocks\":{\"good\":%u,\"lost\":%u,\"damaged\":%u,\"unread\":%u}},", w->breaks,
-           found->verdicts[BLOCK_GOOD], found->verdicts[BLOCK_LOST], found->verdicts[BLOCK_DAMAGED],
-           found->unread);
+           w->verdicts[BLOCK_GOOD], w->verdicts[BLOCK_LOST], w->verdicts[BLOCK_DAMAGED], w->unread);
     meter_print_stalls(&w->stalls);
     puts("}");
     fflush(stdout);
