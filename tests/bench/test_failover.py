@@ -92,10 +92,14 @@ def nfs():
                             ("one block that could not be read", result(nfs_repetition(SOON, unread=1)), False),
                             ("nothing read back", result(good, unread), False)):
         same((report.met(one, "nfs"), report.met(one, "tcp"), report.all_met([one])), (want, True, want), f"NFS: {what}")
+    for what, one in (("a way", {"way": "loss"}), ("a setting", {"setting": "0.05x4"})):
+        lost = result(good, nfs_repetition(SOON, lost=1), **one)
+        same([report.met(lost, "nfs"), report.met(lost, "tcp"), report.all_met([lost]), report.all_met([result(good, **one)])],
+             [False, None, False, None], f"NFS: a block lost, {what} without a bar")
     same([report.streams(result(good)), report.streams(result(repetition(SOON, SOON)))], [["icmp", "tcp", "nfs"], ["icmp", "tcp"]],
          "streams of a result")
     for what, rows, words in (("no NFS client", [result(repetition(SOON, SOON))], None),
-                              ("all good", [result(good), result(good, good)], "NFS: 768 blocks read back, every byte"),
+                              ("all good", [result(good), result(good, good)], "NFS: 768 times a block was read back, every byte"),
                               ("not good", [result(good, nfs_repetition(SOON, lost=2), unread)],
                                "2 lost, 0 damaged, 0 unread; repetitions without reading back: 1")):
         found = report.read_back(rows)
