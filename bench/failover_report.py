@@ -102,6 +102,19 @@ def all_met(results):
     return all(verdicts) if verdicts else None
 
 
+# --- the meter -------------------------------------------------------------------------------------------------
+
+def interruptions(events, names, begun):
+    """What the interruptions of these streams come to that were not over when the failure began: members of a
+    repetition, and the beginning of the first (of the first stream that has one; `begun`: there is none)."""
+    gaps = {s: [e for e in events if e["stream"] == s and e["until"] >= begun] for s in names}
+    every = [gap for s in names for gap in gaps[s]]
+    return {**{f"{s}_ms": max((g["length_ms"] for g in gaps[s]), default=0.0) for s in names},
+            "icmp_lost": sum(g["lost"] for g in gaps["icmp"]),
+            "own_ms": max((g["own_ms"] for g in every), default=0.0),
+            "over": not any(g["open"] for g in every)}, every[0]["from"] if every else begun
+
+
 # --- the agent's log -------------------------------------------------------------------------------------------
 
 def phases(log, failed_at, home, access):

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import time
 
-from failover_report import STREAMS, phases
+from failover_report import STREAMS, interruptions, phases
 from netlab.lab import SERVICE
 from netlab.nfs import PORT as NFS_PORT
 from netlab.stand import NFS_END_S, Stand
@@ -156,13 +156,8 @@ class Trial(Stand):
         self.end("meter")
         if "nfs" in self.flowing:
             self.end("NFS client", NFS_END_S)
-        gaps = {s: [g for g in self.gaps if g["stream"] == s and g["until"] >= begun] for s in self.flowing}
-        failed_at = begun
-        if not way.gradual and not way.planned:
-            failed_at = next((g["from"] for s in self.flowing for g in gaps[s]), begun)
-        return {**{f"{s}_ms": max((g["length_ms"] for g in gaps[s]), default=0.0) for s in self.flowing},
-                **({"nfs_blocks": self.blocks} if "nfs" in self.flowing else {}),
-                "icmp_lost": sum(g["lost"] for g in gaps["icmp"]),
-                "own_ms": max((g["own_ms"] for s in self.flowing for g in gaps[s]), default=0.0),
-                "over": over and not any(g["open"] for s in self.flowing for g in gaps[s]),
+        found, failed_at = interruptions(self.gaps, self.flowing, begun)
+        if way.gradual or way.planned:
+            failed_at = begun
+        return {**found, "over": found["over"] and over, **({"nfs_blocks": self.blocks} if "nfs" in self.flowing else {}),
                 **phases(self.log, failed_at, HOME, HOME_ACCESS)}

@@ -106,6 +106,29 @@ def nfs():
         tap.ok(found is words or words in found, f"what was read back is told: {what}", found)
 
 
+def gap(stream, start, end, lost=0, own_ms=0.0, is_open=False):
+    return {"stream": stream, "from": start, "until": end, "length_ms": (end - start) * 1000, "lost": lost, "own_ms": own_ms,
+            "open": is_open}
+
+
+def interruptions():
+    """The failure begins at 10 s."""
+    none = {"icmp_ms": 0.0, "tcp_ms": 0.0, "icmp_lost": 0, "own_ms": 0.0, "over": True}
+    for what, events, want, failed_at in (
+            ("none", [], none, 10.0),
+            ("one that was over before", [gap("tcp", 9.0, 9.5, own_ms=400.0)], none, 10.0),
+            ("one across the moment", [gap("icmp", 9.5, 10.5, lost=900)], {**none, "icmp_ms": 1000, "icmp_lost": 900}, 9.5),
+            ("the longest counts, lost are all", [gap("icmp", 10.0, 10.5, lost=499), gap("icmp", 11.0, 11.25, lost=249)],
+             {**none, "icmp_ms": 500, "icmp_lost": 748}, 10.0),
+            ("the echoes' first one is the moment", [gap("tcp", 10.25, 11.5), gap("icmp", 10.5, 11.0, lost=499)],
+             {**none, "icmp_ms": 500, "tcp_ms": 1250, "icmp_lost": 499}, 10.5),
+            ("without one of the echoes TCP's is", [gap("tcp", 10.25, 11.5, own_ms=20.0)],
+             {**none, "tcp_ms": 1250, "own_ms": 20.0}, 10.25),
+            ("the last one has no end", [gap("tcp", 10.0, 10.5), gap("tcp", 11.0, 12.0, is_open=True)],
+             {**none, "tcp_ms": 1000, "over": False}, 10.0)):
+        same(report.interruptions(events, ("icmp", "tcp"), 10.0), (want, failed_at), f"interruptions: {what}")
+
+
 # An agent's log, the failure at 10 s.
 DOWN = (11.0, "path-down", {"path": HOME})
 DECISION = (11.001, "decision", {"action": "switch", "reason": "path-down"})
@@ -308,6 +331,7 @@ def meter_runs(name):
 statistics()
 bars()
 nfs()
+interruptions()
 phases()
 exits()
 cannot_write()
