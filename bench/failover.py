@@ -16,9 +16,9 @@ One clock: the meter, the lab's session service and this program read CLOCK_MONO
 the agent's log. The moment of the failure is the sending of the last echo that was answered: the commands that make a
 node fail take some milliseconds themselves, and an interruption is counted from that echo too.
 
-An interruption is the longest one of a stream. With rising loss, and where only the session ends, there is no moment
-at which all traffic stops: there the time is counted from the beginning of the loss, and from the death of the
-service."""
+An interruption is the longest one of a stream. Where echoes go on, the moment is the last arrival before the TCP
+stream's. With rising loss, and where nothing fails, there is no moment at which traffic stops: there the time is counted
+from the beginning of the loss, and from the person's order."""
 import contextlib
 import os
 import sys

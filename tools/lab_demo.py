@@ -3,9 +3,8 @@
 the host's storage while nodes die, come back, restart, and the host loses its storage network.
 
 An ICMP echo goes to the service every millisecond and a TCP stream runs through it all the time; with --nfs a real NFS
-client writes to it too, and reads all back in the end. Each event,
-each line of the agent's log, each change of the kernel's route and each measured interruption is shown when it
-happens; a table sums up. Takes about a minute, and leaves nothing behind, on Ctrl-C neither.
+client writes to it too, and reads back all that it wrote. Each event, each line of the agent's log, each change of the
+kernel's route and each measured interruption is shown when it happens; a table sums up. Takes about a minute, and leaves nothing behind, on Ctrl-C neither.
 
 Started by tools/demo, which says in REROUTE_BUILD where the build is."""
 import os
@@ -177,8 +176,8 @@ class Play(Stand):
             print("NFS: the client could not read back what it wrote: missed.")
             return
         bad = {verdict: count for verdict, count in nfs["blocks"].items() if verdict != "good" and count}
-        print(f"{nfs['received']} NFS writes. The last {sum(nfs['blocks'].values())} were read back: every byte must be as it "
-              f"was acknowledged: {f'missed: {bad}' if bad else 'met'}.")
+        print(f"{nfs['received']} NFS writes; {sum(nfs['blocks'].values())} times a block was read back. Every byte must be as "
+              f"it was acknowledged: {f'missed: {bad}' if bad else 'met'}.")
 
 
 LOCAL = {"10.10.85.15"}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the NFS stream writes, and what it must find when it reads it back. Pure.
+ * What a storage stream writes, and what it must find when it reads it back. Pure.
  *
  * The file is a ring of blocks. Write number n (from 1 on) goes to place n modulo BLOCKS, so each place is written
  * again and again: a block that an old server brought out too late stands where a newer one must be. All bytes of a
