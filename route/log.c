@@ -117,6 +117,35 @@ const char *log_time_text(uint64_t realtime_ns, char buffer[static LOG_TIME_SIZE
     return buffer;
 }
 
+/* The digits where the form has them, as a number. */
+static int digits(const char *text, int count)
+{
+    int number = 0;
+
+    for (int i = 0; i < count; i++)
+        number = 10 * number + (text[i] - '0');
+    return number;
+}
+
+uint64_t log_time_read(const char *text)
+{
+    static const char form[] = "dddd-dd-ddTdd:dd:dd.dddZ";
+    struct tm tm;
+
+    for (size_t i = 0; i < sizeof(form); i++)
+        if (form[i] == 'd' ? text[i] < '0' || text[i] > '9' : text[i] != form[i])
+            return 0;
+    tm = (struct tm){.tm_year = digits(text, 4) - 1900,
+                     .tm_mon = digits(text + 5, 2) - 1,
+                     .tm_mday = digits(text + 8, 2),
+                     .tm_hour = digits(text + 11, 2),
+                     .tm_min = digits(text + 14, 2),
+                     .tm_sec = digits(text + 17, 2)};
+    if (tm.tm_year < 70 || tm.tm_year >= 300)
+        return 0;
+    return (uint64_t)timegm(&tm) * NS_PER_S + (uint64_t)digits(text + 20, 3) * NS_PER_MS;
+}
+
 const char *log_quote(const char *text, char buffer[static LOG_QUOTED_SIZE])
 {
     return text_quote(text, buffer, LOG_QUOTED_SIZE);

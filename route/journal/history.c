@@ -24,6 +24,7 @@
 #include "probe/text.h"
 #include "route/journal/fields.h"
 #include "route/journal/journal.h"
+#include "route/log.h"
 
 #define LINE_MAX_BYTES JOURNAL_MAX_BYTES
 #define NAMES_MAX      4096 /* paths, and accesses */
@@ -363,37 +364,6 @@ static int read_memory(struct reader *reader, const cJSON *line)
     return 0;
 }
 
-/* The digits where the form has them, as a number. */
-static int digits(const char *text, int count)
-{
-    int number = 0;
-
-    for (int i = 0; i < count; i++)
-        number = 10 * number + (text[i] - '0');
-    return number;
-}
-
-/* "2026-01-31T12:00:00.123Z" (RFC 3339), of a year from 1970 to 2199; 0 for anything else. */
-static uint64_t realtime_of(const cJSON *line)
-{
-    static const char form[] = "dddd-dd-ddTdd:dd:dd.dddZ";
-    const char *text = text_of(line, "time");
-    struct tm tm;
-
-    for (size_t i = 0; i < sizeof(form); i++)
-        if (form[i] == 'd' ? text[i] < '0' || text[i] > '9' : text[i] != form[i])
-            return 0;
-    tm = (struct tm){.tm_year = digits(text, 4) - 1900,
-                     .tm_mon = digits(text + 5, 2) - 1,
-                     .tm_mday = digits(text + 8, 2),
-                     .tm_hour = digits(text + 11, 2),
-                     .tm_min = digits(text + 14, 2),
-                     .tm_sec = digits(text + 17, 2)};
-    if (tm.tm_year < 70 || tm.tm_year >= 300)
-        return 0;
-    return (uint64_t)timegm(&tm) * NS_PER_S + (uint64_t)digits(text + 20, 3) * NS_PER_MS;
-}
-
 /* Moves on to the time of a line. */
 static int take_time(struct reader *reader, const cJSON *line)
 {
@@ -410,7 +380,7 @@ static int begin_snapshot(struct reader *reader, const cJSON *line)
 {
     struct history *h = reader->history;
     const char *schema = text_of(line, "schema");
-    uint64_t t_ns = fields_read_u64(line, "t_ns"), realtime_ns = realtime_of(line);
+    uint64_t t_ns = fields_read_u64(line, "t_ns"), realtime_ns = log_time_read(text_of(line, "time"));
     bool start = strcmp(text_of(line, "why"), "start") == 0;
     int error = 0;
 
@@ -545,7 +515,7 @@ static int read_line(struct reader *reader, const cJSON *line)
     error = take_time(reader, line);
     if (error)
         return error;
-    reader->realtime_ns = max_u64(reader->realtime_ns, realtime_of(line));
+    reader->realtime_ns = max_u64(reader->realtime_ns, log_time_read(text_of(line, "time")));
     if (snapshot || strcmp(kind, "step") == 0)
         return read_step(reader, line, snapshot);
     if (strcmp(kind, "switch") == 0)

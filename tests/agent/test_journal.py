@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The agent's journal, end to end: a real host's failover, failback, drain, reload and restart are in it, `reroute
-replay` makes the same switches of it and others with another hold, what is quiet writes nothing, and a full disk
-disturbs nobody."""
+replay` makes the same switches of it and others with another hold, `reroute journal` tells people of them, what is quiet
+writes nothing, and a full disk disturbs nobody."""
+import datetime
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 
 from harness import REROUTE, main, stays
 
@@ -115,4 +117,122 @@ def a_dry_run(t):
     t.ok(not os.path.exists(journal(agent)), "writes no journal")
 
 
-sys.exit(main([a_host, a_quiet_time, not_written, a_dry_run]))
+def told(t, *arguments):
+    """(exit code, what is printed, what is said) of `reroute journal`, in a time zone that is not UTC."""
+    done = subprocess.run([REROUTE, "journal", *arguments], capture_output=True, text=True, timeout=30,
+                          env={**os.environ, "TZ": "UTC-5:30"})
+    return done.returncode, done.stdout, done.stderr
+
+
+def for_people(t):
+    world, service, monitor, agent, home = t.settled(hold="2s")
+    node = world.node(1)
+    world.cut(node, "data")
+    t.eventually(lambda: agent.get("next_hop") not in (None, home), "failover")
+    away = agent.get("next_hop")
+    world.plug(node, "data")
+    t.eventually(agent.on(home), "home again", detail=agent.status)
+    run = agent.command("drain", node.name)
+    t.eventually(lambda: agent.get("next_hop") != home, "drained", detail=lambda: run)
+    t.ok(agent.terminate() == 0, "ends")
+    code, out, error = told(t, journal(agent))
+    sentences = [line.split("  ", 1)[1] for line in out.splitlines()]
+    wanted = [f"the agent began: reroute {lines(agent)[0]['version']}, without a route",
+              f"the route was set to {node.name} data {home}: first choice after the start",
+              f"{node.name} data {home} does not answer any more",
+              f"the route moved from {node.name} data {home} to {world.node(2).name} data {away}: the path in use does not "
+              "answer any more",
+              f"{node.name} data {home} answers",
+              f"the move to {node.name} data {home} begins: a better path has been healthy for its hold",
+              f"the route moved from {world.node(2).name} data {away} to {node.name} data {home}: a better path has been "
+              "healthy for its hold",
+              f"a person said: drain {node.name}",
+              "the agent ended"]
+    rest = iter(sentences)
+    t.ok(code == 0 and error == "" and all(sentence in rest for sentence in wanted), "all of it, in this order",
+         f"{out}{error}")
+    moved = next(line for line in lines(agent) if line["kind"] == "switch" and line["from"])
+    utc = datetime.datetime.fromisoformat(moved["time"].replace("Z", "+00:00"))
+    local = (utc + datetime.timedelta(hours=5, minutes=30)).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+    t.ok(f"{local}  the route moved from {node.name}" in out, "in local time", f"{local}\n{out}")
+    code, out, error = told(t, "--json", journal(agent))
+    t.ok(code == 0 and [json.loads(line) for line in out.splitlines()] == lines(agent), "--json: the lines as they are",
+         f"{out}{error}")
+    agent.write(agent.text())
+    t.ok(agent.command("journal")[1].count("\n") == len(sentences), "found by the configuration", agent.command("journal"))
+
+
+def snapshot(when, **members):
+    return json.dumps({"kind": "snapshot", "time": when, "t_ns": "1", "schema": "reroute.journal/1", "why": "start",
+                       "version": "1", "current": None, **members}) + "\n"
+
+
+def at(ago_s):
+    return (datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(seconds=ago_s)).strftime(
+        "%Y-%m-%dT%H:%M:%S.000Z")
+
+
+def command(target, ago_s=0):
+    return json.dumps({"kind": "command", "time": at(ago_s), "t_ns": "2", "command": "pin", "target": target}) + "\n"
+
+
+def followed(t):
+    path = os.path.join(t.directory, "journal.jsonl")
+    with open(path + ".1", "w") as f:
+        f.write(snapshot(at(7200)) + command("oldest", 7200))
+    with open(path, "w") as f:
+        f.write(command("old", 3000) + command("new", 10) + command("half")[:20])
+    process = subprocess.Popen([REROUTE, "journal", "--since", "1h", "--follow", path], stdout=subprocess.PIPE, text=True,
+                               stderr=subprocess.PIPE)
+    t.stack.callback(process.kill)
+    heard = []
+    threading.Thread(target=lambda: heard.extend(line.split("  ", 1)[1].strip() for line in process.stdout),
+                     daemon=True).start()
+
+    def said(*targets):
+        return lambda: heard == [f"a person said: pin {target}" for target in targets]
+
+    t.eventually(said("old", "new"), "what was within the hour, of whole lines", detail=lambda: heard)
+    with open(path, "a") as f:
+        f.write(command("half")[20:])
+    t.eventually(said("old", "new", "half"), "a line that gets its end", detail=lambda: heard)
+    with open(path, "a") as f:
+        os.rename(path, path + ".1")
+        f.write(command("last of the old file"))
+        with open(path, "w") as g:
+            g.write(command("first of the new file"))
+    now = ["old", "new", "half", "last of the old file", "first of the new file"]
+    t.eventually(said(*now), "over a rotation nothing is lost", detail=lambda: heard)
+    with open(path, "w") as f:
+        f.write(command("x"))
+    t.eventually(said(*now, "x"), "also when it was emptied", detail=lambda: heard)
+    process.send_signal(signal.SIGINT)
+    t.ok(process.wait(10) == -signal.SIGINT and process.stderr.read() == "", "until it is interrupted")
+
+
+def not_a_journal(t):
+    path = os.path.join(t.directory, "x")
+    for what, text, code, expected in (
+            ("nothing in it", "", 3, "no line of a journal in it"),
+            ("another file", "root:x:0:0\n{}\n[1]\n", 3, "no line of a journal in it"),
+            ("another schema", snapshot(at(0)).replace("journal/1", "journal/9"), 3,
+             "schema 'reroute.journal/9', expected reroute.journal/1"),
+            ("a line without end", "x" * (5 << 20), 3, "a line of more than 4194304 bytes, not of a journal"),
+            ("a line that a crash cut off", snapshot(at(0)) + "{\"kind", 0, "1 line could not be read")):
+        with open(path, "w") as f:
+            f.write(text)
+        got, out, error = told(t, path)
+        t.ok(got == code and error == f"reroute journal: {path}: {expected}\n", what, f"{got} {out} {error}")
+    got, out, error = told(t, path + ".none")
+    t.ok(got == 4 and error == f"reroute journal: {path}.none: No such file or directory\n", "no file", f"{got} {error}")
+    got, out, error = told(t, t.directory)
+    t.ok(got == 4 and error == f"reroute journal: {t.directory}: Is a directory\n", "a directory", f"{got} {error}")
+    with open(path, "w") as f:
+        f.write(snapshot(at(0)) + command("a\x1b[2J\u202eb"))
+    for options in ([], ["--json"]):
+        got, out, error = told(t, *options, path)
+        t.ok(got == 0 and "\x1b" not in out and "\u202e" not in out,
+             f"text of others acts on no terminal {options}", repr(out))
+
+
+sys.exit(main([a_host, a_quiet_time, not_written, a_dry_run, for_people, followed, not_a_journal]))

@@ -15,7 +15,7 @@ from tap import Tap
 REROUTE, EXAMPLE = sys.argv[1:]
 OPERANDS = {"agent": [], "status": [], "pin": ["x"], "unpin": [], "drain": ["x"], "undrain": ["x"],
             "failback": ["--now"], "route": ["--to", "10.0.0.1"], "clear": [], "sessions": [], "check-config": [],
-            "capabilities": []}
+            "capabilities": [], "journal": []}
 SOCKET = {"status", "pin", "unpin", "drain", "undrain", "failback"}
 ANSWER = {"pin", "unpin", "drain", "undrain", "failback", "route", "clear"}
 tap = Tap()

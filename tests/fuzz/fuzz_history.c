@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What this proves: whatever a journal says, it is refused with one line, or read, sorted, and replayed with
- * the host's settings and with others; times do not go back, and every index is of something.
+ * the host's settings and with others; times do not go back, and every index is of something. Each of its lines is told
+ * in sentences, or refused with one line.
  */
 #include "route/journal/replay.h"
+#include "route/journal/story.h"
 #include "tests/fuzz/fuzz_memory_file.h"
 
 static void check_events(const struct history *history)
@@ -31,6 +33,29 @@ static void replay(const struct history *history, const struct replay_settings *
     fuzz_check(tally.needless <= tally.move_count);
 }
 
+static void hear(void *context, const char *sentence)
+{
+    fuzz_check(sentence[0] != '\0');
+}
+
+static void tell(const uint8_t *data, size_t size)
+{
+    CLEANUP(story_free) struct story *story = story_new();
+    int r = 0;
+
+    for (size_t at = 0, length; r == 0 && at < size; at += length + 1) {
+        const uint8_t *end = memchr(data + at, '\n', size - at);
+        char message[256] = "";
+        cJSON *line;
+
+        length = end ? (size_t)(end - data) - at : size - at;
+        line = cJSON_ParseWithLength((const char *)data + at, length);
+        r = line ? story_line(story, line, hear, NULL, message, sizeof(message)) : 0;
+        fuzz_check(r == 0 || (r == -EPROTO && message[0]));
+        cJSON_Delete(line);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const struct replay_settings settings[] = {
@@ -44,6 +69,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     int r = history_read(&history, file.path, message, sizeof(message));
 
     close(file.fd);
+    tell(data, size);
     fuzz_check(r == 0 || (r == -EPROTO && message[0] && !history));
     if (r < 0)
         return 0;

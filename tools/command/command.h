@@ -31,3 +31,4 @@ int command_check_config(int argc, char **argv);
 int command_capabilities(int argc, char **argv);
 int command_bench(int argc, char **argv);
 int command_replay(int argc, char **argv);
+int command_journal(int argc, char **argv);

@@ -28,6 +28,7 @@ static const struct command commands[] = {
     {"sessions", "ask the cluster which sessions are alive", command_sessions},
     {"check-config", "is this configuration good, and what does it mean?", command_check_config},
     {"capabilities", "what does this host refuse, and what is done without it?", command_capabilities},
+    {"journal", "what happened here, in plain words", command_journal},
     {"replay", "what happened here, by the agent's journal, and what other settings would have done",
      command_replay},
     {"bench", "find the right timeouts for a network, and prove what they do", command_bench},
