@@ -61,6 +61,9 @@ enum selector_reason {
 const char *selector_reason_text(enum selector_reason reason);
 /* A sentence for people; static. */
 const char *selector_reason_sentence(enum selector_reason reason);
+/* The reason to keep or to switch that has this word; SELECTOR_REASONS: none has. */
+enum selector_reason selector_keep_reason(const char *word);
+enum selector_reason selector_switch_reason(const char *word);
 
 #define SELECTOR_NO_ACCESS UINT32_MAX
 #define SELECTOR_NO_PATH   UINT32_MAX

@@ -47,6 +47,25 @@ const char *selector_reason_sentence(enum selector_reason reason)
     return reasons[reason].sentence;
 }
 
+static enum selector_reason find_reason(const char *word, enum selector_reason first,
+                                        enum selector_reason end)
+{
+    for (enum selector_reason reason = first; reason < end; reason++)
+        if (strcmp(word, reasons[reason].word) == 0)
+            return reason;
+    return SELECTOR_REASONS;
+}
+
+enum selector_reason selector_keep_reason(const char *word)
+{
+    return find_reason(word, 0, SWITCH_COLD_START);
+}
+
+enum selector_reason selector_switch_reason(const char *word)
+{
+    return find_reason(word, SWITCH_COLD_START, SELECTOR_REASONS);
+}
+
 const char *selector_tier_text(enum selector_tier tier)
 {
     static const char *const text[] = {"data", "secondary", "management", "foreign"};

@@ -484,15 +484,13 @@ static int read_step(struct reader *reader, const cJSON *line, bool snapshot)
 
 static int read_switch(struct reader *reader, const cJSON *line)
 {
-    const char *word = text_of(line, "reason");
+    enum selector_reason reason = selector_switch_reason(text_of(line, "reason"));
     struct history_event event = {
-        .moved = {.done = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(line, "done"))}};
+        .moved = {.reason = reason == SELECTOR_REASONS ? KEEP_BEST : reason,
+                  .done = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(line, "done"))}};
     uint32_t to;
     int error = path_member(reader, line, "to", &to);
 
-    for (enum selector_reason reason = SWITCH_COLD_START; reason < SELECTOR_REASONS; reason++)
-        if (strcmp(word, selector_reason_text(reason)) == 0)
-            event.moved.reason = reason;
     if (error || to == SELECTOR_NO_PATH) /* nobody moves to nowhere: not a line of ours */
         return error;
     return add(reader, HISTORY_SWITCH, to, event);

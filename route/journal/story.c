@@ -229,13 +229,10 @@ static int take_items(struct story *story, const cJSON *list, const char *key, c
 
 /* --- lines --- */
 
-/* The sentence of a reason between two, by its word; the word when it is not known. */
-static const char *sentence_of(const char *word, enum selector_reason first, enum selector_reason end)
+/* The word itself when no reason has it. */
+static const char *sentence_of(enum selector_reason reason, const char *word)
 {
-    for (enum selector_reason reason = first; reason < end; reason++)
-        if (strcmp(word, selector_reason_text(reason)) == 0)
-            return selector_reason_sentence(reason);
-    return word;
+    return reason == SELECTOR_REASONS ? word : selector_reason_sentence(reason);
 }
 
 /* ": node1 data 10.10.85.15 in 143 s", or less where that is not known. */
@@ -269,18 +266,18 @@ static void tell_decision(struct story *story, const cJSON *line)
     story->moved = false;
     if (strcmp(action, "switch-planned") == 0) {
         tell(story, "the move to %s begins: %s", path_name(story, text_of(decision, "to"), name),
-             sentence_of(reason, SWITCH_COLD_START, SELECTOR_REASONS));
+             sentence_of(selector_switch_reason(reason), reason));
         return;
     }
     candidate_text(story, line, decision, candidate);
     if (!story->quiet && !(best && moved))
-        tell(story, "%s%s", sentence_of(reason, 0, SWITCH_COLD_START), candidate);
+        tell(story, "%s%s", sentence_of(selector_keep_reason(reason), reason), candidate);
 }
 
 static void tell_switch(struct story *story, const cJSON *line)
 {
     const char *from = text_of(line, "from"), *error = text_of(line, "error");
-    const char *why = sentence_of(text_of(line, "reason"), SWITCH_COLD_START, SELECTOR_REASONS);
+    const char *reason = text_of(line, "reason"), *why = sentence_of(selector_switch_reason(reason), reason);
     char left[NAME_SIZE], to[NAME_SIZE];
 
     path_name(story, text_of(line, "to"), to);

@@ -146,6 +146,31 @@ def failback(t):
     t.ok(agent.get("reason") == "failback-now", "because somebody said so", agent.status())
 
 
+def explains(t):
+    world, service, monitor, agent, home = t.settled(hold="60s")
+    first = world.node(1)
+    out = run(t, agent, "explain", 0, "explain")
+    t.ok(f"leads to {first.name} (data, {home})" in out and "That is home: the node on this host." in out and
+         "If the path in use fails, the route goes to" in out, "at home, and where else it could go", out)
+    world.cut(first, "data")
+    t.eventually(lambda: agent.get("next_hop") not in (None, home), "left")
+    out = run(t, agent, "explain", 0, "explain")
+    t.ok("That is not home." in out and f"Better would be {first.name} (data, {home}), but: no reply in" in out,
+         "away: why not home", out)
+    world.plug(first, "data")
+    t.eventually(lambda: agent.get("failback"), "a countdown")
+    out = run(t, agent, "explain", 0, "explain")
+    t.ok("(its hold is 60 s), if it stays healthy until then" in out and "reroute failback --now" in out,
+         "when it goes home, and how to be quicker", out)
+    document = json.loads(run(t, agent, "explain --json", 0, "explain", "--json"))
+    t.ok(document["schema"] == "reroute.explain/1" and "That is not home." in document["lines"], "a document", document)
+    run(t, agent, "drain", 0, "drain", first.name)
+    t.eventually(lambda: f"A person drained {first.name}" in agent.command("explain")[1], "a drain",
+                 detail=lambda: agent.command("explain"))
+    t.ok(agent.terminate() == 0, "ends")
+    run(t, agent, "no agent", 4, "explain")
+
+
 def with_query(t):
     """A command with a query behind it is that command, or none: not another one."""
     world, service, monitor, agent, home = t.settled(nodes=4, hold="60s")
@@ -283,4 +308,4 @@ def asking(t):
     t.ok("reroute_agent_up 0\n" in text and "route_present" not in text, "say so in the file", text)
 
 
-sys.exit(main([pins, pinned_to_nobody, drains, failback, with_query, by_hand, asking], parallel=4))
+sys.exit(main([pins, pinned_to_nobody, drains, failback, explains, with_query, by_hand, asking], parallel=4))

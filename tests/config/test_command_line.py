@@ -15,8 +15,8 @@ from tap import Tap
 REROUTE, EXAMPLE = sys.argv[1:]
 OPERANDS = {"agent": [], "status": [], "pin": ["x"], "unpin": [], "drain": ["x"], "undrain": ["x"],
             "failback": ["--now"], "route": ["--to", "10.0.0.1"], "clear": [], "sessions": [], "check-config": [],
-            "capabilities": [], "journal": []}
-SOCKET = {"status", "pin", "unpin", "drain", "undrain", "failback"}
+            "capabilities": [], "journal": [], "explain": []}
+SOCKET = {"status", "explain", "pin", "unpin", "drain", "undrain", "failback"}
 ANSWER = {"pin", "unpin", "drain", "undrain", "failback", "route", "clear"}
 tap = Tap()
 ok = tap.ok

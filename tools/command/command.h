@@ -19,6 +19,7 @@ struct command {
 int command_agent(int argc, char **argv);
 int command_status(int argc, char **argv);
 int command_metrics(int argc, char **argv);
+int command_explain(int argc, char **argv);
 int command_pin(int argc, char **argv);
 int command_unpin(int argc, char **argv);
 int command_drain(int argc, char **argv);

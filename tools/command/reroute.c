@@ -18,6 +18,7 @@ static const struct command commands[] = {
     {"agent", "keep the route to the storage service on the best node", command_agent},
     {"status", "what the running agent does and why", command_status},
     {"metrics", "what the running agent counts and measures, for Prometheus", command_metrics},
+    {"explain", "why the route is where it is, and what would move it", command_explain},
     {"pin", "prefer one access or path until unpin", command_pin},
     {"unpin", "end a pin", command_unpin},
     {"drain", "leave an access before its maintenance", command_drain},

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tools/command/warnings.h"
+
+#include "tools/command/document.h"
+
+/* What packets to the service do when they do not take our route. */
+static void print_packets(FILE *out, const cJSON *status)
+{
+    if (document_is(status, "packets", "nowhere"))
+        fprintf(out, "WARNING   packets to the service have no way: %s\n",
+                document_text(status, "shadowed_by"));
+    else if (document_is_text(status, "shadowed_by"))
+        fprintf(out, "WARNING   a foreign route hides ours: %s\n", document_text(status, "shadowed_by"));
+    else if (document_is_text(status, "redirected"))
+        fprintf(out, "WARNING   our route stands, but packets are %s\n", document_text(status, "redirected"));
+}
+
+/* Programs that the agent runs. */
+static void print_programs(FILE *out, const cJSON *status)
+{
+    const cJSON *command = document_get(status, "route_command"), *notify = document_get(status, "notify");
+
+    if (document_is(command, "state", "hangs"))
+        fprintf(out, "WARNING   the route command hangs since %s: the route cannot move\n",
+                document_text(command, "silent_since"));
+    if (document_is_text(notify, "error"))
+        fprintf(out, "WARNING   %s failed: %s\n", document_text(notify, "program"),
+                document_text(notify, "error"));
+}
+
+static void print_files(FILE *out, const cJSON *not_kept)
+{
+    const cJSON *file;
+
+    cJSON_ArrayForEach(file, not_kept)
+    {
+        fprintf(out, "WARNING   %s is not kept: %s\n", document_text(file, "file"),
+                document_text(file, "reason"));
+    }
+}
+
+static void print_cluster(FILE *out, const cJSON *status)
+{
+    const cJSON *refresh = document_get(status, "refresh"), *sessions = document_get(status, "sessions");
+    char overdue[32];
+
+    if (document_is_text(refresh, "error"))
+        fprintf(out, "WARNING   the cluster has not been told where this host enters: %s\n",
+                document_text(refresh, "error"));
+    if (document_is_number(sessions, "overdue_s"))
+        fprintf(out, "WARNING   no fresh session list for %s s: what the cluster said before stands\n",
+                document_number(sessions, "overdue_s", "%.0f", overdue));
+}
+
+void warnings_print(FILE *out, const cJSON *status)
+{
+    print_packets(out, status);
+    print_programs(out, status);
+    print_files(out, document_get(status, "not_kept"));
+    if (document_is(document_get(status, "witness"), "says", "stalled"))
+        fprintf(out, "WARNING   data of this host's own connections to the service are not acknowledged\n");
+    print_cluster(out, status);
+}
