@@ -5,17 +5,39 @@
 #include "route/agent/happening.h"
 #include "route/agent/private.h"
 
-static void ordered(struct agent *agent, enum order order, const char *target)
+static void ordered(struct agent *agent, enum order order, const char *target, const struct terms *terms)
 {
-    agent_tell(agent, &(struct happening){.kind = HAPPENED_ORDER, .order = order, .target = target});
+    agent_tell(agent,
+               &(struct happening){.kind = HAPPENED_ORDER, .order = order, .target = target, .terms = terms});
 }
 
-int agent_pin(struct agent *agent, const char *target, bool hard, char *message, size_t size_bytes)
+void agent_orders_step(struct agent *agent)
 {
-    int error = orders_pin(&agent->orders, &agent->host.table, target, hard, message, size_bytes);
+    char target[CONFIG_NAME_SIZE];
+    enum order order;
+
+    while (orders_end_ns(&agent->orders) != NEVER_NS &&
+           orders_end_one(&agent->orders, clock_now_ns(CLOCK_REALTIME), &order, target))
+        agent_tell(agent, &(struct happening){
+                              .kind = HAPPENED_ORDER, .order = order, .target = target, .over = true});
+}
+
+uint64_t agent_orders_deadline_ns(const struct agent *agent)
+{
+    uint64_t end_ns = orders_end_ns(&agent->orders);
+
+    if (end_ns == NEVER_NS)
+        return NEVER_NS;
+    return agent->now_ns + sub_sat_u64(end_ns, clock_now_ns(CLOCK_REALTIME));
+}
+
+int agent_pin(struct agent *agent, const char *target, bool hard, const struct terms *terms, char *message,
+              size_t size_bytes)
+{
+    int error = orders_pin(&agent->orders, &agent->host.table, target, hard, terms, message, size_bytes);
 
     if (!error)
-        ordered(agent, hard ? ORDER_PIN_HARD : ORDER_PIN, target);
+        ordered(agent, hard ? ORDER_PIN_HARD : ORDER_PIN, target, terms);
     return error;
 }
 
@@ -27,7 +49,7 @@ int agent_unpin(struct agent *agent, char *message, size_t size_bytes)
     memcpy(target, agent->orders.pin, sizeof(target));
     error = orders_unpin(&agent->orders, message, size_bytes);
     if (!error)
-        ordered(agent, ORDER_UNPIN, target);
+        ordered(agent, ORDER_UNPIN, target, NULL);
     return error;
 }
 
@@ -53,18 +75,28 @@ static const char *stays_because(const struct agent *agent)
     return "the route stays where it is until another path can be used";
 }
 
-int agent_drain(struct agent *agent, const char *access, bool drain, char *message, size_t size_bytes)
+int agent_drain(struct agent *agent, const char *access, const struct terms *terms, char *message,
+                size_t size_bytes)
 {
-    int error = orders_drain(&agent->orders, &agent->host.table, access, drain, message, size_bytes);
+    int error = orders_drain(&agent->orders, &agent->host.table, access, terms, message, size_bytes);
     const char *why;
 
     if (error)
         return error;
-    ordered(agent, drain ? ORDER_DRAIN : ORDER_UNDRAIN, access);
-    why = drain ? stays_because(agent) : NULL;
+    ordered(agent, ORDER_DRAIN, access, terms);
+    why = stays_because(agent);
     if (why)
         snprintf(message, size_bytes, "%s", why);
     return 0;
+}
+
+int agent_undrain(struct agent *agent, const char *access, char *message, size_t size_bytes)
+{
+    int error = orders_undrain(&agent->orders, access, message, size_bytes);
+
+    if (!error)
+        ordered(agent, ORDER_UNDRAIN, access, NULL);
+    return error;
 }
 
 /* The best path that would be better than the one in use, if it were eligible; SELECTOR_NO_PATH: none. */
@@ -116,6 +148,6 @@ int agent_failback(struct agent *agent, char *message, size_t size_bytes)
         return refuse_failback(agent, message, size_bytes);
     to = ADDRESS_TEXT(&agent->host.table.paths[agent->service.decision.candidate].address);
     agent->orders.failback_now = true;
-    ordered(agent, ORDER_FAILBACK, to);
+    ordered(agent, ORDER_FAILBACK, to, NULL);
     return 0;
 }

@@ -4,9 +4,9 @@
  *
  *   GET  /v1/status                                      reroute.status/1
  *   GET  /metrics                                        for Prometheus
- *   POST /v1/pin       {"target": "...", "hard": false}
+ *   POST /v1/pin       {"target": "...", "hard": false, "for_s": 7200, "because": "..."}
  *   POST /v1/unpin
- *   POST /v1/drain     {"access": "..."}
+ *   POST /v1/drain     {"access": "...", "for_s": 7200, "because": "..."}
  *   POST /v1/undrain   {"access": "..."}
  *   POST /v1/failback
  *
@@ -31,6 +31,7 @@
 #define PER_PEER_MAX    12
 #define BACKLOG         1024
 #define REOPEN_S        2
+#define FOR_MOST_S      (365.0 * 24 * 3600)
 
 struct control {
     struct agent *agent;
@@ -57,11 +58,36 @@ static const char *member(const cJSON *body, const char *name)
     return cJSON_IsString(item) ? item->valuestring : "";
 }
 
+/* What may be said to an order besides. 0, or -EINVAL with one line in message. */
+static int read_terms(const cJSON *body, struct terms *terms, char *message, size_t size_bytes)
+{
+    const cJSON *for_s = cJSON_GetObjectItemCaseSensitive(body, "for_s");
+    const char *because = member(body, "because");
+
+    *terms = (struct terms){0};
+    if (strlen(because) >= sizeof(terms->because)) {
+        snprintf(message, size_bytes, "a reason of %zu bytes, expected %zu at most", strlen(because),
+                 sizeof(terms->because) - 1);
+        return -EINVAL;
+    }
+    strcpy(terms->because, because);
+    if (!for_s || cJSON_IsNull(for_s))
+        return 0;
+    if (!cJSON_IsNumber(for_s) || !(for_s->valuedouble > 0 && for_s->valuedouble <= FOR_MOST_S)) {
+        snprintf(message, size_bytes, "for_s: expected a number of seconds, of a year at most");
+        return -EINVAL;
+    }
+    terms->until_ns = clock_now_ns(CLOCK_REALTIME) + (uint64_t)(for_s->valuedouble * (double)NS_PER_S);
+    return 0;
+}
+
 static int run_pin(struct agent *agent, const cJSON *body, char *message, size_t size_bytes)
 {
     bool hard = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(body, "hard"));
+    struct terms terms;
+    int error = read_terms(body, &terms, message, size_bytes);
 
-    return agent_pin(agent, member(body, "target"), hard, message, size_bytes);
+    return error ? error : agent_pin(agent, member(body, "target"), hard, &terms, message, size_bytes);
 }
 
 static int run_unpin(struct agent *agent, const cJSON *body, char *message, size_t size_bytes)
@@ -71,12 +97,15 @@ static int run_unpin(struct agent *agent, const cJSON *body, char *message, size
 
 static int run_drain(struct agent *agent, const cJSON *body, char *message, size_t size_bytes)
 {
-    return agent_drain(agent, member(body, "access"), true, message, size_bytes);
+    struct terms terms;
+    int error = read_terms(body, &terms, message, size_bytes);
+
+    return error ? error : agent_drain(agent, member(body, "access"), &terms, message, size_bytes);
 }
 
 static int run_undrain(struct agent *agent, const cJSON *body, char *message, size_t size_bytes)
 {
-    return agent_drain(agent, member(body, "access"), false, message, size_bytes);
+    return agent_undrain(agent, member(body, "access"), message, size_bytes);
 }
 
 static int run_failback(struct agent *agent, const cJSON *body, char *message, size_t size_bytes)

@@ -126,24 +126,41 @@ static void log_decision(const struct agent *agent, const struct happening *h)
               LOG_QUOTE(agent_explanation(agent)), dry_run ? " dry_run=true" : "");
 }
 
+#define TERMS_TEXT_SIZE (LOG_TIME_SIZE + LOG_QUOTED_SIZE + 32)
+
+/* " until=... because=...", or less where less was said. */
+static const char *terms_text(const struct terms *terms, char text[static TERMS_TEXT_SIZE])
+{
+    char when[LOG_TIME_SIZE];
+    int n = 0;
+
+    text[0] = '\0';
+    if (terms->until_ns)
+        n = snprintf(text, TERMS_TEXT_SIZE, " until=%s", log_time_text(terms->until_ns, when));
+    if (terms->because[0])
+        snprintf(text + n, TERMS_TEXT_SIZE - (size_t)n, " because=%s", LOG_QUOTE(terms->because));
+    return text;
+}
+
 static void log_order(const struct agent *agent, const struct happening *h)
 {
-    const char *target = LOG_VALUE(h->target);
+    const char *target = LOG_VALUE(h->target), *why = h->over ? " why=\"its time is over\"" : "";
+    char terms[TERMS_TEXT_SIZE];
 
     switch (h->order) {
     case ORDER_PIN:
     case ORDER_PIN_HARD:
-        log_event(LOG_LEVEL_INFO, "pin", "target=%s hard=%s", target,
-                  h->order == ORDER_PIN_HARD ? "true" : "false");
+        log_event(LOG_LEVEL_INFO, "pin", "target=%s hard=%s%s", target,
+                  h->order == ORDER_PIN_HARD ? "true" : "false", terms_text(h->terms, terms));
         break;
     case ORDER_UNPIN:
-        log_event(LOG_LEVEL_INFO, "unpin", "target=%s", target);
+        log_event(LOG_LEVEL_INFO, "unpin", "target=%s%s", target, why);
         break;
     case ORDER_DRAIN:
-        log_event(LOG_LEVEL_INFO, "drain", "access=%s", target);
+        log_event(LOG_LEVEL_INFO, "drain", "access=%s%s", target, terms_text(h->terms, terms));
         break;
     case ORDER_UNDRAIN:
-        log_event(LOG_LEVEL_INFO, "undrain", "access=%s", target);
+        log_event(LOG_LEVEL_INFO, "undrain", "access=%s%s", target, why);
         break;
     case ORDER_FAILBACK:
         log_event(LOG_LEVEL_INFO, "failback-now", "to=%s", target);
@@ -300,7 +317,15 @@ static void record_adoption(struct agent *agent, const struct happening *h)
 
 static void record_order(struct agent *agent, const struct happening *h)
 {
-    journal_command(agent->files.journal, agent->now_ns, order_text(h->order), h->target);
+    const struct journal_order order = {
+        .command = order_text(h->order),
+        .target = h->target,
+        .because = h->terms ? h->terms->because : "",
+        .until_ns = h->terms ? h->terms->until_ns : 0,
+        .over = h->over,
+    };
+
+    journal_command(agent->files.journal, agent->now_ns, &order);
 }
 
 /* --- the program that is run at every change --- */

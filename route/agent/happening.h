@@ -39,7 +39,9 @@ struct happening {
     enum selector_reason reason;
     const struct keeper_event *route;
     enum order order;
-    const char *target; /* of an order; of HAPPENED_STOP: the signal */
+    const struct terms *terms; /* of a pin, a drain */
+    bool over;                 /* nobody took it back: its time is over */
+    const char *target;        /* of an order; of HAPPENED_STOP: the signal */
 };
 
 struct agent;

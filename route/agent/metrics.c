@@ -92,6 +92,12 @@ static void add_route(const struct agent *agent, struct evbuffer *out)
 
 /* --- what the agent is and does --- */
 
+/* For how long this order holds; 0: it has no end, or there is none. */
+static double seconds_left(const struct terms *terms)
+{
+    return terms ? seconds(sub_sat_u64(terms->until_ns, clock_now_ns(CLOCK_REALTIME))) : 0;
+}
+
 static void add_build(const struct agent *agent, struct evbuffer *out)
 {
     char version[LABEL_SIZE];
@@ -108,7 +114,10 @@ static void add_agent(const struct agent *agent, struct evbuffer *out)
     notifier_report(agent->news.notifier, &notify);
     add_metric(out, "agent_up", "gauge", "The agent answers.", 1);
     add_build(agent, out);
-    add_metric(out, "pinned", "gauge", "A person has pinned a path.", agent->orders.pin[0] != '\0');
+    add_metric(out, "pinned", "gauge", "A person has pinned an access or a path.",
+               agent->orders.pin[0] != '\0');
+    add_metric(out, "pin_left_seconds", "gauge", "For how long; 0: it has no end.",
+               seconds_left(&agent->orders.pin_terms));
     add_metric(out, "dry_run", "gauge", "The agent decides and says so, but touches nothing.",
                agent->options->dry_run);
     add_metric(out, "state_kept", "gauge", "Every file of the state directory can be written.",
@@ -195,6 +204,13 @@ static double access_drained(const struct agent *agent, uint32_t access)
     return agent->host.table.selector_accesses[access].drained;
 }
 
+static double access_drain_left(const struct agent *agent, uint32_t access)
+{
+    const struct drain *drain = orders_drain_of(&agent->orders, agent->host.table.accesses[access].name);
+
+    return seconds_left(drain ? &drain->terms : NULL);
+}
+
 static void add_access_metric(const struct agent *agent, struct evbuffer *out, const char *name,
                               const char *help, double (*value)(const struct agent *, uint32_t))
 {
@@ -210,6 +226,8 @@ static void add_accesses(const struct agent *agent, struct evbuffer *out)
 {
     add_access_metric(agent, out, "access_local", "The access is on this host's own machine.", access_local);
     add_access_metric(agent, out, "access_drained", "A person has drained it.", access_drained);
+    add_access_metric(agent, out, "access_drain_left_seconds", "For how long; 0: it has no end.",
+                      access_drain_left);
     add_access_metric(agent, out, "session_alive", "The last lists say that its session is alive.",
                       access_alive);
     add_access_metric(agent, out, "session_restarts", "Restarts of its session in the last five minutes.",

@@ -206,10 +206,15 @@ void agent_count_rtt(struct agent_rtts *rtts, uint64_t rtt_ns); /* a reply that 
  * command.c: what the control socket may do. 0, or a negative errno with one line in message. With 0 there may be
  * a line too, for a person: what to expect.
  */
-int agent_pin(struct agent *agent, const char *target, bool hard, char *message, size_t size_bytes);
+int agent_pin(struct agent *agent, const char *target, bool hard, const struct terms *terms, char *message,
+              size_t size_bytes);
 int agent_unpin(struct agent *agent, char *message, size_t size_bytes);
-int agent_drain(struct agent *agent, const char *access, bool drain, char *message, size_t size_bytes);
+int agent_drain(struct agent *agent, const char *access, const struct terms *terms, char *message,
+                size_t size_bytes);
+int agent_undrain(struct agent *agent, const char *access, char *message, size_t size_bytes);
 int agent_failback(struct agent *agent, char *message, size_t size_bytes);
+void agent_orders_step(struct agent *agent); /* ends orders whose time is over */
+uint64_t agent_orders_deadline_ns(const struct agent *agent);
 /* Is there a path to return to, and does it wait for nothing but time? */
 bool agent_failback_helps(const struct agent *agent);
 

@@ -49,6 +49,7 @@ void agent_save(struct agent *agent)
     struct state state = {.drained = agent->orders.drained,
                           .drained_count = agent->orders.drained_count,
                           .pin_hard = agent->orders.pin_hard,
+                          .pin_terms = agent->orders.pin_terms,
                           .service = agent->config->service,
                           .next_hop = *guard_owned(agent->service.guard)};
     CLEANUP(free) char *text = NULL;
@@ -105,6 +106,7 @@ void agent_load(struct agent *agent)
                min_u64(STATE_AGE_NS, agent->config->route.hold_ns / 2));
     memcpy(agent->orders.pin, state.pin, sizeof(agent->orders.pin));
     agent->orders.pin_hard = state.pin_hard;
+    agent->orders.pin_terms = state.pin_terms;
     if (address_equal(&state.service, &agent->config->service))
         guard_own(agent->service.guard, &state.next_hop);
     agent->orders.drained = TAKE(state.drained);

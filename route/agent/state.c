@@ -136,26 +136,51 @@ static void load_deaths(struct state *state, const cJSON *root)
     }
 }
 
+static void load_terms(struct terms *terms, const cJSON *item)
+{
+    const cJSON *until = cJSON_GetObjectItemCaseSensitive(item, "until");
+
+    terms->until_ns = cJSON_IsString(until) ? log_time_read(until->valuestring) : 0;
+    copy_text(terms->because, sizeof(terms->because), cJSON_GetObjectItemCaseSensitive(item, "because"));
+}
+
+static void load_pin(struct state *state, const cJSON *pin)
+{
+    copy_text(state->pin, sizeof(state->pin), cJSON_GetObjectItemCaseSensitive(pin, "target"));
+    state->pin_hard = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(pin, "hard"));
+    load_terms(&state->pin_terms, pin);
+}
+
+static void load_drains(struct state *state, const cJSON *root)
+{
+    const cJSON *drained = cJSON_GetObjectItemCaseSensitive(root, "drained"), *item;
+    const cJSON *terms = cJSON_GetObjectItemCaseSensitive(root, "drain_terms");
+
+    state->drained = calloc((size_t)cJSON_GetArraySize(drained) + 1, sizeof(*state->drained));
+    cJSON_ArrayForEach(item, drained)
+    {
+        struct drain *drain = state->drained ? &state->drained[state->drained_count] : NULL;
+
+        if (!drain || !cJSON_IsString(item))
+            continue;
+        copy_text(drain->access, sizeof(drain->access), item);
+        load_terms(&drain->terms, cJSON_GetObjectItemCaseSensitive(terms, drain->access));
+        state->drained_count++;
+    }
+}
+
 void state_load(struct state *state, const char *directory, uint64_t max_age_ns)
 {
     size_t size_bytes = 0;
     CLEANUP(free) char *text = read_file(directory, "state.json", &size_bytes);
-    const cJSON *pin, *drained, *item, *schema;
+    const cJSON *schema;
     cJSON *root = text ? cJSON_ParseWithLength(text, size_bytes + 1) : NULL;
 
     *state = (struct state){0};
     schema = cJSON_GetObjectItemCaseSensitive(root, "schema");
     if (cJSON_IsString(schema) && strcmp(schema->valuestring, SCHEMA) == 0) {
-        pin = cJSON_GetObjectItemCaseSensitive(root, "pin");
-        copy_text(state->pin, sizeof(state->pin), cJSON_GetObjectItemCaseSensitive(pin, "target"));
-        state->pin_hard = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(pin, "hard"));
-        drained = cJSON_GetObjectItemCaseSensitive(root, "drained");
-        state->drained = calloc((size_t)cJSON_GetArraySize(drained) + 1, sizeof(*state->drained));
-        cJSON_ArrayForEach(item, drained)
-        {
-            if (state->drained && cJSON_IsString(item))
-                copy_text(state->drained[state->drained_count++], CONFIG_NAME_SIZE, item);
-        }
+        load_pin(state, cJSON_GetObjectItemCaseSensitive(root, "pin"));
+        load_drains(state, root);
         load_route(state, root);
         load_paths(state, root, max_age_ns);
         load_deaths(state, root);
@@ -189,6 +214,39 @@ static void add_deaths(cJSON *root, const struct state *state)
     }
 }
 
+static void add_terms(cJSON *item, const struct terms *terms)
+{
+    char when[LOG_TIME_SIZE];
+
+    if (terms->until_ns)
+        cJSON_AddStringToObject(item, "until", log_time_text(terms->until_ns, when));
+    if (terms->because[0])
+        cJSON_AddStringToObject(item, "because", terms->because);
+}
+
+static void add_pin(cJSON *root, const struct state *state)
+{
+    cJSON *pin = cJSON_AddObjectToObject(root, "pin");
+
+    cJSON_AddStringToObject(pin, "target", state->pin);
+    cJSON_AddBoolToObject(pin, "hard", state->pin_hard);
+    add_terms(pin, &state->pin_terms);
+}
+
+/* The names stand for themselves: an agent that knows of no terms reads them too. */
+static void add_drains(cJSON *root, const struct state *state)
+{
+    cJSON *names = cJSON_AddArrayToObject(root, "drained");
+    cJSON *terms = cJSON_AddObjectToObject(root, "drain_terms");
+
+    for (size_t i = 0; i < state->drained_count; i++) {
+        const struct drain *drain = &state->drained[i];
+
+        cJSON_AddItemToArray(names, cJSON_CreateString(drain->access));
+        add_terms(cJSON_AddObjectToObject(terms, drain->access), &drain->terms);
+    }
+}
+
 char *state_text(const struct state *state)
 {
     cJSON *root = cJSON_CreateObject(), *list, *item;
@@ -206,19 +264,14 @@ char *state_text(const struct state *state)
         add_number(item, "up_since_ns", state->paths[i].up_since_ns);
         cJSON_AddItemToArray(list, item);
     }
-    if (state->pin[0]) {
-        item = cJSON_AddObjectToObject(root, "pin");
-        cJSON_AddStringToObject(item, "target", state->pin);
-        cJSON_AddBoolToObject(item, "hard", state->pin_hard);
-    }
+    if (state->pin[0])
+        add_pin(root, state);
     if (address_is_set(&state->next_hop)) {
         item = cJSON_AddObjectToObject(root, "route");
         cJSON_AddStringToObject(item, "service", ADDRESS_TEXT(&state->service));
         cJSON_AddStringToObject(item, "next_hop", ADDRESS_TEXT(&state->next_hop));
     }
-    list = cJSON_AddArrayToObject(root, "drained");
-    for (size_t i = 0; i < state->drained_count; i++)
-        cJSON_AddItemToArray(list, cJSON_CreateString(state->drained[i]));
+    add_drains(root, state);
     text = cJSON_Print(root);
     cJSON_Delete(root);
     return text;

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "route/agent/terms.h"
 #include "route/config/config.h"
 
 struct state_path {
@@ -29,9 +30,10 @@ struct state {
     size_t path_count;
     char pin[CONFIG_NAME_SIZE]; /* access name or address; empty: none */
     bool pin_hard;
+    struct terms pin_terms;
     struct address service,
         next_hop; /* the route that was put, where no table says whose it is; empty: none */
-    char (*drained)[CONFIG_NAME_SIZE];
+    struct drain *drained;
     size_t drained_count;
 };
 

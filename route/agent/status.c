@@ -128,11 +128,21 @@ static cJSON *path_status(const struct agent *agent, uint32_t index)
     return item;
 }
 
+/* Two members: until when an order holds, and why it was given. */
+static void add_terms(cJSON *object, const char *until, const char *because, const struct terms *terms)
+{
+    char when[LOG_TIME_SIZE];
+
+    add_text(object, until, terms && terms->until_ns ? log_time_text(terms->until_ns, when) : NULL);
+    add_text(object, because, terms ? terms->because : NULL);
+}
+
 static cJSON *access_status(const struct agent *agent, uint32_t index)
 {
     static const char *const localities[] = {"local", "same-zone", "other-zone"};
     const struct agent_access *access = &agent->host.table.accesses[index];
     const struct access_evidence *s = &agent->host.table.selector_accesses[index];
+    const struct drain *drain = orders_drain_of(&agent->orders, access->name);
     cJSON *item = cJSON_CreateObject();
 
     cJSON_AddStringToObject(item, "access", access->name);
@@ -146,6 +156,7 @@ static cJSON *access_status(const struct agent *agent, uint32_t index)
         cJSON_AddNullToObject(item, "alive_s");
     cJSON_AddNumberToObject(item, "restarts", access->view.restarts);
     cJSON_AddBoolToObject(item, "drained", s->drained);
+    add_terms(item, "drain_until", "drain_because", drain ? &drain->terms : NULL);
     cJSON_AddNumberToObject(item, "failures", agent->host.table.selector.accesses[index].failures);
     return item;
 }
@@ -317,6 +328,7 @@ void agent_status_head(const struct agent *agent, cJSON *root)
     add_next_hop(agent, root);
     cJSON_AddStringToObject(root, "mode", mode_text(agent));
     add_text(root, "pin", agent->orders.pin);
+    add_terms(root, "pin_until", "pin_because", &agent->orders.pin_terms);
     cJSON_AddStringToObject(root, "decision", selector_reason_text(agent->service.decision.reason));
     cJSON_AddStringToObject(root, "explanation", agent_explanation(agent));
 }

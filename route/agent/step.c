@@ -208,6 +208,7 @@ static void schedule(struct agent *agent)
     at_ns = min_u64(at_ns, telling_deadline_ns(&agent->telling, &now));
     at_ns = min_u64(at_ns, connections_deadline_ns(&agent->service.connections));
     at_ns = min_u64(at_ns, manager_deadline_ns(&agent->manager));
+    at_ns = min_u64(at_ns, agent_orders_deadline_ns(agent));
     if (agent->files.disk)
         at_ns = min_u64(at_ns, disk_deadline_ns(agent->files.disk, agent->now_ns));
     if (agent_saves_by_time(agent))
@@ -286,6 +287,7 @@ void agent_step(struct agent *agent)
     agent_egress_step(agent);
     agent_route_step(agent);
     ask_witness(agent);
+    agent_orders_step(agent);
     agent_evidence_step(agent);
     note_changes(agent);
     decide(agent);

@@ -476,15 +476,22 @@ void journal_adopt(struct journal *journal, uint64_t now_ns, const struct addres
     write_note(journal, now_ns, line);
 }
 
-void journal_command(struct journal *journal, uint64_t now_ns, const char *what, const char *target)
+void journal_command(struct journal *journal, uint64_t now_ns, const struct journal_order *order)
 {
+    char until[LOG_TIME_SIZE];
     cJSON *line;
 
     if (!journal)
         return;
     line = line_new(journal, "command", now_ns);
-    cJSON_AddStringToObject(line, "command", what);
-    cJSON_AddStringToObject(line, "target", target);
+    cJSON_AddStringToObject(line, "command", order->command);
+    cJSON_AddStringToObject(line, "target", order->target);
+    if (order->because[0])
+        cJSON_AddStringToObject(line, "because", order->because);
+    if (order->until_ns)
+        cJSON_AddStringToObject(line, "until", log_time_text(order->until_ns, until));
+    if (order->over)
+        cJSON_AddTrueToObject(line, "over");
     write_note(journal, now_ns, line);
 }
 

@@ -79,6 +79,13 @@ void journal_switch(struct journal *journal, uint64_t now_ns, const struct addre
 /* A standing route was taken as it is. */
 void journal_adopt(struct journal *journal, uint64_t now_ns, const struct address *to);
 /* A person's command, for people: what it does is evidence. */
-void journal_command(struct journal *journal, uint64_t now_ns, const char *what, const char *target);
+/* A person's order, or the end of one. */
+struct journal_order {
+    const char *command, *target;
+    const char *because; /* empty: nothing was said */
+    uint64_t until_ns;   /* CLOCK_REALTIME; 0: none was said */
+    bool over;           /* nobody said so: its time is over */
+};
+void journal_command(struct journal *journal, uint64_t now_ns, const struct journal_order *order);
 /* The agent ends. */
 void journal_stop(struct journal *journal, uint64_t now_ns);

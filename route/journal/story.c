@@ -298,6 +298,17 @@ static void tell_adoption(struct story *story, const cJSON *line)
     story->moved = true;
 }
 
+static void tell_command(struct story *story, const cJSON *line)
+{
+    const char *because = text_of(line, "because");
+
+    if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(line, "over")))
+        tell(story, "%.20s %.64s: its time is over", text_of(line, "command"), text_of(line, "target"));
+    else
+        tell(story, "a person said: %.20s %.64s%s%.120s", text_of(line, "command"), text_of(line, "target"),
+             because[0] ? ", because: " : "", because);
+}
+
 static void tell_snapshot(struct story *story, const cJSON *line)
 {
     const char *why = text_of(line, "why"), *current = text_of(line, "current"),
@@ -367,7 +378,7 @@ int story_line(struct story *story, const cJSON *line, story_say *say, void *con
     else if (strcmp(kind, "adopt") == 0)
         tell_adoption(story, line);
     else if (strcmp(kind, "command") == 0)
-        tell(story, "a person said: %.100s %.64s", text_of(line, "command"), text_of(line, "target"));
+        tell_command(story, line);
     else if (strcmp(kind, "stop") == 0)
         tell(story, "the agent ended");
     if (!error)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a person can do beside a running agent, and without one: pin, drain, failback, route, clear, sessions,
 check-config, status, metrics."""
+import datetime
 import errno
 import json
 import os
@@ -128,6 +129,57 @@ def drains(t):
     summary = meter.finish()
     t.ok(not meter.interruptions("icmp") and summary["icmp"]["errors"] == 0, "in all this no echo was lost",
          meter.events)
+
+
+def maintenance(t):
+    """Orders with an end and a reason: shown everywhere, kept over a restart, over by themselves."""
+    world, service, monitor, agent, home = t.settled(hold="1s", top='metrics-listen = "127.0.0.1:9322"')
+    first, second = world.node(1), world.node(2)
+    out = run(t, agent, "drain", 0, "drain", "--for", "1h", "--because", "a disk is replaced", first.name)
+    t.ok(out.startswith(f"{first.name} is drained until 20"), "the answer says until when", out)
+    t.eventually(lambda: agent.get("next_hop") not in (None, home), "left")
+    seen = agent.access(first.name)
+    t.ok(seen["drained"] and seen["drain_because"] == "a disk is replaced" and seen["drain_until"].endswith("Z"),
+         "the status has it", seen)
+    event = agent.events("drain")[0]
+    t.ok(event["because"] == "a disk is replaced" and event["until"] == seen["drain_until"], "the log too", event)
+    out = agent.command("status")[1] + agent.command("explain")[1]
+    t.ok(out.count(f"until {seen['drain_until']}, because: a disk is replaced") == 2, "and what people read", out)
+
+    def metrics():
+        with urllib.request.urlopen("http://127.0.0.1:9322/metrics", timeout=5) as answer:
+            return answer.read().decode()
+    text = inside(world.host.namespace, metrics)
+    left = [float(line.split()[1]) for line in text.splitlines()
+            if line.startswith(f'reroute_access_drain_left_seconds{{access="{first.name}"}}')]
+    t.ok(f'reroute_access_drained{{access="{first.name}"}} 1\n' in text and 3000 < left[0] <= 3600, "and the metrics", text)
+    t.ok(agent.terminate() == 0, "restart")
+    agent.start()
+    t.eventually(lambda: agent.access(first.name).get("drain_until") == seen["drain_until"], "kept over a restart",
+                 detail=agent.status)
+    t.ok(agent.access(first.name)["drain_because"] == "a disk is replaced", "with its reason", agent.status())
+    run(t, agent, "another end", 0, "drain", "--for", "2s", first.name)
+    t.eventually(lambda: not agent.access(first.name)["drained"], "it ends by itself", detail=agent.status)
+    t.ok(agent.events("undrain")[0].get("why") == "its time is over", "the log says why", agent.log())
+    t.eventually(agent.on(home), "and the route goes home", detail=agent.status)
+    run(t, agent, "pin", 0, "pin", "--for", "2s", "--because", "a test", second.name)
+    t.eventually(lambda: agent.get("pin_because") == "a test", "a pin with an end")
+    t.eventually(lambda: agent.get("mode") == "auto", "is over by itself", detail=agent.status)
+    t.ok(agent.get("pin_until") is None and agent.get("pin_because") is None, "nothing is left of it", agent.status())
+    run(t, agent, "a pin that ends while no agent runs", 0, "pin", "--for", "1s", second.name)
+    t.ok(agent.terminate() == 0, "ends")
+    with open(os.path.join(agent.state_directory, "state.json")) as f:
+        until = json.load(f).get("pin", {"until": ""})["until"]
+    t.ok(wait_for(lambda: until < datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S")),
+         "its time goes by", until)
+    agent.start()
+    t.eventually(lambda: agent.get("mode") == "auto", "is over at the start", detail=agent.status)
+    run(t, agent, "a reason that is too long", 1, "drain", "--because", "x" * 121, first.name)
+    run(t, agent, "no time", 3, "drain", "--for", "soon", first.name)
+    for body in ('{"access": "%s", "for_s": "1"}', '{"access": "%s", "for_s": 0}', '{"access": "%s", "for_s": 1e99}'):
+        code, text = agent.ask("POST", "/v1/drain", body % first.name)
+        t.ok(code == 409 and "expected a number of seconds" in text, f"refused: {body}", f"{code} {text}")
+    t.ok(not agent.access(first.name)["drained"], "and nothing is done", agent.status())
 
 
 def failback(t):
@@ -308,4 +360,4 @@ def asking(t):
     t.ok("reroute_agent_up 0\n" in text and "route_present" not in text, "say so in the file", text)
 
 
-sys.exit(main([pins, pinned_to_nobody, drains, failback, explains, with_query, by_hand, asking], parallel=4))
+sys.exit(main([pins, pinned_to_nobody, drains, maintenance, failback, explains, with_query, by_hand, asking], parallel=4))

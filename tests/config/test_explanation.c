@@ -35,212 +35,233 @@
 
 static const struct {
     const char *what, *status, *text;
-} rows[] = {
-    {"at home",
-     AT_HOME DECISION("best",
-                      "the best path is in use") "'paths':[" HOME(USED) "," AWAY(GOOD) "," LAST(GOOD) "]",
-     PLACE_HOME IS_HOME CAME_FIRST
-     "Now: the best path is in use.\n"
-     "If the path in use fails, the route goes to n2 (data, 10.0.0.2) at once.\n"},
+} rows[] =
+    {
+        {"at home",
+         AT_HOME DECISION("best",
+                          "the best path is in use") "'paths':[" HOME(USED) "," AWAY(GOOD) "," LAST(GOOD) "]",
+         PLACE_HOME IS_HOME CAME_FIRST
+         "Now: the best path is in use.\n"
+         "If the path in use fails, the route goes to n2 (data, 10.0.0.2) at once.\n"},
 
-    {"at home, with two equals to go to",
-     AT_HOME DECISION("best",
-                      "the best path is in use") "'paths':[" HOME(USED) "," THIRD(GOOD) "," AWAY(GOOD) "]",
-     PLACE_HOME IS_HOME CAME_FIRST "Now: the best path is in use.\n"
-                                   "If the path in use fails, the route goes to n3 (data, 10.0.0.3) or "
-                                   "another one of that rank at once.\n"},
+        {"at home, with two equals to go to",
+         AT_HOME DECISION("best", "the best path is in use") "'paths':[" HOME(USED) "," THIRD(GOOD) "," AWAY(
+             GOOD) "]",
+         PLACE_HOME IS_HOME CAME_FIRST "Now: the best path is in use.\n"
+                                       "If the path in use fails, the route goes to n3 (data, 10.0.0.3) or "
+                                       "another one of that rank at once.\n"},
 
-    {"at home with no other way",
-     AT_HOME DECISION("best",
-                      "the best path is in use") "'paths':[" HOME(USED) "," AWAY(BAD("no reply in 1 s")) "]",
-     PLACE_HOME IS_HOME CAME_FIRST "Now: the best path is in use.\n"
-                                   "If the path in use fails, the route stays: no other path can be used.\n"},
+        {"at home with no other way",
+         AT_HOME DECISION("best", "the best path is in use") "'paths':[" HOME(USED) "," AWAY(
+             BAD("no reply in 1 s")) "]",
+         PLACE_HOME IS_HOME CAME_FIRST
+         "Now: the best path is in use.\n"
+         "If the path in use fails, the route stays: no other path can be used.\n"},
 
-    {"no access on this host",
-     AT_N2 DECISION("best", "the best path is in use") "'paths':[" AWAY(USED) "," THIRD(GOOD) "]",
-     PLACE_N2 "That is home: no path has a better rank.\n" CAME_DOWN "Now: the best path is in use.\n"
-              "If the path in use fails, the route goes to n3 (data, 10.0.0.3) at once.\n"},
+        {"no access on this host",
+         AT_N2 DECISION("best", "the best path is in use") "'paths':[" AWAY(USED) "," THIRD(GOOD) "]",
+         PLACE_N2 "That is home: no path has a better rank.\n" CAME_DOWN "Now: the best path is in use.\n"
+                  "If the path in use fails, the route goes to n3 (data, 10.0.0.3) at once.\n"},
 
-    {"adopted",
-     "'service':'192.0.2.1','next_hop':'10.0.0.1','access':'n1','tier':'data','local':true,'since':'T','mode'"
-     ":'auto',"
-     "'reason':'adopted'," DECISION("no-verdict",
-                                    "the path in use has not been judged yet") "'paths':[" HOME(USED) "]",
-     PLACE_HOME IS_HOME "The route stood when the agent began, and the agent keeps it.\n"
-                        "Now: the path in use has not been judged yet.\n"
-                        "If the path in use fails, the route stays: no other path can be used.\n"},
+        {"adopted",
+         "'service':'192.0.2.1','next_hop':'10.0.0.1','access':'n1','tier':'data','local':true,'since':'T','"
+         "mode'"
+         ":'auto',"
+         "'reason':'adopted'," DECISION("no-verdict",
+                                        "the path in use has not been judged yet") "'paths':[" HOME(USED) "]",
+         PLACE_HOME IS_HOME "The route stood when the agent began, and the agent keeps it.\n"
+                            "Now: the path in use has not been judged yet.\n"
+                            "If the path in use fails, the route stays: no other path can be used.\n"},
 
-    {"a foreign next hop",
-     "'service':'192.0.2.1','next_hop':'10.0.0.9','access':'foreign','tier':'foreign','local':false,'since':'"
-     "T',"
-     "'mode':'auto','reason':'adopted'," DECISION(
-         "foreign",
-         "the adopted next hop is no configured path, and answers") "'paths':[" PATH("foreign", "foreign",
-                                                                                     "10.0.0.9", "100",
-                                                                                     USED) "," HOME(GOOD) "]",
-     "The route to 192.0.2.1 leads to foreign (foreign, 10.0.0.9), since T.\nThat is not home.\n"
-     "The route stood when the agent began, and the agent keeps it.\n"
-     "Now: the adopted next hop is no configured path, and answers. It is left when it stops answering.\n"
-     "The route goes back when a better path has been healthy for its hold.\n"
-     "If the path in use fails, the route goes to n1 (data, 10.0.0.1) at once.\n"},
+        {"a foreign next hop",
+         "'service':'192.0.2.1','next_hop':'10.0.0.9','access':'foreign','tier':'foreign','local':false,'"
+         "since':'"
+         "T',"
+         "'mode':'auto','reason':'adopted'," DECISION("foreign", "the adopted next hop is no configured "
+                                                                 "path, and answers") "'paths':[" PATH(
+             "foreign", "foreign", "10.0.0.9", "100", USED) "," HOME(GOOD) "]",
+         "The route to 192.0.2.1 leads to foreign (foreign, 10.0.0.9), since T.\nThat is not home.\n"
+         "The route stood when the agent began, and the agent keeps it.\n"
+         "Now: the adopted next hop is no configured path, and answers. It is left when it stops answering.\n"
+         "The route goes back when a better path has been healthy for its hold.\n"
+         "If the path in use fails, the route goes to n1 (data, 10.0.0.1) at once.\n"},
 
-    {"away, home is dead",
-     AT_N2 DECISION("best", "the best path is in use") "'paths':[" HOME(BAD("no reply in 1 s")) "," AWAY(
-         USED) "," THIRD(GOOD) "]",
-     PLACE_N2 "That is not home.\n" CAME_DOWN "Now: the best path is in use.\n"
-              "Better would be n1 (data, 10.0.0.1), but: no reply in 1 s.\n"
-              "The route goes back when a better path has been healthy for its hold.\n"
-              "If the path in use fails, the route goes to n3 (data, 10.0.0.3) at once.\n"},
+        {"away, home is dead",
+         AT_N2 DECISION("best", "the best path is in use") "'paths':[" HOME(BAD("no reply in 1 s")) "," AWAY(
+             USED) "," THIRD(GOOD) "]",
+         PLACE_N2 "That is not home.\n" CAME_DOWN "Now: the best path is in use.\n"
+                  "Better would be n1 (data, 10.0.0.1), but: no reply in 1 s.\n"
+                  "The route goes back when a better path has been healthy for its hold.\n"
+                  "If the path in use fails, the route goes to n3 (data, 10.0.0.3) at once.\n"},
 
-    {"away in hold",
-     AT_N2 DECISION("hold",
-                    "a better path waits for its hold to end") "'failback':{'to':'10.0.0.1','access':'n1',"
-                                                               "'in_s':142.7,'hold_s':180,'waits_for':'hold'}"
-                                                               ",'paths':[" HOME(GOOD) "," AWAY(USED) "]",
-     PLACE_N2 "That is not home.\n" CAME_DOWN "Now: a better path waits for its hold to end.\n"
-              "Better is n1 (10.0.0.1). The route goes there in 143 s (its hold is 180 s), if it stays "
-              "healthy until then.\n"
-              "To go there without waiting: reroute failback --now\n"
-              "If the path in use fails, the route goes to n1 (data, 10.0.0.1) at once.\n"},
+        {"away in hold",
+         AT_N2 DECISION(
+             "hold",
+             "a better path waits for its hold to end") "'failback':{'to':'10.0.0.1','access':'n1',"
+                                                        "'in_s':142.7,'hold_s':180,'waits_for':'hold'}"
+                                                        ",'paths':[" HOME(GOOD) "," AWAY(USED) "]",
+         PLACE_N2 "That is not home.\n" CAME_DOWN "Now: a better path waits for its hold to end.\n"
+                  "Better is n1 (10.0.0.1). The route goes there in 143 s (its hold is 180 s), if it stays "
+                  "healthy until then.\n"
+                  "To go there without waiting: reroute failback --now\n"
+                  "If the path in use fails, the route goes to n1 (data, 10.0.0.1) at once.\n"},
 
-    {"away, damped",
-     AT_N2 DECISION(
-         "hold",
-         "a better path waits for its hold to end") "'failback':{'to':'10.0.0.1','access':'n1',"
-                                                    "'in_s':600,'hold_s':720,'waits_for':'hold'},'sessions':{"
-                                                    "'accesses':[{'access':'n2','failures':5},"
-                                                    "{'access':'n1','failures':3}]},'paths':[" HOME(
-                                                        GOOD) "," AWAY(USED) "]",
-     PLACE_N2 "That is not home.\n" CAME_DOWN "Now: a better path waits for its hold to end.\n"
-              "Better is n1 (10.0.0.1). The route goes there in 600 s (its hold is 720 s, longer each time, "
-              "for it failed 3 "
-              "times), if it stays healthy until then.\n"
-              "To go there without waiting: reroute failback --now\n"
-              "If the path in use fails, the route goes to n1 (data, 10.0.0.1) at once.\n"},
+        {"away, damped",
+         AT_N2 DECISION(
+             "hold",
+             "a better path waits for its hold to end") "'failback':{'to':'10.0.0.1','access':'n1',"
+                                                        "'in_s':600,'hold_s':720,'waits_for':'hold'},'"
+                                                        "sessions':{"
+                                                        "'accesses':[{'access':'n2','failures':5},"
+                                                        "{'access':'n1','failures':3}]},'paths':[" HOME(
+                                                            GOOD) "," AWAY(USED) "]",
+         PLACE_N2
+         "That is not home.\n" CAME_DOWN "Now: a better path waits for its hold to end.\n"
+         "Better is n1 (10.0.0.1). The route goes there in 600 s (its hold is 720 s, longer each time, "
+         "for it failed 3 "
+         "times), if it stays healthy until then.\n"
+         "To go there without waiting: reroute failback --now\n"
+         "If the path in use fails, the route goes to n1 (data, 10.0.0.1) at once.\n"},
 
-    {"away, its MTU is wrong",
-     AT_N2 DECISION("wait-full-size",
-                    "a full-size packet has not passed a better path yet") "'failback':{'to':"
-                                                                           "'10.0.0.1','access':'n1','in_s':"
-                                                                           "null,'hold_s':180,'waits_for':'"
-                                                                           "wait-full-size'},'paths':[" HOME(
-                                                                               GOOD) "," AWAY(USED) "]",
-     PLACE_N2 "That is not home.\n" CAME_DOWN "Now: a full-size packet has not passed a better path yet.\n"
-              "Better is n1 (10.0.0.1). The route goes there when that has been healthy for its hold (its "
-              "hold is 180 s), if it "
-              "stays healthy until then; a packet of full size must get through first: compare the MTUs of "
-              "host, switch and "
-              "node.\n"
-              "To go there without waiting: reroute failback --now\n"
-              "If the path in use fails, the route goes to n1 (data, 10.0.0.1) at once.\n"},
+        {"away, its MTU is wrong",
+         AT_N2 DECISION(
+             "wait-full-size",
+             "a full-size packet has not passed a better path yet") "'failback':{'to':"
+                                                                    "'10.0.0.1','access':'n1','in_s':"
+                                                                    "null,'hold_s':180,'waits_for':'"
+                                                                    "wait-full-size'},'paths':[" HOME(
+                                                                        GOOD) "," AWAY(USED) "]",
+         PLACE_N2
+         "That is not home.\n" CAME_DOWN "Now: a full-size packet has not passed a better path yet.\n"
+         "Better is n1 (10.0.0.1). The route goes there when that has been healthy for its hold (its "
+         "hold is 180 s), if it "
+         "stays healthy until then; a packet of full size must get through first: compare the MTUs of "
+         "host, switch and "
+         "node.\n"
+         "To go there without waiting: reroute failback --now\n"
+         "If the path in use fails, the route goes to n1 (data, 10.0.0.1) at once.\n"},
 
-    {"nothing eligible",
-     AT_HOME DECISION("nothing-eligible", "no path is eligible: the route stays as it is") "'paths':[" HOME(
-         USED_BUT("no reply in 1 s")) "," AWAY(BAD("its session is dead")) "]",
-     PLACE_HOME IS_HOME CAME_FIRST
-     "Now: no path is eligible: the route stays as it is. The first path that can be used is taken.\n"
-     "Of the path in use: no reply in 1 s.\n"
-     "If the path in use fails, the route stays: no other path can be used.\n"},
+        {"nothing eligible",
+         AT_HOME
+             DECISION("nothing-eligible", "no path is eligible: the route stays as it is") "'paths':[" HOME(
+                 USED_BUT("no reply in 1 s")) "," AWAY(BAD("its session is dead")) "]",
+         PLACE_HOME IS_HOME CAME_FIRST
+         "Now: no path is eligible: the route stays as it is. The first path that can be used is taken.\n"
+         "Of the path in use: no reply in 1 s.\n"
+         "If the path in use fails, the route stays: no other path can be used.\n"},
 
-    {"no route",
-     NOWHERE DECISION(
-         "cold-start",
-         "just started: waiting for the top-ranked path and a session list") "'paths':[" HOME(BAD("no "
-                                                                                                  "verdict "
-                                                                                                  "yet")) "," AWAY(GOOD) "]",
-     "There is no route to 192.0.2.1 yet: just started: waiting for the top-ranked path and a session list.\n"
-     "n1 (data, 10.0.0.1): no verdict yet.\nn2 (data, 10.0.0.2): it can be used.\n"},
+        {"no route",
+         NOWHERE DECISION("cold-start", "just started: waiting for the top-ranked path and a session list") "'paths':[" HOME(
+             BAD("no "
+                 "verdict "
+                 "yet")) "," AWAY(GOOD) "]",
+         "There is no route to 192.0.2.1 yet: just started: waiting for the top-ranked path and a session "
+         "list.\n"
+         "n1 (data, 10.0.0.1): no verdict yet.\nn2 (data, 10.0.0.2): it can be used.\n"},
 
-    {"pinned",
-     "'service':'192.0.2.1','next_hop':'10.0.0.2','access':'n2','tier':'data','local':false,'since':'T','"
-     "mode':'pinned',"
-     "'pin':'n2','reason':'pin'," DECISION("best", "the best path is in use") "'paths':[" HOME(GOOD) "," PATH(
-         "n2", "data", "10.0.0.2", "0", USED) "]",
-     PLACE_N2 "A person pinned n2.\nIt came there because: a person pinned this path.\n"
-              "Now: the best path is in use.\n"
-              "If the path in use fails, the route goes to n1 (data, 10.0.0.1) at once.\n"},
+        {"pinned",
+         "'service':'192.0.2.1','next_hop':'10.0.0.2','access':'n2','tier':'data','local':false,'since':'T','"
+         "mode':'pinned',"
+         "'pin':'n2','reason':'pin'," DECISION("best", "the best path is in use") "'paths':[" HOME(
+             GOOD) "," PATH("n2", "data", "10.0.0.2", "0", USED) "]",
+         PLACE_N2 "A person pinned n2.\nIt came there because: a person pinned this path.\n"
+                  "Now: the best path is in use.\n"
+                  "If the path in use fails, the route goes to n1 (data, 10.0.0.1) at once.\n"},
 
-    {"pinned for good",
-     "'service':'192.0.2.1','next_hop':'10.0.0.2','access':'n2','tier':'data','local':false,'since':'T',"
-     "'mode':'pinned-hard','pin':'n2','reason':'pin'," DECISION(
-         "pin-hard",
-         "pinned hard: never left automatically") "'paths':[" HOME(GOOD) "," PATH("n2", "data", "10.0.0.2",
-                                                                                  "0",
-                                                                                  USED_BUT(
-                                                                                      "no reply in 1 s")) "]",
-     PLACE_N2 "A person pinned n2 for good.\nIt came there because: a person pinned this path.\n"
-              "Now: pinned hard: never left automatically.\nOf the path in use: no reply in 1 s.\n"
-              "Nothing moves it but a person: reroute unpin ends that.\n"},
+        {"pinned for good",
+         "'service':'192.0.2.1','next_hop':'10.0.0.2','access':'n2','tier':'data','local':false,'since':'T',"
+         "'mode':'pinned-hard','pin':'n2','reason':'pin'," DECISION(
+             "pin-hard",
+             "pinned hard: never left automatically") "'paths':[" HOME(GOOD) "," PATH("n2", "data",
+                                                                                      "10.0.0.2", "0",
+                                                                                      USED_BUT("no reply in "
+                                                                                               "1 s")) "]",
+         PLACE_N2 "A person pinned n2 for good.\nIt came there because: a person pinned this path.\n"
+                  "Now: pinned hard: never left automatically.\nOf the path in use: no reply in 1 s.\n"
+                  "Nothing moves it but a person: reroute unpin ends that.\n"},
 
-    {"drained",
-     "'service':'192.0.2.1','next_hop':'10.0.0.2','access':'n2','tier':'data','local':false,'since':'T','"
-     "mode':'auto',"
-     "'reason':'drained'," DECISION(
-         "best",
-         "the best path is in use") "'sessions':{'accesses':[{'access':'n1',"
-                                    "'drained':true},{'access':'n2','drained':false}]},'paths':[" HOME(
-                                        BAD("its access is drained")) "," AWAY(USED) "]",
-     PLACE_N2 "That is not home.\nIt came there because: the access in use is drained.\n"
-              "Now: the best path is in use.\n"
-              "A person drained n1: reroute undrain n1 lets it in again.\n"
-              "Better would be n1 (data, 10.0.0.1), but: its access is drained.\n"
-              "The route goes back when a better path has been healthy for its hold.\n"
-              "If the path in use fails, the route stays: no other path can be used.\n"},
+        {"drained",
+         "'service':'192.0.2.1','next_hop':'10.0.0.2','access':'n2','tier':'data','local':false,'since':'T','"
+         "mode':'auto',"
+         "'reason':'drained'," DECISION(
+             "best",
+             "the best path is in use") "'sessions':{'accesses':[{'access':'n1',"
+                                        "'drained':true},{'access':'n2','drained':false}]},'paths':[" HOME(
+                                            BAD("its access is drained")) "," AWAY(USED) "]",
+         PLACE_N2 "That is not home.\nIt came there because: the access in use is drained.\n"
+                  "Now: the best path is in use.\n"
+                  "A person drained n1. To let it in again: reroute undrain n1\n"
+                  "Better would be n1 (data, 10.0.0.1), but: its access is drained.\n"
+                  "The route goes back when a better path has been healthy for its hold.\n"
+                  "If the path in use fails, the route stays: no other path can be used.\n"},
 
-    {"degraded",
-     AT_HOME DECISION(
-         "degraded",
-         "the path in use loses too many packets, but no clean one is there") "'paths':[" PATH("n1", "data",
-                                                                                               "10.0.0.1",
-                                                                                               "10",
-                                                                                               "'current':"
-                                                                                               "true,'"
-                                                                                               "eligible':"
-                                                                                               "true,'why':'"
-                                                                                               "degraded: "
-                                                                                               "too many "
-                                                                                               "requests are "
-                                                                                               "lost'") "]",
-     PLACE_HOME IS_HOME CAME_FIRST "Now: the path in use loses too many packets, but no clean one is there. "
-                                   "It is left as soon as there is a clean "
-                                   "one.\nOf the path in use: degraded: too many requests are lost.\n"
-                                   "If the path in use fails, the route stays: no other path can be used.\n"},
+        {"degraded",
+         AT_HOME DECISION(
+             "degraded",
+             "the path in use loses too many packets, but no clean one is there") "'paths':[" PATH("n1",
+                                                                                                   "data",
+                                                                                                   "10.0.0.1",
+                                                                                                   "10",
+                                                                                                   "'current'"
+                                                                                                   ":"
+                                                                                                   "true,'"
+                                                                                                   "eligible'"
+                                                                                                   ":"
+                                                                                                   "true,'"
+                                                                                                   "why':'"
+                                                                                                   "degraded:"
+                                                                                                   " "
+                                                                                                   "too many "
+                                                                                                   "requests "
+                                                                                                   "are "
+                                                                                                   "lost'") "]",
+         PLACE_HOME IS_HOME CAME_FIRST
+         "Now: the path in use loses too many packets, but no clean one is there. "
+         "It is left as soon as there is a clean "
+         "one.\nOf the path in use: degraded: too many requests are lost.\n"
+         "If the path in use fails, the route stays: no other path can be used.\n"},
 
-    {"contradicted by the witness",
-     AT_HOME DECISION(
-         "contradicted",
-         "the path in use does not answer pings, but carries the connection") "'witness':{'says':'progress','"
-                                                                              "contradicts':true},'paths':"
-                                                                              "[" HOME(USED_BUT("no reply in "
-                                                                                                "1 s")) "," AWAY(GOOD) "]",
-     PLACE_HOME IS_HOME CAME_FIRST
-     "Now: the path in use does not answer pings, but carries the connection. It is left when the window has "
-     "passed "
-     "twice, or that connection stands still.\nOf the path in use: no reply in 1 s.\n"
-     "If the path in use fails, the route goes to n2 (data, 10.0.0.2) at once.\n"},
+        {"contradicted by the witness",
+         AT_HOME DECISION(
+             "contradicted",
+             "the path in use does not answer pings, but carries the connection") "'witness':{'says':'"
+                                                                                  "progress','"
+                                                                                  "contradicts':true},'paths'"
+                                                                                  ":"
+                                                                                  "[" HOME(USED_BUT(
+                                                                                      "no reply in "
+                                                                                      "1 s")) "," AWAY(GOOD) "]",
+         PLACE_HOME IS_HOME CAME_FIRST
+         "Now: the path in use does not answer pings, but carries the connection. It is left when the window "
+         "has "
+         "passed "
+         "twice, or that connection stands still.\nOf the path in use: no reply in 1 s.\n"
+         "If the path in use fails, the route goes to n2 (data, 10.0.0.2) at once.\n"},
 
-    {"the route command hangs",
-     AT_HOME DECISION("path-down",
-                      "the path in use does not answer any more") "'route_command':{'backend':'esxcfg',"
-                                                                  "'state':'hangs','silent_since':'T','waits_"
-                                                                  "for':'10.0.0.2'},'paths':[" HOME(USED_BUT(
-                                                                      "no reply in 1 s")) "," AWAY(GOOD) "]",
-     "WARNING   the route command hangs since T: the route cannot move\n" PLACE_HOME IS_HOME CAME_FIRST
-     "Now: the path in use does not answer any more.\nOf the path in use: no reply in 1 s.\n"
-     "It goes to 10.0.0.2 as soon as the route command has done that.\n"
-     "Nothing moves it before the route command answers.\n"},
+        {"the route command hangs",
+         AT_HOME DECISION(
+             "path-down",
+             "the path in use does not answer any more") "'route_command':{'backend':'esxcfg',"
+                                                         "'state':'hangs','silent_since':'T','waits_"
+                                                         "for':'10.0.0.2'},'paths':[" HOME(
+                                                             USED_BUT("no reply in 1 s")) "," AWAY(GOOD) "]",
+         "WARNING   the route command hangs since T: the route cannot move\n" PLACE_HOME IS_HOME CAME_FIRST
+         "Now: the path in use does not answer any more.\nOf the path in use: no reply in 1 s.\n"
+         "It goes to 10.0.0.2 as soon as the route command has done that.\n"
+         "Nothing moves it before the route command answers.\n"},
 
-    {"warnings come first",
-     AT_HOME DECISION("best", "the best path is in use") "'packets':'shadowed','shadowed_by':'a route',"
-                                                         "'sessions':{'overdue_s':31.2},'refresh':{'error':'"
-                                                         "timeout'},'paths':[" HOME(USED) "," AWAY(GOOD) "]",
-     "WARNING   a foreign route hides ours: a route\n"
-     "WARNING   the cluster has not been told where this host enters: timeout\n"
-     "WARNING   no fresh session list for 31 s: what the cluster said before stands\n" PLACE_HOME IS_HOME
-         CAME_FIRST "Now: the best path is in use.\n"
-     "If the path in use fails, the route goes to n2 (data, 10.0.0.2) at once.\n"},
+        {"warnings come first",
+         AT_HOME DECISION("best",
+                          "the best path is in use") "'packets':'shadowed','shadowed_by':'a route',"
+                                                     "'sessions':{'overdue_s':31.2},'refresh':{'error':'"
+                                                     "timeout'},'paths':[" HOME(USED) "," AWAY(GOOD) "]",
+         "WARNING   a foreign route hides ours: a route\n"
+         "WARNING   the cluster has not been told where this host enters: timeout\n"
+         "WARNING   no fresh session list for 31 s: what the cluster said before stands\n" PLACE_HOME IS_HOME
+             CAME_FIRST "Now: the best path is in use.\n"
+         "If the path in use fails, the route goes to n2 (data, 10.0.0.2) at once.\n"},
 
-    {"another document", "'schema':'x'", "There is no route to - yet: -.\n"},
+        {"another document", "'schema':'x'", "There is no route to - yet: -.\n"},
 };
 
 Test(explanation, of_every_state)

@@ -14,6 +14,7 @@ struct row {
     const char *message; /* a part of it; NULL: none */
     const char *pinned;  /* indices of the paths that are pinned then */
     const char *drained; /* numbers of the nodes that are drained then */
+    struct terms terms;
 };
 
 static const struct row rows[] = {
@@ -27,6 +28,9 @@ static const struct row rows[] = {
     {"drain", "node2", 0, NULL, "01", "2"},
     {"drain", "node3", 0, NULL, "01", "23"},
     {"drain", "node2", -EALREADY, "drained already", "01", "23"},
+    {"drain", "node2", 0, NULL, "01", "23", {.because = "a disk"}},
+    {"drain", "node2", -EALREADY, "drained already", "01", "23", {.because = "a disk"}},
+    {"drain", "node2", 0, NULL, "01", "23", {.until_ns = 5}},
     {"undrain", "node2", 0, NULL, "01", "3"},
     {"undrain", "node2", -EALREADY, "is not drained", "01", "3"},
     {"unpin", "", 0, NULL, "", "3"},
@@ -39,9 +43,11 @@ static int give(struct orders *orders, const struct agent_table *table, const st
     if (strcmp(row->order, "unpin") == 0)
         return orders_unpin(orders, message, size_bytes);
     if (strncmp(row->order, "pin", 3) == 0)
-        return orders_pin(orders, table, row->target, strcmp(row->order, "pin-hard") == 0, message,
-                          size_bytes);
-    return orders_drain(orders, table, row->target, strcmp(row->order, "drain") == 0, message, size_bytes);
+        return orders_pin(orders, table, row->target, strcmp(row->order, "pin-hard") == 0, &row->terms,
+                          message, size_bytes);
+    if (strcmp(row->order, "undrain") == 0)
+        return orders_undrain(orders, row->target, message, size_bytes);
+    return orders_drain(orders, table, row->target, &row->terms, message, size_bytes);
 }
 
 Test(orders, one_after_the_other)
@@ -69,6 +75,52 @@ Test(orders, one_after_the_other)
         cr_expect_eq(orders_pin_is_known(&orders, &stage.table), row->pinned[0] != '\0');
         cr_expect_eq(orders.pin_hard, strcmp(pinned, "01") == 0);
     }
+    orders_clear(&orders);
+    stage_close(&stage);
+}
+
+Test(orders, they_end_at_their_time_and_no_sooner)
+{
+    static const struct terms first = {.until_ns = 100}, second = {.until_ns = 200}, none = {0};
+    struct orders orders = {0};
+    char message[160], target[CONFIG_NAME_SIZE];
+    enum order order;
+    struct stage stage;
+
+    stage_open(&stage);
+    cr_expect_eq(orders_end_ns(&orders), NEVER_NS);
+    cr_assert_eq(orders_drain(&orders, &stage.table, "node3", &none, message, sizeof(message)), 0);
+    cr_expect_eq(orders_end_ns(&orders), NEVER_NS);
+    cr_assert_eq(orders_drain(&orders, &stage.table, "node2", &second, message, sizeof(message)), 0);
+    cr_assert_eq(orders_pin(&orders, &stage.table, "node1", true, &first, message, sizeof(message)), 0);
+    cr_expect_eq(orders_end_ns(&orders), 100);
+    cr_expect_not(orders_end_one(&orders, 99, &order, target));
+    cr_assert(orders_end_one(&orders, 100, &order, target));
+    cr_expect(order == ORDER_UNPIN && strcmp(target, "node1") == 0 && !orders.pin[0] && !orders.pin_hard);
+    cr_expect_not(orders_end_one(&orders, 199, &order, target));
+    cr_expect_eq(orders_end_ns(&orders), 200);
+    cr_assert(orders_end_one(&orders, 1000, &order, target));
+    cr_expect(order == ORDER_UNDRAIN && strcmp(target, "node2") == 0);
+    cr_expect(!orders_drains(&orders, "node2") && orders_drains(&orders, "node3"));
+    cr_expect_not(orders_end_one(&orders, NEVER_NS - 1, &order, target));
+    orders_clear(&orders);
+    stage_close(&stage);
+}
+
+Test(orders, other_terms_take_the_place_of_the_first)
+{
+    static const struct terms first = {.until_ns = 100, .because = "a disk"}, none = {0};
+    struct orders orders = {0};
+    char message[160];
+    struct stage stage;
+
+    stage_open(&stage);
+    cr_assert_eq(orders_drain(&orders, &stage.table, "node2", &first, message, sizeof(message)), 0);
+    cr_expect_str_eq(orders_drain_of(&orders, "node2")->terms.because, "a disk");
+    cr_expect_null(orders_drain_of(&orders, "node1"));
+    cr_assert_eq(orders_drain(&orders, &stage.table, "node2", &none, message, sizeof(message)), 0);
+    cr_expect_eq(orders.drained_count, 1);
+    cr_expect_eq(orders_end_ns(&orders), NEVER_NS);
     orders_clear(&orders);
     stage_close(&stage);
 }

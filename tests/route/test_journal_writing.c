@@ -317,7 +317,8 @@ Test(journal_writing, commands_alone_do_not_make_it_grow, .init = journal_place_
     for (unsigned i = 0; i < 1000; i++) {
         w.input.now_ns += NS_PER_S;
         cr_assert_eq(write_step(journal, &w), 0);
-        journal_command(journal, w.input.now_ns, "pin", "home");
+        journal_command(journal, w.input.now_ns,
+                        &(struct journal_order){.command = "pin", .target = "home", .because = ""});
         cr_assert_leq(size_of(journal_path), 8000);
         cr_assert_leq(size_of(journal_older), 8000);
     }

@@ -192,6 +192,54 @@ Test(state, what_is_broken_is_told, .init = make_directory, .fini = remove_direc
     cr_expect_str_eq(said_of("{\"schema\":\"reroute.state/1\"}"), "");
 }
 
+Test(state, until_when_orders_hold_and_why, .init = make_directory, .fini = remove_directory)
+{
+    struct drain drains[] = {
+        {.access = "node1", .terms = {.until_ns = 1800000000 * NS_PER_S, .because = "a \"disk\""}},
+        {.access = "node2"}};
+    struct state state = {.pin = "node3",
+                          .pin_hard = true,
+                          .pin_terms = {.until_ns = 1900000000 * NS_PER_S, .because = "noise"},
+                          .drained = drains,
+                          .drained_count = ARRAY_SIZE(drains)};
+
+    save(&state);
+    state_load(&state, directory, NEVER_NS);
+    cr_expect(state.pin_hard);
+    cr_expect_eq(state.pin_terms.until_ns, 1900000000 * NS_PER_S);
+    cr_expect_str_eq(state.pin_terms.because, "noise");
+    cr_assert_eq(state.drained_count, 2);
+    for (size_t i = 0; i < ARRAY_SIZE(drains); i++) {
+        cr_expect_str_eq(state.drained[i].access, drains[i].access);
+        cr_expect_eq(state.drained[i].terms.until_ns, drains[i].terms.until_ns);
+        cr_expect_str_eq(state.drained[i].terms.because, drains[i].terms.because);
+    }
+    state_clear(&state);
+}
+
+/* As an agent wrote it that knew of no terms. */
+Test(state, orders_without_terms, .init = make_directory, .fini = remove_directory)
+{
+    struct state state;
+    char path[96];
+    FILE *file;
+
+    snprintf(path, sizeof(path), "%s/state.json", directory);
+    file = fopen(path, "we");
+    cr_assert(file);
+    fputs("{\"schema\":\"reroute.state/"
+          "1\",\"pin\":{\"target\":\"node3\",\"hard\":false},\"drained\":[\"node1\"]}",
+          file);
+    fclose(file);
+    state_load(&state, directory, NEVER_NS);
+    cr_expect_str_eq(state.pin, "node3");
+    cr_expect_eq(state.pin_terms.until_ns, 0);
+    cr_assert_eq(state.drained_count, 1);
+    cr_expect_str_eq(state.drained[0].access, "node1");
+    cr_expect_eq(state.drained[0].terms.until_ns, 0);
+    state_clear(&state);
+}
+
 /* Whose the route is, where no table says so: noted by an agent or by hand, and nothing else is lost by that. */
 Test(state, the_route_that_was_put, .init = make_directory, .fini = remove_directory)
 {

@@ -52,6 +52,10 @@ static const struct {
      "the route was set to 10.0.0.9: first choice after the start;"},
     {"{'kind':'adopt','to':'10.0.0.2'}", "a route to n2 data 10.0.0.2 stood already, and is kept;"},
     {"{'kind':'command','command':'pin --hard','target':'n2'}", "a person said: pin --hard n2;"},
+    {"{'kind':'command','command':'drain','target':'n2','because':'a "
+     "disk','until':'2027-01-01T00:00:00.000Z'}",
+     "a person said: drain n2, because: a disk;"},
+    {"{'kind':'command','command':'undrain','target':'n2','over':true}", "undrain n2: its time is over;"},
     {STEP "'agent':{'stalled':true,'contradicted_ns':'0'}," DECISION("pin-hard") "}",
      "data of the host's own connection to the service are not acknowledged;pinned hard: never left "
      "automatically;"},

@@ -13,7 +13,7 @@ sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__f
 from tap import Tap
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-MEMBER = re.compile(r'(?:cJSON_Add\w+ToObject|add_text)\(\w+,\s*"(\w+)"')
+MEMBER = re.compile(r'(?:cJSON_Add\w+ToObject|add_text|add_terms)\(\w+,\s*"(\w+)"')
 WORD = re.compile(r'\[(?:KEEP|SWITCH)_\w+\] = \{"([\w-]+)"')
 NEWS = re.compile(r'\[NEWS_\w+\] = "([\w-]+)"')
 METRIC = re.compile(r'add_(?:head|(?:path_|access_)?metric)\((?:agent, )?out, "(\w+)"')

@@ -3,6 +3,7 @@
  * `reroute pin|unpin|drain|undrain|failback`: one request to the running agent each.
  */
 #include "probe/text.h"
+#include "route/log.h"
 #include "tools/command/answer.h"
 #include "tools/command/command.h"
 #include "tools/command/control_client.h"
@@ -15,29 +16,55 @@ struct control_command {
     const char *operands;  /* the same for the help */
     struct option_row own; /* its one own option, a flag; no name: none */
     bool must;             /* that option must be given */
+    bool terms;            /* it takes --for and --because */
     const char *done;      /* what is true then; after the operand */
     const char *own_done;  /* the same with that option; NULL: nothing else */
 };
 
+/* What the command line says. */
+struct control_order {
+    const char *operand; /* NULL: none */
+    bool own;            /* the command's own option */
+    uint64_t for_ns;     /* 0: without an end */
+    const char *because; /* NULL: not said */
+};
+
 /* The request's body, malloc'ed; NULL: no memory. */
-static char *request_body(const struct control_command *command, const char *operand, bool own)
+static char *request_body(const struct control_command *command, const struct control_order *order)
 {
     cJSON *request = cJSON_CreateObject();
     char *body;
 
-    if (operand)
-        cJSON_AddStringToObject(request, command->operand, operand);
-    if (own && !command->must)
+    if (order->operand)
+        cJSON_AddStringToObject(request, command->operand, order->operand);
+    if (order->own && !command->must)
         cJSON_AddTrueToObject(request, command->own.name);
+    if (order->for_ns)
+        cJSON_AddNumberToObject(request, "for_s", (double)order->for_ns / (double)NS_PER_S);
+    if (order->because)
+        cJSON_AddStringToObject(request, "because", order->because);
     body = text_json(cJSON_PrintUnformatted(request));
     cJSON_Delete(request);
     return body;
 }
 
-static int ask(const char *program, const struct control_command *command, const char *socket_path,
-               const char *operand, bool own, bool json)
+/* What is true then: "node1 is drained until ...: what the agent has to add". */
+static void describe(const struct control_command *command, const struct control_order *order,
+                     const char *more, char *text, size_t size_bytes)
 {
-    CLEANUP(free) char *body = request_body(command, operand, own);
+    char until[LOG_TIME_SIZE] = "";
+
+    if (order->for_ns)
+        log_time_text(clock_now_ns(CLOCK_REALTIME) + order->for_ns, until);
+    snprintf(text, size_bytes, "%s%s%s%s%s%s%s", order->operand ? TEXT(order->operand) : "",
+             order->operand ? " " : "", order->own && command->own_done ? command->own_done : command->done,
+             until[0] ? " until " : "", until, more ? ": " : "", more ? TEXT(more) : "");
+}
+
+static int ask(const char *program, const struct control_command *command, const char *socket_path,
+               const struct control_order *order, bool json)
+{
+    CLEANUP(free) char *body = request_body(command, order);
     char message[512] = "out of memory", done[2 * TEXT_SIZE + 160];
     cJSON *answer = NULL;
     const char *more;
@@ -50,9 +77,7 @@ static int ask(const char *program, const struct control_command *command, const
         return error == -EREMOTEIO ? EXIT_NOT_ALL : EXIT_SYSTEM;
     }
     more = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(answer, "message"));
-    snprintf(done, sizeof(done), "%s%s%s%s%s", operand ? TEXT(operand) : "", operand ? " " : "",
-             own && command->own_done ? command->own_done : command->done, more ? ": " : "",
-             more ? TEXT(more) : "");
+    describe(command, order, more, done, sizeof(done));
     cJSON_Delete(answer);
     answer_done(json, done, NULL);
     return 0;
@@ -62,14 +87,31 @@ static int run(int argc, char **argv, struct control_command command)
 {
     const char *config_path = NULL, *socket_option = NULL;
     char socket_path[CONFIG_TEXT_SIZE], message[512];
-    bool own = false, json = false;
+    struct control_order order = {0};
+    bool json = false;
+    const struct option_row for_row = {.name = "for",
+                                       .argument = "TIME",
+                                       .help = "only for so long, such as 2h",
+                                       .time_ns = &order.for_ns,
+                                       .least = NS_PER_S,
+                                       .most = 365 * 24 * 3600 * NS_PER_S};
+    const struct option_row because_row = {.name = "because",
+                                           .argument = "TEXT",
+                                           .help = "the reason, for who looks at the status",
+                                           .value = &order.because};
+    const struct option_row own_row = {
+        .name = command.own.name, .help = command.own.help, .flag = &order.own};
+    const struct option_row none = {0};
     const struct option_row rows[] = {
         OPTION_CONFIG(&config_path),
         OPTION_SOCKET(&socket_option),
         OPTION_JSON(&json, "reroute.answer/1"),
-        {.name = command.own.name, .help = command.own.help, .flag = &own},
-        {0},
-        {0},
+        command.terms      ? for_row
+        : command.own.name ? own_row
+                           : none,
+        command.terms ? because_row : none,
+        command.terms && command.own.name ? own_row : none,
+        none,
     };
     const struct command_line line = {
         .about = command.about,
@@ -83,14 +125,15 @@ static int run(int argc, char **argv, struct control_command command)
 
     if (at <= 0)
         return at ? EXIT_USAGE : 0;
-    if (command.must && !own)
+    if (command.must && !order.own)
         return options_complain(argv[0], "expected --%s; `reroute status` shows the countdown",
                                 command.own.name);
     if (control_client_socket(socket_option, config_path, socket_path, message, sizeof(message)) < 0) {
         answer_refused(argv[0], json, message);
         return EXIT_USAGE;
     }
-    return ask(argv[0], &command, socket_path, command.operand ? argv[at] : NULL, own, json);
+    order.operand = command.operand ? argv[at] : NULL;
+    return ask(argv[0], &command, socket_path, &order, json);
 }
 
 int command_pin(int argc, char **argv)
@@ -102,6 +145,7 @@ int command_pin(int argc, char **argv)
                    .operand = "target",
                    .operands = "ACCESS|ADDRESS",
                    .own = {.name = "hard", .help = "never leave it automatically, not even when it is down"},
+                   .terms = true,
                    .done = "is pinned",
                    .own_done = "is pinned hard: never left until `reroute unpin`, even when down",
                });
@@ -125,6 +169,7 @@ int command_drain(int argc, char **argv)
                    .path = "/v1/drain",
                    .operand = "access",
                    .operands = "ACCESS",
+                   .terms = true,
                    .done = "is drained",
                });
 }

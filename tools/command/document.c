@@ -13,6 +13,14 @@ const char *document_text_in(const cJSON *object, const char *name, char buffer[
     return cJSON_IsString(item) ? text_clean(item->valuestring, buffer, TEXT_SIZE) : "-";
 }
 
+void document_print_terms(FILE *out, const cJSON *object, const char *until, const char *because)
+{
+    if (document_is_text(object, until))
+        fprintf(out, " until %s", document_text(object, until));
+    if (document_is_text(object, because))
+        fprintf(out, ", because: %s", document_text(object, because));
+}
+
 bool document_is(const cJSON *object, const char *name, const char *text)
 {
     const cJSON *item = document_get(object, name);

@@ -17,6 +17,9 @@ const char *document_text_in(const cJSON *object, const char *name, char buffer[
 /* The same, for the length of one block (a printf argument). */
 #define document_text(object, name) document_text_in((object), (name), (char[TEXT_SIZE]){0})
 
+/* " until TIME, because: TEXT", of two members; less where less is there. */
+void document_print_terms(FILE *out, const cJSON *object, const char *until, const char *because);
+
 bool document_is(const cJSON *object, const char *name, const char *text); /* is it this string? */
 bool document_is_text(const cJSON *object, const char *name);
 bool document_is_true(const cJSON *object, const char *name);

@@ -80,14 +80,20 @@ static bool is_first(const struct picture *p)
     return p->current && rank_of(p->current) <= rank_of(p->first);
 }
 
+static void write_pin(FILE *out, const struct picture *p)
+{
+    fprintf(out, "A person pinned %s%s", document_text(p->status, "pin"), p->pinned_hard ? " for good" : "");
+    document_print_terms(out, p->status, "pin_until", "pin_because");
+    fprintf(out, ".\n");
+}
+
 static void write_place(FILE *out, const struct picture *p)
 {
     fprintf(out, "The route to %s leads to %s (%s, %s), since %s.\n", document_text(p->status, "service"),
             document_text(p->status, "access"), document_text(p->status, "tier"),
             document_text(p->status, "next_hop"), document_text(p->status, "since"));
     if (p->pinned)
-        fprintf(out, "A person pinned %s%s.\n", document_text(p->status, "pin"),
-                p->pinned_hard ? " for good" : "");
+        write_pin(out, p);
     else if (is_first(p))
         fprintf(out, "That is home: %s.\n",
                 document_is_true(p->status, "local") ? "the node on this host" : "no path has a better rank");
@@ -238,6 +244,15 @@ static void write_home(FILE *out, const struct picture *p)
         fprintf(out, "The route goes back when a better path has been healthy for its hold.\n");
 }
 
+static void write_drain(FILE *out, const cJSON *access)
+{
+    const char *name = document_text(access, "access");
+
+    fprintf(out, "A person drained %s", name);
+    document_print_terms(out, access, "drain_until", "drain_because");
+    fprintf(out, ". To let it in again: reroute undrain %s\n", name);
+}
+
 /* Accesses that a person took out. */
 static void write_drains(FILE *out, const cJSON *status)
 {
@@ -246,8 +261,7 @@ static void write_drains(FILE *out, const cJSON *status)
     cJSON_ArrayForEach(access, document_get(document_get(status, "sessions"), "accesses"))
     {
         if (document_is_true(access, "drained"))
-            fprintf(out, "A person drained %s: reroute undrain %s lets it in again.\n",
-                    document_text(access, "access"), document_text(access, "access"));
+            write_drain(out, access);
     }
 }
 

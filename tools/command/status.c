@@ -49,11 +49,13 @@ static void print_sessions(const cJSON *sessions)
     printf("\n  %-16s %-11s %-8s %9s %9s  %s\n", "ACCESS", "WHERE", "SESSION", "ALIVE s", "RESTARTS", "UUID");
     cJSON_ArrayForEach(access, document_get(sessions, "accesses"))
     {
-        printf("  %-16s %-11s %-8s %9s %9s  %s%s\n", document_text(access, "access"),
+        printf("  %-16s %-11s %-8s %9s %9s  %s%s", document_text(access, "access"),
                document_text(access, "locality"), document_text(access, "state"),
                document_number(access, "alive_s", "%.0f", alive),
                document_number(access, "restarts", "%.0f", restarts), document_text(access, "uuid"),
-               document_is_true(access, "drained") ? "  (drained)" : "");
+               document_is_true(access, "drained") ? "  (drained" : "");
+        document_print_terms(stdout, access, "drain_until", "drain_because");
+        puts(document_is_true(access, "drained") ? ")" : "");
     }
 }
 
@@ -81,6 +83,7 @@ static void print_status(const cJSON *status)
     printf("mode      %s", document_text(status, "mode"));
     if (document_is_text(status, "pin"))
         printf(" to %s", document_text(status, "pin"));
+    document_print_terms(stdout, status, "pin_until", "pin_because");
     printf("\ndecision  %s: %s\n", document_text(status, "decision"), document_text(status, "explanation"));
     print_failback(document_get(status, "failback"));
     print_command(document_get(status, "route_command"));
