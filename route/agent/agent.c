@@ -20,7 +20,8 @@
  *
  * These know the agent as a whole (private.h). The parts that they wire together do not: table.h (accesses and
  * paths), lists.h, telling.h, orders.h, connections.h, tcp_watch.h, manager.h, disk.h, notifier.h, kept.h, state.h, lock.h. A part
- * owns its state and gets what else it may read as a struct situation.
+ * owns its state and gets what else it may read as a struct situation. Around all of it, where there is no service
+ * manager: supervise.h.
  *
  * Nothing here blocks but netlink's round trips; a thread of its own writes to the state directory, see disk.h, and
  * another one runs a program at every change, see notifier.h. On exit the route stays.
@@ -357,7 +358,9 @@ int agent_run(const struct agent_options *options)
     spare_fds_raise_limit();
     spare_fds_keep(&agent.files.spare);
     error = start(&agent, message, sizeof(message));
-    if (error) {
+    if (error == -EWOULDBLOCK && options->may_run_elsewhere) {
+        log_event(LOG_LEVEL_DEBUG, "runs-elsewhere", "message=%s", LOG_QUOTE(message));
+    } else if (error) {
         text_error("%sreroute agent: %s", log_priority(LOG_LEVEL_ERROR), message);
     } else {
         agent_tell(&agent, &(struct happening){.kind = HAPPENED_START});

@@ -9,6 +9,6 @@
 /*
  * Runs the agent in this process. Returns 0 after SIGTERM or SIGINT (the route stays), or a negative errno
  * when it could not start, after one line about it on standard error: -EINVAL for a configuration that is
- * wrong.
+ * wrong, -EWOULDBLOCK when an agent for the service runs already.
  */
 int agent_run(const struct agent_options *options);

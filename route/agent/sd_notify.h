@@ -9,6 +9,10 @@
 
 #include "probe/base.h"
 
+/* From now on the service manager is who has the other end of this datagram socket, not $NOTIFY_SOCKET. It stays the
+ * caller's. */
+void notify_through(int fd);
+
 /* Sends state; does nothing when no service manager asked. 0, or a negative errno: it did not arrive. */
 int notify_manager(const char *state);
 

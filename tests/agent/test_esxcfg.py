@@ -7,6 +7,7 @@ import sys
 import time
 
 from harness import PROFILE, ROOT, log_time, main, stays
+from supervised import child, gone, replaced, supervised
 
 COMMAND = os.path.join(ROOT, "tests", "lib", "esxcfg-route")
 SLACK_S = 1.0  # what a busy machine may add
@@ -128,6 +129,24 @@ def cold_start_and_restart(t):
     t.ok(agent.events("adopt")[-1]["ours"] == "false", "as somebody else's", agent.log())
     t.eventually(agree(agent, esx, monitor, home), "left for home after the hold", detail=agent.status)
     t.ok(len(monitor.standing()) == 1, "nothing is left of it", monitor.standing())
+
+
+def under_a_supervisor(t):
+    """--supervise needs no more of the host than the agent: one that crashes or hangs is started again."""
+    world, service, monitor, esx, agent = esx_cluster(t, start=False)
+    home = world.node(1).address("data")
+    supervised(t, agent).start()
+    t.eventually(agent.settled(home), "at home", detail=agent.log)
+    changes = len(esx.calls("-a")) + len(esx.calls("-d"))
+    for number, event in ((signal.SIGKILL, "agent-ended"), (signal.SIGSTOP, "agent-hangs")):
+        before = child(agent)
+        os.kill(before, number)
+        t.ok(replaced(agent, before) and len(agent.events(event)) == 1, f"after {number.name} another one runs", agent.log())
+    t.ok(agent.run_to_end() == (0, ""), "a second start says nothing")
+    t.eventually(agent.settled(home), "at home", detail=agent.status)
+    t.ok(len(esx.calls("-a")) + len(esx.calls("-d")) == changes, "and the route was not touched", esx.calls())
+    before = child(agent)
+    t.ok(agent.terminate() == 0 and gone(before), "both end")
 
 
 def failover_and_failback(t):
@@ -421,6 +440,7 @@ def by_ip(t):
 
 
 if __name__ == "__main__":
-    sys.exit(main([hangs, lies_and_refusals, by_others, dry_run, failover_and_failback, cold_start_and_restart, forms,
+    sys.exit(main([hangs, lies_and_refusals, by_others, dry_run, failover_and_failback, under_a_supervisor,
+                   cold_start_and_restart, forms,
                    waits_for_the_lock, gets_no_lock, a_look_is_stuck, hangs_at_the_start, unknown_output,
                    vanishes_before_the_delete, comes_back_meanwhile, ends_while_it_hangs, a_netstack, by_ip]))

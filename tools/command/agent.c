@@ -4,18 +4,43 @@
  */
 #include "route/agent/agent.h"
 
+#include <stdio.h>
+
+#include "route/agent/supervise.h"
 #include "route/config/config.h"
 #include "route/log.h"
 #include "tools/command/command.h"
 #include "tools/options.h"
 
+static int print_pid(const char *config_path)
+{
+    pid_t pid = supervise_pid(config_path);
+
+    if (!pid)
+        return EXIT_NOT_ALL;
+    printf("%d\n", (int)pid);
+    return 0;
+}
+
+static int exit_code(int error)
+{
+    if (!error)
+        return 0;
+    return error == -EINVAL ? EXIT_USAGE : EXIT_SYSTEM;
+}
+
 int command_agent(int argc, char **argv)
 {
     struct agent_options agent = {.config_path = CONFIG_PATH_DEFAULT, .version = REROUTE_VERSION};
-    bool verbose = false;
+    bool verbose = false, supervise = false, pid = false;
     const struct option_row rows[] = {
         OPTION_CONFIG(&agent.config_path),
         {.name = "dry-run", .help = "decide and explain, but touch nothing", .flag = &agent.dry_run},
+        {.name = "supervise",
+         .help = "start it again when it ends badly or hangs, for hosts\n"
+                 "without a service manager; without a word when it runs already",
+         .flag = &supervise},
+        {.name = "pid", .help = "print the process that supervises it; exit code 1: none", .flag = &pid},
         {'v', "verbose", .help = "log more", .flag = &verbose},
         {0},
     };
@@ -30,10 +55,11 @@ int command_agent(int argc, char **argv)
 
     if (error <= 0)
         return error ? EXIT_USAGE : 0;
+    if (agent.dry_run && supervise)
+        return options_complain(argv[0], "--supervise and --dry-run: expected one of them");
+    if (pid)
+        return print_pid(agent.config_path);
     if (verbose)
         log_set_level(LOG_LEVEL_DEBUG);
-    error = agent_run(&agent);
-    if (!error)
-        return 0;
-    return error == -EINVAL ? EXIT_USAGE : EXIT_SYSTEM;
+    return exit_code(supervise ? supervise_run(&agent) : agent_run(&agent));
 }

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`reroute agent --supervise`: started again when it ends badly or hangs, once for a configuration, ended and reloaded
+as the agent would be; and the route stays as it is in all that."""
+import os
+import signal
+import subprocess
+import sys
+import time
+
+from harness import main
+from netlab.namespace import entering
+from netlab.wait import wait_for
+from supervised import child, gone, replaced, supervised
+
+
+def started(t):
+    """An agent at home behind a supervisor: (world, monitor, agent, home)."""
+    world, _, monitor = t.cluster(settings=dict(nodes=2))
+    agent = supervised(t, t.agent(world, start=False))
+    agent.start()
+    home = world.node(1).address("data")
+    t.eventually(agent.settled(home), "at home", detail=agent.status)
+    return world, monitor, agent, home
+
+
+def ask_pid(agent):
+    done = subprocess.run([*agent.program, "agent", "--pid", "--config", agent.config_path], capture_output=True, text=True,
+                          timeout=30, preexec_fn=entering(agent.world.host.namespace), check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+def crash(t):
+    """It crashes, and crashes again: each time another one runs soon, and waits longer to do so. The route stays."""
+    world, monitor, agent, home = started(t)
+    changes, pid = monitor.changes(), child(agent)
+    for times, wait in enumerate(("1", "2", "4"), 1):
+        os.kill(pid, signal.SIGSEGV if times == 1 else signal.SIGKILL)
+        pid = replaced(agent, pid)
+        t.ok(pid, f"another one runs, the {times}. time", agent.log())
+        told = agent.events("agent-ended")[-1]
+        t.ok((told["restarts"], told["again_s"]) == (str(times), wait), "how often, and how soon", told)
+    t.ok("Segmentation" in agent.events("agent-ended")[0]["how"], "and why", agent.events("agent-ended"))
+    t.eventually(agent.settled(home), "at home", detail=agent.status)
+    t.ok(monitor.changes() == changes, "the route was not touched", monitor.events)
+    t.ok(agent.process.poll() is None and agent.terminate() == 0 and gone(pid), "both end by SIGTERM")
+    t.ok(monitor.gateway() == home, "and the route stays")
+
+
+def hangs(t):
+    """One that says nothing any more is killed and replaced."""
+    world, monitor, agent, home = started(t)
+    pid = child(agent)
+    os.kill(pid, signal.SIGSTOP)
+    t.ok(replaced(agent, pid), "another one runs", agent.log())
+    told = agent.events("agent-hangs")
+    t.ok(len(told) == 1 and 9 <= int(told[0]["silent_s"]) <= 30 and told[0]["pid"] == str(pid), "that is said", told)
+    t.eventually(agent.settled(home), "at home", detail=agent.status)
+
+
+def machine_stood_still(t):
+    """Both stood still, as with the whole machine: that is nobody's fault."""
+    world, monitor, agent, home = started(t)
+    pid = child(agent)
+    for one in (pid, agent.process.pid):
+        os.kill(one, signal.SIGSTOP)
+    done = agent.up(home, 1)
+    time.sleep(13)  # so long they stand still: longer than the watchdog waits
+    for one in (agent.process.pid, pid):  # the supervisor first: it finds nothing to read
+        os.kill(one, signal.SIGCONT)
+    t.eventually(done, "it goes on", detail=agent.status)
+    t.ok(child(agent) == pid and not agent.events("agent-hangs"), "the same agent", agent.log())
+
+
+def second(t):
+    """A second start is harmless, and says nothing: beside a supervisor, whatever the file says by now; beside an agent."""
+    world, monitor, agent, home = started(t)
+    pid, good = child(agent), agent.text()
+    t.ok(agent.run_to_end() == (0, ""), "beside a supervisor")
+    agent.write("nonsense")
+    t.ok(agent.run_to_end() == (0, ""), "though the file is wrong now")
+    t.ok(ask_pid(agent) == (0, f"{agent.process.pid}\n", ""), "--pid says who", ask_pid(agent))
+    agent.write(good)
+    t.ok(child(agent) == pid, "the agent is the same")
+    t.ok(agent.terminate() == 0, "ends")
+    t.ok(ask_pid(agent) == (1, "", ""), "then --pid names nobody", ask_pid(agent))
+    alone = t.agent(world, name="b")
+    t.eventually(alone.settled(home), "an agent without supervisor", detail=alone.status)
+    t.ok(agent.run_to_end() == (0, ""), "beside it: not a word either")
+    t.ok(alone.get("next_hop") == home, "which goes on")
+
+
+def signals(t):
+    """SIGHUP is passed on; the agent's own good end is the supervisor's; who is killed takes the agent along."""
+    world, monitor, agent, home = started(t)
+    agent.signal(signal.SIGHUP)
+    t.eventually(lambda: agent.events("reload"), "SIGHUP reloads")
+    os.kill(child(agent), signal.SIGTERM)
+    t.ok(wait_for(lambda: agent.process.poll() == 0), "the agent ends well: so does the supervisor", agent.log())
+    agent.start()
+    t.eventually(agent.settled(home), "at home", detail=agent.status)
+    pid = child(agent)
+    agent.signal(signal.SIGKILL)
+    t.ok(agent.process.wait(10) == -signal.SIGKILL, "the supervisor is killed")
+    t.ok(wait_for(lambda: gone(pid)), "the agent ends", agent.log())
+    t.ok(len(agent.events("stop")) == 2 and monitor.gateway() == home, "in order, and the route stays", agent.log())
+    agent.start()
+    t.eventually(agent.settled(home), "the next one starts", detail=agent.status)
+
+
+def wrong_file(t):
+    """A file that is wrong: tried again until it is mended; SIGTERM ends it between two tries."""
+    world, _, _ = t.cluster(settings=dict(nodes=2))
+    agent = supervised(t, t.agent(world, config="nonsense", start=False))
+    good = agent.text()
+    agent.start()
+    t.eventually(lambda: len(agent.events("agent-ended")) == 2, "tried again", detail=agent.log)
+    t.ok(agent.log().count("a.conf:1:") == 2, "a line each time", agent.log())
+    t.ok("Invalid argument" in agent.events("agent-ended")[0]["how"], "and how it ended", agent.log())
+    t.eventually(lambda: not child(agent), "waits")
+    t.ok(agent.terminate() == 0, "SIGTERM ends it")
+    agent.start()
+    agent.write(good)
+    t.eventually(agent.settled(world.node(1).address("data")), "mended: it runs", detail=agent.log)
+
+
+def both_options(t):
+    world = t.world(nodes=1)
+    agent = supervised(t, t.agent(world, start=False))
+    agent.arguments.append("--dry-run")
+    code, error = agent.run_to_end()
+    t.ok(code == 3 and "--supervise and --dry-run" in error, "not together with --dry-run", [code, error])
+
+
+sys.exit(main([machine_stood_still, hangs, crash, second, signals, wrong_file, both_options]))
