@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The SysV script, under each sh that there is: every action, its exit codes (LSB, "Init Script Actions"), a wrong file,
+and that its agent is the one of `--supervise`."""
+import os
+import shutil
+import signal
+import subprocess
+import sys
+
+from harness import BUILD, RUN, main
+from netlab.namespace import entering
+from netlab.wait import wait_for
+from supervised import ENTER, gone
+
+SCRIPT = os.path.join(BUILD, "tools", "reroute.init")
+
+
+def script(t, shell):
+    """Calls the script as `call(ACTION)`, which gives (exit code, output); what runs in the end is ended."""
+    world, _, _ = t.cluster(settings=dict(nodes=2))
+    agent = t.agent(world, start=False)
+    run = os.path.join(t.directory, "run")
+    os.mkdir(run)
+    environment = {**os.environ, "REROUTE": RUN[-1], "REROUTE_CONFIG": agent.config_path}
+
+    def call(*action):
+        done = subprocess.run([*ENTER, run, *shell, SCRIPT, *action], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, timeout=90, env=environment, check=False,
+                              preexec_fn=entering(world.host.namespace))
+        return done.returncode, done.stdout
+
+    t.stack.callback(call, "stop")
+    return world, agent, call
+
+
+def all_actions(t, shell):
+    world, agent, call = script(t, shell)
+    home = world.node(1).address("data")
+    t.ok(call("status") == (3, "reroute: not running\n"), "status of none", call("status"))
+    t.ok(call("stop") == (0, ""), "stop of none is none")
+    t.ok(call("reload") == (7, "reroute: not running\n"), "reload of none")
+    t.ok(call("try-restart") == (0, ""), "try-restart starts none")
+    t.ok(call("start") == (0, ""), "start")
+    t.ok(agent.get("next_hop"), "returns with a route", agent.status())
+    code, said = call("status")
+    t.ok(code == 0 and said.startswith("reroute: running (pid "), "status", said)
+    pid = int(said.split("pid ")[1].rstrip(")\n"))
+    t.ok(call("start") == (0, "") and call("status")[1] == said, "a second start")
+    agent.write("nonsense")
+    for action in ("reload", "start"):
+        code, said = call(action)
+        t.ok(code == 6 and said.count("\n") == 1 and "a.conf:1:" in said, f"{action} with a wrong file", said)
+    agent.write(agent.text(accesses=world.nodes[:1]))
+    t.ok(len(agent.status()["paths"]) == 4 and call("reload") == (0, ""), "reload")
+    t.eventually(lambda: len(agent.status().get("paths", [])) == 2, "is done", detail=agent.status)
+    t.ok(call("restart") == (0, ""), "restart")
+    t.ok(wait_for(lambda: gone(pid)), "the old one is gone")
+    t.eventually(agent.settled(home), "the new one is at home", detail=agent.status)
+    t.ok(call("stop") == (0, "") and not agent.status() and call("status")[0] == 3, "stop")
+    t.ok(call("frobnicate")[0] == 2 and call()[0] == 2, "another word, or none")
+
+
+def started_again(t):
+    """The agent of the script is looked after."""
+    world, agent, call = script(t, ["sh"])
+    t.ok(call("start") == (0, ""), "start")
+    pid = int(call("status")[1].split("pid ")[1].rstrip(")\n"))
+    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as f:
+        first = int(f.read())
+    os.kill(first, signal.SIGKILL)
+    t.ok(wait_for(lambda: gone(first) and agent.status()), "another one runs", agent.status())
+    t.ok(call("stop") == (0, ""), "stop")
+
+
+def under_dash(t):
+    all_actions(t, ["dash"])
+
+
+def under_busybox(t):
+    all_actions(t, ["busybox", "ash"])
+
+
+sys.exit(main([started_again, *[one for one, shell in ((under_dash, "dash"), (under_busybox, "busybox"))
+                                if shutil.which(shell)]]))
