@@ -12,7 +12,8 @@
  * PIPE_BUF bytes without blocking, which no line exceeds. A plain file never makes us wait, and is not opened
  * anew, for its position is shared.
  *
- * One thread; deliberately no queue: an old line is worth less than memory.
+ * One thread; deliberately no queue here: an old line is worth less than memory. A file has a thread and a queue of
+ * its own, log_file.h.
  */
 #include "route/log.h"
 
@@ -23,7 +24,9 @@
 #include <sys/stat.h>
 
 #include "probe/text.h"
+#include "route/own_file.h"
 
+#define CLOSE_NS    (1 * NS_PER_S) /* in the end a file is waited for no longer */
 #define FIELDS_SIZE 1600
 #define LINE_SIZE   1800 /* fields, time, level and event */
 _Static_assert(2 * LINE_SIZE + 1 <= PIPE_BUF, "the count of lost lines and a line go out in one write");
@@ -38,6 +41,9 @@ static struct {
     bool torn;     /* the last line was cut off */
     uint64_t lost; /* lines since the last one that was written */
     uint64_t lost_ever;
+    struct log_file *file;      /* instead; NULL: none */
+    char path[256];             /* of it */
+    struct log_file_state told; /* of it, on standard error */
 } out = {.fd = STDERR_FILENO, .ways = WAYS_ASK};
 
 /* --- where the lines go --- */
@@ -52,6 +58,7 @@ static bool is_journal(const struct stat *st, const char *journal_stream)
 
 void log_close(void)
 {
+    out.file = log_file_free(out.file, CLOSE_NS);
     if (out.own)
         close(out.fd);
     out.fd = STDERR_FILENO;
@@ -83,6 +90,26 @@ void log_open(int fd, const char *journal_stream)
     out.fd = own;
     out.own = true;
     out.ways = WAYS_PLAIN;
+}
+
+void log_to_file(const struct log_file_settings *settings)
+{
+    if (!settings || !settings->path[0]) {
+        out.file = log_file_free(out.file, 0);
+        return;
+    }
+    snprintf(out.path, sizeof(out.path), "%s", settings->path);
+    if (out.file) {
+        log_file_configure(out.file, settings);
+        return;
+    }
+    out.file = log_file_new(settings);
+    out.told = (struct log_file_state){0};
+}
+
+bool log_is_in_file(void)
+{
+    return out.file;
 }
 
 /* As much as there is room for, without waiting. */
@@ -172,18 +199,18 @@ uint64_t log_lines_lost(void)
     return out.lost_ever;
 }
 
-static size_t print_line(char line[static LINE_SIZE], enum log_level level, const char *event,
-                         const char *fields)
+static size_t print_line(char line[static LINE_SIZE], bool priorities, enum log_level level,
+                         const char *event, const char *fields)
 {
     static const char *const names[] = {"error", "warn", "info", "debug"};
     char when[LOG_TIME_SIZE] = "";
     int length;
 
-    if (!out.priorities)
+    if (!priorities)
         log_time_text(clock_now_ns(CLOCK_REALTIME), when);
-    length = snprintf(line, LINE_SIZE, "%s%s%s%slevel=%s event=%s%s%s\n", log_priority(level),
-                      when[0] ? "time=" : "", when, when[0] ? " " : "", names[level], event,
-                      fields[0] ? " " : "", fields);
+    length = snprintf(line, LINE_SIZE, "%s%s%s%slevel=%s event=%s%s%s\n",
+                      priorities ? log_priority(level) : "", when[0] ? "time=" : "", when, when[0] ? " " : "",
+                      names[level], event, fields[0] ? " " : "", fields);
     if (length < LINE_SIZE)
         return (size_t)length;
     line[LINE_SIZE - 2] = '\n';
@@ -191,13 +218,18 @@ static size_t print_line(char line[static LINE_SIZE], enum log_level level, cons
 }
 
 /* One write, so that lines of several processes do not mix. */
-static void put(const char *lines, size_t length)
+static bool put_on_error(const char *lines, size_t length)
 {
     ssize_t written = write_now(lines, length);
 
     if (written > 0)
         out.torn = lines[written - 1] != '\n';
-    if (written == (ssize_t)length) {
+    return written == (ssize_t)length;
+}
+
+static void put(const char *lines, size_t length)
+{
+    if (out.file ? log_file_put(out.file, lines, length) : put_on_error(lines, length)) {
         out.lost = 0;
     } else {
         out.lost++;
@@ -205,23 +237,47 @@ static void put(const char *lines, size_t length)
     }
 }
 
+/* What has become of the file, for who looks after the agent: it cannot stand in the file. */
+void log_look(void)
+{
+    struct log_file_state now = {0};
+    char fields[FIELDS_SIZE], line[LINE_SIZE];
+    size_t length;
+
+    if (out.file)
+        now = log_file_state(out.file);
+    if (now.error != out.told.error) {
+        snprintf(fields, sizeof(fields), "file=%s error=%s", LOG_VALUE(out.path),
+                 LOG_QUOTE(own_error_text(now.error)));
+        length = now.error ? print_line(line, out.priorities, LOG_LEVEL_ERROR, "log-not-written", fields)
+                           : print_line(line, out.priorities, LOG_LEVEL_INFO, "log-written-again", fields);
+        put_on_error(line, length);
+    }
+    if (now.link_error && now.link_error != out.told.link_error) {
+        snprintf(fields, sizeof(fields), "error=%s", LOG_QUOTE(own_error_text(now.link_error)));
+        put_on_error(line, print_line(line, out.priorities, LOG_LEVEL_WARN, "log-not-linked", fields));
+    }
+    out.told = now;
+}
+
 void log_event(enum log_level level, const char *event, const char *format, ...)
 {
     char fields[FIELDS_SIZE], clean[FIELDS_SIZE], lines[1 + 2 * LINE_SIZE];
+    bool priorities = out.priorities && !out.file;
     size_t length = 0;
     va_list arguments;
 
     if (level > most)
         return;
-    if (out.torn)
+    if (out.torn && !out.file)
         lines[length++] = '\n';
     if (out.lost) {
         snprintf(fields, sizeof(fields), "count=%" PRIu64, out.lost);
-        length += print_line(lines + length, LOG_LEVEL_WARN, "log-lines-lost", fields);
+        length += print_line(lines + length, priorities, LOG_LEVEL_WARN, "log-lines-lost", fields);
     }
     va_start(arguments, format);
     vsnprintf(fields, sizeof(fields), format, arguments);
     va_end(arguments);
-    length += print_line(lines + length, level, event, text_clean(fields, clean, sizeof(clean)));
+    length += print_line(lines + length, priorities, level, event, text_clean(fields, clean, sizeof(clean)));
     put(lines, length);
 }

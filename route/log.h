@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The log: logfmt lines on standard error, one event each.
+ * The log: logfmt lines on standard error or in a file, one event each.
  *
  *     time=2026-01-31T12:00:00.123Z level=info event=switch to=10.10.85.16 reason=path-down
  */
 #pragma once
 
 #include "probe/base.h"
+#include "route/log_file.h"
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
@@ -20,7 +21,17 @@ void log_set_level(enum log_level level);
  * it.
  */
 void log_open(int fd, const char *journal_stream);
-void log_close(void); /* what log_open() opened; lines go where they went at first */
+void log_close(void); /* what log_open() and log_to_file() opened; lines go where they went at first */
+
+/*
+ * From now on lines go into files (log_file.h), which are opened anew; NULL or an empty path: to standard error again.
+ * What keeps them from being written is told on standard error.
+ */
+void log_to_file(const struct log_file_settings *settings);
+/* Tells what has become of the file since; to be called now and then. */
+void log_look(void);
+/* Do they go there? Then who starts the agent may not see them. */
+bool log_is_in_file(void);
 
 /* "<3>" where lines have priorities, else "": for a line that is written otherwise. */
 const char *log_priority(enum log_level level);
@@ -31,8 +42,8 @@ uint64_t log_lines_lost(void);
 /*
  * Writes one line. `event` is a word; `format` gives the other fields as "key=%s other=%u". A field that may
  * hold blanks or quotes is written with %s of LOG_QUOTE(text), a word from outside (a name, a uuid) with
- * LOG_VALUE(text). Never waits: while standard error takes
- * nothing, lines are lost, and "event=log-lines-lost count=N" says so before the next one that is written.
+ * LOG_VALUE(text). Never waits: while nothing is taken
+ * where they go, lines are lost, and "event=log-lines-lost count=N" says so before the next one that is written.
  */
 void log_event(enum log_level level, const char *event, const char *format, ...) PRINTF_LIKE(3, 4);
 

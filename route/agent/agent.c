@@ -218,6 +218,7 @@ static int lock(struct agent *agent, char *message, size_t size_bytes)
         lock_refusal_text(holder, message, size_bytes);
         return error;
     }
+    agent_open_log(agent);
     kept_note(&agent->files.kept, agent->config->state_directory, KEPT_LOCK, file_error);
     if (file_error < 0 && name_error < 0)
         log_event(LOG_LEVEL_ERROR, "not-locked", "error=%s hint=%s", LOG_QUOTE(strerror(-name_error)),
@@ -361,6 +362,8 @@ int agent_run(const struct agent_options *options)
     if (error == -EWOULDBLOCK && options->may_run_elsewhere) {
         log_event(LOG_LEVEL_DEBUG, "runs-elsewhere", "message=%s", LOG_QUOTE(message));
     } else if (error) {
+        if (log_is_in_file())
+            log_event(LOG_LEVEL_ERROR, "not-started", "error=%s", LOG_QUOTE(message));
         text_error("%sreroute agent: %s", log_priority(LOG_LEVEL_ERROR), message);
     } else {
         agent_tell(&agent, &(struct happening){.kind = HAPPENED_START});

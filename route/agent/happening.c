@@ -27,11 +27,12 @@ static void log_start(const struct agent *agent, const struct happening *h)
     char spread_by[512];
 
     log_event(LOG_LEVEL_INFO, "start",
-              "version=%s service=%s paths=%u transport=%s backend=%s spread_by=%s dry_run=%s",
+              "version=%s service=%s paths=%u transport=%s backend=%s spread_by=%s dry_run=%s "
+              "restarts=%" PRIu64,
               agent->options->version, ADDRESS_TEXT(&agent->config->service), agent->host.table.path_count,
               probe_stream_transport(agent->host.stream), fib_backend_name(agent->fib),
               LOG_QUOTE(host_identity_text(&agent->host.identity, spread_by, sizeof(spread_by))),
-              agent->options->dry_run ? "true" : "false");
+              agent->options->dry_run ? "true" : "false", agent->options->restarts);
 }
 
 static void log_stop(const struct agent *agent, const struct happening *h)

@@ -126,7 +126,7 @@ static void add_agent(const struct agent *agent, struct evbuffer *out)
                (double)notify.runs);
     add_metric(out, "notify_failures_total", "counter", "Those of them that failed.",
                (double)notify.failures);
-    add_metric(out, "log_lines_lost_total", "counter", "Lines that nobody took from standard error.",
+    add_metric(out, "log_lines_lost_total", "counter", "Lines of the log that found no room where they go.",
                (double)log_lines_lost());
 }
 

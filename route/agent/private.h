@@ -143,6 +143,8 @@ int agent_stream_open(const struct config *config, struct probe_stream **out, ch
                       size_t size_bytes);
 int agent_watch_stream(struct agent *agent);
 void agent_warn_config(const struct agent *agent); /* at the start and at each reload */
+/* As the configuration says; a file is opened anew, whoever has moved it away. A dry run leaves files to the agent. */
+void agent_open_log(const struct agent *agent);
 void agent_reload(struct agent *agent); /* SIGHUP: the new configuration, or the old one and a line why */
 
 /* install.c */

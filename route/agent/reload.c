@@ -156,6 +156,15 @@ void agent_warn_config(const struct agent *agent)
         log_event(LOG_LEVEL_WARN, "not-watched", "hint=%s", LOG_QUOTE(flaw));
 }
 
+void agent_open_log(const struct agent *agent)
+{
+    const struct config_log *log = &agent->config->log;
+
+    if (!agent->options->dry_run)
+        log_to_file(&(struct log_file_settings){
+            .path = log->file, .link = log->link, .size_bytes = log->size_bytes, .keep = log->keep});
+}
+
 void agent_reload(struct agent *agent)
 {
     CLEANUP(config_free) struct config *config = NULL;
@@ -180,10 +189,12 @@ void agent_reload(struct agent *agent)
     if (!error)
         error = agent_build_table(agent, config, &table);
     if (error) {
+        agent_open_log(agent);
         log_event(LOG_LEVEL_ERROR, "reload-refused", "kept=old error=%s", LOG_QUOTE(message));
         return;
     }
     install_config(agent, TAKE(config), TAKE(stream), TAKE(provider), &table);
+    agent_open_log(agent);
     log_event(LOG_LEVEL_INFO, "reload", "config=%s accesses=%u paths=%u",
               LOG_VALUE(agent->options->config_path), agent->host.table.access_count,
               agent->host.table.path_count);

@@ -284,6 +284,7 @@ void agent_step(struct agent *agent)
     note_lacking(agent);
     take_answers(agent);
     agent_note_kept(agent, agent->now_ns);
+    log_look();
     agent_egress_step(agent);
     agent_route_step(agent);
     ask_witness(agent);

@@ -131,7 +131,8 @@ static _Noreturn void become_agent(const struct supervisor *supervisor, pid_t pa
     struct agent_options options = *supervisor->options;
     char period[24];
 
-    options.may_run_elsewhere = supervisor->supervision.restarts == 0;
+    options.restarts = supervisor->supervision.restarts;
+    options.may_run_elsewhere = options.restarts == 0;
     heed_signals(SIG_DFL);
     signal(SIGHUP, SIG_IGN); /* until the agent listens to it: it has yet to read its file */
     sigprocmask(SIG_SETMASK, mask, NULL);

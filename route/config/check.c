@@ -314,11 +314,27 @@ static int check_backend(struct config_reader *reader, const struct config *conf
     return rc;
 }
 
+/* --- the log ------------------------------------------------------------------------------------------- */
+
+static int check_log(struct config_reader *reader, const struct config *config)
+{
+    static const char *const keys[] = {"size", "keep", "link"};
+
+    for (size_t i = 0; !config->log.file[0] && i < ARRAY_SIZE(keys); i++)
+        if (given(reader, CONFIG_LOG, keys[i]))
+            return config_fail(reader, line_of(reader, CONFIG_LOG, keys[i], ""),
+                               "%s without a file, expected file = \"/PATH\" too", keys[i]);
+    if (config->log.file[0] && strcmp(config->log.file, config->log.link) == 0)
+        return config_fail(reader, line_of(reader, CONFIG_LOG, "link", ""),
+                           "link is the file itself, expected another path");
+    return 0;
+}
+
 int config_check(struct config_reader *reader, const struct config *config)
 {
     static int (*const checks[])(struct config_reader *, const struct config *) = {
-        check_accesses, check_lists, check_provider, check_rest,
-        check_times,    check_route, check_backend,  check_netstack,
+        check_accesses, check_lists,   check_provider, check_rest, check_times,
+        check_route,    check_backend, check_netstack, check_log,
     };
     int rc = 0;
 

@@ -99,12 +99,20 @@ static const struct config_key route_keys[] = {
         .value = "all"),
 };
 
+static const struct config_key log_keys[] = {
+    TOP("file", log.file, path, .value = ""),
+    TOP("size", log.size_bytes, size, RANGE(16 << 10, UINT64_C(1) << 30), .value = "1MiB"),
+    TOP("keep", log.keep, number, RANGE(1, 99), .value = "3"),
+    TOP("link", log.link, path, .value = ""),
+};
+
 const struct config_section config_sections[CONFIG_SECTIONS] = {
     [CONFIG_TOP] = {"", top_keys, ARRAY_SIZE(top_keys)},
     [CONFIG_PROBE] = {"probe", probe_keys, ARRAY_SIZE(probe_keys)},
     [CONFIG_SESSION] = {"session", session_keys, ARRAY_SIZE(session_keys)},
     [CONFIG_FIELDS] = {"fields", fields_keys, ARRAY_SIZE(fields_keys)},
     [CONFIG_ROUTE] = {"route", route_keys, ARRAY_SIZE(route_keys)},
+    [CONFIG_LOG] = {"log", log_keys, ARRAY_SIZE(log_keys)},
     [CONFIG_ACCESS] = {"access", access_keys, ARRAY_SIZE(access_keys)},
 };
 

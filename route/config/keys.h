@@ -34,13 +34,14 @@ struct config_section {
     size_t key_count;
 };
 
-/* "", probe, session, fields (inside session), route, access. */
+/* "", probe, session, fields (inside session), route, log, access. */
 enum {
     CONFIG_TOP,
     CONFIG_PROBE,
     CONFIG_SESSION,
     CONFIG_FIELDS,
     CONFIG_ROUTE,
+    CONFIG_LOG,
     CONFIG_ACCESS,
     CONFIG_SECTIONS
 };

@@ -73,6 +73,13 @@ struct config_route {
     char reset_connections[CONFIG_NAME_SIZE]; /* "all", "established", "none" */
 };
 
+struct config_log {
+    char file[CONFIG_TEXT_SIZE]; /* empty: standard error */
+    char link[CONFIG_TEXT_SIZE]; /* empty: none */
+    uint64_t size_bytes;
+    uint32_t keep;
+};
+
 struct config {
     uint64_t digest; /* of the text of the file: another one means that the file has changed */
     struct address service;
@@ -86,6 +93,7 @@ struct config {
     struct config_probe probe;
     struct config_session session;
     struct config_route route;
+    struct config_log log;
     char control_socket[CONFIG_TEXT_SIZE];
     char state_directory[CONFIG_TEXT_SIZE];
     char metrics_listen[CONFIG_TEXT_SIZE]; /* "ADDRESS:PORT"; empty: none */

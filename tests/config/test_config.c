@@ -126,6 +126,7 @@ Test(config, every_setting_reaches_its_member)
         "  alive-sec = /x~1y } }\n"
         "route { hold = 3s backend = netlink table = 100 metric = 7 protocol = 200 reset-connections = none "
         "}\n"
+        "log { file = /var/log/r/a size = 32KiB keep = 9 link = /l }\n"
         "control-socket = /tmp/c state-directory = /tmp/s metrics-listen = \"[::1]:9100\"\n");
     const struct config *c = l.config;
 
@@ -178,6 +179,10 @@ Test(config, every_setting_reaches_its_member)
     cr_assert_eq(c->route.table, 100);
     cr_assert_eq(c->route.metric, 7);
     cr_assert_eq(c->route.protocol, 200);
+    cr_assert_str_eq(c->log.file, "/var/log/r/a");
+    cr_assert_str_eq(c->log.link, "/l");
+    cr_assert_eq(c->log.size_bytes, 32768);
+    cr_assert_eq(c->log.keep, 9);
     cr_assert_str_eq(c->route.reset_connections, "none");
     cr_assert_str_eq(c->control_socket, "/tmp/c");
     cr_assert_str_eq(c->state_directory, "/tmp/s");

@@ -272,7 +272,7 @@ static cJSON *config_json(const char *path, const struct config *config)
         add_section(access, &config_sections[CONFIG_ACCESS], &config->accesses[i]);
         cJSON_AddItemToArray(accesses, access);
     }
-    for (int i = CONFIG_PROBE; i <= CONFIG_ROUTE; i++) {
+    for (int i = CONFIG_PROBE; i < CONFIG_ACCESS; i++) {
         cJSON *parent = i == CONFIG_FIELDS ? cJSON_GetObjectItemCaseSensitive(root, "session") : root;
 
         add_section(cJSON_AddObjectToObject(parent, config_sections[i].name), &config_sections[i], config);
