@@ -47,8 +47,17 @@ static int make_directory(const char *directory)
     return mkdir(path, 0700) < 0 && errno != EEXIST ? -errno : 0;
 }
 
+/* For root: only root can have made it, and given it to who owns it. */
+static bool is_given(int directory_fd)
+{
+    struct stat st;
+
+    return geteuid() == 0 && fstatat(directory_fd, "..", &st, 0) == 0 && st.st_uid == 0 &&
+           !(st.st_mode & (S_IWGRP | S_IWOTH));
+}
+
 /* A link to it counts when it is ours, as what it leads to must be. */
-static int open_directory(const char *directory, bool make)
+static int open_directory(const char *directory, bool make, uid_t *owner)
 {
     struct stat st;
     int fd, error;
@@ -57,21 +66,30 @@ static int open_directory(const char *directory, bool make)
         error = errno == ENOENT && make ? make_directory(directory) : -errno;
         if (error < 0)
             return error;
-    } else if (!own_user(st.st_uid)) {
+    } else if (S_ISLNK(st.st_mode) && !own_user(st.st_uid)) {
         return -EPERM;
     }
     fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return -errno;
-    error = fstat(fd, &st) < 0                                         ? -errno
-            : !own_user(st.st_uid) || st.st_mode & (S_IWGRP | S_IWOTH) ? -EPERM
-                                                                       : 0;
+    error = fstat(fd, &st) < 0                                                           ? -errno
+            : !(own_user(st.st_uid) || is_given(fd)) || st.st_mode & (S_IWGRP | S_IWOTH) ? -EPERM
+                                                                                         : 0;
     if (error < 0)
         close(fd);
+    *owner = st.st_uid;
     return error < 0 ? error : fd;
 }
 
-static int check_file(int fd)
+bool own_user_of(const char *directory, uid_t uid)
+{
+    uid_t owner;
+    CLOSED int fd = own_user(uid) ? -1 : open_directory(directory, false, &owner);
+
+    return own_user(uid) || (fd >= 0 && uid == owner);
+}
+
+static int check_file(int fd, uid_t owner)
 {
     struct stat st;
 
@@ -79,7 +97,10 @@ static int check_file(int fd)
         return -errno;
     if (!S_ISREG(st.st_mode))
         return -ENXIO;
-    if (!own_user(st.st_uid))
+    if (!own_user(st.st_uid) && st.st_uid != owner)
+        return -EPERM;
+    /* The owner of the directory may have put a name there for what is not his. */
+    if (!own_user(owner) && st.st_nlink > 1)
         return -EPERM;
     /* On a read-only file system it stays as it is; nobody can write to it there either. */
     if (st.st_mode & (S_IRWXG | S_IRWXO) && fchmod(fd, 0600) < 0 && errno != EROFS)
@@ -89,7 +110,8 @@ static int check_file(int fd)
 
 int own_file_open(const char *directory, const char *name, int flags)
 {
-    CLOSED int directory_fd = open_directory(directory, flags & O_CREAT);
+    uid_t owner;
+    CLOSED int directory_fd = open_directory(directory, flags & O_CREAT, &owner);
     int fd, error;
 
     if (directory_fd < 0)
@@ -97,7 +119,7 @@ int own_file_open(const char *directory, const char *name, int flags)
     fd = openat(directory_fd, name, flags | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600);
     if (fd < 0)
         return -errno;
-    error = check_file(fd);
+    error = check_file(fd, owner);
     if (error < 0)
         close(fd);
     return error < 0 ? error : fd;
@@ -158,7 +180,8 @@ static int create(int directory_fd, const char *name)
 
 int own_file_write(const char *directory, const char *name, const char *text)
 {
-    CLOSED int directory_fd = open_directory(directory, true);
+    uid_t owner;
+    CLOSED int directory_fd = open_directory(directory, true, &owner);
     CLOSED int fd = -1;
     char beside[64];
     int error;
@@ -179,7 +202,8 @@ int own_file_write(const char *directory, const char *name, const char *text)
 
 int own_file_remove(const char *directory, const char *name)
 {
-    CLOSED int directory_fd = open_directory(directory, false);
+    uid_t owner;
+    CLOSED int directory_fd = open_directory(directory, false, &owner);
 
     if (directory_fd < 0)
         return directory_fd;

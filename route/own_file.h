@@ -14,6 +14,9 @@
 /* Is this user one of those whom we trust with our files: root, or ourselves? */
 bool own_user(uid_t uid);
 
+/* The same for what concerns this directory: its owner too, as said above. */
+bool own_user_of(const char *directory, uid_t uid);
+
 /*
  * Opens a file of a directory by openat(2); flags as there, O_CREAT too. A file that others may read is
  * theirs no longer (0600). With O_CREAT the directory is made when it is missing (0700). Returns a descriptor

@@ -8,7 +8,8 @@
  *
  * Each guards what the other cannot. The file cannot be made when the directory is full, read-only, missing
  * or not ours; then the name is enough. The name can be taken by any local user; that is no reason not to
- * start, so a holder who is neither root nor ourselves does not count, and the file is enough. The same for a
+ * start, so a holder who is neither root nor ourselves (nor the agent's user, see own_file.h) does not count, and the
+ * file is enough. The same for a
  * file that somebody opened while it was still readable: it is made anew. A restart must not depend on what
  * others do. Nor does one count who cannot be asked because others have filled his queue: he could be anybody.
  *
@@ -35,7 +36,7 @@ static socklen_t name_of(struct sockaddr_un *name, const struct address *service
 }
 
 /* The listener there: -EWOULDBLOCK when he counts, -EADDRINUSE when he does not. */
-static int ask_holder(const struct sockaddr_un *name, socklen_t length, pid_t *holder)
+static int ask_holder(const struct sockaddr_un *name, socklen_t length, const char *directory, pid_t *holder)
 {
     struct ucred user = {0};
     socklen_t size_bytes = sizeof(user);
@@ -47,13 +48,13 @@ static int ask_holder(const struct sockaddr_un *name, socklen_t length, pid_t *h
     known = connect(fd, (const struct sockaddr *)name, length) == 0 &&
             getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &user, &size_bytes) == 0;
     close(fd);
-    if (!known || !own_user(user.uid))
+    if (!known || !own_user_of(directory, user.uid))
         return -EADDRINUSE;
     *holder = user.pid;
     return -EWOULDBLOCK;
 }
 
-static int take_name(const struct address *service, uint32_t table, pid_t *holder)
+static int take_name(const struct address *service, uint32_t table, const char *directory, pid_t *holder)
 {
     struct sockaddr_un name;
     socklen_t length = name_of(&name, service, table);
@@ -62,7 +63,7 @@ static int take_name(const struct address *service, uint32_t table, pid_t *holde
     if (fd < 0)
         return -errno;
     if (bind(fd, (const struct sockaddr *)&name, length) < 0)
-        error = errno == EADDRINUSE ? ask_holder(&name, length, holder) : -errno;
+        error = errno == EADDRINUSE ? ask_holder(&name, length, directory, holder) : -errno;
     else if (listen(fd, SOMAXCONN) < 0)
         error = -errno;
     if (error < 0)
@@ -94,13 +95,13 @@ static pid_t holder_of(int fd)
     return found;
 }
 
-static bool is_stranger(pid_t pid)
+static bool is_stranger(pid_t pid, const char *directory)
 {
     struct stat st;
     char path[32];
 
     snprintf(path, sizeof(path), "/proc/%d", (int)pid);
-    return pid && stat(path, &st) == 0 && !own_user(st.st_uid);
+    return pid && stat(path, &st) == 0 && !own_user_of(directory, st.st_uid);
 }
 
 /* Even where nothing can be written the file that is there can be locked. */
@@ -143,7 +144,7 @@ static int try_file(const char *directory, pid_t *holder)
         return -EAGAIN;
     }
     *holder = holder_of(fd);
-    removed = is_stranger(*holder) && own_file_remove(directory, LOCK_FILE) == 0;
+    removed = is_stranger(*holder, directory) && own_file_remove(directory, LOCK_FILE) == 0;
     close(fd);
     return removed ? -EAGAIN : -EWOULDBLOCK;
 }
@@ -162,7 +163,7 @@ int lock_take(struct lock *lock, const char *directory, const struct address *se
 {
     *holder = 0;
     *file_error = *name_error = 0;
-    *lock = (struct lock){.name_fd = take_name(service, table, holder), .file_fd = -1};
+    *lock = (struct lock){.name_fd = take_name(service, table, directory, holder), .file_fd = -1};
     if (lock->name_fd != -EWOULDBLOCK)
         lock->file_fd = take_file(directory, holder);
     if (lock->name_fd == -EWOULDBLOCK || lock->file_fd == -EWOULDBLOCK) {

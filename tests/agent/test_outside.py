@@ -410,9 +410,11 @@ def in_place_of(t):
         os.mkdir(path)
         os.chmod(path, 0o777)
 
-    def foreign_directory(path):
+    def foreign_directory(path):  # where anybody could have made it
         os.mkdir(path)
-        os.chown(path, NOBODY, NOBODY)
+        os.chmod(path, 0o1777)
+        os.mkdir(os.path.join(path, "state"))
+        os.chown(os.path.join(path, "state"), NOBODY, NOBODY)
 
     cases = [(f"{kind} in place of each file", whole(kind), kind == "a directory") for kind in kinds]
     cases += [(f"{kind} in place of the directory", kinds[kind], True) for kind in kinds if kind != "a directory"]
@@ -422,6 +424,8 @@ def in_place_of(t):
     agent = t.agent(world, start=False)
     for what, make, lasting in cases:
         agent.state_directory = directory_of(make) if "made" not in what else "/proc/reroute-state"
+        if make is foreign_directory:
+            agent.state_directory += "/state"
         agent.write(agent.text())
         if os.path.exists(agent.log_path):
             os.unlink(agent.log_path)

@@ -34,12 +34,12 @@ def crash(t):
     world, monitor, agent, home = started(t)
     changes, pid = monitor.changes(), child(agent)
     for times, wait in enumerate(("1", "2", "4"), 1):
-        os.kill(pid, signal.SIGSEGV if times == 1 else signal.SIGKILL)
+        os.kill(pid, signal.SIGABRT if times == 1 else signal.SIGKILL)
         pid = replaced(agent, pid)
         t.ok(pid, f"another one runs, the {times}. time", agent.log())
         told = agent.events("agent-ended")[-1]
         t.ok((told["restarts"], told["again_s"]) == (str(times), wait), "how often, and how soon", told)
-    t.ok("Segmentation" in agent.events("agent-ended")[0]["how"], "and why", agent.events("agent-ended"))
+    t.ok("Aborted" in agent.events("agent-ended")[0]["how"], "and why", agent.events("agent-ended"))
     t.eventually(agent.settled(home), "at home", detail=agent.status)
     t.ok(monitor.changes() == changes, "the route was not touched", monitor.events)
     t.ok(agent.process.poll() is None and agent.terminate() == 0 and gone(pid), "both end by SIGTERM")
