@@ -34,6 +34,8 @@ struct command_fib {
     struct fib_mtus *mtus; /* NULL: they are not asked for */
     uint64_t mtus_ns;      /* when they were last asked for */
     uint64_t timeout_ns;
+    fib_hear *hear; /* NULL: nobody listens */
+    void *hear_context;
     struct command_runner runner;
     struct text_table table; /* of this family, as it was read at read_ns; 0: it is not known */
     uint8_t family;
@@ -88,6 +90,8 @@ static int open_dialect(struct fib *fib, const struct fib_settings *settings, co
     state->program = strdup(program);
     state->netstack = strdup(or_empty(settings->netstack));
     state->mtus = dialect->mtus ? settings->mtus : NULL;
+    state->hear = settings->hear;
+    state->hear_context = settings->hear_context;
     if (state->mtus)
         state->mtu_program = beside(program, dialect->mtus);
     if (!dialect->has_metric)
@@ -163,7 +167,15 @@ static int run(struct fib *fib, struct dialect_order *order, bool may_be_given_u
     if (r == -ECANCELED ? all_answered && clock_now_ns(CLOCK_MONOTONIC) - begun_ns < FIB_HANGS_NS
                         : r != -ETIMEDOUT && r != -EBUSY)
         atomic_store(&fib->silent_since_ns, 0);
-    return r == 0 ? 0 : unanswered(fib, r, dialect_text(&arguments, text, sizeof(text)));
+    dialect_text(&arguments, text, sizeof(text));
+    if (state->hear)
+        state->hear(state->hear_context,
+                    &(struct fib_heard){.command = text,
+                                        .output = *output,
+                                        .error = r,
+                                        .status = *status,
+                                        .took_ns = clock_now_ns(CLOCK_MONOTONIC) - begun_ns});
+    return r == 0 ? 0 : unanswered(fib, r, text);
 }
 
 /* --- the table --- */

@@ -14,6 +14,16 @@
 struct fib;
 struct fib_mtus;
 
+/* A command that was run. Its texts are valid during the call. */
+struct fib_heard {
+    const char *command; /* without the folder of its program */
+    const char *output;  /* NULL: it was killed, or not started */
+    int error;           /* 0: it ended by itself; a negative errno: see command_run() */
+    int status;          /* as of waitpid(); with error 0 */
+    uint64_t took_ns;
+};
+typedef void fib_hear(void *context, const struct fib_heard *heard);
+
 struct fib_settings {
     const char
         *backend;    /* "netlink", "esxcfg", "ip"; "auto": esxcfg where uname() says VMkernel, else netlink */
@@ -26,6 +36,8 @@ struct fib_settings {
     const char *netstack;        /* of esxcfg; NULL or empty: the default one */
     uint64_t command_timeout_ns; /* of each command */
     struct fib_mtus *mtus; /* shared by the FIBs of two threads, see mtus.h; NULL: MTUs are not asked for */
+    fib_hear *hear;        /* is told of each command, by the thread that ran it; NULL: nobody is */
+    void *hear_context;
 };
 
 /* Writes "192.168.33.2/32 via 10.0.0.1 dev eth1 proto 213 metric 0" and returns buffer. */

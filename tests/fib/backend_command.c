@@ -519,3 +519,33 @@ Test(backend_command, what_cannot_be_opened)
         cr_expect_str_eq(message, wrong[i].message);
     }
 }
+
+struct heard {
+    size_t count;
+    char words[512]; /* of each: the command, how it ended, what it said */
+};
+
+static void on_command(void *context, const struct fib_heard *heard)
+{
+    struct heard *all = context;
+    size_t n = strlen(all->words);
+
+    all->count++;
+    snprintf(all->words + n, sizeof(all->words) - n, "%s (%d, %d): %.14s; ", heard->command, heard->error,
+             heard->status, heard->output ? heard->output : "-");
+    cr_expect_gt(heard->took_ns, 0);
+}
+
+Test(backend_command, what_commands_say_is_heard)
+{
+    struct heard heard = {0};
+    struct world world;
+
+    open_with(&world, "", "-a stuck\n",
+              (struct fib_settings){
+                  .command_timeout_ns = 500 * NS_PER_MS, .hear = on_command, .hear_context = &heard});
+    cr_expect_eq(replace(&world, "10.1.0.3"), -ETIMEDOUT);
+    cr_expect_str_eq(heard.words, "esxcfg-route -l (0, 0): VMkernel Route; "
+                                  "esxcfg-route -a 192.168.33.2/32 10.1.0.3 (-110, 9): -; ");
+    close_all(&world);
+}
