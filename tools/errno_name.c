@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <stdio.h>
 
 const char *errno_name(int error)
 {
@@ -27,6 +28,8 @@ const char *errno_name(int error)
         NAME(EADDRNOTAVAIL),   NAME(ENETDOWN),     NAME(ENETUNREACH),
         NAME(ENOBUFS),         NAME(ETIMEDOUT),    NAME(ECONNREFUSED),
         NAME(EHOSTUNREACH),    NAME(EOVERFLOW),    NAME(EBADMSG),
+        NAME(ESRCH),           NAME(ESTALE),       NAME(EREMOTEIO),
+        NAME(ECANCELED),
     };
 #undef NAME
 
@@ -34,4 +37,14 @@ const char *errno_name(int error)
         if (names[i].error == error)
             return names[i].name;
     return NULL;
+}
+
+const char *errno_result(int r, char buffer[static ERRNO_RESULT_SIZE])
+{
+    const char *name = r < 0 ? errno_name(-r) : "ok";
+
+    if (name)
+        return name;
+    snprintf(buffer, ERRNO_RESULT_SIZE, "errno %d", -r);
+    return buffer;
 }
