@@ -18,6 +18,9 @@ const char *config_warning(const struct config *config);
 struct config *config_free(struct config *config);
 DEFINE_CLEANUP(struct config *, config_free)
 
+/* Why no node has this address: "is a multicast address"; NULL: one may have it. Static. */
+const char *config_address_flaw(const struct address *address, bool loopback_ok);
+
 /* "100ms", "1.5s", "2m", "50us" -> nanoseconds; "56B", "4KiB", "1MiB" -> bytes. 0 or -EINVAL. A bare number
  * is an error. */
 int config_parse_duration(const char *text, uint64_t *out_ns);

@@ -207,8 +207,8 @@ static void format_local(const struct config_key *key, const void *member, char 
     snprintf(buffer, size_bytes, "%s", local_texts[*(const enum config_local *)member]);
 }
 
-/* What a node can have. Loopback is refused for what a route points at, not for what is only asked. */
-static const char *address_flaw(const struct address *a, bool loopback_ok)
+/* Loopback is refused for what a route points at, not for what is only asked. */
+const char *config_address_flaw(const struct address *a, bool loopback_ok)
 {
     static const uint8_t zero[16] = {0};
     bool v4 = a->family == AF_INET;
@@ -249,7 +249,7 @@ static int parse_any_address(const struct config_key *key, const char *text, voi
                        : "names what cannot be an interface");
     if (rc)
         return fail(why, why_bytes, "is no address, expected one such as 10.0.0.1 or fd00::1");
-    flaw = address_flaw(&address, key->type->list);
+    flaw = config_address_flaw(&address, key->type->list);
     if (flaw)
         return fail(why, why_bytes,
                     "%s, expected a node's own one such as 10.0.0.1, fd00::1 or fe80::1%%eth0", flaw);

@@ -29,6 +29,11 @@ static const struct {
     {"2001:db8::/64", {"via", "fd00::1"}, "expected one address"},
     {"default", {"via", "10.0.0.1"}, "expected one address"},
     {"", {"via", "10.0.0.1"}, "expected one address"},
+    {"0.0.0.0", {"via", "10.0.0.1"}, "the address of nobody"},
+    {"224.0.0.5", {"via", "10.0.0.1"}, "a multicast address"},
+    {"ff02::1/128", {"via", "fd00::1"}, "a multicast address"},
+    {"255.255.255.255", {"via", "10.0.0.1"}, "not an address of a node"},
+    {"127.0.0.9", {"via", "10.0.0.1"}, "a loopback address"},
     {"nobody", {"via", "10.0.0.1"}, "expected one address"},
 };
 

@@ -296,6 +296,7 @@ def what_does_not_go_together():
             ([*tried, '--route-command', 'esxcfg-route', 'via', FIRST], 'expected an absolute path'),
             ([*tried, '--backend', 'netlink', '--route-command', '/sbin/ip', 'via', FIRST], 'netlink runs no command'),
             ([*tried, '--backend', 'netlink', '--command-timeout', '1s', 'via', FIRST], 'netlink runs no command'),
+            (['--try-route', '2001:db8::1', '--backend', 'esxcfg', 'via', 'fd00::1'], 'esxcfg is for IPv4'),
             ([*tried, '--backend', 'ip', '--netstack', 'x', 'via', FIRST], 'only with backend esxcfg or auto')):
         done = subprocess.run([stage.COMMAND, 'capabilities', *given], capture_output=True, text=True,
                               timeout=stage.DEADLINE_S, check=False)

@@ -114,13 +114,15 @@ static void take_settings(struct try_route *route, const struct wanted *wanted, 
         settings->command_timeout_ns = wanted->timeout_ns;
 }
 
-/* Is what was given for a command of use? 0, or an exit code after a line. */
-static int check_backend(const struct fib_settings *settings, const struct wanted *wanted,
-                         const char *program)
+/* Is what was given of use to the backend? 0, or an exit code after a line. */
+static int check_backend(const struct fib_settings *settings, const struct address *address,
+                         const struct wanted *wanted, const char *program)
 {
     if (strcmp(settings->backend, "netlink") == 0 &&
         (wanted->command || wanted->netstack || wanted->timeout_ns))
         return options_complain(program, "backend netlink runs no command: expected esxcfg, ip or auto");
+    if (strcmp(settings->backend, "esxcfg") == 0 && address->family != AF_INET)
+        return options_complain(program, "--try-route '%s': backend esxcfg is for IPv4", wanted->address);
     if (strcmp(settings->backend, "ip") == 0 && wanted->netstack)
         return options_complain(program, "--netstack '%s': only with backend esxcfg or auto",
                                 wanted->netstack);
@@ -149,7 +151,7 @@ static int read_wanted(struct try_route *route, struct config **config, const st
         return EXIT_USAGE;
     }
     take_settings(route, wanted, *config);
-    return check_backend(&route->settings, wanted, program);
+    return check_backend(&route->settings, &route->address, wanted, program);
 }
 
 /* Makes every try. *can_probe: by one kind of socket at least. */

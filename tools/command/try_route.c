@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include "probe/text.h"
+#include "route/config/config.h"
 #include "route/fib/table_text.h"
 #include "tools/exit_code.h"
 
@@ -30,6 +31,7 @@ static int parse_gateway(struct try_route *route, const char *text, char *messag
 int try_route_parse(struct try_route *route, const char *address, int count, char *const *operands,
                     char *message, size_t size_bytes)
 {
+    const char *flaw;
     uint8_t length = 0;
     int r = 0;
 
@@ -37,6 +39,12 @@ int try_route_parse(struct try_route *route, const char *address, int count, cha
         length != 8 * address_size_bytes(&route->address) || strcmp(address, "default") == 0) {
         snprintf(message, size_bytes, "--try-route '%s': expected one address, such as 192.0.2.1/32",
                  address);
+        return -EINVAL;
+    }
+    flaw = config_address_flaw(&route->address, false);
+    if (flaw) {
+        snprintf(message, size_bytes, "--try-route '%s': %s, expected one such as 192.0.2.1/32", address,
+                 flaw);
         return -EINVAL;
     }
     if (count < 2 || strcmp(operands[0], "via") != 0) {
