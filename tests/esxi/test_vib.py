@@ -67,7 +67,8 @@ def build(folder, data=None, environment=(), *options):
     with open(path, 'wb') as file:
         file.write(program() if data is None else data)
     return subprocess.run([BUILD_VIB, '--program', path, *options], capture_output=True, text=True, timeout=60, check=False,
-                          env={**os.environ, 'SOURCE_DATE_EPOCH': str(TIME), **dict(environment)})
+                          env={name: value for name, value in {**os.environ, 'SOURCE_DATE_EPOCH': str(TIME),
+                                                               **dict(environment)}.items() if value is not None})
 
 
 def made(**settings):
@@ -254,6 +255,21 @@ def the_same_input_makes_the_same_bytes():
         os.umask(before)
     check(made(data=program() + b'.') != [VIB, BUNDLE])
     check(made(environment={'SOURCE_DATE_EPOCH': '5'}) != [VIB, BUNDLE])
+
+
+@test
+def without_a_time_it_is_that_of_the_last_commit():
+    root = os.path.dirname(os.path.dirname(BUILD_VIB))
+    asked = subprocess.run(['git', '-c', f'safe.directory={root}', '-C', root, 'log', '-1', '--format=%ct'], capture_output=True,
+                           text=True, check=False)
+    with tempfile.TemporaryDirectory() as folder:
+        done = build(folder, None, {'SOURCE_DATE_EPOCH': None})
+        if asked.returncode != 0:
+            same(done.returncode, 4, done.stderr)
+            return
+        same(done.returncode, 0, done.stderr)
+        vib, = (name for name in os.listdir(folder) if name.endswith('.vib'))
+        same(read(os.path.join(folder, vib))[8:68].split()[1].decode(), asked.stdout.strip())
 
 
 def is_refused(look, data):
