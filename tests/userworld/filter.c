@@ -31,8 +31,8 @@ static uint32_t argument_offset(unsigned index)
                       (*(const uint8_t *)&one == 1 ? 0 : sizeof(uint32_t)));
 }
 
-/* Tests that do not hold jump over all that is left of the refusal. */
-static void put_refusal(struct program *p, const struct refusal *refusal, long call)
+/* Tests that do not hold jump over all that is left of the question. */
+static void put_question(struct program *p, const struct refusal *refusal, long call)
 {
     uint8_t left = (uint8_t)(3 * refusal->count + 1);
 
@@ -57,8 +57,10 @@ int filter_install(uint32_t profile)
     p.length = 0;
     for (size_t i = 0; i < refusal_count; i++) {
         for (size_t call = 0; call < 2 && refusals[i].profiles & profile && refusals[i].calls[call]; call++)
-            put_refusal(&p, &refusals[i], refusals[i].calls[call]);
+            put_question(&p, &refusals[i], refusals[i].calls[call]);
     }
+    if (profile_kernel(profile))
+        put_question(&p, &(struct refusal){0}, SYS_uname);
     put(&p, (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW));
     program = (struct sock_fprog){.len = p.length, .filter = p.code};
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)

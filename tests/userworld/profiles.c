@@ -31,9 +31,11 @@
 static const struct {
     const char *name;
     uint32_t bit;
+    struct kernel_name kernel; /* without a system: this one's */
 } profiles[] = {
-    {"esxi-6.5", ESXI_6_5}, {"esxi-6.7", ESXI_6_7}, {"esxi-7.0", ESXI_7_0},
-    {"xen-4.4", XEN_4_4},   {"xen-4.19", XEN_4_19}, {"nothing", NOTHING},
+    {"esxi-6.5", ESXI_6_5, {"VMkernel", "6.5.0"}}, {"esxi-6.7", ESXI_6_7, {"VMkernel", "6.7.0"}},
+    {"esxi-7.0", ESXI_7_0, {"VMkernel", "7.0.3"}}, {"xen-4.4", XEN_4_4, {"Linux", "4.4.0+10"}},
+    {"xen-4.19", XEN_4_19, {"Linux", "4.19.0+1"}}, {"nothing", NOTHING, {0}},
 };
 
 #define OPTION(the_level, the_option) \
@@ -134,6 +136,14 @@ uint32_t profile_find(const char *name)
         if (strcmp(profile_name(i), name) == 0)
             return profiles[i].bit;
     return 0;
+}
+
+const struct kernel_name *profile_kernel(uint32_t profile)
+{
+    for (size_t i = 0; profile_name(i); i++)
+        if (profiles[i].bit == profile && profiles[i].kernel.system)
+            return &profiles[i].kernel;
+    return NULL;
 }
 
 bool profile_has_no_proc(uint32_t profile)

@@ -35,5 +35,12 @@ uint32_t profile_find(const char *name);
 /* The name of the profile with this number, NULL after the last one. */
 const char *profile_name(size_t number);
 
+/* What uname(2) says there of the kernel, in static storage. NULL: what it says here. */
+struct kernel_name {
+    const char *system;
+    const char *release;
+};
+const struct kernel_name *profile_kernel(uint32_t profile);
+
 /* Whether /proc and /sys are empty there. */
 bool profile_has_no_proc(uint32_t profile);

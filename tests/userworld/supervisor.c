@@ -12,6 +12,8 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 /* The process of a thread. */
@@ -79,21 +81,46 @@ static int judge(const struct seccomp_notif *request, uint32_t profile, const ch
     return 0;
 }
 
+/* Fills in what the thread's uname() asks for. False: it cannot be written there. */
+static bool name_kernel(uint32_t thread, uint64_t address, const struct kernel_name *kernel)
+{
+    struct utsname name;
+    struct iovec here = {&name, sizeof(name)};
+    struct iovec there = {(void *)(uintptr_t)address, sizeof(name)};
+
+    uname(&name);
+    snprintf(name.sysname, sizeof(name.sysname), "%s", kernel->system);
+    snprintf(name.release, sizeof(name.release), "%s", kernel->release);
+    return process_vm_writev((pid_t)thread, &here, 1, &there, 1, 0) == sizeof(name);
+}
+
+static void answer(const struct seccomp_notif *request, struct seccomp_notif_resp *response, uint32_t profile,
+                   const char *program)
+{
+    const struct kernel_name *kernel = profile_kernel(profile);
+    bool names = request->data.nr == SYS_uname && kernel && is_program(request->pid, program);
+
+    response->id = request->id;
+    response->error = names ? 0 : judge(request, profile, program);
+    if (names && !name_kernel(request->pid, request->data.args[0], kernel))
+        response->error = -EFAULT;
+    else if (!names && !response->error)
+        response->flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+}
+
 void supervise(int listener, uint32_t profile, const char *program)
 {
     struct pollfd event = {.fd = listener, .events = POLLIN};
 
     while (poll(&event, 1, -1) >= 0 || errno == EINTR) {
         struct seccomp_notif request = {0};
-        struct seccomp_notif_resp answer = {0};
+        struct seccomp_notif_resp response = {0};
 
         if (event.revents & POLLHUP)
             return;
         if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &request) < 0)
             continue;
-        answer.id = request.id;
-        answer.error = judge(&request, profile, program);
-        answer.flags = answer.error ? 0 : SECCOMP_USER_NOTIF_FLAG_CONTINUE;
-        ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &answer);
+        answer(&request, &response, profile, program);
+        ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &response);
     }
 }

@@ -13,6 +13,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 static unsigned number, failures;
@@ -67,15 +68,25 @@ static bool is_empty(const char *path)
     return entries == 2;
 }
 
+static bool kernel_is(const char *system)
+{
+    struct utsname name;
+
+    return uname(&name) == 0 && strcmp(name.sysname, system) == 0;
+}
+
 int main(int argc, char **argv)
 {
     uint32_t profile = argc > 1 ? profile_find(argv[1]) : 0;
+    const struct kernel_name *kernel = profile_kernel(profile);
 
     for (size_t i = 0; i < refusal_count; i++)
         for (size_t call = 0; call < 2 && refusals[i].calls[call]; call++)
             try_call(&refusals[i], refusals[i].calls[call], profile);
     ok(is_empty("/proc") == profile_has_no_proc(profile), "/proc", "is as it must be", 0);
     ok(is_empty("/sys") == profile_has_no_proc(profile), "/sys", "is as it must be", 0);
+    ok(kernel_is(kernel ? kernel->system : "Linux"), "uname", "names the kernel", 0);
+    ok(system("uname | grep -q Linux") == 0, "uname", "of a command names this one", 0);
     ok(system("ip link show lo >/dev/null 2>&1") == 0, "netlink", "is there for commands of the host's own",
        0);
     printf("1..%u\n", number);

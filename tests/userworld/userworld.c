@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Runs a program as if this host were another one, of which a table says what its kernel refuses (profiles.c): those
- * calls of the program fail with the errno that they have there, and /proc and /sys are empty where they are missing.
- * The program keeps this process's number, its descriptors and its network. Needs root.
+ * calls of the program fail with the errno that they have there, uname() names that kernel, and /proc and /sys are
+ * empty where they are missing. The program keeps this process's number, its descriptors and its network. Needs root.
  */
 #include "tests/userworld/filter.h"
 #include "tests/userworld/profiles.h"
