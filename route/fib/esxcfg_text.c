@@ -36,8 +36,8 @@ static size_t gateway(const struct text_line *line, size_t at, struct address *o
     return 1;
 }
 
-/* NULL, or what is wrong with the line. */
-static const char *read_route(const struct text_line *line, struct text_route *out)
+/* NULL, or what is wrong with the line. ESX 4's table has no column for interfaces. */
+static const char *read_route(const struct text_line *line, bool has_interfaces, struct text_route *out)
 {
     struct fib_route *route = &out->route;
     uint8_t length;
@@ -53,18 +53,29 @@ static const char *read_route(const struct text_line *line, struct text_route *o
         return "expected a gateway or Local Subnet";
     if (line->count > 2 + taken + 1)
         return "expected no more than an interface after the gateway";
-    if (line->count == 2 + taken + 1 && text_interface(line->words[2 + taken], out) < 0)
+    if (line->count < 2 + taken + has_interfaces ||
+        (line->count == 2 + taken + 1 && text_interface(line->words[2 + taken], out) < 0))
         return "expected an interface";
     return NULL;
+}
+
+/* The names of all columns? One that is cut off is none. */
+static bool is_header(const struct text_line *line)
+{
+    static const char *const names[] = {"Network", "Netmask", "Gateway", "Interface"};
+
+    for (size_t i = 0; i < line->count; i++)
+        if (i == ARRAY_SIZE(names) || strcmp(line->words[i], names[i]) != 0)
+            return false;
+    return line->count + 1 >= ARRAY_SIZE(names);
 }
 
 static int find_header(const char **at, struct text_line *line)
 {
     int r;
 
-    while ((r = text_next_line(at, line)) > 0)
-        if (line->count && strcmp(line->words[0], "Network") == 0)
-            break;
+    while ((r = text_next_line(at, line)) > 0 && !is_header(line))
+        ;
     return r;
 }
 
@@ -74,13 +85,14 @@ int esxcfg_text_table(const char *text, struct text_table *table, char *why, siz
     struct text_route route;
     const char *wrong;
     int r = find_header(&text, &line);
+    bool has_interfaces = line.count > 3;
 
     if (r == 0)
         return text_bad_line(&line, "the text ends without a table of routes", why, size_bytes);
     while (r > 0 && (r = text_next_line(&text, &line)) > 0) {
         if (text_line_is_rule(&line))
             continue;
-        wrong = read_route(&line, &route);
+        wrong = read_route(&line, has_interfaces, &route);
         if (wrong)
             return text_bad_line(&line, wrong, why, size_bytes);
         r = text_table_add(table, &route) < 0 ? -ENOMEM : 1;
