@@ -85,14 +85,17 @@ static int collect_socket(void *context, const struct nlmsghdr *message)
     return 0;
 }
 
+/* Linux before 4.5 does not know what is asked, which is EINVAL. */
 static int destroy_socket(struct netlink *netlink, const struct inet_diag_req_v2 *socket)
 {
     union netlink_request request;
     struct nlmsghdr *header = mnl_nlmsg_put_header(request.bytes);
+    int error;
 
     header->nlmsg_type = SOCK_DESTROY;
     memcpy(mnl_nlmsg_put_extra_header(header, sizeof(*socket)), socket, sizeof(*socket));
-    return netlink_request(netlink, header, NULL, NULL);
+    error = netlink_request(netlink, header, NULL, NULL);
+    return error == -EINVAL ? -EOPNOTSUPP : error;
 }
 
 /*

@@ -4,6 +4,7 @@
 #include "tests/userworld/profiles.h"
 
 #include <linux/filter.h>
+#include <linux/netlink.h>
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -51,6 +52,7 @@ static void put_question(struct program *p, const struct refusal *refusal, long 
 
 int filter_install(uint32_t profile)
 {
+    static const struct refusal by_netlink = {.count = 1, .conditions = {{5, sizeof(struct sockaddr_nl), 0}}};
     static struct program p;
     struct sock_fprog program;
 
@@ -61,6 +63,8 @@ int filter_install(uint32_t profile)
     }
     if (profile_kernel(profile))
         put_question(&p, &(struct refusal){0}, SYS_uname);
+    if (profile_cannot_destroy(profile))
+        put_question(&p, &by_netlink, SYS_sendto);
     put(&p, (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW));
     program = (struct sock_fprog){.len = p.length, .filter = p.code};
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 /*
- * From here on each call that the profile refuses, and uname(), is put before a supervisor, by the descriptor that is returned
+ * From here on each call that the profile refuses, uname(), and what goes to sock_diag is put before a supervisor, by the descriptor that is returned
  * (seccomp_unotify(2)). -1 with errno.
  */
 int filter_install(uint32_t profile);

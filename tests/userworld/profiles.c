@@ -146,6 +146,11 @@ const struct kernel_name *profile_kernel(uint32_t profile)
     return NULL;
 }
 
+bool profile_cannot_destroy(uint32_t profile)
+{
+    return profile & XEN_4_4;
+}
+
 bool profile_has_no_proc(uint32_t profile)
 {
     return profile & BARE;

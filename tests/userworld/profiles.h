@@ -42,5 +42,11 @@ struct kernel_name {
 };
 const struct kernel_name *profile_kernel(uint32_t profile);
 
+/*
+ * Whether sock_diag does not know SOCK_DESTROY there, as before Linux 4.5: the answer to what it does not know is EINVAL
+ * (net/core/sock_diag.c, sock_diag_rcv_msg()).
+ */
+bool profile_cannot_destroy(uint32_t profile);
+
 /* Whether /proc and /sys are empty there. */
 bool profile_has_no_proc(uint32_t profile);

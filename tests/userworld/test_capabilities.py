@@ -22,6 +22,7 @@ ESXI = {**XEN, **dict.fromkeys(('recvmmsg', 'sendmmsg', 'eventfd', 'timerfd', 's
         'FIONBIO of Unix sockets': 'ENOTTY', '/proc': 'ENOENT', '/sys': 'ENOENT'}
 # Of each profile what is refused. (This machine may refuse more: its ping sockets are closed to most.)
 PROFILES = {
+    'xen-4.4': {**XEN, 'SOCK_DESTROY': 'EINVAL'},
     'xen-4.19': XEN,
     'esxi-6.5': {**ESXI, 'epoll': 'ENOSYS', 'epoll of Unix sockets': 'ENOSYS'},
     'esxi-6.7': {**ESXI, 'epoll': 'EINVAL', 'epoll of Unix sockets': 'ENOSYS'},

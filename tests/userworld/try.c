@@ -7,6 +7,10 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <linux/inet_diag.h>
+#include <linux/netlink.h>
+#include <linux/sock_diag.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,6 +72,28 @@ static bool is_empty(const char *path)
     return entries == 2;
 }
 
+/* The errno of the answer to a message that would destroy a socket which is not there; 0: nobody answers. */
+static int destroy_error(void)
+{
+    const struct {
+        struct nlmsghdr header;
+        struct inet_diag_req_v2 body;
+    } request = {{sizeof(request), SOCK_DESTROY, NLM_F_REQUEST | NLM_F_ACK, 1, 0},
+                 {.sdiag_family = AF_INET, .sdiag_protocol = IPPROTO_TCP}};
+    struct {
+        struct nlmsghdr header;
+        struct nlmsgerr body;
+        char more[sizeof(request)];
+    } answer = {0};
+    struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
+    int fd = socket(AF_NETLINK, SOCK_RAW, NETLINK_SOCK_DIAG);
+
+    sendto(fd, &request, sizeof(request), 0, (const struct sockaddr *)&kernel, sizeof(kernel));
+    recv(fd, &answer, sizeof(answer), 0);
+    close(fd);
+    return -answer.body.error;
+}
+
 static bool kernel_is(const char *system)
 {
     struct utsname name;
@@ -85,6 +111,9 @@ int main(int argc, char **argv)
             try_call(&refusals[i], refusals[i].calls[call], profile);
     ok(is_empty("/proc") == profile_has_no_proc(profile), "/proc", "is as it must be", 0);
     ok(is_empty("/sys") == profile_has_no_proc(profile), "/sys", "is as it must be", 0);
+    if (!profile_has_no_proc(profile))
+        ok(destroy_error() == (profile_cannot_destroy(profile) ? EINVAL : ENOENT), "SOCK_DESTROY",
+           "is known or not", destroy_error());
     ok(kernel_is(kernel ? kernel->system : "Linux"), "uname", "names the kernel", 0);
     ok(system("uname | grep -q Linux") == 0, "uname", "of a command names this one", 0);
     ok(system("ip link show lo >/dev/null 2>&1") == 0, "netlink", "is there for commands of the host's own",
