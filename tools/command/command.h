@@ -31,5 +31,6 @@ int command_sessions(int argc, char **argv);
 int command_check_config(int argc, char **argv);
 int command_capabilities(int argc, char **argv);
 int command_bench(int argc, char **argv);
+int command_deploy(int argc, char **argv);
 int command_replay(int argc, char **argv);
 int command_journal(int argc, char **argv);

@@ -32,6 +32,7 @@ static const struct command commands[] = {
     {"journal", "what happened here, in plain words", command_journal},
     {"replay", "what happened here, by the agent's journal, and what other settings would have done",
      command_replay},
+    {"deploy", "put it on hosts over ssh, compare, upgrade and remove it there", command_deploy},
     {"bench", "find the right timeouts for a network, and prove what they do", command_bench},
 };
 

@@ -1,0 +1,169 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""What this proves, without a host: which files a host gets and where, what differs and why, which steps follow, and
+which reason stands for what ssh and hosts say. Every path is sound before it reaches a shell."""
+import os
+import subprocess
+import sys
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path += [os.path.join(ROOT, "tests", "lib"), os.path.join(ROOT, "tools", "deploy")]
+from tap import check, run, same, test
+import kinds
+import remote
+import show
+from kinds import Refused, digest, kind_of
+
+GOOD_STATUS = {"version": "0.1.0", "next_hop": "10.0.0.1", "sessions": {"provider": "rest"},
+               "paths": [{"current": True, "up": True, "state": "up", "address": "10.0.0.1"}]}
+
+
+def good_facts(kind, files):
+    return {**{f"file:{file.path}": digest(file.data) for file in files}, "version": "reroute 0.1.0", "state": "active",
+            "boot": "yes: x", "datastore": "yes", "execInstalledOnly": "0", "httpClient": "true"}
+
+
+def setting(name="systemd", directory=None):
+    kind = kind_of(name, directory)
+    files = kinds.wanted(kind, b"program", b"config", b"service")
+    return kind, files, good_facts(kind, files)
+
+
+@test
+def places():
+    for name, directory, program in (("systemd", None, "/usr/local/bin/reroute"), ("linux", "/x", "/usr/local/bin/reroute"),
+                                     ("vmkernel", None, "/vmfs/volumes/datastore1/reroute/reroute"),
+                                     ("vmkernel", "/vmfs/volumes/a/r", "/vmfs/volumes/a/r/reroute")):
+        same(kind_of(name, directory).binary, program)
+    for name, directory in (("", None), ("SunOS", None), ("vmkernel", "None"), ("vmkernel", "/a/../b"), ("vmkernel", "/a b"),
+                            ("vmkernel", "/a\n")):
+        try:
+            kind_of(name, directory)
+        except Refused:
+            continue
+        raise AssertionError(f"{name} {directory}: not refused")
+
+
+@test
+def texts_of_services():
+    kind = kind_of("systemd", None)
+    same(kinds.service_text(kind, "ExecStart=@reroute@ agent", ""), "ExecStart=/usr/local/bin/reroute agent")
+    kind = kind_of("vmkernel", "/vmfs/volumes/a/r")
+    same(kinds.service_text(kind, "", "@binary@ @config@ @service@"),
+         "/vmfs/volumes/a/r/reroute /vmfs/volumes/a/r/reroute.conf /vmfs/volumes/a/r/service.sh")
+
+
+CHANGES = [  # what is other than it is to be: facts, status, one difference
+    ({"file:/etc/reroute/reroute.conf": "x"}, {}, "the configuration differs"),
+    ({"file:/etc/reroute/reroute.conf": "none"}, {}, "the configuration is not there"),
+    ({"file:/usr/local/bin/reroute": "x"}, {}, "the program differs"),
+    ({"file:/etc/systemd/system/reroute.service": "x"}, {}, "the service differs"),
+    ({"version": "reroute 0.2.0"}, {}, "version 0.1.0 is running, 0.2.0 is installed"),
+    ({"state": "failed"}, {}, "the service is failed"),
+    ({"boot": "no: the unit is disabled"}, {}, "it does not survive a reboot: the unit is disabled"),
+    ({}, {"next_hop": None, "explanation": "nobody answers"}, "there is no route: nobody answers"),
+    ({}, {"paths": [{"current": True, "up": False, "state": "down", "address": "10.0.0.1"}]},
+     "the path in use, 10.0.0.1, is down"),
+    ({"httpClient": "false"}, {}, "the firewall lets no list of sessions in: "
+     "esxcli network firewall ruleset set -e true -r httpClient"),
+]
+
+
+@test
+def what_differs():
+    kind, files, facts = setting()
+    same(kinds.differences(kind, files, facts, GOOD_STATUS), [])
+    for changed, status, line in CHANGES:
+        same(kinds.differences(kind, files, {**facts, **changed}, {**GOOD_STATUS, **status}), [line])
+    same(kinds.differences(kind, files, facts, {}), ["the agent does not answer, the service is active"])
+    nothing = {f"file:{file.path}": "none" for file in files}
+    same(kinds.differences(kind, files, nothing, {}), ["it is not installed"])
+
+
+@test
+def who_is_refused():
+    kind, _, facts = setting()
+    same(kinds.refuse(kind, facts), None)
+    check("installed otherwise" in kinds.refuse(kind, {**facts, "package": "/usr/bin/reroute"}))
+    kind, _, facts = setting("vmkernel", "/vmfs/volumes/ds/reroute")
+    same(kinds.refuse(kind, facts), None)
+    check(kinds.refuse(kind, {**facts, "datastore": "no"}).startswith("no such path: /vmfs/volumes/ds;"))
+    check(kinds.refuse(kind, {**facts, "execInstalledOnly": "1"}).startswith("execInstalledOnly is on"))
+    same(kinds.refuse(kind, {**facts, "execInstalledOnly": ""}), None, "an old host has no such setting")
+
+
+@test
+def steps():
+    kind, files, facts = setting()
+    todo = kinds.differing(files, {**facts, "file:/usr/local/bin/reroute": "old", "file:/etc/reroute/reroute.conf": "none"})
+    same([file.what for file in todo], ["program", "configuration"])
+    same(kinds.change_steps(kind, todo, {**facts, "file:/etc/reroute/reroute.conf": "none"}, 60), [
+        "copy the program to /usr/local/bin/reroute.deploy-new (7 bytes)",
+        "copy the configuration to /etc/reroute/reroute.conf.deploy-new (6 bytes)",
+        "compare the checksums there",
+        "run check-config and --version of the program there",
+        "keep /usr/local/bin/reroute as /usr/local/bin/reroute.deploy-old",
+        "rename /usr/local/bin/reroute.deploy-new to /usr/local/bin/reroute",
+        "rename /etc/reroute/reroute.conf.deploy-new to /etc/reroute/reroute.conf",
+        "systemctl daemon-reload, enable, restart",
+        "wait until the agent answers, 60 s at most; else put back what was there"])
+    check("remove the route to the service" in kinds.clear_steps(kind, True))
+    check("remove the route to the service" not in kinds.clear_steps(kind, False))
+
+
+REASONS = [
+    ("ssh: connect to host a port 22: Connection refused", "no ssh there"),
+    ("ssh: connect to host a port 22: Connection timed out", "no ssh there"),
+    ("ssh: Could not resolve hostname a: Name or service not known", "no ssh there"),
+    ("root@a: Permission denied (publickey).", "the host does not accept the key"),
+    ("@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\n...\nHost key verification failed.", "the host key has changed"),
+    ("No ED25519 host key is known\nHost key verification failed.", "the host key is not known"),
+    ("Connection to a closed by remote host.", "the connection ended in the middle"),
+    ("", "the connection ended in the middle (ssh does not say why)"),
+]
+
+
+@test
+def reasons():
+    for words, reason in REASONS:
+        got = remote.ssh_reason(words)
+        check(got.startswith(reason) and "\n" not in got, got, "expected", reason)
+    check(remote.host_reason("cat: write error: No space left on device\n").startswith("the disk is full (cat:"))
+    check(remote.host_reason("rm: cannot remove 'x': Read-only file system").startswith("the disk is read-only"))
+
+
+@test
+def calls():
+    """What a shell is told comes out as it was meant; half of it does nothing."""
+    words = ["a b", "$(id)", "`id`", "'\"\\", "", "*", "a\nb", "-n"]
+    text = "show() { for w in \"$@\"; do printf '<%s>' \"$w\"; done; }\n" + remote.call_text("show", words)
+    for shell in (["sh"], ["busybox", "ash"]):
+        done = subprocess.run(shell, input=text, capture_output=True, text=True, check=False)
+        same(done.stdout, "".join(f"<{word}>" for word in words), shell)
+        for cut in range(text.index("{ show"), len(text) - 2):
+            done = subprocess.run(shell, input=text[:cut], capture_output=True, text=True, check=False)
+            same(done.stdout, "", f"{shell}, cut at {cut}")
+
+
+@test
+def empty_paths():
+    """A function of host.sh that gets an empty path does nothing."""
+    paths = [f"/nonexistent/{name}" for name in "abcd"]
+    for call in (["host_look", "linux", "", *paths[:2]], ["host_verify", "", "x", "755"], ["host_try", paths[0], ""],
+                 ["host_commit", "linux", "None", *paths[:2], "5", paths[2]], ["host_commit", "linux", *paths[:3], "5", ""],
+                 ["host_commit", "linux", *paths[:3], "", paths[3]], ["host_clear", "linux", paths[0], "", *paths[:2], "no"],
+                 ["host_commit", "linux", *paths[:3], "5", paths[3], "relative"], ["host_abandon", "staged", ""]):
+        done = subprocess.run(["sh"], input=remote.FUNCTIONS + remote.call_text(call[0], call[1:]), capture_output=True,
+                              text=True, check=False)
+        check(done.stdout.startswith("failed="), call, done.stdout, done.stderr)
+
+
+@test
+def tables():
+    result = {"name": "a", "kind": "linux", "result": "failed", "reason": "x\x1b[2J", "differences": [], "steps": []}
+    text = show.text([result])
+    check("\x1b" not in text and "a: x\\x1b[2J\n" in text, text)
+    same(len({len(line) for line in show.aligned([["a", "bb"], ["aaa", "bb"]])}), 1)
+
+
+sys.exit(run())

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * `reroute deploy`: reads the options and becomes deploy.py, which leads ssh(1).
+ *
+ * What people meet in every command is here: the options, their help, what is said when they are wrong. The script
+ * gets them as NAME=VALUE; what was not given it does not get.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "probe/base.h"
+#include "probe/text.h"
+#include "tools/command/command.h"
+#include "tools/options.h"
+
+#define HOSTS_MAX 1000
+#define WORDS_MAX (HOSTS_MAX + 20)
+
+struct words {
+    size_t count;
+    char *text[WORDS_MAX + 1]; /* owned, but for the first ones; ends with NULL */
+};
+
+static void add(struct words *words, const char *name, const char *value)
+{
+    if (value && words->count < WORDS_MAX && asprintf(&words->text[words->count], "%s=%s", name, value) >= 0)
+        words->count++;
+}
+
+static void add_number(struct words *words, const char *name, uint32_t number)
+{
+    char text[16];
+
+    snprintf(text, sizeof(text), "%" PRIu32, number);
+    add(words, name, text);
+}
+
+static int take_host(const struct option_row *row, const char *value, char *message, size_t size_bytes)
+{
+    struct words *hosts = row->context;
+
+    if (hosts->count >= HOSTS_MAX)
+        return options_bad(message, size_bytes, "--host '%s': expected %d hosts at most", value, HOSTS_MAX);
+    add(hosts, "host", value);
+    return 0;
+}
+
+/* A file beside this program in a build directory, else where it is installed. */
+static void find(const char *built, const char *installed, char path[static PATH_MAX])
+{
+    ssize_t length = readlink("/proc/self/exe", path, PATH_MAX - 1);
+    char *slash = NULL;
+
+    if (length > 0) {
+        path[length] = '\0';
+        slash = strrchr(path, '/');
+    }
+    if (slash && (size_t)(slash - path) + strlen(built) + 2 <= PATH_MAX) {
+        strcpy(slash + 1, built);
+        if (access(path, R_OK) == 0)
+            return;
+    }
+    snprintf(path, PATH_MAX, "%s", installed);
+}
+
+/* Only returns when it could not. */
+static int become(const char *program, const struct words *given)
+{
+    static char python[] = "python3", no_cache[] = "-B";
+    char script[PATH_MAX], self[PATH_MAX];
+    char *argv[WORDS_MAX + 8] = {python, no_cache, script};
+    ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
+    size_t count = 3;
+
+    find("tools/deploy/deploy.py", REROUTE_LIBEXEC "/deploy/deploy.py", script);
+    if (length <= 0) {
+        text_error("%s: cannot tell which program this is: %s", program, strerror(errno));
+        return EXIT_SYSTEM;
+    }
+    self[length] = '\0';
+    argv[count++] = self;
+    memcpy(&argv[count], given->text, given->count * sizeof(given->text[0]));
+    execvp(python, argv);
+    text_error("%s: cannot start python3: %s", program, strerror(errno));
+    return EXIT_SYSTEM;
+}
+
+/* What belongs together; 0 or an exit code. */
+static int check(const char *program, const char *action, const char *config, bool route, uint32_t rolling)
+{
+    if (strcmp(action, "install") == 0 && !config)
+        return options_complain(program, "install: expected --config TEMPLATE");
+    if (route && strcmp(action, "clear") != 0)
+        return options_complain(program, "--route: expected with clear only");
+    if (rolling && strcmp(action, "check") == 0)
+        return options_complain(program, "--rolling: not expected with check, which changes nothing");
+    return 0;
+}
+
+static int take_action(const struct option_row *row, const char *value, char *message, size_t size_bytes)
+{
+    static const char *const actions[] = {"install", "check", "upgrade", "clear"};
+    const char **action = row->context;
+
+    if (*action)
+        return options_bad(message, size_bytes, "'%s' is one operand too many, expected one action", value);
+    for (size_t i = 0; i < ARRAY_SIZE(actions); i++) {
+        if (strcmp(value, actions[i]) == 0)
+            *action = actions[i];
+    }
+    return *action ? 0
+                   : options_bad(message, size_bytes,
+                                 "'%s' is no action, expected install, check, upgrade or clear", value);
+}
+
+int command_deploy(int argc, char **argv)
+{
+    const char *action = NULL, *list = NULL, *config = NULL, *binary = NULL, *ssh = NULL;
+    bool route = false, dry_run = false, json = false;
+    static struct words hosts, words;
+    uint32_t rolling = 0, seconds = 60;
+    const struct option_row operand = {.take = take_action, .context = &action};
+    const struct option_row rows[] = {
+        {0, "hosts", "FILE", "the list of hosts: a line is NAME [KEY=VALUE ...]", .value = &list},
+        {0, "host", "NAME",
+         "only this host of the list; without a list: a host,\n\"NAME [KEY=VALUE ...]\". May be given more "
+         "than "
+         "once",
+         .take = take_host, .context = &hosts},
+        {'c', "config", "TEMPLATE", "configuration, with marks for what differs from host to host",
+         .value = &config},
+        {0, "binary", "FILE", "the program for the hosts (default: this one; VMkernel: the static one)",
+         .value = &binary},
+        {0, "ssh", "COMMAND", "how to call ssh, with options (default: ssh)", .value = &ssh},
+        {0, "rolling", "N", "N hosts at a time, and go on only while all that are done are healthy",
+         OPTION_NUMBER(rolling, 1, HOSTS_MAX)},
+        {0, "wait", "SECONDS", "for an agent that was started to answer (default: 60)",
+         OPTION_NUMBER(seconds, 1, 3600)},
+        {0, "route", .help = "clear: remove the route to the service too", .flag = &route},
+        {0, "dry-run", .help = "look at the hosts, and print every step instead of taking it",
+         .flag = &dry_run},
+        OPTION_JSON(&json, "reroute.deploy/1"),
+        {0},
+    };
+    const struct command_line line = {
+        .about = "Puts reroute on hosts over ssh, and looks after it there.\n\n"
+                 "  install  binary, configuration and service; starts it\n"
+                 "  check    compares and reports, changes nothing\n"
+                 "  upgrade  changes what differs on hosts that have it\n"
+                 "  clear    stops it and removes all of it; the route stays\n",
+        .operands = "ACTION",
+        .operand = &operand,
+        .rows = rows,
+        .after = "Exit code: 0 all is well, 1 a host differs or failed, 3 bad arguments, list or template, "
+                 "4 system\nerror. See reroute-deploy(8).\n",
+    };
+    int at = options_parse(&line, argc, argv), code;
+
+    if (at <= 0)
+        return at ? EXIT_USAGE : 0;
+    if (!action)
+        return options_complain(argv[0], "expected an action: install, check, upgrade or clear");
+    if (!list && hosts.count == 0)
+        return options_complain(argv[0], "%s: expected --hosts FILE or --host NAME", action);
+    code = check(argv[0], action, config, route, rolling);
+    if (code)
+        return code;
+    add(&words, "action", action);
+    add(&words, "hosts", list);
+    add(&words, "config", config);
+    add(&words, "binary", binary);
+    add(&words, "ssh", ssh);
+    add_number(&words, "rolling", rolling);
+    add_number(&words, "wait", seconds);
+    add(&words, "route", route ? "yes" : NULL);
+    add(&words, "dry-run", dry_run ? "yes" : NULL);
+    add(&words, "json", json ? "yes" : NULL);
+    for (size_t i = 0; i < hosts.count; i++)
+        add(&words, "host", hosts.text[i] + strlen("host="));
+    return become(argv[0], &words);
+}

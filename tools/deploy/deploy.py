@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`reroute deploy`: puts reroute on hosts over ssh, and looks after it there. Started by deploy.c, which has read the
+options: the arguments are the program itself and NAME=VALUE.
+
+    hosts.py, template.py   the list of hosts, a configuration for each; pure
+    kinds.py                what each kind of host needs, what differs, which steps; pure
+    remote.py               ssh
+    host.sh                 what runs on a host
+    service.sh.in           the service on hosts without systemd
+    work.py                 one host, from looking to its result
+    show.py                 progress, table, document"""
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+
+from hosts import Bad, choose, parse_list
+from kinds import KINDS, words_of
+from remote import Remote, Running
+from show import Progress, clean, document, text
+from template import check_local, check_words, fill
+from work import Programs, Wanted, Work
+
+EXIT_NOT_ALL, EXIT_USAGE, EXIT_SYSTEM, EXIT_INTERRUPTED = 1, 3, 4, 130
+AT_ONCE = 16
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+class Options:
+    def __init__(self, words):
+        pairs = [word.partition("=")[::2] for word in words]
+        given = dict(pairs)
+        self.action = given["action"]
+        self.list, self.config, self.binary = (given.get(name) for name in ("hosts", "config", "binary"))
+        self.hosts = [value for name, value in pairs if name == "host"]
+        self.ssh = shlex.split(given.get("ssh", "ssh")) or ["ssh"]
+        self.rolling, self.wait_s = int(given["rolling"]), int(given["wait"])
+        self.route, self.dry_run, self.json = (name in given for name in ("route", "dry-run", "json"))
+
+
+def read(path):
+    try:
+        with open(path, encoding="utf-8") as f:
+            return f.read()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Bad(f"{path}: {getattr(error, 'strerror', None) or 'expected a text in UTF-8'}") from None
+
+
+def own(name):
+    return read(os.path.join(HERE, name))
+
+
+def check_config(program, config, what):
+    """The same check that will be made on the host, before any host is asked."""
+    with tempfile.NamedTemporaryFile("w", prefix="reroute-deploy-", suffix=".conf") as file:
+        file.write(config)
+        file.flush()
+        done = subprocess.run([program, "check-config", "--quiet", file.name], capture_output=True, text=True,
+                              check=False)
+        if done.returncode != 0:
+            raise Bad(f"{what}: {done.stderr.strip().splitlines()[-1].replace(file.name, 'the configuration')}")
+
+
+def check_template(program, template, name, hosts):
+    for host in hosts:
+        check_words(template, name, host)
+        check_local(template, host)
+        check_config(program, fill(template, name, host, words_of(KINDS["systemd"])), f"{name} for {host.name}")
+
+
+def prepare(program, options):
+    """(hosts, what they are to have). Bad: something that was given is wrong; nothing was asked of any host."""
+    listed = parse_list(read(options.list), options.list) if options.list else None
+    hosts = choose(listed, options.hosts)
+    template = read(options.config) if options.config else None
+    if template is not None:
+        check_template(program, template, options.config, hosts)
+    if options.binary and not os.access(options.binary, os.R_OK):
+        raise Bad(f"--binary {options.binary}: expected a file that can be read")
+    return hosts, Wanted(Programs(options.binary, program), template, options.config, own("reroute.service.in"),
+                         own("service.sh.in"))
+
+
+# --- all hosts ------------------------------------------------------------------------------------------------------
+
+def not_begun(work, reason):
+    work.result.update(result="not begun", reason=reason)
+    return work.result
+
+
+def failed(result):
+    return result["result"] in ("failed", "not begun", "differs")
+
+
+def first_illness(works):
+    """(name, why) of the first host that is not well, None: all are."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for work, why in zip(works, pool.map(Work.unhealthy, works)):
+            if why:
+                return work.host.name, why
+    return None
+
+
+def roll(works, at_a_time, asks):
+    """Some at a time; asks: whether those that are done must be well before others are begun."""
+    results, stopped = [], None
+    for begin in range(0, len(works), at_a_time):
+        batch = works[begin:begin + at_a_time]
+        if stopped:
+            results += [not_begun(work, stopped) for work in batch]
+            continue
+        with ThreadPoolExecutor(at_a_time) as pool:
+            results += pool.map(Work.run, batch)
+        broken = next((r for r in results[begin:] if failed(r)), None)
+        if broken:
+            stopped = f"{broken['name']} failed"
+        elif asks:
+            ill = first_illness(works[:begin + len(batch)])
+            stopped = f"{ill[0]} is done and not well: {ill[1]}" if ill else None
+    return results
+
+
+def run_all(works, options):
+    if options.rolling:
+        return roll(works, options.rolling, options.action != "clear" and not options.dry_run)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return list(pool.map(Work.run, works))
+
+
+def deploy(program, options):
+    hosts, wanted = prepare(program, options)
+    running, progress = Running(), Progress([host.name for host in hosts])
+    with tempfile.TemporaryDirectory(prefix="rr-") as directory:
+        works = [Work(host, Remote(host, options.ssh, directory, running), wanted, options,
+                      lambda words, name=host.name: progress.say(name, words)) for host in hosts]
+        try:
+            results = run_all(works, options)
+        finally:
+            progress.end()
+            for work in works:
+                work.remote.close()
+    good = not any(failed(result) for result in results)
+    print(document(options.action, options.dry_run, good, results) if options.json else text(results), end="",
+          flush=True)
+    return 0 if good else EXIT_NOT_ALL
+
+
+def main():
+    program, options = sys.argv[1], Options(sys.argv[2:])
+    try:
+        return deploy(program, options)
+    except Bad as error:
+        print(f"reroute deploy: {clean(str(error))}", file=sys.stderr)
+        return EXIT_USAGE
+    except OSError as error:
+        print(f"reroute deploy: {error}", file=sys.stderr)
+        return EXIT_SYSTEM
+
+
+sys.exit(main())

@@ -1,0 +1,440 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# What `reroute deploy` runs on a host: one call of a function, sent behind this text to a shell's standard input. It
+# needs a POSIX shell and what every host has.
+#
+# Each call answers in lines KEY=VALUE. The last one is "done=" or "failed=REASON"; where neither came the connection
+# has ended. A path that is empty or not absolute ends the call before anything is done.
+#
+# host_commit and host_clear change the host. They run beside the connection, to their end, whatever becomes of it: so
+# a host is either as it was, or as it is to be.
+set -u
+LC_ALL=C
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export LC_ALL PATH
+
+fail()
+{
+    printf 'failed=%s\n' "$*"
+    exit 1
+}
+
+say()
+{
+    printf '%s=%s\n' "$1" "${2-}"
+}
+
+# The last line of a text, for reasons.
+last_line()
+{
+    printf '%s\n' "$1" | sed -n '/[^ ]/h;${g;p;}'
+}
+
+check_paths() # PATH...
+{
+    [ $# -gt 0 ] || fail "no path was given"
+    for path in "$@"; do
+        case $path in
+        /*[!/]*) ;;
+        *) fail "'$path' is no absolute path" ;;
+        esac
+    done
+}
+
+digest() # FILE
+{
+    if command -v sha256sum >/dev/null; then
+        sha256sum "$1" 2>/dev/null | cut -d ' ' -f 1
+    elif command -v openssl >/dev/null; then
+        openssl dgst -sha256 "$1" 2>/dev/null | sed 's/.* //'
+    else
+        fail "neither sha256sum nor openssl: no checksum can be made"
+    fi
+}
+
+# --- which host is this? ------------------------------------------------------------------------------------------
+
+host_hello()
+{
+    system=$(uname -s)
+    case $system in
+    Linux)
+        if [ -d /run/systemd/system ] && command -v systemctl >/dev/null; then
+            say kind systemd
+            say systemd "$(systemctl --version | sed -n '1s/[^0-9]*\([0-9]*\).*/\1/p')"
+        else
+            say kind linux
+        fi
+        ;;
+    VMkernel) say kind vmkernel ;;
+    *) fail "the host is of kind '$system', expected Linux or VMkernel" ;;
+    esac
+    say machine "$(uname -m)"
+    say release "$(uname -r)"
+    say user "$(id -u)"
+    for path in /usr/bin/reroute /usr/sbin/reroute /opt/reroute/bin/reroute; do
+        [ ! -e "$path" ] || say package "$path"
+    done
+    say 'done'
+}
+
+# --- how is it? Nothing is changed --------------------------------------------------------------------------------
+
+look_at_service() # KIND SERVICE
+{
+    if [ "$1" = systemd ]; then
+        say state "$(systemctl is-active reroute 2>/dev/null)"
+        enabled=$(systemctl is-enabled reroute 2>/dev/null)
+        if [ "$enabled" = enabled ]; then
+            say boot "yes: the unit is enabled"
+        else
+            say boot "no: the unit is ${enabled:-not there}"
+        fi
+    elif [ -x "$2" ]; then
+        if "$2" status; then say state active; else say state inactive; fi
+        say boot "$("$2" survives)"
+    else
+        say state inactive
+        say boot "no: $2 is not there"
+    fi
+}
+
+look_at_route() # CONFIG
+{
+    address=$(sed -n 's/^[[:space:]]*service[[:space:]]*=[[:space:]]*"\([0-9A-Fa-f.:]*\)".*/\1/p' "$1" | head -n 1)
+    [ -n "$address" ] || return 0
+    case $address in
+    *:*) six=-6 ;;
+    *) six=-4 ;;
+    esac
+    if command -v esxcfg-route >/dev/null; then
+        say route "$(esxcfg-route -l 2>/dev/null | awk -v a="$address" '$1 == a && $2 == "255.255.255.255" { print $3 }')"
+    else
+        say route "$(ip "$six" route show "$address" 2>/dev/null | sed -n 's/.* via \([^ ]*\).*/\1/p' | head -n 1)"
+    fi
+}
+
+look_at_vmkernel() # DIRECTORY
+{
+    if [ -d "${1%/*}" ]; then say datastore yes; else say datastore no; fi
+    say execInstalledOnly "$(esxcli system settings advanced list -o /User/execInstalledOnly 2>/dev/null |
+        sed -n 's/^ *Int Value: *//p')"
+    say httpClient "$(esxcli network firewall ruleset list -r httpClient 2>/dev/null |
+        awk '$1 == "httpClient" { print $2 }')"
+}
+
+host_look() # KIND BINARY CONFIG SERVICE
+{
+    check_paths "$2" "$3" "$4"
+    for file in "$2" "$3" "$4"; do
+        if [ -e "$file" ]; then say "file:$file" "$(digest "$file")"; else say "file:$file" none; fi
+    done
+    [ ! -e "$2" ] || say version "$("$2" --version 2>&1 | tail -n 1)"
+    look_at_service "$1" "$4"
+    [ ! -e "$3" ] || look_at_route "$3"
+    [ ! -e "$3" ] || say status "$("$2" status --json --config "$3" 2>/dev/null | tr -d '\n')"
+    [ "$1" != vmkernel ] || look_at_vmkernel "${2%/*}"
+    say 'done'
+}
+
+# --- copied beside: is it whole, and does it work here? -----------------------------------------------------------
+
+host_verify() # STAGED DIGEST MODE, and so on
+{
+    while [ $# -gt 0 ]; do
+        check_paths "$1"
+        [ "$(digest "$1")" = "$2" ] || fail "$1: the checksum is not that of what was sent"
+        chmod "$3" "$1" || fail "$1: cannot be made executable"
+        shift 3
+    done
+    say 'done'
+}
+
+# The program itself and the configuration, each where it is now.
+host_try() # BINARY CONFIG
+{
+    check_paths "$1" "$2"
+    text=$("$1" --version 2>&1) || fail "the program does not run there: $(last_line "$text")"
+    say version "$text"
+    text=$("$1" check-config --quiet "$2" 2>&1) || fail "check-config there: $(last_line "$text")"
+    say 'done'
+}
+
+host_abandon() # "made" DIRECTORY... "staged" FILE...
+{
+    what=
+    for word in "$@"; do
+        case $word in
+        made | staged) what=$word ;;
+        *)
+            check_paths "$word"
+            [ "$what" != staged ] || rm -f "$word"
+            ;;
+        esac
+    done
+    for word in "$@"; do
+        case $word in
+        staged) break ;;
+        made) ;;
+        *) rmdir "$word" 2>/dev/null ;;
+        esac
+    done
+    say 'done'
+}
+
+# --- the service --------------------------------------------------------------------------------------------------
+
+service_is_active() # KIND SERVICE
+{
+    if [ "$1" = systemd ]; then
+        systemctl --quiet is-active reroute
+    else
+        [ -x "$2" ] && "$2" status
+    fi
+}
+
+service_is_enabled() # KIND SERVICE
+{
+    if [ "$1" = systemd ]; then
+        systemctl --quiet is-enabled reroute 2>/dev/null
+    else
+        [ -x "$2" ] && case $("$2" survives) in yes*) true ;; *) false ;; esac
+    fi
+}
+
+service_enable() # KIND SERVICE
+{
+    if [ "$1" = systemd ]; then
+        systemctl daemon-reload && systemctl --quiet enable reroute
+    else
+        "$2" enable
+    fi
+}
+
+service_disable() # KIND SERVICE
+{
+    if [ "$1" = systemd ]; then
+        systemctl --quiet disable reroute
+    elif [ -x "$2" ]; then
+        "$2" disable
+    fi
+}
+
+service_stop() # KIND SERVICE
+{
+    if [ "$1" = systemd ]; then
+        systemctl stop reroute
+    elif [ -x "$2" ]; then
+        "$2" stop
+    fi
+}
+
+# The unit is of the kind that says when it is ready; that can take longer than is waited for here.
+service_restart() # KIND SERVICE
+{
+    if [ "$1" = systemd ]; then
+        systemctl daemon-reload
+        systemctl reset-failed reroute 2>/dev/null
+        systemctl --no-block restart reroute
+    else
+        "$2" stop && "$2" start
+    fi
+}
+
+# The process that answers, nothing when none does.
+answering_pid() # BINARY CONFIG
+{
+    "$1" status --json --config "$2" 2>/dev/null | sed -n 's/.*"pid":[[:space:]]*\([0-9][0-9]*\).*/\1/p' | head -n 1
+}
+
+# Waits until an agent answers that is not process OLD, and still is there two seconds later.
+wait_for_agent() # BINARY CONFIG OLD SECONDS
+{
+    left=$4
+    while [ "$left" -gt 0 ]; do
+        pid=$(answering_pid "$1" "$2")
+        if [ -n "$pid" ] && [ "$pid" != "$3" ]; then
+            sleep 2
+            [ "$(answering_pid "$1" "$2")" != "$pid" ] || return 0
+            left=$((left - 2))
+        fi
+        sleep 1
+        left=$((left - 1))
+    done
+    return 1
+}
+
+# One line: the agent's own last error where the journal has it, else what `status` says.
+why_not() # KIND BINARY CONFIG
+{
+    text=
+    if [ "$1" = systemd ]; then
+        text=$(journalctl --unit reroute --lines 20 --output cat --no-pager 2>/dev/null | grep 'level=error' | tail -n 1)
+    fi
+    [ -n "$text" ] || text=$("$2" status --config "$3" 2>&1)
+    last_line "$text"
+}
+
+# --- the change ---------------------------------------------------------------------------------------------------
+
+keep_old() # FILE
+{
+    [ -e "$1" ] || return 0
+    rm -f "$1.deploy-old"
+    ln "$1" "$1.deploy-old" 2>/dev/null || cp -p "$1" "$1.deploy-old"
+}
+
+put_old_back() # FILE
+{
+    if [ -e "$1.deploy-old" ]; then
+        mv -f "$1.deploy-old" "$1"
+    else
+        rm -f "$1"
+    fi
+}
+
+# As it was before: files, then what started at boot, then what ran.
+put_back() # REASON KIND BINARY CONFIG SERVICE FILE...
+{
+    reason=$1 kind=$2 binary=$3 config=$4 service=$5
+    shift 5
+    new_pid=$(answering_pid "$binary" "$config")
+    [ "$was_active" = yes ] || service_stop "$kind" "$service"
+    [ "$was_enabled" = yes ] || service_disable "$kind" "$service"
+    for file in "$@"; do
+        put_old_back "$file"
+    done
+    [ "$kind" != systemd ] || systemctl daemon-reload
+    if [ "$was_active" != yes ]; then
+        fail "$reason; put back, nothing runs, as before"
+    fi
+    service_restart "$kind" "$service"
+    if wait_for_agent "$binary" "$config" "${new_pid:-none}" 30; then
+        fail "$reason; the old one is put back and answers"
+    fi
+    fail "$reason; the old one is put back and does not answer either"
+}
+
+commit() # KIND BINARY CONFIG SERVICE SECONDS FILE...
+{
+    kind=$1 binary=$2 config=$3 service=$4 seconds=$5
+    shift 5
+    old_pid=$(answering_pid "$binary" "$config")
+    was_active=no was_enabled=no
+    ! service_is_active "$kind" "$service" || was_active=yes
+    ! service_is_enabled "$kind" "$service" || was_enabled=yes
+    for file in "$@"; do
+        keep_old "$file" || fail "$file: the old one cannot be kept; nothing was changed"
+    done
+    for file in "$@"; do
+        mv -f "$file.deploy-new" "$file" || put_back "$file: cannot be renamed" "$kind" "$binary" "$config" "$service" "$@"
+    done
+    text=$(service_enable "$kind" "$service" 2>&1) ||
+        put_back "cannot be enabled: $(last_line "$text")" "$kind" "$binary" "$config" "$service" "$@"
+    text=$(service_restart "$kind" "$service" 2>&1) ||
+        put_back "cannot be started: $(last_line "$text")" "$kind" "$binary" "$config" "$service" "$@"
+    wait_for_agent "$binary" "$config" "${old_pid:-none}" "$seconds" ||
+        put_back "the agent does not come up: $(why_not "$kind" "$binary" "$config")" \
+            "$kind" "$binary" "$config" "$service" "$@"
+    for file in "$@"; do
+        rm -f "$file.deploy-old"
+    done
+    say 'done'
+}
+
+remove_all() # KIND BINARY CONFIG SERVICE STATE ROUTE
+{
+    kind=$1 binary=$2 config=$3 service=$4 state=$5
+    text=$(service_stop "$kind" "$service" 2>&1)
+    if service_is_active "$kind" "$service"; then
+        fail "the service does not stop: $(last_line "$text")"
+    fi
+    if [ "$6" = yes ]; then
+        text=$("$binary" clear --adopted --config "$config" 2>&1) ||
+            fail "stopped, but the route is not removed: $(last_line "$text")"
+        say note "$(last_line "$text")"
+    fi
+    if service_is_enabled "$kind" "$service"; then
+        text=$(service_disable "$kind" "$service" 2>&1) || fail "stopped, but not disabled: $(last_line "$text")"
+    fi
+    for file in lock state.json sessions.json journal.jsonl journal.jsonl.1; do
+        rm -f "$state/$file"
+    done
+    for file in "$binary" "$config" "$service"; do
+        rm -f "$file" "$file.deploy-new" "$file.deploy-old"
+    done
+    for directory in "$state" "${config%/*}"; do
+        rmdir "$directory" 2>/dev/null
+    done
+    [ "$kind" != systemd ] || systemctl daemon-reload
+    for file in "$binary" "$config" "$service"; do
+        [ ! -e "$file" ] || fail "$file: cannot be removed"
+    done
+    say 'done'
+}
+
+turn=/var/run/reroute-deploy
+[ -d /var/run ] || turn=/tmp/reroute-deploy
+
+# One change at a time: a directory with the process in it. One whose process is gone does not count.
+take_turn()
+{
+    if ! mkdir "$turn" 2>/dev/null; then
+        owner=$(cat "$turn/pid" 2>/dev/null)
+        case $owner in
+        '' | *[!0-9]*) ;;
+        *) ! kill -0 "$owner" 2>/dev/null || fail "another deploy is at work on this host (process $owner)" ;;
+        esac
+        rm -rf "$turn"
+        mkdir "$turn" || fail "$turn: cannot be made"
+    fi
+    echo $$ >"$turn/pid"
+}
+
+# The work goes on when the connection ends: it heeds no hang-up, and holds none of the connection's files. What it
+# says is in a file, which is passed on here while somebody listens.
+beside_the_connection() # FUNCTION ARGUMENT...
+{
+    take_turn
+    (
+        trap '' HUP
+        ("$@")
+        rm -f "$turn/pid"
+    ) >"$turn/says" 2>&1 </dev/null &
+    echo $! >"$turn/pid"
+    wait $!
+    cat "$turn/says"
+    rm -rf "$turn"
+}
+
+# What came of a change whose connection ended: it is waited for.
+host_outcome()
+{
+    pid=$(cat "$turn/pid" 2>/dev/null)
+    case $pid in
+    '' | *[!0-9]*) ;;
+    *) while kill -0 "$pid" 2>/dev/null; do sleep 1; done ;;
+    esac
+    [ -s "$turn/says" ] || fail "nothing was changed"
+    cat "$turn/says"
+    rm -rf "$turn"
+}
+
+host_commit() # KIND BINARY CONFIG SERVICE SECONDS FILE...
+{
+    check_paths "$2" "$3" "$4"
+    case $5 in
+    '' | *[!0-9]*) fail "'$5' is no number of seconds" ;;
+    esac
+    (
+        shift 5
+        [ $# -eq 0 ] || check_paths "$@"
+    ) || exit 1
+    beside_the_connection commit "$@"
+}
+
+host_clear() # KIND BINARY CONFIG SERVICE STATE yes|no
+{
+    check_paths "$2" "$3" "$4" "$5"
+    beside_the_connection remove_all "$@"
+}

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Kinds of hosts: where things are there, what is to be there, how far a host is from it, which steps lead there. Pure:
+what a host said comes as a dict of texts (`facts`, of host.sh)."""
+import hashlib
+from collections import namedtuple
+
+from hosts import is_path
+
+DATASTORE_DIRECTORY = "/vmfs/volumes/datastore1/reroute"
+
+Kind = namedtuple("Kind", "name label binary config service state socket")
+LINUX = ("/usr/local/bin/reroute", "/etc/reroute/reroute.conf")
+KINDS = {
+    "systemd": Kind("systemd", "Linux, systemd", *LINUX, "/etc/systemd/system/reroute.service", "/var/lib/reroute",
+                    "/run/reroute/control.sock"),
+    "linux": Kind("linux", "Linux", *LINUX, "/etc/init.d/reroute", "/var/lib/reroute", "/run/reroute/control.sock"),
+}
+# Of a file that is to be on a host. `what` is for people.
+File = namedtuple("File", "what path data mode")
+
+
+class Refused(Exception):
+    """This host cannot get what is asked for; the text is one line."""
+
+
+def vmkernel(directory):
+    return Kind("vmkernel", "VMkernel", f"{directory}/reroute", f"{directory}/reroute.conf", f"{directory}/service.sh",
+                f"{directory}/state", "/var/run/reroute/control.sock")
+
+
+def kind_of(name, directory):
+    """The kind with all of its paths, each of them sound."""
+    kind = vmkernel(directory or DATASTORE_DIRECTORY) if name == "vmkernel" else KINDS.get(name)
+    if kind is None:
+        raise Refused(f"the host is of kind '{name}', expected systemd, linux or vmkernel")
+    for path in kind[2:]:
+        if not is_path(path):
+            raise Refused(f"'{path}' is no path that can be used")
+    return kind
+
+
+def words_of(kind):
+    """What the kind fills a template with."""
+    return {"state-directory": kind.state, "control-socket": kind.socket}
+
+
+def digest(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+def service_text(kind, unit, script):
+    """The unit or the script with the paths of the kind."""
+    text = unit if kind.name == "systemd" else script
+    for mark, path in (("@reroute@", kind.binary), ("@binary@", kind.binary), ("@config@", kind.config),
+                       ("@service@", kind.service)):
+        text = text.replace(mark, path)
+    return text
+
+
+def wanted(kind, program, config, service):
+    """The files of a host; config None: the one that is there stays."""
+    files = [File("program", kind.binary, program, "755"),
+             File("configuration", kind.config, config, "644"),
+             File("service", kind.service, service, "644" if kind.name == "systemd" else "755")]
+    return [file for file in files if file.data is not None]
+
+
+def differing(files, facts):
+    return [file for file in files if facts.get(f"file:{file.path}") != digest(file.data)]
+
+
+def is_there(kind, facts):
+    return any(facts.get(f"file:{path}", "none") != "none" for path in (kind.binary, kind.config, kind.service))
+
+
+def refuse(kind, facts):
+    """Why this host cannot be changed, None: it can."""
+    if facts.get("package"):
+        return f"{facts['package']} is there: reroute is installed otherwise; remove that first, or upgrade it its own way"
+    if kind.name != "vmkernel":
+        return None
+    if facts.get("datastore") != "yes":
+        return f"no such path: {kind.binary.rsplit('/', 2)[0]}; expected directory=/vmfs/volumes/NAME/reroute in its line"
+    if facts.get("execInstalledOnly") == "1":
+        return ("execInstalledOnly is on: the host runs only programs that a VIB brought; install reroute's VIB there, "
+                "or: esxcli system settings advanced set -o /User/execInstalledOnly -i 0")
+    return None
+
+
+# --- is it as it is to be? ----------------------------------------------------------------------------------------
+
+def current_path(status):
+    return next((path for path in status.get("paths", []) if path.get("current")), None)
+
+
+def unhealthy(facts, status):
+    """Why the agent is not well, None: it is. `status`: its document, {} when it does not answer."""
+    if not status:
+        return f"the agent does not answer, the service is {facts.get('state') or 'not there'}"
+    if not status.get("next_hop"):
+        return f"there is no route: {status.get('explanation', 'the agent does not say why')}"
+    path = current_path(status)
+    if path is not None and not path.get("up"):
+        return f"the path in use, {path.get('address')}, is {path.get('state')}"
+    return None
+
+
+def differences(kind, files, facts, status):
+    """One line for each."""
+    if not is_there(kind, facts):
+        return ["it is not installed"]
+    found = []
+    for file in files:
+        have = facts.get(f"file:{file.path}")
+        if have != digest(file.data):
+            found.append(f"the {file.what} is not there" if have == "none" else f"the {file.what} differs")
+    version = facts.get("version", "").replace("reroute ", "")
+    if status and status.get("version") != version:
+        found.append(f"version {status.get('version')} is running, {version} is installed")
+    if facts.get("state") != "active":
+        found.append(f"the service is {facts.get('state') or 'not there'}")
+    if not facts.get("boot", "").startswith("yes"):
+        found.append(f"it does not survive a reboot: {facts.get('boot', '').partition(': ')[2]}")
+    ill = unhealthy(facts, status)
+    if ill:
+        found.append(ill)
+    if facts.get("httpClient") == "false" and status.get("sessions", {}).get("provider") == "rest":
+        found.append("the firewall lets no list of sessions in: esxcli network firewall ruleset set -e true -r httpClient")
+    return found
+
+
+# --- what is to be done -------------------------------------------------------------------------------------------
+
+def bytes_text(count):
+    return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{count} bytes"
+
+
+def start_text(kind):
+    if kind.name == "systemd":
+        return "systemctl daemon-reload, enable, restart"
+    if kind.name == "linux":
+        return f"{kind.service} enable, stop, start"
+    return "a line in local.sh and in root's crontab, auto-backup.sh, crond again; stop, start"
+
+
+def change_steps(kind, files, facts, wait_s):
+    """What brings these files there, for people; in this order it is done."""
+    steps = [f"copy the {file.what} to {file.path}.deploy-new ({bytes_text(len(file.data))})" for file in files]
+    steps.append("compare the checksums there")
+    steps.append("run check-config and --version of the program there")
+    steps += [f"keep {file.path} as {file.path}.deploy-old" for file in files
+              if facts.get(f"file:{file.path}") != "none"]
+    steps += [f"rename {file.path}.deploy-new to {file.path}" for file in files]
+    steps.append(start_text(kind))
+    steps.append(f"wait until the agent answers, {wait_s} s at most; else put back what was there")
+    return steps
+
+
+def clear_steps(kind, route):
+    steps = ["stop the service"]
+    steps += ["remove the route to the service"] if route else []
+    steps.append("end its start at boot")
+    steps += [f"remove {path}" for path in (kind.binary, kind.config, kind.service)]
+    steps.append(f"remove the agent's files in {kind.state}")
+    return steps

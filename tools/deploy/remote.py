@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One host over ssh: calls of host.sh, and files.
+
+All calls of a host share a connection (ControlMaster). Options given by the user come before these, and ssh takes the
+first: so they win, as does everything of ssh_config that is not named here."""
+import os
+import shlex
+import subprocess
+import tempfile
+import threading
+
+OPTIONS = ("BatchMode=yes", "ConnectTimeout=10", "ServerAliveInterval=5", "ServerAliveCountMax=3", "LogLevel=ERROR",
+           "ControlMaster=auto", "ControlPersist=60")
+CALL_S, COPY_S = 60, 900
+# Takes a file from its input, which may end too early; then nothing of it stays. $1: path, $2: how many bytes.
+RECEIVE = ('umask 077; d=${1%/*}; m=; [ -d "$d" ] || { mkdir "$d" && chmod 755 "$d" && m=$d && echo "made=$d"; } && '
+           'rm -f "$1" && cat >"$1" && [ "$(wc -c <"$1")" -eq "$2" ] && echo done= || '
+           '{ rm -f "$1"; [ -z "$m" ] || rmdir "$m"; exit 1; }')
+
+with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "host.sh"), encoding="ascii") as f:
+    FUNCTIONS = f.read()
+
+
+class Trouble(Exception):
+    """It did not work on this host; the text is the reason, one line. `lost`: the connection, not the host."""
+
+    def __init__(self, reason, lost=False):
+        super().__init__(reason)
+        self.lost = lost
+
+
+# --- pure ---------------------------------------------------------------------------------------------------------
+
+def last_line(text):
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else ""
+
+
+SSH_SAYS = (
+    ("HOST IDENTIFICATION HAS CHANGED", "the host key has changed: if that is right, forget the old one by ssh-keygen -R"),
+    ("Host key verification failed", "the host key is not known: log in once by hand, or add it to known_hosts"),
+    ("Permission denied", "the host does not accept the key"),
+    ("Too many authentication failures", "the host does not accept the key"),
+    ("Connection refused", "no ssh there"),
+    ("Connection timed out", "no ssh there"),
+    ("No route to host", "no ssh there"),
+    ("Network is unreachable", "no ssh there"),
+    ("Could not resolve hostname", "no ssh there"),
+    ("kex_exchange_identification", "no ssh there"),
+)
+
+
+def ssh_reason(words):
+    """Why ssh itself failed, by what it said."""
+    line = last_line(words)
+    for text, reason in SSH_SAYS:
+        if text in words:
+            return f"{reason} ({line})"
+    return f"the connection ended in the middle ({line or 'ssh does not say why'})"
+
+
+HOST_SAYS = (("No space left", "the disk is full"), ("Read-only file system", "the disk is read-only"),
+             ("No such file or directory", "no such path"), ("Permission denied", "not allowed"))
+
+
+def host_reason(words):
+    """Why something on the host failed, by what its commands said."""
+    line = last_line(words)
+    for text, reason in HOST_SAYS:
+        if text in words:
+            return f"{reason} ({line})"
+    return line or "the host's shell ended and does not say why"
+
+
+def call_text(function, arguments):
+    """A call that does nothing when a part of it does not arrive."""
+    return f"{{ {function} {' '.join(shlex.quote(str(a)) for a in arguments)}\n}}\n"
+
+
+def parse_answer(text):
+    """The lines KEY=VALUE as a dict; of several equal keys the last one counts, but for `made`, a list."""
+    facts = {"made": []}
+    for line in text.splitlines():
+        key, equals, value = line.partition("=")
+        if key == "made" and equals:
+            facts["made"].append(value)
+        elif equals:
+            facts[key] = value
+    return facts
+
+
+# --- processes ----------------------------------------------------------------------------------------------------
+
+class Running:
+    """The ssh processes of all hosts: when the user interrupts they end."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.processes = set()
+        self.stopped = False
+
+    def run(self, command, data, seconds):
+        """(exit code, standard output, standard error); code None: it took too long. What it writes goes to files: a
+        process that ssh leaves behind may keep them open."""
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as error:
+            with self.lock:
+                if self.stopped:
+                    raise Trouble("interrupted")
+                process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=out, stderr=error,
+                                           start_new_session=True)
+                self.processes.add(process)
+            try:
+                process.communicate(data, timeout=seconds)
+                code = process.returncode
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+                code = None
+            finally:
+                with self.lock:
+                    self.processes.discard(process)
+            out.seek(0)
+            error.seek(0)
+            return code, out.read().decode(errors="replace"), error.read().decode(errors="replace")
+
+    def stop(self):
+        with self.lock:
+            self.stopped = True
+            for process in self.processes:
+                process.kill()
+
+
+class Remote:
+    """A host. `directory` is private to this process: the shared connections are in it."""
+
+    def __init__(self, host, ssh, directory, running):
+        self.host, self.running = host, running
+        self.command = [*ssh, *(word for option in (*OPTIONS, f"ControlPath={directory}/%C") for word in ("-o", option)),
+                        "--", host.ssh]
+
+    def ssh(self, line, data, seconds):
+        """Standard output of a command line on the host. Trouble when it fails."""
+        sudo = "sudo -n " if self.host.sudo else ""
+        code, out, words = self.running.run([*self.command, sudo + line], data, seconds)
+        facts = parse_answer(out)
+        if "done" in facts:
+            return facts
+        if self.running.stopped:
+            raise Trouble("interrupted", lost=True)
+        if "failed" in facts:
+            raise Trouble(facts["failed"])
+        if code is None:
+            raise Trouble(f"the host did not answer within {seconds} s", lost=True)
+        if code == 255:
+            raise Trouble(ssh_reason(words), lost=True)
+        raise Trouble(host_reason(words))
+
+    def call(self, function, *arguments, seconds=CALL_S):
+        return self.ssh("/bin/sh", (FUNCTIONS + call_text(function, arguments)).encode(), seconds)
+
+    def send(self, path, data):
+        """The directories that had to be made for it."""
+        words = " ".join(shlex.quote(word) for word in (RECEIVE, "receive", path, str(len(data))))
+        return self.ssh(f"/bin/sh -c {words}", data, COPY_S)["made"]
+
+    def close(self):
+        """Ends the shared connection, if there is one."""
+        subprocess.run([*self.command[:-2], "-O", "exit", "--", self.host.ssh], stdin=subprocess.DEVNULL,
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False, timeout=CALL_S)

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What people and programs see: progress while it runs, a table and reasons, or one document."""
+import json
+import os
+import sys
+import threading
+import time
+
+COLUMNS = (("HOST", "name"), ("KIND", "kind"), ("RESULT", "result"), ("VERSION", "version"), ("SERVICE", "service"),
+           ("BOOT", "boot"), ("AGENT", "agent"), ("ROUTE", "route"))
+
+
+def clean(text):
+    """Text of others, so that it acts on no terminal."""
+    return "".join(c if c.isprintable() else "".join(f"\\x{b:02x}" for b in c.encode(errors="surrogateescape"))
+                   for c in text)
+
+
+def aligned(rows):
+    """Lines of columns."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
+
+
+def cell(result, key):
+    value = result.get(key)
+    if value is None:
+        return "-"
+    return clean(str(value).partition(":")[0] if key == "boot" else str(value))
+
+
+def text(results):
+    """A table; below it what is to be said of each host, one line each."""
+    lines = aligned([[head for head, _ in COLUMNS]] + [[cell(r, key) for _, key in COLUMNS] for r in results])
+    for result in results:
+        for line in [result["reason"]] if result["reason"] else result["differences"]:
+            lines.append(f"{result['name']}: {clean(line)}")
+        if result["result"] == "planned":
+            lines.append(f"{result['name']} ({result['kind']}), nothing of this is done:")
+            lines += [f"  {number}. {clean(step)}" for number, step in enumerate(result["steps"], 1)]
+    return "\n".join(lines) + "\n"
+
+
+def document(action, dry_run, good, results):
+    return json.dumps({"schema": "reroute.deploy/1", "action": action, "dry_run": dry_run, "ok": good,
+                       "hosts": results}, indent=2) + "\n"
+
+
+class Progress:
+    """A line for each host, drawn again when something changes; only on a terminal that can."""
+
+    def __init__(self, names):
+        self.names, self.lock, self.drawn = names, threading.Lock(), 0
+        self.began = {name: None for name in names}
+        self.says = {name: "waits" for name in names}
+        self.shown = sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+
+    def say(self, name, words):
+        with self.lock:
+            self.began[name] = self.began[name] or time.monotonic()
+            self.says[name] = words
+            if self.shown:
+                self.draw()
+
+    def draw(self):
+        now = time.monotonic()
+        rows = [[name, f"{now - self.began[name]:.0f} s" if self.began[name] else "", self.says[name]]
+                for name in self.names]
+        up = f"\x1b[{self.drawn}A" if self.drawn else ""  # ECMA-48: cursor up, erase to the end of the line
+        sys.stderr.write(up + "".join(f"{clean(line)[:78]}\x1b[K\n" for line in aligned(rows)))
+        sys.stderr.flush()
+        self.drawn = len(rows)
+
+    def end(self):
+        """Wipes it away: the table takes its place."""
+        if self.drawn:
+            sys.stderr.write(f"\x1b[{self.drawn}A\x1b[J")
+            sys.stderr.flush()
+            self.drawn = 0

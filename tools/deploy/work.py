@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is done with one host: look, then check, change or clear. Its result is a dict; see reroute-deploy(8)."""
+import json
+import os
+import time
+
+import kinds
+from hosts import Bad
+from remote import Trouble
+from template import fill
+
+CHANGE_S = 240  # a change is given up by then, whatever it waits for
+BY_ITSELF = "; the host finished by itself: "
+
+
+class Wanted:
+    """What hosts are to have. Programs and texts are read once, by load.py."""
+
+    def __init__(self, programs, template, template_name, unit, script):
+        self.programs, self.template, self.template_name = programs, template, template_name
+        self.unit, self.script = unit, script
+
+    def files(self, host, kind, machine):
+        config = None
+        if self.template is not None:
+            config = fill(self.template, self.template_name, host, kinds.words_of(kind)).encode()
+        service = kinds.service_text(kind, self.unit, self.script).encode()
+        return kinds.wanted(kind, self.programs.of(kind, machine), config, service)
+
+
+class Work:
+    def __init__(self, host, remote, wanted, options, say):
+        """say(text): what is being done now."""
+        self.host, self.remote, self.wanted, self.options, self.say = host, remote, wanted, options, say
+        self.kind, self.hello, self.facts, self.status = None, {}, {}, {}
+        self.made, self.staged = [], []
+        self.result = {"name": host.name, "kind": None, "result": "failed", "reason": None, "differences": [],
+                       "steps": []}
+
+    # --- looking ------------------------------------------------------------------------------------------------
+
+    def meet(self):
+        self.say("connects")
+        self.hello = self.remote.call("host_hello")
+        self.kind = kinds.kind_of(self.hello.get("kind", ""), self.host.directory)
+        self.result["kind"] = self.kind.name
+        if self.hello.get("user") != "0":
+            raise Trouble("needs root there: log in as root (ssh=root@...), or give sudo=yes in the host's line")
+
+    def look(self):
+        kind = self.kind
+        self.say("looks")
+        seen = self.remote.call("host_look", kind.name, kind.binary, kind.config, kind.service)
+        self.facts = {**self.hello, **seen}
+        try:
+            self.status = json.loads(self.facts.get("status") or "{}")
+        except ValueError:
+            self.status = {}
+        self.note()
+
+    def note(self):
+        """What was seen goes into the result."""
+        facts, status = self.facts, self.status
+        version = facts.get("version")
+        self.result.update({
+            "version": version.replace("reroute ", "") if version else None,
+            "config": self.seen(self.kind.config),
+            "service": facts.get("state") or None,
+            "boot": facts.get("boot"),
+            "agent": status.get("version"),
+            "pid": status.get("pid"),
+            "route": facts.get("route") or None,
+        })
+
+    def seen(self, path):
+        value = self.facts.get(f"file:{path}", "none")
+        return None if value == "none" else value
+
+    # --- actions ------------------------------------------------------------------------------------------------
+
+    def check(self):
+        self.meet()
+        self.look()
+        files = self.wanted.files(self.host, self.kind, self.facts["machine"])
+        self.result["differences"] = kinds.differences(self.kind, files, self.facts, self.status)
+        self.result["result"] = "differs" if self.result["differences"] else "good"
+
+    def bring(self):
+        """install and upgrade."""
+        self.meet()
+        self.look()
+        reason = kinds.refuse(self.kind, self.facts)
+        if reason:
+            raise Trouble(reason)
+        was_there = kinds.is_there(self.kind, self.facts)
+        if self.options.action == "upgrade" and not was_there:
+            raise Trouble("it is not installed there; expected an install first")
+        files = self.wanted.files(self.host, self.kind, self.facts["machine"])
+        if self.wanted.template is None and not self.seen(self.kind.config):
+            raise Trouble(f"{self.kind.config} is not there; expected --config TEMPLATE")
+        todo = kinds.differing(files, self.facts)
+        if not todo and self.is_well():
+            self.result["result"] = "unchanged"
+            return
+        self.result["steps"] = kinds.change_steps(self.kind, todo, self.facts, self.options.wait_s)
+        if self.options.dry_run:
+            self.result["result"] = "planned"
+            return
+        self.change(todo)
+        self.look()
+        self.result["result"] = "upgraded" if was_there else "installed"
+
+    def is_well(self):
+        return (self.facts.get("state") == "active" and self.facts.get("boot", "").startswith("yes")
+                and bool(self.status))
+
+    def change(self, todo):
+        try:
+            self.stage(todo)
+        except Trouble as trouble:
+            raise self.abandoned(trouble) from None
+        kind = self.kind
+        self.say("replaces, restarts, waits for the agent")
+        self.survive("host_commit", kind.name, kind.binary, kind.config, kind.service,
+                     self.options.wait_s, *(file.path for file in todo), seconds=CHANGE_S + self.options.wait_s)
+
+    def stage(self, todo):
+        """Copies all beside, and tries it there. Nothing that is in use is touched."""
+        arguments = []
+        for file in todo:
+            new = f"{file.path}.deploy-new"
+            self.say(f"copies the {file.what}")
+            self.staged.append(new)
+            self.made += self.remote.send(new, file.data)
+            arguments += [new, kinds.digest(file.data), file.mode]
+        self.say("verifies")
+        if arguments:
+            self.remote.call("host_verify", *arguments)
+        paths = {file.path for file in todo}
+        self.remote.call("host_try", *(f"{path}.deploy-new" if path in paths else path
+                                       for path in (self.kind.binary, self.kind.config)))
+
+    def abandoned(self, trouble):
+        """What was copied goes again; the trouble, with a word more where it does not."""
+        try:
+            self.remote.call("host_abandon", "made", *self.made, "staged", *self.staged)
+        except Trouble:
+            return Trouble(f"{trouble}; the host is as it was, but for files *.deploy-new, which nothing uses")
+        return Trouble(f"{trouble}; the host is as it was")
+
+    def survive(self, function, *arguments, seconds):
+        """A change that goes on without the connection: when that is lost, the host is asked what came of it."""
+        try:
+            return self.remote.call(function, *arguments, seconds=seconds)
+        except Trouble as trouble:
+            if not trouble.lost or self.remote.running.stopped:
+                raise
+            lost = trouble
+        self.say("connects again")
+        time.sleep(1)
+        try:
+            return self.remote.call("host_outcome", seconds=seconds)
+        except Trouble as trouble:
+            if trouble.lost:
+                raise Trouble(f"{lost}; what came of it is not known: see reroute deploy check") from None
+            raise Trouble(f"{lost}{BY_ITSELF}{trouble}") from None
+
+    def clear(self):
+        self.meet()
+        self.look()
+        kind = self.kind
+        if not kinds.is_there(kind, self.facts):
+            self.result["result"] = "nothing there"
+            return
+        self.result["steps"] = kinds.clear_steps(kind, self.options.route)
+        if self.options.dry_run:
+            self.result["result"] = "planned"
+            return
+        self.say("stops and removes")
+        self.survive("host_clear", kind.name, kind.binary, kind.config, kind.service, kind.state,
+                     "yes" if self.options.route else "no", seconds=CHANGE_S)
+        route = self.result["route"]
+        self.look()
+        self.result["route"] = None if self.options.route else route
+        self.result["result"] = "cleared"
+
+    # --- all of it ----------------------------------------------------------------------------------------------
+
+    def run(self):
+        """The result, whatever happens."""
+        began = time.monotonic()
+        try:
+            {"check": self.check, "clear": self.clear}.get(self.options.action, self.bring)()
+        except (Trouble, kinds.Refused, Bad) as trouble:
+            self.result["reason"] = str(trouble)
+        self.result["seconds"] = round(time.monotonic() - began, 1)
+        self.say(self.result["result"])
+        return self.result
+
+    def unhealthy(self):
+        """Asked again after the work: why the host is not well, None: it is."""
+        try:
+            self.look()
+        except Trouble as trouble:
+            return str(trouble)
+        return kinds.unhealthy(self.facts, self.status)
+
+
+# --- the programs for hosts -----------------------------------------------------------------------------------------
+
+def is_static(path):
+    """True of an ELF program that names no interpreter (elf(5), PT_INTERP)."""
+    with open(path, "rb") as f:
+        head = f.read(64)
+        if head[:5] != b"\x7fELF\x02":
+            return False
+        offset, size, count = (int.from_bytes(head[a:a + n], "little") for a, n in ((32, 8), (54, 2), (56, 2)))
+        f.seek(offset)
+        headers = f.read(size * count)
+    return all(headers[i:i + 4] != b"\x03\0\0\0" for i in range(0, len(headers), size))
+
+
+class Programs:
+    """Which program a host gets: the one that was given, else this one, else the static one beside its build."""
+
+    def __init__(self, given, own):
+        self.given, self.own, self.data = given, own, {}
+        self.static = own if is_static(own) else os.path.join(os.path.dirname(os.path.dirname(own)), "build-static",
+                                                              "reroute")
+
+    def of(self, kind, machine):
+        """Its bytes."""
+        if self.given:
+            return self.read(self.given)
+        if machine != os.uname().machine:
+            raise Trouble(f"the host is {machine}, this one {os.uname().machine}; expected --binary FILE for it")
+        if kind.name != "vmkernel":
+            return self.read(self.own)
+        if not os.path.exists(self.static):
+            raise Trouble("VMkernel needs the static program; tools/build-static makes it: expected --binary FILE")
+        return self.read(self.static)
+
+    def read(self, path):
+        if path not in self.data:
+            with open(path, "rb") as f:
+                self.data[path] = f.read()
+        return self.data[path]
