@@ -81,8 +81,9 @@ def supervises():
     return "--supervise" in text_of([REROUTE, "agent", "--help"])
 
 
-def programs(path, note=""):
-    """A program for all kinds of hosts; another one for each note."""
+def programs(path, note="", size_bytes=0):
+    """A program for all kinds of hosts; another one for each note. So big at least."""
+    note += "\n" + "#" * size_bytes
     if supervises():
         with open(REROUTE, "rb") as f:
             data = f.read() + note.encode()
@@ -157,10 +158,11 @@ class Host:
     def snapshot(self):
         """Every file that deploy could have to do with, and its digest."""
         places = ("/etc/reroute", "/etc/rc.local.d", "/vmfs", "/var/spool/cron", "/usr/local", "/etc/systemd/system",
-                  "/etc/init.d", "/etc/rc2.d")
+                  "/etc/init.d", "/etc/rc2.d", "/var/lib/reroute")
         found = self.inside("find " + " ".join(p for p in places if self.exists(p)) + " | sort; find " +
                             " ".join(p for p in places if self.exists(p)) + " -type f | sort | xargs cksum")
-        return "\n".join(line for line in found.splitlines() if "/state" not in line)
+        changing = ("/state.json", "/journal.jsonl")  # while an agent runs
+        return "\n".join(line for line in found.splitlines() if not line.endswith(changing))
 
     def route(self):
         """The next hops of the routes to the service."""
@@ -244,15 +246,18 @@ class Stage:
         """The cable by which ssh reaches it."""
         batch(self.switch, [f"link set {host.name}-a {'down' if down else 'up'}"])
 
-    def configure(self, key=None, known=None):
-        """ssh's configuration; `key`, `known`: hosts with other keys than the right ones, {name: key}."""
+    def configure(self, key=None, known=None, port=None):
+        """ssh's configuration. What is not right there, {name: value}: the user's key, the key by which the host is
+        known ("": by none), the port."""
+        key, known, port = key or {}, known or {}, port or {}
         with open(self.path("known"), "w", encoding="ascii") as f:
             for host in self.hosts.values():
-                f.write(f"{host.address} {self.public((known or {}).get(host.name, 'host'))}")
+                name = known.get(host.name, "host")
+                f.write(f"{host.address} {self.public(name)}" if name else "")
         with open(self.path("ssh_config"), "w", encoding="ascii") as f:
             for host in self.hosts.values():
                 f.write(f"Host {host.name}\n HostName {host.address}\n User root\n IdentitiesOnly yes\n"
-                        f" IdentityFile {self.path((key or {}).get(host.name, 'user'))}\n"
+                        f" IdentityFile {self.path(key.get(host.name, 'user'))}\n Port {port.get(host.name, 22)}\n"
                         f" UserKnownHostsFile {self.path('known')}\n StrictHostKeyChecking yes\n")
 
     def list(self, name="hosts", only=None, **words):

@@ -149,10 +149,13 @@ def calls():
 def empty_paths():
     """A function of host.sh that gets an empty path does nothing."""
     paths = [f"/nonexistent/{name}" for name in "abcd"]
+    paths = [f"/nonexistent/{name}" for name in "abcde"]
     for call in (["host_look", "linux", "", *paths[:2]], ["host_verify", "", "x", "755"], ["host_try", paths[0], ""],
-                 ["host_commit", "linux", "None", *paths[:2], "5", paths[2]], ["host_commit", "linux", *paths[:3], "5", ""],
-                 ["host_commit", "linux", *paths[:3], "", paths[3]], ["host_clear", "linux", paths[0], "", *paths[:2], "no"],
-                 ["host_commit", "linux", *paths[:3], "5", paths[3], "relative"], ["host_abandon", "staged", ""]):
+                 ["host_commit", "t", "linux", "None", *paths[:3], "5", paths[2]],
+                 ["host_commit", "t", "linux", *paths[:4], "5", ""],
+                 ["host_commit", "t", "linux", *paths[:4], "", paths[4]],
+                 ["host_commit", "t", "linux", *paths[:4], "5", paths[4], "relative"],
+                 ["host_clear", "t", "linux", paths[0], "", *paths[:2], "no"], ["host_abandon", "staged", ""]):
         done = subprocess.run(["sh"], input=remote.FUNCTIONS + remote.call_text(call[0], call[1:]), capture_output=True,
                               text=True, check=False)
         check(done.stdout.startswith("failed="), call, done.stdout, done.stderr)

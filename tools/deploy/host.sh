@@ -293,11 +293,20 @@ put_old_back() # FILE
     fi
 }
 
-# As it was before: files, then what started at boot, then what ran.
-put_back() # REASON KIND BINARY CONFIG SERVICE FILE...
+# What an agent leaves in its state directory.
+remove_state() # DIRECTORY
 {
-    reason=$1 kind=$2 binary=$3 config=$4 service=$5
-    shift 5
+    for name in lock state.json sessions.json journal.jsonl journal.jsonl.1; do
+        rm -f "$1/$name"
+    done
+    rmdir "$1" 2>/dev/null
+}
+
+# As it was before: files, then what started at boot, then what ran. The rest is commit's.
+put_back() # REASON FILE...
+{
+    reason=$1
+    shift
     new_pid=$(answering_pid "$binary" "$config")
     [ "$was_active" = yes ] || service_stop "$kind" "$service"
     [ "$was_enabled" = yes ] || service_disable "$kind" "$service"
@@ -305,6 +314,7 @@ put_back() # REASON KIND BINARY CONFIG SERVICE FILE...
         put_old_back "$file"
     done
     [ "$kind" != systemd ] || systemctl daemon-reload
+    [ "$had_state" = yes ] || remove_state "$state"
     if [ "$was_active" != yes ]; then
         fail "$reason; put back, nothing runs, as before"
     fi
@@ -315,10 +325,12 @@ put_back() # REASON KIND BINARY CONFIG SERVICE FILE...
     fail "$reason; the old one is put back and does not answer either"
 }
 
-commit() # KIND BINARY CONFIG SERVICE SECONDS FILE...
+commit() # KIND BINARY CONFIG SERVICE STATE SECONDS FILE...
 {
-    kind=$1 binary=$2 config=$3 service=$4 seconds=$5
-    shift 5
+    kind=$1 binary=$2 config=$3 service=$4 state=$5 seconds=$6
+    shift 6
+    had_state=no
+    [ ! -d "$state" ] || had_state=yes
     old_pid=$(answering_pid "$binary" "$config")
     was_active=no was_enabled=no
     ! service_is_active "$kind" "$service" || was_active=yes
@@ -327,15 +339,14 @@ commit() # KIND BINARY CONFIG SERVICE SECONDS FILE...
         keep_old "$file" || fail "$file: the old one cannot be kept; nothing was changed"
     done
     for file in "$@"; do
-        mv -f "$file.deploy-new" "$file" || put_back "$file: cannot be renamed" "$kind" "$binary" "$config" "$service" "$@"
+        mv -f "$file.deploy-new" "$file" || put_back "$file: cannot be renamed" "$@"
     done
     text=$(service_enable "$kind" "$service" 2>&1) ||
-        put_back "cannot be enabled: $(last_line "$text")" "$kind" "$binary" "$config" "$service" "$@"
+        put_back "cannot be enabled: $(last_line "$text")" "$@"
     text=$(service_restart "$kind" "$service" 2>&1) ||
-        put_back "cannot be started: $(last_line "$text")" "$kind" "$binary" "$config" "$service" "$@"
+        put_back "cannot be started: $(last_line "$text")" "$@"
     wait_for_agent "$binary" "$config" "${old_pid:-none}" "$seconds" ||
-        put_back "the agent does not come up: $(why_not "$kind" "$binary" "$config")" \
-            "$kind" "$binary" "$config" "$service" "$@"
+        put_back "the agent does not come up: $(why_not "$kind" "$binary" "$config")" "$@"
     for file in "$@"; do
         rm -f "$file.deploy-old"
     done
@@ -357,15 +368,11 @@ remove_all() # KIND BINARY CONFIG SERVICE STATE ROUTE
     if service_is_enabled "$kind" "$service"; then
         text=$(service_disable "$kind" "$service" 2>&1) || fail "stopped, but not disabled: $(last_line "$text")"
     fi
-    for file in lock state.json sessions.json journal.jsonl journal.jsonl.1; do
-        rm -f "$state/$file"
-    done
+    remove_state "$state"
     for file in "$binary" "$config" "$service"; do
         rm -f "$file" "$file.deploy-new" "$file.deploy-old"
     done
-    for directory in "$state" "${config%/*}"; do
-        rmdir "$directory" 2>/dev/null
-    done
+    rmdir "${config%/*}" 2>/dev/null
     [ "$kind" != systemd ] || systemctl daemon-reload
     for file in "$binary" "$config" "$service"; do
         [ ! -e "$file" ] || fail "$file: cannot be removed"
@@ -377,25 +384,32 @@ turn=/var/run/reroute-deploy
 [ -d /var/run ] || turn=/tmp/reroute-deploy
 
 # One change at a time: a directory with the process in it. One whose process is gone does not count.
-take_turn()
+take_turn() # TOKEN
 {
     if ! mkdir "$turn" 2>/dev/null; then
-        owner=$(cat "$turn/pid" 2>/dev/null)
-        case $owner in
-        '' | *[!0-9]*) ;;
-        *) ! kill -0 "$owner" 2>/dev/null || fail "another deploy is at work on this host (process $owner)" ;;
-        esac
+        ! turn_is_taken || fail "another deploy is at work on this host (process $owner)"
         rm -rf "$turn"
         mkdir "$turn" || fail "$turn: cannot be made"
     fi
     echo $$ >"$turn/pid"
+    echo "$1" >"$turn/token"
+}
+
+turn_is_taken()
+{
+    owner=$(cat "$turn/pid" 2>/dev/null)
+    case $owner in
+    '' | *[!0-9]*) return 1 ;;
+    esac
+    kill -0 "$owner" 2>/dev/null
 }
 
 # The work goes on when the connection ends: it heeds no hang-up, and holds none of the connection's files. What it
-# says is in a file, which is passed on here while somebody listens.
-beside_the_connection() # FUNCTION ARGUMENT...
+# says is in a file, which is passed on here while somebody listens, and stays until host_forget.
+beside_the_connection() # TOKEN FUNCTION ARGUMENT...
 {
-    take_turn
+    take_turn "$1"
+    shift
     (
         trap '' HUP
         ("$@")
@@ -404,37 +418,41 @@ beside_the_connection() # FUNCTION ARGUMENT...
     echo $! >"$turn/pid"
     wait $!
     cat "$turn/says"
-    rm -rf "$turn"
 }
 
 # What came of a change whose connection ended: it is waited for.
-host_outcome()
+host_outcome() # TOKEN
 {
-    pid=$(cat "$turn/pid" 2>/dev/null)
-    case $pid in
-    '' | *[!0-9]*) ;;
-    *) while kill -0 "$pid" 2>/dev/null; do sleep 1; done ;;
-    esac
-    [ -s "$turn/says" ] || fail "nothing was changed"
+    [ "$(cat "$turn/token" 2>/dev/null)" = "$1" ] || fail "nothing was changed"
+    while turn_is_taken; do sleep 1; done
     cat "$turn/says"
-    rm -rf "$turn"
 }
 
-host_commit() # KIND BINARY CONFIG SERVICE SECONDS FILE...
+host_forget() # TOKEN
 {
-    check_paths "$2" "$3" "$4"
-    case $5 in
-    '' | *[!0-9]*) fail "'$5' is no number of seconds" ;;
+    [ "$(cat "$turn/token" 2>/dev/null)" != "$1" ] || turn_is_taken || rm -rf "$turn"
+    say 'done'
+}
+
+host_commit() # TOKEN KIND BINARY CONFIG SERVICE STATE SECONDS FILE...
+{
+    check_paths "$3" "$4" "$5" "$6"
+    case $7 in
+    '' | *[!0-9]*) fail "'$7' is no number of seconds" ;;
     esac
     (
-        shift 5
+        shift 7
         [ $# -eq 0 ] || check_paths "$@"
     ) || exit 1
-    beside_the_connection commit "$@"
+    token=$1
+    shift
+    beside_the_connection "$token" commit "$@"
 }
 
-host_clear() # KIND BINARY CONFIG SERVICE STATE yes|no
+host_clear() # TOKEN KIND BINARY CONFIG SERVICE STATE yes|no
 {
-    check_paths "$2" "$3" "$4" "$5"
-    beside_the_connection remove_all "$@"
+    check_paths "$3" "$4" "$5" "$6"
+    token=$1
+    shift
+    beside_the_connection "$token" remove_all "$@"
 }

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is done with one host: look, then check, change or clear. Its result is a dict; see reroute-deploy(8)."""
+import contextlib
 import json
 import os
 import time
@@ -10,7 +11,6 @@ from remote import Trouble
 from template import fill
 
 CHANGE_S = 240  # a change is given up by then, whatever it waits for
-BY_ITSELF = "; the host finished by itself: "
 
 
 class Wanted:
@@ -121,8 +121,12 @@ class Work:
             raise self.abandoned(trouble) from None
         kind = self.kind
         self.say("replaces, restarts, waits for the agent")
-        self.survive("host_commit", kind.name, kind.binary, kind.config, kind.service,
-                     self.options.wait_s, *(file.path for file in todo), seconds=CHANGE_S + self.options.wait_s)
+        try:
+            self.survive("host_commit", *kind[:1], *kind[2:6], self.options.wait_s, *(file.path for file in todo),
+                         seconds=CHANGE_S + self.options.wait_s)
+        except Trouble:
+            self.tidy()
+            raise
 
     def stage(self, todo):
         """Copies all beside, and tries it there. Nothing that is in use is touched."""
@@ -140,30 +144,42 @@ class Work:
         self.remote.call("host_try", *(f"{path}.deploy-new" if path in paths else path
                                        for path in (self.kind.binary, self.kind.config)))
 
-    def abandoned(self, trouble):
-        """What was copied goes again; the trouble, with a word more where it does not."""
+    def tidy(self):
+        """What was copied goes again, and the directories made for it. False: the host cannot be reached."""
         try:
             self.remote.call("host_abandon", "made", *self.made, "staged", *self.staged)
         except Trouble:
-            return Trouble(f"{trouble}; the host is as it was, but for files *.deploy-new, which nothing uses")
-        return Trouble(f"{trouble}; the host is as it was")
+            return False
+        return True
+
+    def abandoned(self, trouble):
+        """The trouble, and how the host was left."""
+        if self.tidy():
+            return Trouble(f"{trouble}; the host is as it was")
+        return Trouble(f"{trouble}; the host is as it was, but for files *.deploy-new, which nothing uses")
 
     def survive(self, function, *arguments, seconds):
         """A change that goes on without the connection: when that is lost, the host is asked what came of it."""
+        token = os.urandom(8).hex()
         try:
-            return self.remote.call(function, *arguments, seconds=seconds)
+            self.remote.call(function, token, *arguments, seconds=seconds)
         except Trouble as trouble:
             if not trouble.lost or self.remote.running.stopped:
                 raise
-            lost = trouble
+            self.ask_outcome(trouble, token, seconds)
+        with contextlib.suppress(Trouble):
+            self.remote.call("host_forget", token)
+
+    def ask_outcome(self, lost, token, seconds):
+        """Returns when the change is made; Trouble when it is not, or when that is not known."""
         self.say("connects again")
         time.sleep(1)
         try:
-            return self.remote.call("host_outcome", seconds=seconds)
+            self.remote.call("host_outcome", token, seconds=seconds)
         except Trouble as trouble:
             if trouble.lost:
                 raise Trouble(f"{lost}; what came of it is not known: see reroute deploy check") from None
-            raise Trouble(f"{lost}{BY_ITSELF}{trouble}") from None
+            raise Trouble(f"{lost}; the host finished by itself: {trouble}") from None
 
     def clear(self):
         self.meet()
@@ -177,8 +193,7 @@ class Work:
             self.result["result"] = "planned"
             return
         self.say("stops and removes")
-        self.survive("host_clear", kind.name, kind.binary, kind.config, kind.service, kind.state,
-                     "yes" if self.options.route else "no", seconds=CHANGE_S)
+        self.survive("host_clear", *kind[:1], *kind[2:6], "yes" if self.options.route else "no", seconds=CHANGE_S)
         route = self.result["route"]
         self.look()
         self.result["route"] = None if self.options.route else route
