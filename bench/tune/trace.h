@@ -25,29 +25,12 @@
  */
 #pragma once
 
-#include "probe/base.h"
+#include "route/tune/request.h"
 
 #define TRACE_PATHS_MAX       64
 #define TRACE_NAME_SIZE       80
 #define TRACE_INTERVAL_MAX_US UINT64_C(500000) /* well below a gap, DETECT_GAP_US */
 #define TRACE_WAIT_MAX_US     UINT64_C(8000000)
-/* Requests leave before this time: just over three days. */
-#define TRACE_SENT_MAX_US ((UINT64_C(1) << 38) - 1)
-
-enum trace_fate {
-    TRACE_REPLY,   /* after rtt_us */
-    TRACE_LOST,    /* nothing came within the wait */
-    TRACE_ERROR,   /* an ICMP error about it came after rtt_us */
-    TRACE_REFUSED, /* the send found no way out */
-    TRACE_SPOILT,  /* this host's own doing: says nothing about the network */
-    TRACE_FATES,
-};
-
-struct trace_request {
-    uint64_t sent_us : 38; /* since the trace began */
-    uint64_t rtt_us : 23;
-    uint64_t fate : 3;
-};
 
 struct trace_path {
     char address[ADDRESS_TEXT_SIZE];

@@ -35,9 +35,7 @@ struct analysis {
     size_t key_count, key_room;
     int error;
 
-    struct health health; /* of the run that never gives up */
-    struct health_settings patient;
-    uint64_t at_ns, up_ns;
+    struct health_settings patient; /* never gives up */
     uint64_t degradeds;
 };
 
@@ -74,27 +72,15 @@ static void add_key(struct analysis *analysis, uint32_t level, size_t request)
     analysis->keys[analysis->key_count++] = (uint64_t)level << 32 | analysis->incident_of[request];
 }
 
-static void watch_levels(void *context, const struct probe_observation *observation, size_t request)
+static void count_level(void *context, uint32_t level, size_t request)
 {
-    struct analysis *analysis = context;
-    struct health *health = &analysis->health;
-    uint32_t misses = health->misses;
-    bool was_up = health->state == HEALTH_UP, was_degraded = health->degraded;
-
-    if (was_up)
-        analysis->up_ns += sub_sat_u64(observation->at_ns, analysis->at_ns);
-    analysis->at_ns = max_u64(analysis->at_ns, observation->at_ns);
-    health_observe(health, &analysis->patient, observation);
-    if (was_up && health->misses > misses && health->misses <= ESTIMATE_LEVELS + 1)
-        add_key(analysis, health->misses, request);
-    analysis->degradeds += !was_degraded && health->degraded;
+    if (level <= ESTIMATE_LEVELS + 1)
+        add_key(context, level, request);
 }
 
-static void forget_levels(void *context)
+static void count_failure(void *context, size_t request)
 {
-    struct analysis *analysis = context;
-
-    analysis->health = (struct health){0};
+    add_key(context, 0, request);
 }
 
 /* Sorts the events by level and counts each. */
@@ -116,48 +102,55 @@ static void count_levels(struct analysis *analysis, struct estimate_tail *tail)
     }
 }
 
+/* What this setting makes of all histories of the path together. */
+static struct detect_verdicts judge_phases(struct analysis *analysis, const struct health_settings *health,
+                                           const struct detect_notes *notes)
+{
+    const struct detect_requests requests = trace_requests(analysis->path, analysis->interval_us);
+    struct detect_verdicts sum = {0};
+
+    analysis->key_count = 0;
+    for (uint64_t phase = 0; phase < analysis->phases; phase++) {
+        struct detect_verdicts verdicts =
+            detect_judge(&requests, health, phase * analysis->interval_us, notes);
+
+        sum.up_ns += verdicts.up_ns;
+        sum.degradeds += verdicts.degradeds;
+    }
+    return sum;
+}
+
+static double watched_s(const struct analysis *analysis, const struct detect_verdicts *verdicts)
+{
+    return (double)verdicts->up_ns / 1e9 / (double)analysis->phases;
+}
+
 static void find_tail(struct analysis *analysis, struct estimate_tail *tail)
 {
-    const struct detect_observer observer = {
-        .observe = watch_levels, .restart = forget_levels, .context = analysis};
+    const struct detect_notes notes = {.level = count_level, .context = analysis};
+    struct detect_verdicts verdicts;
 
     analysis->patient = analysis->settings->health;
     analysis->patient.select_timeout_ns = analysis->select_timeout_us * NS_PER_US;
     analysis->patient.select_count = UINT32_MAX;
-    analysis->key_count = 0;
-    analysis->up_ns = 0;
-    analysis->degradeds = 0;
-    for (uint64_t phase = 0; phase < analysis->phases; phase++) {
-        analysis->health = (struct health){0};
-        analysis->at_ns = 0;
-        detect_replay(analysis->path, analysis->interval_us, analysis->select_timeout_us,
-                      phase * analysis->interval_us, &observer);
-    }
-    tail->watched_s = (double)analysis->up_ns / 1e9 / (double)analysis->phases;
+    verdicts = judge_phases(analysis, &analysis->patient, &notes);
+    analysis->degradeds = verdicts.degradeds;
+    tail->watched_s = watched_s(analysis, &verdicts);
     count_levels(analysis, tail);
 }
 
-static void count_failure(void *context, size_t request)
-{
-    add_key(context, 0, request);
-}
-
 /* What this setting made of the path: failures, and for how long it was up. */
-static struct estimate_count find_failures(struct analysis *analysis, uint32_t select_count,
-                                           double *watched_s)
+static struct estimate_count find_failures(struct analysis *analysis, uint32_t select_count, double *up_s)
 {
+    const struct detect_notes notes = {.down = count_failure, .context = analysis};
     struct health_settings health = analysis->patient;
-    uint64_t up_ns = 0;
+    struct detect_verdicts verdicts;
 
     health.select_count = select_count;
     /* Degraded has no part in being down, and costs most of the time: never. */
     health.degraded_percent = 100;
-    analysis->key_count = 0;
-    for (uint64_t phase = 0; phase < analysis->phases; phase++)
-        up_ns += detect_judge(analysis->path, analysis->interval_us, &health, phase * analysis->interval_us,
-                              count_failure, analysis)
-                     .up_ns;
-    *watched_s = (double)up_ns / 1e9 / (double)analysis->phases;
+    verdicts = judge_phases(analysis, &health, &notes);
+    *up_s = watched_s(analysis, &verdicts);
     return estimate_count(analysis->keys, analysis->key_count, (double)analysis->phases);
 }
 
@@ -198,7 +191,7 @@ static void add_path(struct tune_pair *pair, size_t path, const struct estimate 
 static void judge_pair(struct analysis *analysis, const struct estimate_tail *tail, struct tune_pair *pair,
                        size_t path, bool first)
 {
-    uint32_t level = detect_misses(pair->select_count);
+    uint32_t level = pair_misses(pair->select_count);
     double watched_s = tail->watched_s, degraded, needed_s;
     struct estimate_count failures = {0};
     struct estimate estimate;
@@ -269,7 +262,7 @@ static int make_pairs(struct tune_result *result, const struct trace *trace,
     uint32_t standing_count = settings->health.select_count;
     bool found = false;
 
-    result->pairs = calloc(ARRAY_SIZE(timeouts_ms) * TUNE_COUNT_MAX + 1, sizeof(*result->pairs));
+    result->pairs = calloc(ARRAY_SIZE(timeouts_ms) * PAIR_COUNT_MAX + 1, sizeof(*result->pairs));
     result->summaries = calloc(trace->path_count, sizeof(*result->summaries));
     if (!result->pairs || !result->summaries)
         return -ENOMEM;
@@ -278,7 +271,7 @@ static int make_pairs(struct tune_result *result, const struct trace *trace,
 
         if (timeout_us % (2 * trace->interval_us) || timeout_us > trace->wait_us)
             continue;
-        for (uint32_t n = 1; n <= TUNE_COUNT_MAX && n * timeout_us <= settings->window_most_us; n++) {
+        for (uint32_t n = 1; n <= PAIR_COUNT_MAX && n * timeout_us <= settings->window_most_us; n++) {
             result->pairs[result->count++] =
                 (struct tune_pair){.select_timeout_us = timeout_us, .select_count = n};
             found = found || is_pair(&result->pairs[result->count - 1], standing_us, standing_count);
@@ -347,8 +340,8 @@ int tune_analyse(struct tune_result *result, struct trace *trace, const struct t
     *result = (struct tune_result){0};
     r = make_pairs(result, trace, settings);
     for (size_t path = 0; r == 0 && path < trace->path_count; path++) {
-        r = detect_clean(&trace->paths[path], trace->interval_us, settings->failure_us,
-                         &result->summaries[path]);
+        r = clean_path(&trace->paths[path], trace->interval_us, settings->failure_us,
+                       &result->summaries[path]);
         if (r < 0 || result->summaries[path].fates[TRACE_REPLY] == 0)
             continue;
         for (size_t i = 0; r == 0 && i < result->count; i++) {

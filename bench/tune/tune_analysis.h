@@ -5,13 +5,9 @@
  */
 #pragma once
 
-#include "bench/tune/detect.h"
-#include "bench/tune/estimate.h"
-
-/* After the verdict the route has to be moved: within so long. */
-#define TUNE_SWITCH_MS 20.0
-
-#define TUNE_COUNT_MAX 20
+#include "bench/tune/clean.h"
+#include "route/tune/estimate.h"
+#include "route/tune/pair.h"
 
 struct tune_settings {
     struct health_settings health; /* all but select-timeout and select-count, which are `standing` */
@@ -35,10 +31,10 @@ struct tune_pair {
 struct tune_result {
     struct tune_pair *pairs; /* the fastest first */
     size_t count;
-    struct detect_summary *summaries; /* one for each path of the trace */
-    size_t standing;                  /* the pair that the settings give; always there */
-    size_t sure;                      /* the fastest whose estimate and interval are both below the limit */
-    size_t likely;                    /* the fastest whose estimate is */
+    struct clean_summary *summaries; /* one for each path of the trace */
+    size_t standing;                 /* the pair that the settings give; always there */
+    size_t sure;                     /* the fastest whose estimate and interval are both below the limit */
+    size_t likely;                   /* the fastest whose estimate is */
     size_t unseen; /* the fastest that never failed, and whose window is far longer than any round trip */
 };
 
@@ -47,24 +43,17 @@ static inline uint64_t tune_window_us(const struct tune_pair *pair)
     return pair->select_timeout_us * pair->select_count;
 }
 
-/*
- * From the failure to traffic on the new path, at most; and as it is in the middle. The window begins with the last
- * request that was answered, up to half a select-timeout before the failure. With a count of one it is the wait of
- * the first request that fails.
- */
 static inline double tune_bound_ms(const struct tune_pair *pair)
 {
-    return (double)(2 * tune_window_us(pair) + pair->select_timeout_us) / 2e3 + TUNE_SWITCH_MS;
+    return pair_bound_ms(pair->select_timeout_us, pair->select_count);
 }
 static inline double tune_median_ms(const struct tune_pair *pair)
 {
-    double off_us = (double)pair->select_timeout_us / 4;
-
-    return ((double)tune_window_us(pair) + (pair->select_count > 1 ? -off_us : off_us)) / 1e3;
+    return pair_median_ms(pair->select_timeout_us, pair->select_count);
 }
 
 /*
- * Cleans the paths of the trace (detect_clean()) and judges them. progress() (may be NULL) is told how much
+ * Cleans the paths of the trace (clean_path()) and judges them. progress() (may be NULL) is told how much
  * of the work is done, 0 to 1. 0; -ENODATA: no path ever answered; -ENOMEM. tune_clear() is due in any case.
  */
 int tune_analyse(struct tune_result *result, struct trace *trace, const struct tune_settings *settings,

@@ -74,7 +74,7 @@ static struct table *paths_table(const struct tune_study *study)
     table_new(&table, columns, ARRAY_SIZE(columns));
     for (size_t i = 0; i < study->trace.path_count; i++) {
         const struct trace_path *path = &study->trace.paths[i];
-        const struct detect_summary *summary = &study->result.summaries[i];
+        const struct clean_summary *summary = &study->result.summaries[i];
 
         table_text(table, path->name[0] ? path->name : "-");
         table_text(table, path->address);

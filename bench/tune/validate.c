@@ -2,7 +2,7 @@
 /* A probe stream and path health without the rest of the agent, see validate.h. */
 #include "bench/tune/validate.h"
 
-#include "bench/tune/quantile.h"
+#include "route/tune/quantile.h"
 #include "probe/stream.h"
 
 #define PAUSE_NS (100 * NS_PER_MS)

@@ -5,9 +5,9 @@
  */
 #pragma once
 
-#include "bench/tune/estimate.h"
 #include "probe/transport.h"
 #include "route/decide/health.h"
+#include "route/tune/estimate.h"
 
 struct validate_settings {
     const struct probe_settings *probe;   /* payload and so on */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What this proves: a trace seen by bench/tune/detect.h gives, observation by observation, what a probe stream
+ * What this proves: a trace seen by route/tune/detect.h gives, observation by observation, what a probe stream
  * reports that meets the same network, for every select-timeout, with late replies beyond what a stream
  * remembers, ICMP errors and refused sends; the watch records what a network does to its requests, blames it
  * for nothing that this host did, and ends early with what it has; true failures and spoilt requests do not
@@ -10,7 +10,7 @@
 #include <criterion/criterion.h>
 #include <netinet/ip_icmp.h>
 
-#include "bench/tune/detect.h"
+#include "bench/tune/clean.h"
 #include "bench/tune/simulation.h"
 #include "bench/tune/validate.h"
 #include "bench/tune/watch.h"
@@ -163,13 +163,15 @@ Test(detect, sees_what_a_stream_reports)
     for (uint32_t i = 0; i < ARRAY_SIZE(timeouts_us); i++) {
         struct log stream = {0}, replay = {0};
         struct trace_path path;
+        struct detect_requests requests;
         const struct detect_observer observer = {
             .observe = note_replayed, .restart = no_restart, .context = &replay};
         size_t count;
 
         make_path(&path, i + 1);
+        requests = trace_requests(&path, INTERVAL_US);
         run_stream(&stream, &path, timeouts_us[i]);
-        detect_replay(&path, INTERVAL_US, timeouts_us[i], 0, &observer);
+        detect_replay(&requests, timeouts_us[i], 0, &observer);
         for (size_t k = 1; k < replay.count; k++)
             cr_assert_leq(replay.rows[k - 1].at_us, replay.rows[k].at_us, "in order of time");
         qsort(stream.rows, stream.count, sizeof(struct seen), compare_seen);
@@ -236,9 +238,9 @@ Test(detect, cleans)
 
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         struct trace_path path = path_of(rows[i].letters);
-        struct detect_summary summary;
+        struct clean_summary summary;
 
-        cr_assert_eq(detect_clean(&path, 100000, 1000000, &summary), 0);
+        cr_assert_eq(clean_path(&path, 100000, 1000000, &summary), 0);
         cr_expect_eq(path.count, rows[i].left, "%s: %zu left", rows[i].name, path.count);
         cr_expect_eq(summary.failures, rows[i].failures, "%s", rows[i].name);
         cr_expect_eq(summary.failed_us, rows[i].failed_ms * 1000, "%s: %" PRIu64, rows[i].name,
@@ -301,10 +303,10 @@ Test(watch, records_what_happens)
     open_profile(&transport, &simulation, "delay=2ms,loss=5%,late=1%:1500ms,error=host:1%");
     watch_network(&watched, transport, 100 * NS_PER_S, NEVER_NS);
     for (size_t i = 0; i < 2; i++) {
-        struct detect_summary summary;
+        struct clean_summary summary;
 
         cr_expect_eq(watched.trace.paths[i].count, 10000, "on the beat");
-        cr_assert_eq(detect_clean(&watched.trace.paths[i], INTERVAL_US, 10000000, &summary), 0);
+        cr_assert_eq(clean_path(&watched.trace.paths[i], INTERVAL_US, 10000000, &summary), 0);
         cr_expect(summary.fates[TRACE_LOST] > 400 && summary.fates[TRACE_LOST] < 600);
         cr_expect(summary.fates[TRACE_ERROR] > 50 && summary.fates[TRACE_ERROR] < 150);
         cr_expect_eq(summary.p50_us, 2000);
@@ -349,14 +351,14 @@ Test(watch, does_not_blame_the_network_for_its_own_drops)
     struct simulated_script script = {.request = flood, .context = &requests, .receive_limit = 64};
     struct watched watched;
     struct transport *transport;
-    struct detect_summary summary = {0};
+    struct clean_summary summary = {0};
     uint64_t spoilt = 0;
 
     cr_assert_eq(simulated_open(&transport, &script), 0);
     watch_network(&watched, transport, 60 * NS_PER_S, NEVER_NS);
     cr_expect_gt(watched.figures.receive_drops, 100);
     for (size_t i = 0; i < 2; i++) {
-        cr_assert_eq(detect_clean(&watched.trace.paths[i], INTERVAL_US, 10000000, &summary), 0);
+        cr_assert_eq(clean_path(&watched.trace.paths[i], INTERVAL_US, 10000000, &summary), 0);
         cr_expect_eq(summary.fates[TRACE_LOST], 0);
         spoilt += summary.fates[TRACE_SPOILT];
     }

@@ -9,8 +9,8 @@
 #include <ctype.h>
 #include <math.h>
 
-#include "bench/tune/quantile.h"
 #include "bench/tune/trace.h"
+#include "route/tune/quantile.h"
 
 #define MUTATIONS     20000
 #define MESSAGE_BYTES 256

@@ -8,7 +8,7 @@
 
 Within route/ each part is a folder, and none knows one that stands above it:
 
-    line_file, log, own_file  <-  config   decide   fib  <-  journal (of decide)   keeper (of fib)  <-  agent (all)
+    line_file, log, own_file  <-  config   decide   fib  <-  journal, tune (of decide)   keeper (of fib)  <-  agent (all)
 
 Nowhere do includes form a circle: neither units (a .c with the .h of its name) nor folders."""
 import os
@@ -22,7 +22,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 FOLDERS = ("probe", "session", "route", "tools", "bench", "tests")
 # What a folder offers to route/. Anything else of its headers is its own.
 PUBLIC = {
-    "probe": {"base.h", "lacking.h", "probe.h", "quantity.h", "scope.h", "service_protocol.h", "spare_fds.h", "stream.h", "sweep.h", "text.h", "thread.h", "wakeup.h"},
+    "probe": {"base.h", "lacking.h", "probe.h", "quantity.h", "scope.h", "service_protocol.h", "spare_fds.h", "statistics.h", "stream.h", "sweep.h", "text.h", "thread.h", "wakeup.h"},
     "session": {"session.h", "liveness.h", "provider.h", "service_check.h"},
 }
 FOR_SESSION = ("probe/base.h", "probe/interface.h", "probe/service_protocol.h")
@@ -33,7 +33,8 @@ PARTS = {
     "fib": set(),
     "keeper": {"fib"},
     "journal": {"decide"},
-    "agent": {"config", "decide", "fib", "journal", "keeper"},
+    "tune": {"decide"},
+    "agent": {"config", "decide", "fib", "journal", "keeper", "tune"},
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.M)
 MAIN = re.compile(r"^int\s+main\s*\(", re.M)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Traces seen as a probe stream sees a network, see detect.h.
+ * Requests seen as a probe stream sees a network, see detect.h.
  *
  * A stream asks the path in use every half a select-timeout; of a trace whose requests left ten times as often,
  * it would have sent every tenth. Which tenth is the phase: a trace holds ten histories of that stream, and all
@@ -11,80 +11,7 @@
  *
  * The verdict is not modelled at all: the observations go through health_observe().
  */
-#include "bench/tune/detect.h"
-
-#include "probe/statistics.h"
-
-/* --- cleaning --------------------------------------------------------------------------------------------*/
-
-/* Where the run of requests without a reply that begins at `from` ends. */
-static size_t silence_end(const struct trace_path *path, size_t from)
-{
-    size_t i = from;
-
-    while (i < path->count && path->requests[i].fate != TRACE_REPLY &&
-           (i == from || path->requests[i].sent_us - path->requests[i - 1].sent_us < DETECT_GAP_US))
-        i++;
-    return i;
-}
-
-static int summarise(const struct trace_path *path, uint64_t interval_us, struct detect_summary *summary)
-{
-    CLEANUP(free) char *memory = malloc((path->count + 1) * sizeof(uint64_t));
-    uint64_t *rtts = (uint64_t *)(void *)memory;
-    size_t replies = 0;
-
-    if (!rtts)
-        return -ENOMEM;
-    for (size_t i = 0; i < path->count; i++) {
-        const struct trace_request *request = &path->requests[i];
-        uint64_t gap_us = i ? request->sent_us - path->requests[i - 1].sent_us : interval_us;
-
-        summary->watched_us += gap_us < DETECT_GAP_US ? gap_us : interval_us;
-        summary->fates[request->fate]++;
-        if (request->fate == TRACE_REPLY)
-            rtts[replies++] = request->rtt_us;
-    }
-    if (replies == 0)
-        return 0;
-    statistics_sort(rtts, replies);
-    summary->p50_us = statistics_percentile(rtts, replies, 50);
-    summary->p99_us = statistics_percentile(rtts, replies, 99);
-    summary->most_us = rtts[replies - 1];
-    return 0;
-}
-
-int detect_clean(struct trace_path *path, uint64_t interval_us, uint64_t failure_us,
-                 struct detect_summary *summary)
-{
-    size_t kept = 0;
-
-    *summary = (struct detect_summary){.requests = path->count};
-    for (size_t i = 0; i < path->count; i++) {
-        if (path->requests[i].fate == TRACE_SPOILT)
-            summary->fates[TRACE_SPOILT]++;
-        else
-            path->requests[kept++] = path->requests[i];
-    }
-    path->count = kept;
-    kept = 0;
-    for (size_t i = 0; i < path->count;) {
-        size_t end = silence_end(path, i);
-        uint64_t silent_us =
-            end > i ? path->requests[end - 1].sent_us - path->requests[i].sent_us + interval_us : 0;
-
-        if (silent_us >= failure_us) {
-            summary->failures++;
-            summary->failed_us += silent_us;
-            i = end;
-            continue;
-        }
-        for (end = max_u64(end, i + 1); i < end; i++)
-            path->requests[kept++] = path->requests[i];
-    }
-    path->count = kept;
-    return summarise(path, interval_us, summary);
-}
+#include "route/tune/detect.h"
 
 /* --- replay ----------------------------------------------------------------------------------------------*/
 
@@ -97,7 +24,7 @@ struct pending {
 };
 
 struct replay {
-    const struct trace_path *path;
+    const struct detect_requests *requests;
     const struct detect_observer *observer;
     uint64_t select_timeout_us;
     uint64_t attempt; /* of the next request */
@@ -107,7 +34,7 @@ struct replay {
 
 static void observe(const struct replay *replay, const struct pending *what)
 {
-    uint64_t sent_us = replay->path->requests[what->request].sent_us;
+    uint64_t sent_us = replay->requests->rows[what->request].sent_us;
     struct probe_observation observation = {
         .outcome = what->outcome,
         .sent_ns = DETECT_BEGIN_NS + sent_us * NS_PER_US,
@@ -129,7 +56,7 @@ static void drop(struct replay *replay, size_t index)
 /* A reply that did not come in time is due when it comes. */
 static bool is_late(const struct replay *replay, const struct pending *what)
 {
-    return what->outcome == PROBE_TIMEOUT && replay->path->requests[what->request].fate == TRACE_REPLY;
+    return what->outcome == PROBE_TIMEOUT && replay->requests->rows[what->request].fate == TRACE_REPLY;
 }
 
 /* Delivers what came until then, the earliest first. */
@@ -147,7 +74,7 @@ static void deliver(struct replay *replay, uint64_t until_us)
             return;
         observe(replay, &what);
         if (is_late(replay, &what)) {
-            const struct trace_request *request = &replay->path->requests[what.request];
+            const struct trace_request *request = &replay->requests->rows[what.request];
 
             replay->pending[first].outcome = PROBE_LATE;
             replay->pending[first].at_us = request->sent_us + request->rtt_us;
@@ -166,7 +93,7 @@ static void forget(struct replay *replay)
 
 static void send_one(struct replay *replay, size_t index)
 {
-    const struct trace_request *request = &replay->path->requests[index];
+    const struct trace_request *request = &replay->requests->rows[index];
     bool in_time = request->rtt_us <= replay->select_timeout_us;
     struct pending next = {.at_us = request->sent_us + replay->select_timeout_us,
                            .request = index,
@@ -197,27 +124,28 @@ static void settle(struct replay *replay, uint64_t newest_us)
  * How many requests behind `from` are surely of other phases, and without a gap among them: as many as there
  * are intervals until the next one is due, when they took about that long.
  */
-static size_t stride(const struct trace_path *path, size_t from, uint64_t interval_us, uint64_t due_us)
+static size_t stride(const struct detect_requests *requests, size_t from, uint64_t due_us)
 {
-    const struct trace_request *requests = &path->requests[from];
-    uint64_t intervals = sub_sat_u64(due_us, requests[0].sent_us) / interval_us;
+    const struct trace_request *rows = &requests->rows[from];
+    uint64_t intervals = sub_sat_u64(due_us, rows[0].sent_us) / requests->interval_us;
     uint64_t others = sub_sat_u64(intervals, 2);
 
-    if (from + others >= path->count || requests[others].sent_us + interval_us / 2 >= due_us ||
-        requests[others].sent_us - requests[0].sent_us > others * interval_us + DETECT_GAP_US / 2)
+    if (from + others >= requests->count || rows[others].sent_us + requests->interval_us / 2 >= due_us ||
+        rows[others].sent_us - rows[0].sent_us > others * requests->interval_us + DETECT_GAP_US / 2)
         return 0;
     return others;
 }
 
-void detect_replay(const struct trace_path *path, uint64_t interval_us, uint64_t select_timeout_us,
-                   uint64_t phase_us, const struct detect_observer *observer)
+void detect_replay(const struct detect_requests *requests, uint64_t select_timeout_us, uint64_t phase_us,
+                   const struct detect_observer *observer)
 {
-    struct replay replay = {.path = path, .observer = observer, .select_timeout_us = select_timeout_us};
+    struct replay replay = {
+        .requests = requests, .observer = observer, .select_timeout_us = select_timeout_us};
     uint64_t pace_us = detect_pace_us(select_timeout_us);
-    uint64_t before_us = path->count ? path->requests[0].sent_us : 0, due_us = before_us + phase_us;
+    uint64_t before_us = requests->count ? requests->rows[0].sent_us : 0, due_us = before_us + phase_us;
 
-    for (size_t i = 0; i < path->count; i++) {
-        uint64_t sent_us = path->requests[i].sent_us;
+    for (size_t i = 0; i < requests->count; i++) {
+        uint64_t sent_us = requests->rows[i].sent_us;
 
         if (sent_us - before_us >= DETECT_GAP_US) {
             settle(&replay, before_us);
@@ -225,14 +153,14 @@ void detect_replay(const struct trace_path *path, uint64_t interval_us, uint64_t
             due_us = sent_us + phase_us;
         }
         before_us = sent_us;
-        if (sent_us + interval_us / 2 < due_us)
+        if (sent_us + requests->interval_us / 2 < due_us)
             continue;
         send_one(&replay, i);
         due_us += pace_us;
         if (due_us <= sent_us) /* as a stream: what was missed is not made up for */
             due_us = sent_us + pace_us;
-        i += stride(path, i, interval_us, due_us);
-        before_us = path->requests[i].sent_us;
+        i += stride(requests, i, due_us);
+        before_us = requests->rows[i].sent_us;
     }
     deliver(&replay, before_us + select_timeout_us);
 }
@@ -241,28 +169,29 @@ void detect_replay(const struct trace_path *path, uint64_t interval_us, uint64_t
 
 struct judge {
     const struct health_settings *settings;
+    const struct detect_notes *notes;
     struct health health;
     struct detect_verdicts verdicts;
     uint64_t at_ns;
-    void (*down)(void *context, size_t request);
-    void *context;
 };
 
 static void judge_observation(void *context, const struct probe_observation *observation, size_t request)
 {
     struct judge *judge = context;
-    bool was_up = judge->health.state == HEALTH_UP, was_degraded = judge->health.degraded;
+    const struct detect_notes *notes = judge->notes;
+    struct health *health = &judge->health;
+    bool was_up = health->state == HEALTH_UP, was_degraded = health->degraded;
+    uint32_t misses = health->misses;
 
     if (was_up)
         judge->verdicts.up_ns += sub_sat_u64(observation->at_ns, judge->at_ns);
     judge->at_ns = max_u64(judge->at_ns, observation->at_ns);
-    health_observe(&judge->health, judge->settings, observation);
-    if (was_up && judge->health.state == HEALTH_DOWN) {
-        judge->verdicts.downs++;
-        if (judge->down)
-            judge->down(judge->context, request);
-    }
-    judge->verdicts.degradeds += !was_degraded && judge->health.degraded;
+    health_observe(health, judge->settings, observation);
+    if (was_up && health->state == HEALTH_DOWN && notes->down)
+        notes->down(notes->context, request);
+    if (was_up && health->misses > misses && notes->level)
+        notes->level(notes->context, health->misses, request);
+    judge->verdicts.degradeds += !was_degraded && health->degraded;
 }
 
 static void judge_restart(void *context)
@@ -272,14 +201,14 @@ static void judge_restart(void *context)
     judge->health = (struct health){0};
 }
 
-struct detect_verdicts detect_judge(const struct trace_path *path, uint64_t interval_us,
+struct detect_verdicts detect_judge(const struct detect_requests *requests,
                                     const struct health_settings *settings, uint64_t phase_us,
-                                    void (*down)(void *context, size_t request), void *context)
+                                    const struct detect_notes *notes)
 {
-    struct judge judge = {.settings = settings, .down = down, .context = context};
+    struct judge judge = {.settings = settings, .notes = notes};
     const struct detect_observer observer = {
         .observe = judge_observation, .restart = judge_restart, .context = &judge};
 
-    detect_replay(path, interval_us, settings->select_timeout_ns / NS_PER_US, phase_us, &observer);
+    detect_replay(requests, settings->select_timeout_ns / NS_PER_US, phase_us, &observer);
     return judge.verdicts;
 }

@@ -23,7 +23,7 @@
  * for causes of the kinds that were seen.
  *
  * An incident is one cause: a stretch of time without timely replies. Several of the histories that a trace
- * holds (bench/tune/detect.h) see the same incident, so they are no independent witnesses. What is counted is
+ * holds (route/tune/detect.h) see the same incident, so they are no independent witnesses. What is counted is
  * divided into incidents first. How sure one may be follows from Kish's effective sample size: the number of
  * equally weighty incidents that would tell as much.
  */

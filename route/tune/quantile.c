@@ -4,7 +4,7 @@
  * Mathematical Functions (8.7.1, 8.9.2, 8.17.22), evaluated by Lentz' method, and their inverses by halving:
  * slow and sure, for the few hundred numbers of a study.
  */
-#include "bench/tune/quantile.h"
+#include "route/tune/quantile.h"
 
 #include <math.h>
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Rates of false failures, see estimate.h. */
-#include "bench/tune/estimate.h"
+#include "route/tune/estimate.h"
 
 #include <math.h>
 
-#include "bench/tune/quantile.h"
 #include "probe/statistics.h"
+#include "route/tune/quantile.h"
 
 /* Probability outside an interval, at each end. */
 #define OUTSIDE 0.025
