@@ -205,7 +205,8 @@ struct detect_verdicts detect_judge(const struct detect_requests *requests,
                                     const struct health_settings *settings, uint64_t phase_us,
                                     const struct detect_notes *notes)
 {
-    struct judge judge = {.settings = settings, .notes = notes};
+    struct judge judge = {
+        .settings = settings, .notes = notes, .health.state = requests->up ? HEALTH_UP : HEALTH_UNKNOWN};
     const struct detect_observer observer = {
         .observe = judge_observation, .restart = judge_restart, .context = &judge};
 

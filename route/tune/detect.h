@@ -13,6 +13,7 @@ struct detect_requests {
     const struct trace_request *rows;
     size_t count;
     uint64_t interval_us;
+    bool up; /* the path was up when the first one left */
 };
 
 /*
