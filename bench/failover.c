@@ -16,20 +16,21 @@
 
 #define ROUNDS_MAX 10000
 
-static const char *const ways[] = {"cable",         "host-cable", "process",     "freeze",  "blackhole-in",
-                                   "blackhole-out", "loss",       "session",     "service", "hang",
-                                   "drain",         "failback",   "out-and-back"};
-#define WAYS_TEXT                                                                                          \
+#define WAYS                                                                                               \
     "cable,host-cable,process,freeze,blackhole-in,blackhole-out,loss,session,service,hang,drain,failback," \
     "out-and-back"
 
+/* 1 ends the list. */
+static int is_wanted(void *context, const char *way)
+{
+    const char *const *wanted = context;
+
+    return strcmp(way, *wanted) == 0;
+}
+
 static int take_way(void *context, const char *item)
 {
-    for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
-        if (strcmp(item, ways[i]) == 0)
-            return 0;
-    }
-    return -EINVAL;
+    return study_list(WAYS, is_wanted, &item) == 1 ? 0 : -EINVAL;
 }
 
 /* Appends to a comma-separated list, in one form however it was given. */
@@ -109,9 +110,11 @@ int bench_failover(int argc, char **argv)
     if (quantity_number(rounds, 1, ROUNDS_MAX, &number) < 0)
         return options_complain(argv[0], "--rounds '%s': expected a number from 1 to %d", rounds, ROUNDS_MAX);
     if (which && study_list(which, take_way, NULL) < 0)
-        return options_complain(argv[0], "--ways '%s': expected some of %s", which, WAYS_TEXT);
+        return options_complain(argv[0], "--ways '%s': expected some of %s", which, WAYS);
     if (stream && strcmp(stream, "nfs") != 0)
         return options_complain(argv[0], "--stream '%s': expected nfs", stream);
+    if (mount && !*mount)
+        return options_complain(argv[0], "--mount '': expected options of mount(8), for instance vers=3");
     if (mount && !stream)
         return options_complain(argv[0], "--mount '%s': expected --stream nfs beside it", mount);
     code = bench_check_output(argv[0], json, csv, plot);
@@ -121,7 +124,7 @@ int bench_failover(int argc, char **argv)
         text_error("%s: needs root, for network namespaces", argv[0]);
         return EXIT_SYSTEM;
     }
-    return become(argv[0], list, rounds, which ? which : WAYS_TEXT, stream ? stream : "", mount ? mount : "",
+    return become(argv[0], list, rounds, which ? which : WAYS, stream ? stream : "", mount ? mount : "",
                   json  ? "json"
                   : csv ? "csv"
                         : "text",

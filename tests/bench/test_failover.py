@@ -21,6 +21,7 @@ REROUTE = os.path.abspath(sys.argv[1])
 os.environ["REROUTE_BUILD"] = os.path.dirname(REROUTE)
 import failover_report as report
 from lab import Lab, need_namespaces, wait_for
+from failover_trial import WAYS
 from netlab.lab import nfs_missing, read
 from netlab.namespace import inhabitants
 from tap import Tap
@@ -159,6 +160,10 @@ def phases():
         same({k: round(v, 6) if isinstance(v, float) else v for k, v in found.items()}, want, f"phases: {what}")
 
 
+def titles():
+    same(list(report.TITLES), list(WAYS), "every way has its title")
+
+
 def exits():
     """The exit code, for rows that a made-up study brings."""
     import failover
@@ -214,6 +219,9 @@ def refusals():
             ("an operand", ["x"], 3, "operand"),
             ("two forms at once", ["--json", "--csv"], 3, "exclude"),
             ("a mount of nothing", ["--mount", "vers=3"], 3, "--mount 'vers=3'"),
+            ("a mount without options", ["--stream", "nfs", "--mount", ""], 3, "--mount ''"),
+            ("an empty way", ["--ways", "cable,,drain"], 3, "--ways 'cable,,drain'"),
+            ("all ways that there are, and one more", ["--ways", ",".join([*WAYS, "x"])], 3, f"expected some of {','.join(WAYS)}\n"),
             ("a stream that is none", ["--stream", "iscsi"], 3, "--stream 'iscsi'"),
             ("a picture of no kind", ["--plot", "x.gif"], 3, ".svg or .png")):
         done = subprocess.run(command(*arguments), capture_output=True, text=True)
@@ -333,6 +341,7 @@ bars()
 nfs()
 interruptions()
 phases()
+titles()
 exits()
 cannot_write()
 need_namespaces()
