@@ -320,8 +320,8 @@ def check_document(document):
          "... the verdicts are those of the figures")
 
 
-def interrupted(number, moment, what):
-    process = subprocess.Popen(command("--settings", "20msx3", "--ways", "cable"), stdout=subprocess.PIPE,
+def interrupted(number, moment, what, *more):
+    process = subprocess.Popen(command("--settings", "20msx3", "--ways", "cable", *more), stdout=subprocess.PIPE,
                                stderr=subprocess.PIPE, text=True, start_new_session=True)
     reached = wait_for(lambda: moment(f"rr-bench-{process.pid}-0"))
     os.killpg(process.pid, number)
@@ -331,9 +331,12 @@ def interrupted(number, moment, what):
     tap.ok(wait_for(lambda: remains(process) == "", 5), "... and nothing is left", remains(process))
 
 
-def meter_runs(name):
-    host = f"/run/netns/{name}-host"
-    return os.path.exists(host) and any("lab-meter" in read(f"/proc/{pid}/cmdline") for pid in inhabitants(host))
+def on_host(program):
+    """For interrupted(): the host of the run's lab runs it."""
+    def runs(name):
+        host = f"/run/netns/{name}-host"
+        return os.path.exists(host) and any(program in read(f"/proc/{pid}/cmdline") for pid in inhabitants(host))
+    return runs
 
 
 statistics()
@@ -350,5 +353,7 @@ without_nfs()
 short_run()
 nfs_run()
 interrupted(signal.SIGINT, lambda name: os.path.exists(f"/run/{name}/scvm2.pid"), "while the lab comes up")
-interrupted(signal.SIGTERM, meter_runs, "(SIGTERM) while it measures")
+interrupted(signal.SIGTERM, on_host("lab-meter"), "(SIGTERM) while it measures")
+if not nfs_missing():
+    interrupted(signal.SIGINT, on_host("lab-nfs"), "while an NFS client writes", "--stream", "nfs")
 sys.exit(tap.done())
