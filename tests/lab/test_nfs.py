@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 
 from lab import BUILD, SERVICE, Lab, Tap, need_namespaces, wait_for
 from netlab import nfs
@@ -148,8 +149,8 @@ def full(lab, client):
 
 
 def unread(lab, node):
-    """Bytes that wait in the sockets of a node's NFS server."""
-    output = execute(lab.namespace(node), ["ss", "-Htn", f"sport = {nfs.PORT}"])
+    """Bytes that wait in the sockets of a node's NFS server, or of the host's client."""
+    output = execute(lab.namespace(node), ["ss", "-Htn", f"{'dport' if node == 'host' else 'sport'} = {nfs.PORT}"])
     return sum(int(line.split()[1]) for line in output.splitlines())
 
 
@@ -165,6 +166,22 @@ def no_end(lab, client):
     tap.ok(figures["blocks"] == {"good": 0, "lost": 0, "damaged": 0, "unread": figures["sent"] + 1} and
            figures["sent"] == figures["received"] + 1, "... and what could not be read is told", figures)
     execute(lab.namespace("host"), ["ip", "route", "del", "blackhole", f"{SERVICE}/32"])
+
+
+def stall(lab, client):
+    """The client itself stands still while the answer waits for it: it says that this part was its own."""
+    client.until("first")
+    lab.suspend("scvm1")
+    client.until("silent")
+    client.process.send_signal(signal.SIGSTOP)
+    begun = time.monotonic()
+    lab.resume("scvm1")
+    tap.ok(wait_for(lambda: unread(lab, "host") and time.monotonic() > begun + 0.2), "the answer waits for the client")
+    own_ms = (time.monotonic() - begun) * 1000
+    client.process.send_signal(signal.SIGCONT)
+    one = client.until("interruption")
+    tap.ok(own_ms - 30 <= one["own_ms"] <= one["length_ms"], "... which knows for how long it stood still itself", one)
+    tap.ok(bad(client.finish()) == ALL_GOOD, "... and all is there", one)
 
 
 def old_write(lab, client):
@@ -191,7 +208,7 @@ if nfs_missing():
     tap.skipped("NFS", nfs_missing())
     sys.exit(tap.done())
 with Lab(LAB_NFS="yes") as lab:
-    for scene in (moves, lambda _, client: spoils(client), full, no_end, old_write):
+    for scene in (moves, lambda _, client: spoils(client), full, stall, no_end, old_write):
         way(lab, 15)
         with nfs_client(lab) as nfs_writer:
             scene(lab, nfs_writer)
