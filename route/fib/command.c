@@ -117,9 +117,10 @@ static const char **make_environment(const char *const *variables)
 /* A pipe whose ends are none of the three that the child gets, nor the fourth. */
 static int open_pipe(int fds[2])
 {
-    if (pipe2(fds, O_CLOEXEC) < 0)
+    if (pipe2(fds, O_CLOEXEC) < 0 && (errno != ENOSYS || pipe(fds) < 0))
         return -errno;
     for (int i = 0; i < 2; i++) {
+        fcntl(fds[i], F_SETFD, FD_CLOEXEC);
         int moved = fds[i] > 3 ? fds[i] : fcntl(fds[i], F_DUPFD_CLOEXEC, 4);
 
         if (moved != fds[i])
