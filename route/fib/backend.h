@@ -11,6 +11,7 @@
 #include "route/fib/host.h"
 
 #define FIB_MESSAGE_SIZE 512
+#define FIB_STRAYS_MAX   4
 
 struct fib;
 struct fib_event;
@@ -18,7 +19,8 @@ struct fib_settings;
 
 struct fib_backend {
     const char *name;
-    bool slow; /* see fib_is_slow() */
+    bool slow;  /* see fib_is_slow() */
+    bool exact; /* several routes may have the same key, and put() replaces the very one that it is told */
 
     /* Sets fib->state. On failure nothing is left open. */
     int (*open)(struct fib *fib, const struct fib_settings *settings);
@@ -35,12 +37,12 @@ struct fib_backend {
                   struct fib_route *matched, struct fib_route *taken);
 
     /*
-     * Makes `route` stand. Swaps the first route with the same (table, prefix, metric) for it, its own or
-     * another's, or adds it; atomically where the system can, else it restores what stood when adding fails.
-     * -EEXIST: the very same route stands already, but not as the first one. `alone`: only adds, and -EEXIST
-     * when there is any route to swap.
+     * Makes `route` stand. Swaps a route with the same (table, prefix, metric) for it, its own or another's, or adds it;
+     * atomically where the system can, else it restores what stood when adding fails. That is the first of them or,
+     * where the backend is exact, the one that goes the way of `instead`. -EEXIST: the very same route stands already,
+     * but not as the first one. instead NULL: only adds, and -EEXIST when there is any route to swap.
      */
-    int (*put)(struct fib *fib, const struct fib_route *route, bool alone);
+    int (*put)(struct fib *fib, const struct fib_route *route, const struct fib_route *instead);
 
     /* Forgets what was learnt about destinations beside the routes, for all of them. */
     int (*forget)(struct fib *fib, uint8_t family);
@@ -81,7 +83,11 @@ struct fib {
     bool is_tidy;              /* no route of ours stands beside the one at our key */
     char message[FIB_MESSAGE_SIZE]; /* of the last error */
     struct address owned;           /* see fib_own() */
-    atomic_bool hurry, ending;      /* see fib_hurry(), fib_end() */
+    /* Next hops of other routes that are ours all the same: they could not be removed, or it is not known whether they
+     * were put. Until a table that does not show them was read. */
+    struct address strays[FIB_STRAYS_MAX];
+    size_t stray_count;
+    atomic_bool hurry, ending; /* see fib_hurry(), fib_end() */
     atomic_uint_least64_t silent_since_ns;
 };
 

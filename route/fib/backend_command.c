@@ -14,7 +14,8 @@
  * it is not known what it has done: then nothing more is done, and the next try begins with reading.
  *
  * There is no lookup: the longest prefix of the table wins. Of two host routes with the same key nobody knows which one
- * packets take, so the one that is not ours is told.
+ * packets take, so the one that is not ours is told. A stray is one of ours that stands beside the one that was put: a
+ * command lied, or was killed. It is ours to remove.
  */
 #include "route/fib/backend.h"
 #include "route/fib/command.h"
@@ -42,6 +43,7 @@ struct command_fib {
     uint64_t read_ns;
     bool doubted;             /* all may have changed since */
     struct fib_route removed; /* for the sake of one that does not stand yet; without destination: none */
+    size_t beside;            /* how many others stood at its key */
 };
 
 #define ROUTE_TEXT(route) fib_route_text((route), (char[256]){0}, 256)
@@ -212,6 +214,26 @@ static int parse(struct fib *fib, const struct dialect_order *order, const char 
     return r == -EBADMSG ? not_understood(fib, why) : r;
 }
 
+static bool any_through(const struct text_table *table, const struct address *gateway)
+{
+    for (size_t i = 0; i < table->count; i++)
+        if (address_equal(&table->routes[i].route.gateway, gateway))
+            return true;
+    return false;
+}
+
+/* Those that stand no more. */
+static void forget_strays(struct fib *fib)
+{
+    const struct command_fib *state = fib->state;
+    size_t kept = 0;
+
+    for (size_t i = 0; i < fib->stray_count; i++)
+        if (any_through(&state->table, &fib->strays[i]))
+            fib->strays[kept++] = fib->strays[i];
+    fib->stray_count = kept;
+}
+
 /* A table that cannot be read leaves what is known as it was: how much that is worth is the caller's to say. */
 static int read_table(struct fib *fib, uint8_t family, bool may_be_given_up)
 {
@@ -232,6 +254,7 @@ static int read_table(struct fib *fib, uint8_t family, bool may_be_given_up)
     state->family = family;
     state->read_ns = clock_now_ns(CLOCK_MONOTONIC);
     state->doubted = false;
+    forget_strays(fib);
     return 0;
 }
 
@@ -307,6 +330,14 @@ static uint32_t interface_of(const struct fib *fib, const struct text_route *lin
     return line->interface[0] ? if_nametoindex(line->interface) : 0;
 }
 
+static bool is_stray(const struct fib *fib, const struct address *gateway)
+{
+    for (size_t i = 0; i < fib->stray_count; i++)
+        if (address_equal(&fib->strays[i], gateway))
+            return true;
+    return false;
+}
+
 static struct fib_route as_route(const struct fib *fib, const struct text_route *line)
 {
     struct fib_route route = line->route;
@@ -316,7 +347,7 @@ static struct fib_route as_route(const struct fib *fib, const struct text_route 
     if (address_is_link_local(&route.gateway))
         route.gateway.scope = route.ifindex;
     if (route.protocol == RTPROT_UNSPEC && address_is_set(&route.gateway) &&
-        address_equal(&route.gateway, &fib->owned))
+        (address_equal(&route.gateway, &fib->owned) || is_stray(fib, &route.gateway)))
         route.protocol = fib->protocol;
     return route;
 }
@@ -444,6 +475,36 @@ static bool stands(const struct fib *fib, const struct fib_route *route)
     return there;
 }
 
+/* --- whose they are --- */
+
+static void add_stray(struct fib *fib, const struct address *gateway)
+{
+    if (fib->stray_count < FIB_STRAYS_MAX && !is_stray(fib, gateway))
+        fib->strays[fib->stray_count++] = *gateway;
+}
+
+static void forget_stray(struct fib *fib, const struct address *gateway)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < fib->stray_count; i++)
+        if (!address_equal(&fib->strays[i], gateway))
+            fib->strays[kept++] = fib->strays[i];
+    fib->stray_count = kept;
+}
+
+/* `route` stands and is the one that was put. What was that before is a stray, if it stands still. */
+static void own(struct fib *fib, const struct fib_route *route)
+{
+    struct fib_route before = *route;
+
+    before.gateway = fib->owned;
+    if (address_is_set(&fib->owned) && !address_equal(&fib->owned, &route->gateway) && stands(fib, &before))
+        add_stray(fib, &fib->owned);
+    forget_stray(fib, &route->gateway);
+    fib->owned = route->gateway;
+}
+
 /* Tells the command. 0: it says that it did it; -EREMOTEIO: it says something else; -EBUSY: not now; or it is not known. */
 static int tell(struct fib *fib, enum dialect_verb verb, const struct fib_route *route)
 {
@@ -455,8 +516,13 @@ static int tell(struct fib *fib, enum dialect_verb verb, const struct fib_route 
     int status, r = run(fib, &order, false, &output, &status);
 
     state->read_ns = 0;
-    if (r < 0 || state->dialect->did(&order, output, status))
+    if (r < 0)
         return r;
+    if (state->dialect->did(&order, output, status)) {
+        if (verb == DIALECT_ADD)
+            add_stray(fib, &route->gateway); /* until it is seen */
+        return 0;
+    }
     state->dialect->arguments(&order, &arguments);
     return fib_fail(fib, refusal(fib, output, -EREMOTEIO), "%s was refused: %s",
                     dialect_text(&arguments, command, sizeof(command)),
@@ -472,8 +538,8 @@ static void put_back(struct fib *fib)
     bool there;
 
     state->removed = (struct fib_route){0};
-    if (!address_is_set(&old.destination) || at_key(fib, &old, &found, &there) > 0)
-        return; /* none was removed, or one stands there anyway */
+    if (!address_is_set(&old.destination) || at_key(fib, &old, &found, &there) > state->beside)
+        return; /* none was removed, or there is a new one */
     memcpy(message, fib->message, sizeof(message));
     if (tell(fib, DIALECT_ADD, &old) == 0)
         fib_fail(fib, 0, "the table does not show it");
@@ -481,7 +547,8 @@ static void put_back(struct fib *fib)
     if (read_again(fib, old.destination.family) == 0 && stands(fib, &old))
         snprintf(again, sizeof(again), "the old route is back");
     else
-        state->removed = old;                                           /* the next try may need it */
+        state->removed = old; /* the next try may need it */
+    forget_stray(fib, &old.gateway);
     fib_fail(fib, 0, "%.*s; %s", FIB_MESSAGE_SIZE / 2, message, again); /* cut where it is too long */
 }
 
@@ -499,7 +566,7 @@ static int confirm(struct fib *fib, const struct fib_route *route, int told)
     if (r < 0)
         return r;
     if (stands(fib, route)) {
-        fib->owned = route->gateway;
+        own(fib, route);
         state->removed = (struct fib_route){0};
         return 0;
     }
@@ -516,66 +583,66 @@ static int confirm(struct fib *fib, const struct fib_route *route, int told)
 static int remove_old(struct fib *fib, const struct fib_route *old)
 {
     struct command_fib *state = fib->state;
-    int r = tell(fib, DIALECT_DELETE, old);
     char message[FIB_MESSAGE_SIZE];
     struct fib_route found;
     bool there;
+    int r;
 
+    state->beside = at_key(fib, old, &found, &there) - 1;
+    r = tell(fib, DIALECT_DELETE, old);
     if (r == 0)
         state->removed = *old;
     if (r != -EREMOTEIO)
         return r;
     memcpy(message, fib->message, sizeof(message));
     r = read_again(fib, old->destination.family);
-    if (r == 0 && at_key(fib, old, &found, &there) == 0) {
-        state->removed = *old; /* it, or somebody else: it goes back if the new one cannot stand */
-        return 0;
-    }
     if (r < 0)
         return r;
-    return there ? fib_fail(fib, -EREMOTEIO, "%s", message)
-                 : fib_fail(fib, -EBUSY, "%s stands there by now", ROUTE_TEXT(&found));
+    if (at_key(fib, old, &found, &there) > state->beside)
+        return there ? fib_fail(fib, -EREMOTEIO, "%s", message)
+                     : fib_fail(fib, -EBUSY, "%s stands there by now", ROUTE_TEXT(&found));
+    state->removed = *old; /* it did it, or somebody else: it goes back if the new one cannot stand */
+    return 0;
 }
 
-/* Delete, add, read, and put back what was there if that was in vain. */
+/* Delete, add, read, and put back what was there if that was in vain. old: NULL: there was none. */
 static int exchange(struct fib *fib, const struct fib_route *old, const struct fib_route *route)
 {
-    int r = address_is_set(&old->destination) ? remove_old(fib, old) : 0;
+    int r = old ? remove_old(fib, old) : 0;
 
     if (r < 0)
         return r;
     r = confirm(fib, route, tell(fib, DIALECT_ADD, route));
     if (r == -EREMOTEIO)
         put_back(fib);
-    if (r < 0 || !address_is_set(&old->destination) || !stands(fib, old))
-        return r;
-    /* It was not deleted, whatever was said. If that does not help, who asks for the way is told. */
-    tell(fib, DIALECT_DELETE, old);
-    return read_again(fib, route->destination.family);
+    if (r == 0 && old && stands(fib, old))
+        add_stray(fib, &old->gateway); /* it was not deleted, whatever was said */
+    return r;
 }
 
-static int command_backend_put(struct fib *fib, const struct fib_route *route, bool alone)
+static int command_backend_put(struct fib *fib, const struct fib_route *route,
+                               const struct fib_route *instead)
 {
     struct command_fib *state = fib->state;
-    struct fib_route old;
+    struct fib_route found;
     bool there;
     size_t count;
     int r = know(fib, route->destination.family);
 
     if (r < 0)
         return r;
-    count = at_key(fib, route, &old, &there);
+    count = at_key(fib, route, &found, &there);
     if (count > 1)
         fib->is_tidy = false;
-    if (alone && count > 0)
-        return fib_fail(fib, -EEXIST, "%s stands already", ROUTE_TEXT(&old));
+    if (!instead && count > 0)
+        return fib_fail(fib, -EEXIST, "%s stands already", ROUTE_TEXT(&found));
     if (there) {
         state->removed = (struct fib_route){0};
-        fib->owned = route->gateway; /* who puts it takes it over, as a command cannot mark it anew */
+        own(fib, route); /* who puts it takes it over, as a command cannot mark it anew */
         return 0;
     }
     if (!state->dialect->replaces)
-        return exchange(fib, &old, route);
+        return exchange(fib, instead && stands(fib, instead) ? instead : NULL, route);
     return confirm(fib, route, tell(fib, DIALECT_REPLACE, route));
 }
 
@@ -599,6 +666,7 @@ static int command_backend_drop(struct fib *fib, const struct fib_route *route)
         return fib_fail(fib, -EREMOTEIO, "%s was deleted, but the table still shows it", ROUTE_TEXT(route));
     if (address_equal(&fib->owned, &route->gateway))
         fib->owned = (struct address){0};
+    forget_stray(fib, &route->gateway);
     return 0;
 }
 
@@ -613,8 +681,11 @@ static int command_backend_forget(struct fib *fib, uint8_t family)
 static int command_backend_load(struct fib *fib, struct fib_host *host)
 {
     struct command_fib *state = fib->state;
-    int r = fib_host_read(host);
+    int r;
 
+    spare_fds_release(&state->runner.spare); /* it takes a descriptor too */
+    r = fib_host_read(host);
+    spare_fds_keep(&state->runner.spare);
     if (r == 0 && state->mtus)
         fib_mtus_apply(state->mtus, host);
     return r < 0 ? fib_fail(fib, r, "cannot list interfaces and addresses: %s", strerror(-r)) : 0;
@@ -636,14 +707,14 @@ static bool command_backend_next_event(struct fib *fib, struct fib_event *event)
 
 /* --- the two of them: they differ in what they open --- */
 
-#define BY_COMMAND(name_, open_)                                                                        \
-    {                                                                                                   \
-        .name = (name_), .slow = true, .open = (open_), .close = command_backend_close,                 \
-        .routes = command_backend_routes, .lookup = command_backend_lookup, .put = command_backend_put, \
-        .forget = command_backend_forget, .drop = command_backend_drop, .load = command_backend_load,   \
-        .fd = command_backend_fd, .next_event = command_backend_next_event,                             \
-        .reset_connections = fib_reset_by_diag,                                                         \
+#define BY_COMMAND(name_, open_, exact_)                                                                   \
+    {                                                                                                      \
+        .name = (name_), .slow = true, .exact = (exact_), .open = (open_), .close = command_backend_close, \
+        .routes = command_backend_routes, .lookup = command_backend_lookup, .put = command_backend_put,    \
+        .forget = command_backend_forget, .drop = command_backend_drop, .load = command_backend_load,      \
+        .fd = command_backend_fd, .next_event = command_backend_next_event,                                \
+        .reset_connections = fib_reset_by_diag,                                                            \
     }
 
-const struct fib_backend fib_backend_esxcfg = BY_COMMAND("esxcfg", esxcfg_open);
-const struct fib_backend fib_backend_ip = BY_COMMAND("ip", ip_open);
+const struct fib_backend fib_backend_esxcfg = BY_COMMAND("esxcfg", esxcfg_open, true);
+const struct fib_backend fib_backend_ip = BY_COMMAND("ip", ip_open, false);

@@ -249,9 +249,11 @@ static int change_route(struct fib *fib, uint16_t type, uint16_t flags, const st
     return failed(fib, r, what);
 }
 
-static int netlink_backend_put(struct fib *fib, const struct fib_route *route, bool alone)
+static int netlink_backend_put(struct fib *fib, const struct fib_route *route,
+                               const struct fib_route *instead)
 {
-    return change_route(fib, RTM_NEWROUTE, NLM_F_CREATE | (alone ? NLM_F_EXCL : NLM_F_REPLACE), route, "set");
+    return change_route(fib, RTM_NEWROUTE, NLM_F_CREATE | (instead ? NLM_F_REPLACE : NLM_F_EXCL), route,
+                        "set");
 }
 
 static int netlink_backend_forget(struct fib *fib, uint8_t family)

@@ -168,7 +168,7 @@ static uint32_t metric_of_ours(const struct fib *fib, uint8_t family)
 
 bool fib_has_leftover(const struct fib *fib)
 {
-    return address_is_set(&fib->leftover.destination);
+    return address_is_set(&fib->leftover.destination) || fib->stray_count > 0;
 }
 
 bool fib_is_ours(const struct fib *fib, const struct fib_route *route)
@@ -296,11 +296,17 @@ static int describe(struct fib *fib, const struct address *service, const struct
     return 0;
 }
 
-/* Must what stands first at the key of ours be left alone? */
+/* May it be replaced? Ours may, and the one that was adopted. */
+static bool is_mine(const struct fib *fib, const struct fib_route *found, const struct fib_route *standing)
+{
+    return is_of_us(fib, found) || (standing && same_route(found, standing));
+}
+
+/* Must what stands at the key of ours be left alone? */
 static int refuse_foreign(struct fib *fib, const struct fib_route *found, const struct fib_route *standing,
                           struct fib_route *shadow)
 {
-    if (is_of_us(fib, found) || (standing && same_route(found, standing)))
+    if (is_mine(fib, found, standing))
         return 0;
     *shadow = *found;
     return fib_fail(fib, -EEXIST, "a foreign route stands where ours belongs: %s", ROUTE_TEXT(found));
@@ -311,18 +317,21 @@ static int put_after_listing(struct fib *fib, const struct fib_route *wanted,
                              const struct fib_route *standing, struct fib_route *shadow)
 {
     struct fib_route routes[HOST_ROUTES_MAX];
-    size_t count, i = 0;
+    const struct fib_route *instead = NULL;
+    size_t count;
     int r = host_routes(fib, &wanted->destination, 0, routes, &count);
 
-    if (r < 0)
+    for (size_t i = 0; r == 0 && i < count; i++) {
+        if (!same_key(&routes[i], wanted))
+            continue;
+        if (!instead || (fib->backend->exact && !is_mine(fib, instead, standing)))
+            instead = &routes[i];
+    }
+    if (r == 0 && instead)
+        r = refuse_foreign(fib, instead, standing, shadow);
+    if (r < 0 || (instead && same_route(instead, wanted)))
         return r;
-    while (i < count && !same_key(&routes[i], wanted))
-        i++;
-    if (i < count)
-        r = refuse_foreign(fib, &routes[i], standing, shadow);
-    if (r < 0 || (i < count && same_route(&routes[i], wanted)))
-        return r;
-    return fib->backend->put(fib, wanted, false);
+    return fib->backend->put(fib, wanted, instead ? instead : wanted);
 }
 
 /*
@@ -338,13 +347,15 @@ static int put(struct fib *fib, const struct fib_route *wanted, const struct fib
 
     if (r < 0)
         return r;
+    if (fib->backend->exact && same_key(&way.matched, wanted) && !is_mine(fib, &way.matched, standing))
+        return put_after_listing(fib, wanted, standing, shadow); /* ours may stand beside it */
     if (!way.matched.cached && same_key(&way.matched, wanted)) {
         r = refuse_foreign(fib, &way.matched, standing, shadow);
         if (r < 0 || same_route(&way.matched, wanted))
             return r;
-        return fib->backend->put(fib, wanted, false);
+        return fib->backend->put(fib, wanted, &way.matched);
     }
-    r = fib->backend->put(fib, wanted, true);
+    r = fib->backend->put(fib, wanted, NULL);
     return r == -EEXIST ? put_after_listing(fib, wanted, standing, shadow) : r;
 }
 
@@ -361,13 +372,14 @@ static void remove_superfluous(struct fib *fib, const struct fib_route *wanted,
 
     if (standing && !same_key(standing, wanted))
         fib->leftover = *standing;
-    if (fib_has_leftover(fib)) {
+    if (address_is_set(&fib->leftover.destination)) {
         int r = fib->backend->drop(fib, &fib->leftover);
 
         if (r == 0 || r == -ESRCH)
             fib->leftover = (struct fib_route){0};
     }
-    if (fib->is_tidy || fib->backend->routes(fib, &wanted->destination, fib->protocol, routes, &count) < 0)
+    if ((fib->is_tidy && fib->stray_count == 0) ||
+        fib->backend->routes(fib, &wanted->destination, fib->protocol, routes, &count) < 0)
         return;
     all = count <= HOST_ROUTES_MAX;
     for (size_t i = 0; i < count && i < HOST_ROUTES_MAX; i++) {
@@ -394,9 +406,9 @@ static int renew(struct fib *fib, const struct fib_route *wanted, struct fib_way
 
     different.source = way->taken.source;
     if (wanted->destination.family == AF_INET)
-        r = fib->backend->put(fib, &different, false);
+        r = fib->backend->put(fib, &different, wanted);
     if (r == 0)
-        r = fib->backend->put(fib, wanted, false);
+        r = fib->backend->put(fib, wanted, &different);
     if (r == 0)
         r = fib_way(fib, &wanted->destination, way);
     if (r < 0 || way->kind != FIB_WAY_DETOUR)

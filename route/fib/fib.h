@@ -152,7 +152,8 @@ bool fib_is_ours(const struct fib *fib, const struct fib_route *route);
 int fib_find(struct fib *fib, const struct address *service, const struct fib_route *like,
              struct fib_route *route);
 
-/* Is there an adopted route that fib_replace() took over and could not remove? The next one tries again. */
+/* Is there an adopted route that fib_replace() took over and could not remove, or another one of ours beside the one that
+ * was put? The next one tries again. */
 bool fib_has_leftover(const struct fib *fib);
 
 /* Removes our route to the service (all of our protocol in our table), and `adopted` too when not NULL.

@@ -488,7 +488,7 @@ static void keep(struct keeper *keeper)
         keeper->report.unrepaired = false; /* we or another put it back */
         if (way.kind == FIB_WAY_DETOUR && !keeper->settings.follow_only)
             known = undo_redirect(keeper, &way);
-        else if (is_half_renewed(keeper, &way.matched))
+        else if (is_half_renewed(keeper, &way.matched) || fib_has_leftover(keeper->settings.fib))
             known = put_again(keeper, &way);
     }
     /* While its link is down the kernel takes the route away: the selector says so, and looks elsewhere. */

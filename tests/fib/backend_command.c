@@ -265,6 +265,80 @@ Test(backend_command, a_second_one_is_told)
     close_all(&world);
 }
 
+static int replace_ours(struct world *world, const char *gateway, struct fib_route *shadow)
+{
+    struct address service = service_of(AF_INET), to = address_of(gateway);
+
+    fib_next_event(world->fib, &(struct fib_event){0});
+    return fib_replace(world->fib, &service, &to, world->data, NULL, shadow);
+}
+
+static void expect_table(const char *expected)
+{
+    char after[256];
+
+    cr_expect_str_eq(read_file("routes", after, sizeof(after)), expected, "%s", after);
+}
+
+/* An ICMP redirect puts one there. It is left alone and told, but ours moves all the same. */
+Test(backend_command, a_foreign_one_beside_ours_holds_up_no_switch)
+{
+    struct fib_route shadow;
+    struct world world;
+
+    open_with(&world, "", "", (struct fib_settings){0});
+    cr_expect_eq(replace_ours(&world, "10.1.0.2", NULL), 0);
+    write_file("routes", "%s", "192.168.33.2/32 10.1.0.4\n" OLD);
+    cr_expect_eq(replace_ours(&world, "10.1.0.3", &shadow), -ESTALE, "%s", fib_error(world.fib));
+    cr_expect_str_eq(ADDRESS_TEXT(&shadow.gateway), "10.1.0.4");
+    expect_table("192.168.33.2/32 10.1.0.4\n" NEW);
+    /* An add that is refused leaves ours where it was. */
+    write_file("trouble", "%s", "-a@10.1.0.2 refuse no\n");
+    cr_expect_eq(replace_ours(&world, "10.1.0.2", &shadow), -EREMOTEIO);
+    expect_table("192.168.33.2/32 10.1.0.4\n" NEW);
+    cr_expect_str_eq(ADDRESS_TEXT(fib_owned(world.fib)), "10.1.0.3");
+    /* When its way is the one that is wanted, it is taken over. */
+    cr_expect_eq(replace_ours(&world, "10.1.0.4", &shadow), 0, "%s", fib_error(world.fib));
+    expect_table("192.168.33.2/32 10.1.0.4\n");
+    cr_expect_str_eq(ADDRESS_TEXT(fib_owned(world.fib)), "10.1.0.4");
+    close_all(&world);
+}
+
+/* Both are ours then, for as long as the table shows them. */
+Test(backend_command, a_delete_that_lied_is_done_again)
+{
+    struct world world;
+
+    open_with(&world, "", "", (struct fib_settings){0});
+    cr_expect_eq(replace_ours(&world, "10.1.0.2", NULL), 0);
+    write_file("trouble", "%s", "-d lie\n");
+    cr_expect_eq(replace_ours(&world, "10.1.0.3", NULL), -ESTALE);
+    expect_table(OLD NEW);
+    cr_expect(fib_has_leftover(world.fib));
+    write_file("trouble", "%s", "");
+    cr_expect_eq(replace_ours(&world, "10.1.0.4", NULL), 0, "%s", fib_error(world.fib));
+    expect_table("192.168.33.2/32 10.1.0.4\n");
+    cr_expect_not(fib_has_leftover(world.fib));
+    close_all(&world);
+}
+
+/* The add did it, and the table could not be read after it. */
+Test(backend_command, what_was_put_unseen_is_ours)
+{
+    struct address service = service_of(AF_INET), to = address_of("10.1.0.3");
+    struct world world;
+
+    open_with(&world, "", "", (struct fib_settings){0});
+    cr_expect_eq(replace_ours(&world, "10.1.0.2", NULL), 0);
+    write_file("trouble", "%s", "-l garble nonsense\n");
+    cr_expect_eq(fib_replace(world.fib, &service, &to, world.data, NULL, NULL), -EBADMSG);
+    write_file("trouble", "%s", "");
+    expect_table(NEW);
+    cr_expect_eq(replace_ours(&world, "10.1.0.4", NULL), 0, "%s", fib_error(world.fib));
+    expect_table("192.168.33.2/32 10.1.0.4\n");
+    close_all(&world);
+}
+
 static const char *const forms[] = {"", "rule", "columns"};
 
 Test(backend_command, forms_of_the_table)

@@ -141,7 +141,7 @@ static int lookup(struct fib *fib, const struct address *destination, uint32_t i
     return error ? error : -ENETUNREACH;
 }
 
-static int put(struct fib *fib, const struct fib_route *route, bool alone)
+static int put(struct fib *fib, const struct fib_route *route, const struct fib_route *instead)
 {
     struct memory_fib *memory = memory_of(fib);
     int error = wait_until_let_go(fib, &memory->puts_begun, &memory->put_waits, &fib->ending);
@@ -156,7 +156,7 @@ static int put(struct fib *fib, const struct fib_route *route, bool alone)
     while (at < memory->count && !same_key(&memory->routes[at], route))
         at++;
     for (size_t i = at; i < memory->count; i++)
-        if (same_key(&memory->routes[i], route) && (alone || (i > at && same(&memory->routes[i], route))))
+        if (same_key(&memory->routes[i], route) && (!instead || (i > at && same(&memory->routes[i], route))))
             return -EEXIST;
     if (at == memory->count)
         memory_fib_add(memory, route);
