@@ -78,16 +78,21 @@ int orders_pin(struct orders *orders, const struct agent_table *table, const cha
     return -ENOENT;
 }
 
+static void remove_pin(struct orders *orders)
+{
+    orders->pin[0] = '\0';
+    orders->pin_hard = false;
+    orders->pin_now = false;
+    orders->pin_terms = (struct terms){0};
+}
+
 int orders_unpin(struct orders *orders, char *message, size_t size_bytes)
 {
     if (!orders->pin[0]) {
         snprintf(message, size_bytes, "nothing is pinned");
         return -ENOENT;
     }
-    orders->pin[0] = '\0';
-    orders->pin_hard = false;
-    orders->pin_now = false;
-    orders->pin_terms = (struct terms){0};
+    remove_pin(orders);
     return 0;
 }
 
@@ -169,12 +174,10 @@ static bool is_over(const struct terms *terms, uint64_t realtime_ns)
 bool orders_end_one(struct orders *orders, uint64_t realtime_ns, enum order *order,
                     char target[static CONFIG_NAME_SIZE])
 {
-    char none[1];
-
     if (orders->pin[0] && is_over(&orders->pin_terms, realtime_ns)) {
         *order = ORDER_UNPIN;
         memcpy(target, orders->pin, CONFIG_NAME_SIZE);
-        orders_unpin(orders, none, sizeof(none));
+        remove_pin(orders);
         return true;
     }
     for (size_t i = 0; i < orders->drained_count; i++) {
