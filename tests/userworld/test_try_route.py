@@ -118,8 +118,12 @@ def by_esxcfg_route_on_each_host():
         # Where pipe2() is refused too, musl makes pipes all the same, and glibc does not.
         for command in [stage.COMMAND] * (profile != 'nothing') + [STATIC] * os.path.exists(STATIC):
             esx = Esx(f'each-{number}-{os.path.basename(command)}')
-            route = try_route(*esx.options(), before=[LAUNCHER, profile] if profile else [], command=command)
+            # ESXi is known by its kernel's name.
+            backend = 'auto' if profile and profile.startswith('esxi') else 'esxcfg'
+            route = try_route(*esx.options(), '--backend', backend, before=[LAUNCHER, profile] if profile else [],
+                              command=command)
             whole(route)
+            same(route['backend'], 'esxcfg')
             add = route['steps'][2]['commands'][0]
             same((add['command'], add['ended'], add['output'], add['cut']),
                  (f'esxcfg-route -a {ADDRESS}/32 {FIRST}', 'exit 0', f'Adding static route {ADDRESS}/32 to VMkernel\n', False))
