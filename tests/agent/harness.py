@@ -27,8 +27,10 @@ from tap import Tap, skip
 from netlab.meter import Meter
 from netlab.namespace import end_of_life, end_process, entering
 from netlab.wait import PATIENCE_S, Failed, wait_for
-from world import RouteMonitor, World
+from esx import Esx
+from left_out import left_out
 from service import Service
+from world import IPV4, RouteMonitor, World
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("REROUTE_BUILD", os.path.join(ROOT, "build"))
@@ -38,6 +40,12 @@ PROFILE = os.environ.get("REROUTE_PROFILE")
 STATIC = os.environ.get("REROUTE_PROGRAM")
 RUN = [*([os.path.join(BUILD, "tests", "userworld", "userworld"), PROFILE] if PROFILE else []),
        STATIC if STATIC and not why_not(STATIC) else REROUTE]
+# A host without netlink moves the route by a command. What follows from that, and from what others lack, for
+# t.ok(unless=...): why something cannot be said there, or nothing.
+BY_COMMAND = PROFILE is not None and not PROFILE.startswith("xen")
+NO_SWAP = "no command swaps a route: there is a moment without one" if BY_COMMAND else ""
+NO_MARK = "a command marks no route: protocol and metric are Linux's" if BY_COMMAND else ""
+NO_RESET = "connections cannot be reset" if BY_COMMAND or PROFILE == "xen-4.4" else ""
 TRANSPORT = os.environ.get("REROUTE_TEST_TRANSPORT", "auto")
 with open(REROUTE, "rb") as f:
     SANITIZED = b"__asan_init" in f.read()
@@ -70,11 +78,16 @@ class Scenario:
         self.name, self.out, self.directory = name, out, directory
         self.stack = contextlib.ExitStack()
         self.agents = []
+        self.made_esx = {}
 
     def say(self, **line):
         os.write(self.out, (json.dumps(line) + "\n").encode())
 
-    def ok(self, good, what, detail=""):
+    def ok(self, good, what, detail="", unless=""):
+        """unless: why this cannot be said on this host; then it counts as skipped, whatever was found."""
+        if unless:
+            self.say(what=f"{self.name}: {what}", skipped=unless)
+            return True
         if not good:
             detail = f"{detail}\n" + "".join(f"--- log of the agent {a.name}:\n{a.log_tail()}" for a in self.agents)
         self.say(good=bool(good), what=f"{self.name}: {what}", detail=str(detail) if not good else "")
@@ -93,6 +106,9 @@ class Scenario:
             json.dump([command, environment], f)
 
     def world(self, **settings):
+        if BY_COMMAND:
+            settings["networks"] = [(name, prefix, f"vmk{i}", node) for i, (name, prefix, _, node)
+                                    in enumerate(settings.get("networks", IPV4))]
         world = World(**settings)
         self.stack.callback(world.clean)
         return world
@@ -105,6 +121,16 @@ class Scenario:
         made = Service(world, monitor, **service)
         self.stack.callback(made.end)
         return world, made, monitor
+
+    def esx(self, world):
+        """The commands of this world's host, made once."""
+        if id(world) not in self.made_esx:
+            self.made_esx[id(world)] = Esx(os.path.join(self.directory, f"esx{len(self.made_esx)}"), world)
+        return self.made_esx[id(world)]
+
+    def command_s(self, world, since):
+        """What the route command took, by its own clock, for a move that began after `since`; 0 where there is none."""
+        return self.esx(world).move_s(since) if BY_COMMAND else 0
 
     def agent(self, world, config=None, name="a", start=True, **settings):
         agent = Agent(self, world, config, name, **settings)
@@ -198,6 +224,11 @@ def main(scenarios, parallel=4, each_seconds=200):
     each_seconds *= 2 if SANITIZED else 1
     wanted = [s for s in scenarios if not sys.argv[1:] or s.__name__ in sys.argv[1:]]
     running, tap, ended = [], Tap(), queue.SimpleQueue()
+    for scenario in list(wanted) if PROFILE else []:
+        why = left_out(os.path.basename(sys.argv[0]), scenario.__name__, not BY_COMMAND, not NO_RESET)
+        if why:
+            wanted.remove(scenario)
+            tap.skipped(scenario.__name__, why)
 
     def on_signal(*_):
         for one in running:
@@ -224,6 +255,8 @@ def main(scenarios, parallel=4, each_seconds=200):
             for result in results:
                 if "note" in result:
                     tap.say(result["note"])
+                elif "skipped" in result:
+                    tap.skipped(result["what"], result["skipped"])
                 else:
                     tap.ok(result["good"], result["what"], result["detail"])
             tap.say(f"{one['name']} took {time.monotonic() - one['began']:.1f} s")
@@ -281,8 +314,17 @@ class Agent:
                      f'transport = "{TRANSPORT}" {probe} }}')
         lines.append(f'session {{ provider = "{provider}" poll-interval = "{poll}" timeout = "{wait}" '
                      f'hedge-delay = "100ms" {session} }}')
-        lines.append(f'route {{ hold = "{hold}" {route} }}')
+        lines.append(f'route {{ hold = "{hold}" {route} {self.by_command(route)} }}')
         return "\n".join(lines) + "\n"
+
+    def by_command(self, route):
+        """The rest of the route's settings where it is moved by a command."""
+        if not BY_COMMAND or "backend" in route:
+            return ""
+        esx = self.t.esx(self.world)
+        esx.write("kernel", "")
+        # uname() says VMkernel in the others.
+        return f'route-command = "{esx.path}"' + (' backend = "esxcfg"' if PROFILE == "nothing" else "")
 
     def start(self):
         with open(self.log_path, "ab") as log:

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 
-from harness import REROUTE, main
+from harness import REROUTE, RUN, main
 from netlab.namespace import entering
 
 
@@ -73,7 +73,7 @@ def unprivileged(t):
 
 def arguments(t):
     def run(*arguments):
-        p = subprocess.run([REROUTE, *arguments], capture_output=True, text=True, timeout=10, stdin=subprocess.DEVNULL)
+        p = subprocess.run([*RUN, *arguments], capture_output=True, text=True, timeout=10, stdin=subprocess.DEVNULL)
         return p.returncode, p.stdout, p.stderr
 
     for command in ("agent", "status", "pin", "unpin", "drain", "undrain", "failback", "route", "clear", "sessions",

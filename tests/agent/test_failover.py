@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Failover and failback, measured by the lab's meter on an echo stream and a TCP stream.
 
-Bounds are the README's (window + half a select-timeout + 20 ms) plus what a busy machine may add: the time in which the meter or
-the agent was ready and did not run, and SLACK_MS. Distributions are the business of `reroute bench`."""
+Bounds are the README's (window + half a select-timeout + 20 ms) plus what the route command took where there is one, and
+what a busy machine may add: the time in which the meter or the agent was ready and did not run, and SLACK_MS.
+Distributions are the business of `reroute bench`."""
 import sys
 import time
 
-from harness import log_time, main
+from harness import BY_COMMAND, NO_RESET, NO_SWAP, log_time, main
 from netlab.wait import wait_for
 from world import IPV4_SECONDARY
 
 SLACK_MS = 200
+LOOK_S = 10 if BY_COMMAND else 0  # where no event tells of an interface, it is looked at so often
 
 
 def check_refreshes(t, world, service, monitor, old, new, since):
@@ -25,24 +27,36 @@ def check_refreshes(t, world, service, monitor, old, new, since):
          named())
 
 
+def retransmitted_ms(bound_ms):
+    """Until a connection that nobody resets has come back: the new node resets it when it hears of it, which is at the
+    first retransmission after the route moved. They come 0.2, 0.6, 1.4, 3 s after what was lost: 1.5 s for a window of a
+    second and a command that takes less than 0.3 s."""
+    at_ms = 200
+    while at_ms < bound_ms:
+        at_ms = 2 * at_ms + 200
+    return at_ms + 100
+
+
 def pull_cable(t, world, service, agent, meter, bound_ms):
     """The local data cable: pulled, and both streams come back in time. Where the route went."""
     home = world.node(1)
     count = {s: len(meter.interruptions(s)) for s in ("icmp", "tcp")}
-    starved_s = agent.starved_s()
+    starved_s, began = agent.starved_s(), time.time()
     world.cut(home, "data")
     t.eventually(lambda: all(len(meter.interruptions(s)) > count[s] for s in count), "both streams come back",
                  detail=lambda: meter.events)
+    t.eventually(lambda: agent.get("next_hop") in [n.address("data") for n in world.nodes
+                                                   if n.zone == home.zone and n is not home],
+                 "the route is at a node of the same zone", detail=agent.status)
     slack_ms = SLACK_MS + 1000 * (agent.starved_s() - starved_s)
+    moved_ms = bound_ms + 1000 * t.command_s(world, began)
     for stream in count:
         found = meter.interruptions(stream)[count[stream]:]
         worst = max((e["length_ms"] - e["own_ms"] for e in found), default=0)
-        t.ok(0 < worst <= bound_ms + slack_ms, f"{stream} was away for no longer than {bound_ms} ms and slack", found)
-        t.note(f"{stream} was away for {worst:.0f} ms of {bound_ms}")
-    to = agent.get("next_hop")
-    t.ok(to in [n.address("data") for n in world.nodes if n.zone == home.zone and n is not home],
-         "the route is at a node of the same zone", agent.status())
-    return to
+        limit_ms = retransmitted_ms(moved_ms + slack_ms) if NO_RESET and stream == "tcp" else moved_ms + slack_ms
+        t.ok(0 < worst <= limit_ms, f"{stream} was away for no longer than {bound_ms} ms, the command and slack", found)
+        t.note(f"{stream} was away for {worst:.0f} ms of {bound_ms}, the command took {moved_ms - bound_ms:.0f}")
+    return agent.get("next_hop")
 
 
 def cables(t, timeout_ms, count):
@@ -57,16 +71,19 @@ def cables(t, timeout_ms, count):
 
     # The first time: home after hold, by itself, and nobody notices.
     to = pull_cable(t, world, service, agent, meter, bound_ms)
-    plugged = time.monotonic()
+    plugged, began = time.monotonic(), time.time()
     world.plug(home, "data")
     t.eventually(agent.on(home.address("data")), "home again")
     t.ok(monitor.gateway() == home.address("data"), "in the kernel too", monitor.events)
-    held = log_time(agent.events("switch")[-1]) - log_time(agent.events("path-up")[-1])
+    switch = agent.events("switch")[-1]
+    held = log_time(switch) - float(switch["replace_us"]) / 1e6 - log_time(agent.events("path-up")[-1])
     t.ok(3.0 - 3 * 0.1 <= held <= 3.0 + SLACK_MS / 1000, "exactly after hold", held)
     check_refreshes(t, world, service, monitor, to, home, plugged)
-    t.ok(not meter.interruptions("icmp", plugged + 0.5), "coming home lost no echo and failed no send", meter.events)
-    t.ok(all(e["length_ms"] - e["own_ms"] < SLACK_MS for e in meter.interruptions("tcp", plugged + 0.5)),
-         "and a TCP client reconnected at once", meter.events)
+    t.ok(not meter.interruptions("icmp", plugged + 0.5), "coming home lost no echo and failed no send", meter.events,
+         unless=NO_SWAP)
+    limit_ms = SLACK_MS + 1000 * t.command_s(world, began)
+    t.ok(all(e["length_ms"] - e["own_ms"] < (retransmitted_ms(limit_ms) if NO_RESET else limit_ms)
+             for e in meter.interruptions("tcp", plugged + 0.5)), "and a TCP client reconnected at once", meter.events)
 
     # Again: home by a person's word, for each failure doubles the hold.
     for _ in range(2):
@@ -80,10 +97,13 @@ def cables(t, timeout_ms, count):
         check_refreshes(t, world, service, monitor, to, home, plugged)
     t.ok(len(agent.switches()) == 7, "no other switch", agent.switches())
     t.ok(len([e for e in meter.interruptions("icmp") if e["lost"] > 2]) == 3, "no other interruption",
-         meter.interruptions("icmp"))
+         meter.interruptions("icmp"), unless=NO_SWAP)
     summary = meter.finish()
-    t.ok(summary["icmp"]["errors"] == 0, "no send ever failed", summary)
-    t.ok([e.kind for e in monitor.events].count("delete") == 0, "never a moment without a route", monitor.events)
+    t.ok(summary["icmp"]["errors"] == 0, "no send ever failed", summary, unless=NO_SWAP)
+    t.ok([e.kind for e in monitor.events].count("delete") == 0, "never a moment without a route", monitor.events,
+         unless=NO_SWAP)
+    refused = [e for e in agent.events("connections-reset") if "error" in e]
+    t.ok(len(refused) == bool(NO_RESET), "that no connection can be reset is said once", refused)
 
 
 def cable_100x10(t):
@@ -108,24 +128,28 @@ def host_cable(t):
             "switch": (lambda: world.switch_off("data"), lambda: world.switch_on("data"))}
     for name, (down, up) in ways.items():
         before = len(agent.switches())
-        began, starved_s = time.monotonic(), agent.starved_s()
+        began, cut, starved_s = time.monotonic(), time.time(), agent.starved_s()
         down()
         t.eventually(agent.on(home.address("management")), f"{name}: management", detail=agent.status)
         t.ok(len(agent.switches()) == before + 1, f"{name}: one move", agent.switches())
-        t.eventually(lambda: meter.interruptions("tcp", began), f"{name}: traffic flows there",
-                     detail=lambda: meter.events)
+        # A connection that nobody resets keeps the address of the network that is gone.
+        t.ok(NO_RESET or wait_for(lambda: meter.interruptions("tcp", began)), f"{name}: traffic flows there",
+             meter.events, unless=NO_RESET)
         # An echo that was lost is known by then; there may be none.
         t.ok(wait_for(meter.answered(400)), f"{name}: and goes on", meter.events)
         worst = max((e["length_ms"] - e["own_ms"] for e in meter.interruptions("icmp", began)), default=0)
-        t.ok(worst < 270 + SLACK_MS + 1000 * (agent.starved_s() - starved_s), f"{name}: within the window", worst)
+        limit_ms = 270 + 1000 * t.command_s(world, cut) + SLACK_MS + 1000 * (agent.starved_s() - starved_s)
+        t.ok(worst < limit_ms, f"{name}: within the window", worst)
         t.note(f"{name}: away for {worst:.0f} ms")
         t.ok(agent.access(home.name)["failures"] == 0, f"{name}: not counted against the local access")
         back = time.monotonic()
         up()
         t.eventually(agent.on(home.address("data")), f"{name}: home", detail=agent.status)
-        t.ok(time.monotonic() - back < 2 + 1 + SLACK_MS / 1000, f"{name}: after hold", time.monotonic() - back)
+        held_s = time.monotonic() - back
+        t.ok(held_s < 2 + 1 + LOOK_S + SLACK_MS / 1000, f"{name}: after hold", held_s)
         t.ok(len(agent.switches()) == before + 2, f"{name}: one move back", agent.switches())
-    t.ok(not [e for e in meter.interruptions("icmp", back + 0.5) if e["lost"]], "coming home lost nothing")
+    t.ok(not [e for e in meter.interruptions("icmp", back + 0.5) if e["lost"]], "coming home lost nothing",
+         unless=NO_SWAP)
 
 
 def session_dies(t):

@@ -17,6 +17,8 @@ def lab(t):
     host = SimpleNamespace(namespace=lab.namespace("host"))
     agent = t.agent(SimpleNamespace(host=host, service=SERVICE), config="", start=False)
     agent.config_path, agent.socket_path = lab.path("reroute.conf"), lab.path("control.sock")
+    with open(agent.config_path) as f:
+        agent.write(f.read().replace("route   {", f"route   {{ {agent.by_command('')}"))
     agent.start()
     t.eventually(agent.on(DATA), "at home", detail=agent.status)
     meter = t.meter(agent.world)

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 
-from harness import BUILD, REROUTE, SANITIZED, main
+from harness import BUILD, NO_RESET, RUN, SANITIZED, main
 from netlab.namespace import end_of_life, entering, inside, libc
 from netlab.wait import wait_for
 
@@ -51,8 +51,9 @@ def cut_and_time(t, world, monitor, home):
 
 
 def fails_over(t, world, monitor, home, what):
+    began = time.time()
     took = cut_and_time(t, world, monitor, home)
-    t.ok(took is not None and took < LIMIT, f"{what}: failover within its bound", took)
+    t.ok(took is not None and took < LIMIT + t.command_s(world, began), f"{what}: failover within its bound", took)
     t.note(f"{what}: failover took {took and round(took * 1000)} ms")
 
 
@@ -72,7 +73,7 @@ def idle_on_control(t):
     reading, writing = os.pipe()
     agent = t.agent(world, start=False)
     agent.stderr = writing
-    agent.program = ["prlimit", "--nofile=64:64", REROUTE]
+    agent.program = ["prlimit", "--nofile=64:64", *RUN]
     agent.start()
     t.eventually(agent.settled(home), "at home", detail=agent.status)
     with contextlib.suppress(BlockingIOError):  # full; our end is opened anew, so that the agent's still waits
@@ -98,7 +99,7 @@ def idle_on_metrics(t):
     world, service, monitor = t.cluster(settings=dict(nodes=3))
     home, host = world.node(1).address("data"), world.host.address("data")
     agent = t.agent(world, start=False, top=f'metrics-listen = "{host}:{PORT}"')
-    agent.program = ["prlimit", "--nofile=1024:1024", REROUTE]
+    agent.program = ["prlimit", "--nofile=1024:1024", *RUN]
     agent.start()
     t.eventually(agent.settled(home), "at home", detail=agent.status)
     flood = subprocess.Popen([sys.executable, "-c", f"""
@@ -527,7 +528,7 @@ def token(t):
     dumped = {}
     for name, session in (("with", f'token-file = "{secret}"'), ("without", "")):
         agent = t.agent(world, name=name, start=False, session=session)
-        agent.program = ["prlimit", "--core=unlimited:unlimited", "env", "-C", t.directory, REROUTE]
+        agent.program = ["prlimit", "--core=unlimited:unlimited", "env", "-C", t.directory, *RUN]
         agent.start()
         t.eventually(lambda: agent.get("next_hop"), f"{name} a token: a route", detail=agent.log)
         dumped[name] = crash(agent)
@@ -587,7 +588,7 @@ def commands(t):
     home = world.node(1).address("data")
     agent = t.agent(world)
     t.eventually(agent.settled(home), "at home", detail=agent.status)
-    watch = t.popen(world.host.namespace, [REROUTE, "status", "--watch", "--config", agent.config_path],
+    watch = t.popen(world.host.namespace, [*RUN, "status", "--watch", "--config", agent.config_path],
                     stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     os.set_blocking(watch.stdout.fileno(), False)
     seen = []

@@ -171,7 +171,7 @@ def stalled_log(t):
     fill()
     world.cut(world.node(1), "data")
     t.eventually(lambda: monitor.gateway() not in (None, home), "failover", detail=agent.status)
-    t.ok(agent.get("reason") == "path-down", "and it answers", agent.status())
+    t.eventually(lambda: agent.get("reason") == "path-down", "and it answers", detail=agent.status)
     t.ok(read() == "", "no line came through a full pipe")
     world.plug(world.node(1), "data")
     parts = []

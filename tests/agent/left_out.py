@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is not tried on other hosts (tests/userworld), and why. Everything else is."""
+
+BUILD = "it is about this build's program, not the static one"
+WAY = "what becomes of a packet is told by netlink alone"
+CONNECTIONS = "connections are told by sock_diag alone"
+IPV6 = "esxcfg-route is used for IPv4 only"
+LINUX = "protocols, metrics, kinds and rules are Linux's; others' routes are in test_esxcfg.py"
+RESET = "connections cannot be reset"
+
+ANYWHERE = {
+    "test_errors.py: unprivileged": "the launcher needs root",
+    "test_memory.py": BUILD,
+    "test_outside.py: disk_hangs": BUILD,
+    "test_without.py": BUILD,
+}
+WITHOUT_NETLINK = {
+    "test_interfaces.py": IPV6,
+    "test_ipv6.py": IPV6,
+    "test_outside.py: no_descriptors": "getifaddrs() needs one",
+    "test_outside.py: lock_of_others": "who holds a lock is read in /proc",
+    "test_route.py: by_hand": LINUX,
+    "test_route.py: shadowed": LINUX,
+    "test_route.py: standing_at_our_key": LINUX,
+    "test_way.py": WAY,
+    "test_witness.py": CONNECTIONS,
+}
+WITHOUT_RESET = {
+    "test_boot.py: first_route_where_answers_get_lost": RESET,
+}
+
+
+def left_out(file, scenario, has_netlink, resets):
+    """Why not; None: it is tried. file: of the scenario, as test_NAME.py."""
+    table = {**ANYWHERE, **({} if has_netlink else WITHOUT_NETLINK), **({} if resets else WITHOUT_RESET)}
+    return table.get(file) or table.get(f"{file}: {scenario}")
