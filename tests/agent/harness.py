@@ -250,7 +250,7 @@ def main(scenarios, parallel=4, each_seconds=200):
             one["thread"].join()
             running.remove(one)
             results = [json.loads(line) for line in one["lines"] if line.endswith("\n")]
-            if late or not any("good" in r for r in results):
+            if late or not any("good" in r or "skipped" in r for r in results):
                 results.append({"good": False, "what": f"{one['name']}: ended in time", "detail": "it did not"})
             for result in results:
                 if "note" in result:
