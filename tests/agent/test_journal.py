@@ -130,6 +130,7 @@ def for_people(t):
     world.cut(node, "data")
     t.eventually(lambda: agent.get("next_hop") not in (None, home), "failover")
     away = agent.get("next_hop")
+    other = next(n for n in world.nodes if n.address("data") == away)
     world.plug(node, "data")
     t.eventually(agent.on(home), "home again", detail=agent.status)
     run = agent.command("drain", node.name)
@@ -140,11 +141,11 @@ def for_people(t):
     wanted = [f"the agent began: reroute {lines(agent)[0]['version']}, without a route",
               f"the route was set to {node.name} data {home}: first choice after the start",
               f"{node.name} data {home} does not answer any more",
-              f"the route moved from {node.name} data {home} to {world.node(2).name} data {away}: the path in use does not "
+              f"the route moved from {node.name} data {home} to {other.name} data {away}: the path in use does not "
               "answer any more",
               f"{node.name} data {home} answers",
               f"the move to {node.name} data {home} begins: a better path has been healthy for its hold",
-              f"the route moved from {world.node(2).name} data {away} to {node.name} data {home}: a better path has been "
+              f"the route moved from {other.name} data {away} to {node.name} data {home}: a better path has been "
               "healthy for its hold",
               f"a person said: drain {node.name}",
               "the agent ended"]
