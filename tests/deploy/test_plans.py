@@ -53,6 +53,13 @@ def texts_of_services():
          "/vmfs/volumes/a/r/reroute /vmfs/volumes/a/r/reroute.conf /vmfs/volumes/a/r/service.sh")
 
 
+@test
+def a_unit_for_each_systemd():
+    for version, name in (("219", "reroute-219"), ("230", "reroute-219"), ("231", "reroute"), ("255", "reroute"), ("", "reroute")):
+        same(kinds.unit_name({"systemd": version}), f"{name}.service.in", version)
+    same(kinds.unit_name({}), "reroute.service.in")
+
+
 CHANGES = [  # what is other than it is to be: facts, status, one difference
     ({"file:/etc/reroute/reroute.conf": "x"}, {}, "the configuration differs"),
     ({"file:/etc/reroute/reroute.conf": "none"}, {}, "the configuration is not there"),

@@ -79,8 +79,8 @@ def prepare(program, options):
         check_template(program, template, options.config, hosts)
     if options.binary and not os.access(options.binary, os.R_OK):
         raise Bad(f"--binary {options.binary}: expected a file that can be read")
-    return hosts, Wanted(Programs(options.binary, program), template, options.config, own("reroute.service.in"),
-                         own("service.sh.in"))
+    units = {name: own(name) for name in ("reroute.service.in", "reroute-219.service.in")}
+    return hosts, Wanted(Programs(options.binary, program), template, options.config, units, own("service.sh.in"))
 
 
 # --- all hosts ------------------------------------------------------------------------------------------------------

@@ -16,16 +16,16 @@ CHANGE_S = 240  # a change is given up by then, whatever it waits for
 class Wanted:
     """What hosts are to have. Programs and texts are read once, by load.py."""
 
-    def __init__(self, programs, template, template_name, unit, script):
+    def __init__(self, programs, template, template_name, units, script):
         self.programs, self.template, self.template_name = programs, template, template_name
-        self.unit, self.script = unit, script
+        self.units, self.script = units, script
 
-    def files(self, host, kind, machine):
+    def files(self, host, kind, facts):
         config = None
         if self.template is not None:
             config = fill(self.template, self.template_name, host, kinds.words_of(kind)).encode()
-        service = kinds.service_text(kind, self.unit, self.script).encode()
-        return kinds.wanted(kind, self.programs.of(kind, machine), config, service)
+        service = kinds.service_text(kind, self.units[kinds.unit_name(facts)], self.script).encode()
+        return kinds.wanted(kind, self.programs.of(kind, facts["machine"]), config, service)
 
 
 class Work:
@@ -81,7 +81,7 @@ class Work:
     def check(self):
         self.meet()
         self.look()
-        files = self.wanted.files(self.host, self.kind, self.facts["machine"])
+        files = self.wanted.files(self.host, self.kind, self.facts)
         self.result["differences"] = kinds.differences(self.kind, files, self.facts, self.status)
         self.result["result"] = "differs" if self.result["differences"] else "good"
 
@@ -95,7 +95,7 @@ class Work:
         was_there = kinds.is_there(self.kind, self.facts)
         if self.options.action == "upgrade" and not was_there:
             raise Trouble("it is not installed there; expected an install first")
-        files = self.wanted.files(self.host, self.kind, self.facts["machine"])
+        files = self.wanted.files(self.host, self.kind, self.facts)
         if self.wanted.template is None and not self.seen(self.kind.config):
             raise Trouble(f"{self.kind.config} is not there; expected --config TEMPLATE")
         todo = kinds.differing(files, self.facts)
