@@ -42,10 +42,14 @@ control-socket = "@control-socket@"
 # A supervisor in a few lines, where the program has none.
 SUPERVISOR = """#!/bin/sh
 pidfile=/var/run/stand-in.pid
+runs()
+{
+    pid=$(cat $pidfile 2>/dev/null) && kill -0 "$pid" 2>/dev/null
+}
 case "$1 $2" in
 'agent --supervise')
+    runs && exit 0
     mkdir -p /var/run
-    kill -0 "$(cat $pidfile 2>/dev/null)" 2>/dev/null && exit 0
     echo $$ >$pidfile
     trap 'kill $child; wait $child; rm -f $pidfile; exit 0' TERM
     while :; do
@@ -55,9 +59,7 @@ case "$1 $2" in
         sleep 1
     done
     ;;
-'agent --pid')
-    kill -0 "$(cat $pidfile 2>/dev/null)" 2>/dev/null && cat $pidfile
-    ;;
+'agent --pid') runs && echo "$pid" ;;
 *) exec /mnt/reroute "$@" ;;
 esac
 """
@@ -109,7 +111,8 @@ class Host:
         with open(os.path.join(self.stage.directory, f"{self.name}.log"), "ab") as log:
             self.process = subprocess.Popen(
                 ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--propagation", "private", "/bin/sh",
-                 os.path.join(HERE, "host"), self.kind, self.address, SSHD, self.stage.directory, REROUTE],
+                 os.path.join(HERE, "host"), self.kind, self.address, SSHD, self.stage.directory, REROUTE,
+                 shutil.which("busybox")],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=entering(self.namespace))
         until(f"{self.name} takes connections", self.answers)
 
@@ -160,7 +163,7 @@ class Host:
         places = ("/etc/reroute", "/etc/rc.local.d", "/vmfs", "/var/spool/cron", "/usr/local", "/etc/systemd/system",
                   "/etc/init.d", "/etc/rc2.d", "/var/lib/reroute")
         found = self.inside("find " + " ".join(p for p in places if self.exists(p)) + " | sort; find " +
-                            " ".join(p for p in places if self.exists(p)) + " -type f | sort | xargs cksum")
+                            " ".join(p for p in places if self.exists(p)) + " -type f | sort | xargs md5sum")
         changing = ("/state.json", "/journal.jsonl")  # while an agent runs
         return "\n".join(line for line in found.splitlines() if not line.endswith(changing))
 

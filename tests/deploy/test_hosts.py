@@ -2,49 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """What this proves: `reroute deploy` installs, checks, upgrades and clears hosts over real ssh; a host that fails is
 told apart, with its reason, and is left as it was."""
-import contextlib
 import os
 import sys
 
 sys.path.append(os.path.dirname(os.path.abspath(__file__)))
-from stage import Stage, eventually, missing, programs, skip, SERVICE, TEMPLATE
+from deploying import as_before, fails, install, of_all, results, snapshots, stage
+from stage import SERVICE, TEMPLATE, eventually, missing, programs, skip
 
 from tap import check, run, same, test
 from netlab.namespace import execute
-
-KINDS = {"web1": "systemd", "web2": "systemd", "old1": "linux"}
-
-
-@contextlib.contextmanager
-def stage(kinds=None):
-    made = Stage(kinds or KINDS)
-    try:
-        yield made
-    finally:
-        made.close()
-
-
-def install(s, *arguments, program=None, action="install"):
-    return s.deploy(action, "--hosts", s.list(), "--config", s.template(), "--binary",
-                    program or programs(s.path("program")), *arguments)
-
-
-class Results(dict):
-    """What became of each host; a failed comparison shows the reasons."""
-
-    def __repr__(self):
-        return str({name: (r["result"], r["reason"], r["differences"]) for name, r in self.found.items()})
-
-
-def results(found):
-    made = Results({name: result["result"] for name, result in found.items()})
-    made.found = found
-    return made
-
-
-def of_all(s, word):
-    return {name: word for name in s.hosts}
-
 
 @test
 def from_nothing_to_nothing():
@@ -82,24 +48,6 @@ def from_nothing_to_nothing():
 
 
 # --- failures: the reason is told, the host is as it was ---------------------------------------------------------
-
-def snapshots(s):
-    return {name: host.snapshot() for name, host in s.hosts.items()}
-
-
-def fails(found, name, reason, end=""):
-    """This host failed, and this is why."""
-    result = found[name]
-    same(result["result"], "failed", f"{name}: {result}")
-    check(result["reason"].startswith(reason) and result["reason"].endswith(end), name, result["reason"], "expected", reason,
-          end)
-
-
-def as_before(s, before, *names):
-    for name in names:
-        now, was = set(s.hosts[name].snapshot().splitlines()), set(before[name].splitlines())
-        check(now == was, f"{name} is not as it was: more", sorted(now - was), "less", sorted(was - now))
-
 
 @test
 def no_way_to_get_in():

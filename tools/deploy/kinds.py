@@ -2,18 +2,22 @@
 """Kinds of hosts: where things are there, what is to be there, how far a host is from it, which steps lead there. Pure:
 what a host said comes as a dict of texts (`facts`, of host.sh)."""
 import hashlib
+import re
 from collections import namedtuple
 
 from hosts import is_path
 
 DATASTORE_DIRECTORY = "/vmfs/volumes/datastore1/reroute"
 
+DEFAULT_STATE = "/var/lib/reroute"
+STATE = re.compile(r'^\s*state-directory\s*=\s*"([^"]*)"', re.M)
+
 Kind = namedtuple("Kind", "name label binary config service state socket")
 LINUX = ("/usr/local/bin/reroute", "/etc/reroute/reroute.conf")
 KINDS = {
-    "systemd": Kind("systemd", "Linux, systemd", *LINUX, "/etc/systemd/system/reroute.service", "/var/lib/reroute",
+    "systemd": Kind("systemd", "Linux, systemd", *LINUX, "/etc/systemd/system/reroute.service", DEFAULT_STATE,
                     "/run/reroute/control.sock"),
-    "linux": Kind("linux", "Linux", *LINUX, "/etc/init.d/reroute", "/var/lib/reroute", "/run/reroute/control.sock"),
+    "linux": Kind("linux", "Linux", *LINUX, "/etc/init.d/reroute", DEFAULT_STATE, "/run/reroute/control.sock"),
 }
 # Of a file that is to be on a host. `what` is for people.
 File = namedtuple("File", "what path data mode")
@@ -92,6 +96,16 @@ def refuse(kind, facts):
         return ("execInstalledOnly is on: the host runs only programs that a VIB brought; install reroute's VIB there, "
                 "or: esxcli system settings advanced set -o /User/execInstalledOnly -i 0")
     return None
+
+
+def refuse_state(kind, config):
+    """The same of a configuration: whose a route is stands in the state directory on VMkernel, and a boot empties all
+    but datastores."""
+    found = STATE.search(config)
+    directory = found[1] if found else DEFAULT_STATE
+    if kind.name != "vmkernel" or directory.startswith("/vmfs/volumes/"):
+        return None
+    return f'state-directory is {directory}, which a boot empties; expected state-directory = "@state-directory@"'
 
 
 # --- is it as it is to be? ----------------------------------------------------------------------------------------

@@ -23,7 +23,11 @@ class Wanted:
     def files(self, host, kind, facts):
         config = None
         if self.template is not None:
-            config = fill(self.template, self.template_name, host, kinds.words_of(kind)).encode()
+            text = fill(self.template, self.template_name, host, kinds.words_of(kind))
+            reason = kinds.refuse_state(kind, text)
+            if reason:
+                raise kinds.Refused(reason)
+            config = text.encode()
         service = kinds.service_text(kind, self.units[kinds.unit_name(facts)], self.script).encode()
         return kinds.wanted(kind, self.programs.of(kind, facts["machine"]), config, service)
 
