@@ -7,6 +7,7 @@ is what failover.py measured, all times in milliseconds:
   icmp_ms, tcp_ms  the longest interruption of each stream, 0: there was none
   nfs_ms           the same of the NFS client, where there was one
   nfs_blocks       how often a block that was read back was good, lost, damaged, unread; None: it did not come to that
+  nfs_errors       writes and connections that failed; None as above
   icmp_lost        echoes that were lost
   own_ms           how much of that the meter itself was not running
   over             false: traffic had not returned when the patience was over

@@ -15,8 +15,9 @@ from netlab.stand import NFS_END_S, Stand
 from netlab.wait import Failed
 
 HOME, HOME_ACCESS = "10.10.85.15", "scvm1"
-# For a state of the lab, and for a failover: with margin for a lease and two lists. An emulated machine takes longer.
-PATIENCE_S = float(os.environ.get("BENCH_PATIENCE_S", 30))
+EMULATED = bool(os.environ.get("REROUTE_EMULATED"))  # a machine of tools/kernels: all takes ten times as long
+# For a state of the lab, and for a failover: with margin for a lease and two lists.
+PATIENCE_S = 200 if EMULATED else 30
 LOSS_STEPS = range(10, 101, 10)
 LOSS_STEP_S = 0.5
 # Before: what a path loses as a rule is a matter of its past, and an agent usually has one.
@@ -24,7 +25,7 @@ HISTORY_S = 15
 STEP_S = 1  # between steps of a way
 CHECK = "http:80/api/v3/sessions"  # of the lab's nodes
 NFS_CHECK = f"nfs3:{NFS_PORT}"  # where they serve NFS: what is checked is what is used
-VERDICT_S = 0.3  # the meter takes 200 ms for its verdict on an echo
+VERDICT_S = 1.5 if EMULATED else 0.3  # the meter takes 200 ms for its verdict on an echo, there 1 s
 
 
 def steps(text):
@@ -72,7 +73,7 @@ class Trial(Stand):
         self.log = []
         self.gaps = []
         self.flowing = dict.fromkeys((*STREAMS, "nfs") if lab.serves_nfs() else STREAMS, False)
-        self.blocks = None  # of the NFS client's file, when it was read back
+        self.blocks = self.errors = None  # of the NFS client, when it has read its file back
 
     def agent_line(self, line, at):
         fields = {k: v.strip('"') for k, v in re.findall(r'(\w+)=("(?:[^"\\]|\\.)*"|\S*)', line)}
@@ -84,7 +85,7 @@ class Trial(Stand):
         if event["event"] in ("first", "interruption", "silent"):
             self.flowing[event["stream"]] = event["event"] != "silent"
         if "nfs" in event:  # its summary
-            self.blocks = event["nfs"]["blocks"]
+            self.blocks, self.errors = event["nfs"]["blocks"], event["nfs"]["errors"]
 
     # --- the state before
 
@@ -159,5 +160,6 @@ class Trial(Stand):
         found, failed_at = interruptions(self.gaps, self.flowing, begun)
         if way.gradual or way.planned:
             failed_at = begun
-        return {**found, "over": found["over"] and over, **({"nfs_blocks": self.blocks} if "nfs" in self.flowing else {}),
+        return {**found, "over": found["over"] and over,
+                **({"nfs_blocks": self.blocks, "nfs_errors": self.errors} if "nfs" in self.flowing else {}),
                 **phases(self.log, failed_at, HOME, HOME_ACCESS)}

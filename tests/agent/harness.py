@@ -47,6 +47,8 @@ NO_SWAP = "no command swaps a route: there is a moment without one" if BY_COMMAN
 NO_MARK = "a command marks no route: protocol and metric are Linux's" if BY_COMMAND else ""
 NO_RESET = "connections cannot be reset" if BY_COMMAND or PROFILE == "xen-4.4" else ""
 TRANSPORT = os.environ.get("REROUTE_TEST_TRANSPORT", "auto")
+# In an emulated machine (tools/kernels) one scenario runs at a time.
+EMULATED = bool(os.environ.get("REROUTE_EMULATED"))
 with open(REROUTE, "rb") as f:
     SANITIZED = b"__asan_init" in f.read()
 
@@ -221,7 +223,8 @@ def main(scenarios, parallel=4, each_seconds=200):
         World(nodes=1, echo=False).clean()
     except (OSError, Failed) as error:
         skip(f"no network namespaces: {error}")
-    each_seconds *= 2 if SANITIZED else 1
+    each_seconds *= 2 if SANITIZED or EMULATED else 1
+    parallel = 1 if EMULATED else parallel
     wanted = [s for s in scenarios if not sys.argv[1:] or s.__name__ in sys.argv[1:]]
     running, tap, ended = [], Tap(), queue.SimpleQueue()
     for scenario in list(wanted) if PROFILE else []:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The lab's meter for who asks what it has said and does not follow it; see stand.py for who does."""
 import json
+import os
 import signal
 import subprocess
 import threading
@@ -9,13 +10,20 @@ from .lab import program
 from .namespace import end_process, entering, icmp_count, inside
 
 
+def meter(service, *options):
+    """Its command. An emulated machine (REROUTE_EMULATED, see tools/kernels) takes ten times as long for everything: an
+    echo every millisecond would use it up."""
+    slowly = ("--interval", "10", "--tcp-interval", "20", "--wait", "1000", "--connect-timeout", "100")
+    return [program("lab-meter"), *options, *(slowly if os.environ.get("REROUTE_EMULATED") else ()), service]
+
+
 class Meter:
     """The meter of the two streams to a service, in the namespace of a host. It ends with this process."""
 
     def __init__(self, namespace, service, *options):
         self.namespace = namespace
         self.events = []
-        self.process = subprocess.Popen([program("lab-meter"), *options, service], stdout=subprocess.PIPE, text=True,
+        self.process = subprocess.Popen(meter(service, *options), stdout=subprocess.PIPE, text=True,
                                         preexec_fn=entering(namespace))
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()

@@ -14,7 +14,8 @@ import struct
 import subprocess
 import time
 
-from .lab import SERVICE, program
+from .lab import SERVICE
+from .meter import meter
 from .namespace import configure, within
 from .wait import Failed
 
@@ -95,7 +96,7 @@ class Stand:
         self.selector.register(source.file, selectors.EVENT_READ, (source, handler))
 
     def start_meter(self, *options):
-        process = self.lab.inside("host", program("lab-meter"), *options, SERVICE, stdout=subprocess.PIPE)
+        process = self.lab.inside("host", *meter(SERVICE, *options), stdout=subprocess.PIPE)
         self.watch_meter("meter", process)
 
     def start_nfs_client(self):
