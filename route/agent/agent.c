@@ -14,12 +14,13 @@
  *   happening.c  who is told of what happens     status.c     the status document
  *   command.c    a person's orders               recorder.c   the journal, for `reroute replay`
  *   saved.c      what outlives a restart         core.c       what all of these need
+ *   tune.c       the pair that it finds by itself
  *   control.c    the control socket, the metrics; server.c: what their clients may cost
  *   notice.c     what the program is told that is run at every change
  *   loop.c       an event loop that works on this host
  *
  * These know the agent as a whole (private.h). The parts that they wire together do not: table.h (accesses and
- * paths), lists.h, telling.h, orders.h, connections.h, tcp_watch.h, manager.h, disk.h, notifier.h, kept.h, state.h, lock.h. A part
+ * paths), lists.h, telling.h, orders.h, connections.h, tcp_watch.h, tuning.h, manager.h, disk.h, notifier.h, kept.h, state.h, lock.h. A part
  * owns its state and gets what else it may read as a struct situation. Around all of it, where there is no service
  * manager: supervise.h.
  *
@@ -274,8 +275,10 @@ static int start(struct agent *agent, char *message, size_t size_bytes)
         error = open_notifier(agent, message, size_bytes);
     if (!error)
         error = open_fib(agent, message, size_bytes);
-    if (!error)
+    if (!error) {
+        agent_tune_load(agent);
         error = agent_stream_open(agent->config, &agent->host.stream, message, size_bytes);
+    }
     if (!error) {
         error =
             config_session_provider(&agent->provider, agent->loop.base, agent->config, message, size_bytes);
@@ -339,6 +342,7 @@ static void finish(struct agent *agent)
     notifier_close(agent->news.notifier, LAST_NOTICE_NS);
     config_free(agent->config);
     orders_clear(&agent->orders);
+    tuning_clear(&agent->tuning);
     free(agent->files.deaths);
     lock_release(&agent->files.lock);
     spare_fds_release(&agent->files.spare);
@@ -375,6 +379,7 @@ int agent_run(const struct agent_options *options)
         manager_stop();
         agent_notice_step(&agent);
         agent_save(&agent);
+        agent_tune_save(&agent);
         journal_stop(agent.files.journal, probe_stream_now_ns(agent.host.stream));
         if (agent.files.disk)
             disk_drain(agent.files.disk, DRAIN_NS);

@@ -145,7 +145,7 @@ static bool has_choice(struct agent *agent)
 
 uint64_t agent_service_interval_ns(const struct agent *agent, const struct agent_path *path)
 {
-    return max_u64(path->probing.interval_ns, agent->config->probe.select_timeout_ns);
+    return max_u64(path->probing.interval_ns, agent->tuning.settings.configured.select_timeout_ns);
 }
 
 void agent_intervals_step(struct agent *agent)

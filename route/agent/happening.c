@@ -300,6 +300,28 @@ static void log_full_size_lost(const struct agent *agent, const struct happening
               path->entry.mtu_bytes);
 }
 
+static void log_pair(const struct agent *agent, const struct happening *h)
+{
+    const struct tuning *tuning = &agent->tuning;
+    const struct advice_pair *pair = &tuning->rule.in_force;
+    char why[128];
+
+    log_event(LOG_LEVEL_INFO, "tune", "mode=%s select_timeout_ms=%g select_count=%u reason=%s why=%s",
+              tuning_mode_text(tuning->settings.mode), (double)pair->select_timeout_ns / 1e6,
+              pair->select_count, rule_reason_text(tuning->rule.reason),
+              LOG_QUOTE(tuning_why(tuning, why, sizeof(why))));
+}
+
+static void log_false_failover(const struct agent *agent, const struct happening *h)
+{
+    const struct config_probe *probe = &agent->config->probe;
+
+    log_event(LOG_LEVEL_WARN, "false-failover", "path=%s count=%" PRIu64 " window_ms=%g hint=%s",
+              ADDRESS_TEXT(&agent->host.table.paths[h->path].address), agent->tuning.false_failovers,
+              (double)(probe->select_timeout_ns * probe->select_count) / 1e6,
+              LOG_QUOTE("the path that was left answered again soon: this window is too short for it"));
+}
+
 /* --- the journal --- */
 
 static void record_switch(struct agent *agent, const struct happening *h)
@@ -396,6 +418,8 @@ static const struct {
     [HAPPENED_PLANNED_WAITS] = {log_planned_waits, NULL, 0},
     [HAPPENED_PLANNED_UNTOLD] = {log_planned_untold, NULL, 0},
     [HAPPENED_FULL_SIZE_LOST] = {log_full_size_lost, NULL, 0},
+    [HAPPENED_PAIR] = {log_pair, NULL, 0},
+    [HAPPENED_FALSE_FAILOVER] = {log_false_failover, NULL, 0},
 };
 
 void agent_tell(struct agent *agent, const struct happening *happening)

@@ -29,6 +29,8 @@ enum happening_kind {
     HAPPENED_PLANNED_WAITS,
     HAPPENED_PLANNED_UNTOLD,
     HAPPENED_FULL_SIZE_LOST, /* on `path` */
+    HAPPENED_PAIR,           /* another pair is advised, or in force */
+    HAPPENED_FALSE_FAILOVER, /* `path` was left, and answered again soon */
     HAPPENED_KINDS,
 };
 

@@ -11,6 +11,7 @@ const char *kept_name(enum kept_file file)
         [KEPT_STATE] = "state.json",
         [KEPT_LIST] = "sessions.json",
         [KEPT_JOURNAL] = JOURNAL_FILE,
+        [KEPT_TUNE] = "tune.json",
     };
 
     return names[file];

@@ -9,7 +9,7 @@
 #include "probe/base.h"
 
 /* Files of the state directory. */
-enum kept_file { KEPT_LOCK, KEPT_STATE, KEPT_LIST, KEPT_JOURNAL, KEPT_COUNT };
+enum kept_file { KEPT_LOCK, KEPT_STATE, KEPT_LIST, KEPT_JOURNAL, KEPT_TUNE, KEPT_COUNT };
 
 struct kept {
     int error[KEPT_COUNT]; /* 0: that file is kept */

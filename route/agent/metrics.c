@@ -90,6 +90,22 @@ static void add_route(const struct agent *agent, struct evbuffer *out)
     add_failback(agent, out);
 }
 
+static void add_tune(const struct agent *agent, struct evbuffer *out)
+{
+    const struct config_probe *probe = &agent->config->probe;
+    const struct tuning *tuning = &agent->tuning;
+
+    add_metric(out, "window_seconds", "gauge", "select-timeout times select-count, as they are in force.",
+               seconds(probe->select_timeout_ns * probe->select_count));
+    add_metric(out, "tune_window_seconds", "gauge", "The same of the pair that tune advises; 0: none.",
+               tuning_advises(tuning) ? seconds(advice_window_ns(&tuning->rule.in_force)) : 0);
+    add_metric(out, "tune_watched_seconds", "gauge", "For how long tune has watched the path in use.",
+               tuning->in_use ? tuning->in_use->record.spans[RECORD_MONTH].watched_s : 0);
+    add_metric(out, "false_failovers_total", "counter",
+               "Failovers from a path that answered again within the longest window.",
+               (double)tuning->false_failovers);
+}
+
 /* --- what the agent is and does --- */
 
 /* For how long this order holds; 0: it has no end, or there is none. */
@@ -345,6 +361,7 @@ void agent_metrics(const struct agent *agent, struct evbuffer *out)
 {
     add_agent(agent, out);
     add_route(agent, out);
+    add_tune(agent, out);
     add_paths(agent, out);
     add_accesses(agent, out);
     add_cluster(agent, out);

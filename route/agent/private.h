@@ -23,6 +23,7 @@
 #include "route/agent/state.h"
 #include "route/agent/tcp_watch.h"
 #include "route/agent/telling.h"
+#include "route/agent/tuning.h"
 #include "route/decide/planned.h"
 #include "route/fib/fib.h"
 #include "route/fib/mtus.h"
@@ -93,6 +94,7 @@ struct agent_host {
     int probe_error;       /* the last one, not to be logged again and again */
     uint32_t lacking_told; /* a bit for each thing that this host lacks and the log has */
     struct health_settings health_settings;
+    uint64_t pair_ns; /* not before: another pair could not be put in force */
     bool egress_wanted; /* the host changed: how the paths are entered is to be found out again */
     uint64_t egress_ns; /* not before: the kernel did not say */
     uint64_t reread_ns; /* behind a slow FIB, which has no events: when links and addresses are read again */
@@ -115,6 +117,7 @@ struct agent {
     struct lists lists;
     struct telling telling;
     struct manager manager;
+    struct tuning tuning;
     struct agent_files files;
     struct agent_news news;
 };
@@ -137,11 +140,20 @@ bool agent_saves_by_time(const struct agent *agent); /* also without news, every
 /* step.c */
 void agent_step(struct agent *agent);
 
+/* tune.c */
+void agent_tune_load(struct agent *agent); /* at the start; puts the pair that is in force into the configuration */
+void agent_tune_save(struct agent *agent);
+void agent_tune_observe(struct agent *agent, uint32_t path, const struct probe_observation *observation);
+void agent_tune_step(struct agent *agent);
+/* What follows from a new configuration, into which the pair is put that will be in force with it. */
+void agent_tune_config(const struct agent *agent, struct config *config, struct tuning_settings *settings);
+
 /* reload.c */
 struct health_settings agent_health_settings(const struct config *config);
 int agent_stream_open(const struct config *config, struct probe_stream **out, char *message,
                       size_t size_bytes);
 int agent_watch_stream(struct agent *agent);
+void agent_stream_install(struct agent *agent, struct probe_stream *stream); /* in place of the old one */
 void agent_warn_config(const struct agent *agent); /* at the start and at each reload */
 /* As the configuration says; a file is opened anew, whoever has moved it away. A dry run leaves files to the agent. */
 void agent_open_log(const struct agent *agent);
@@ -162,7 +174,7 @@ const char *agent_egress_text(const struct agent_path *path, char *buffer, size_
 void agent_evidence_step(struct agent *agent); /* writes what is known into the selector's arrays */
 void agent_fill_input(const struct agent *agent, struct selector_input *input);
 void agent_intervals_step(struct agent *agent); /* how often each path is asked from now on */
-/* How often its service is checked: as often as the path is asked, once a select-timeout at most. */
+/* How often its service is checked: as often as the path is asked, once a configured select-timeout at most. */
 uint64_t agent_service_interval_ns(const struct agent *agent, const struct agent_path *path);
 
 /* route.c */

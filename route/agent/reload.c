@@ -106,7 +106,7 @@ static void forget_planned(struct agent *agent)
 }
 
 /* The ids of the paths belong to the old stream. */
-static void install_stream(struct agent *agent, struct probe_stream *stream)
+void agent_stream_install(struct agent *agent, struct probe_stream *stream)
 {
     for (uint32_t i = 0; i < agent->host.table.path_count; i++)
         agent->host.table.paths[i].probing.streamed = false;
@@ -127,18 +127,20 @@ static void install_provider(struct agent *agent, struct session_provider *provi
 }
 
 /* Takes over what has been opened for the new configuration; nothing can fail from here on but memory. */
-static void install_config(struct agent *agent, struct config *config, struct probe_stream *stream,
-                           struct session_provider *provider, struct agent_table *table)
+static void install_config(struct agent *agent, struct config *config, const struct tuning_settings *tuning,
+                           struct probe_stream *stream, struct session_provider *provider,
+                           struct agent_table *table)
 {
     struct session_liveness_settings liveness = lists_liveness_settings(config);
     struct config *old_config = agent->config;
 
     agent->config = config;
     if (stream)
-        install_stream(agent, stream);
+        agent_stream_install(agent, stream);
     if (provider)
         install_provider(agent, provider);
     agent->host.health_settings = agent_health_settings(config);
+    tuning_configure(&agent->tuning, tuning);
     session_liveness_configure(agent->lists.liveness, &liveness);
     journal_renew(agent->files.journal, "reload");
     agent_table_install(agent, table);
@@ -171,6 +173,7 @@ void agent_reload(struct agent *agent)
     CLEANUP(probe_stream_free) struct probe_stream *stream = NULL;
     CLEANUP(session_provider_free) struct session_provider *provider = NULL;
     struct agent_table table = {0};
+    struct tuning_settings tuning;
     char message[512] = "out of memory";
     const char *fixed;
     int error;
@@ -182,6 +185,8 @@ void agent_reload(struct agent *agent)
         snprintf(message, sizeof(message), "%s cannot change while the agent runs: restart it", fixed);
         error = -EBUSY;
     }
+    if (!error)
+        agent_tune_config(agent, config, &tuning);
     if (!error && !probes_alike(&agent->config->probe, &config->probe))
         error = agent_stream_open(config, &stream, message, sizeof(message));
     if (!error && !asks_alike(&agent->config->session, &config->session))
@@ -193,7 +198,7 @@ void agent_reload(struct agent *agent)
         log_event(LOG_LEVEL_ERROR, "reload-refused", "kept=old error=%s", LOG_QUOTE(message));
         return;
     }
-    install_config(agent, TAKE(config), TAKE(stream), TAKE(provider), &table);
+    install_config(agent, TAKE(config), &tuning, TAKE(stream), TAKE(provider), &table);
     agent_open_log(agent);
     log_event(LOG_LEVEL_INFO, "reload", "config=%s accesses=%u paths=%u",
               LOG_VALUE(agent->options->config_path), agent->host.table.access_count,

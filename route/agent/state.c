@@ -290,6 +290,11 @@ int state_own_route(const char *directory, const struct address *service, const 
     return text ? own_file_write(directory, "state.json", text) : -ENOMEM;
 }
 
+char *state_load_tune(const char *directory, size_t *size_bytes)
+{
+    return read_file(directory, "tune.json", size_bytes);
+}
+
 char *state_load_list(const char *directory, size_t *size_bytes)
 {
     return read_file(directory, "sessions.json", size_bytes);

@@ -50,5 +50,7 @@ char *state_text(const struct state *state); /* what goes into state.json, mallo
  * up. 0 or a negative errno. */
 int state_own_route(const char *directory, const struct address *service, const struct address *next_hop);
 
+/* What was seen of the paths, for tuning_take_text() (malloc'ed; NULL: nothing). */
+char *state_load_tune(const char *directory, size_t *size_bytes);
 /* The last list's text (malloc'ed; NULL: none). */
 char *state_load_list(const char *directory, size_t *size_bytes);

@@ -5,6 +5,7 @@
  * milliseconds as the name says; points in time are RFC 3339 UTC.
  */
 #include <cjson/cJSON.h>
+#include <math.h>
 
 #include "route/agent/private.h"
 #include "route/own_file.h"
@@ -303,6 +304,51 @@ static cJSON *witness_status(const struct agent *agent)
     return item;
 }
 
+static void add_high(cJSON *object, double high)
+{
+    if (isfinite(high))
+        cJSON_AddNumberToObject(object, "false_per_year_at_most", high);
+    else
+        cJSON_AddNullToObject(object, "false_per_year_at_most");
+}
+
+static cJSON *advice_status(const struct tuning *tuning)
+{
+    const struct advice_pair *pair = &tuning->rule.in_force;
+    char when[LOG_TIME_SIZE];
+    cJSON *item;
+
+    if (!tuning_advises(tuning))
+        return cJSON_CreateNull();
+    item = cJSON_CreateObject();
+    cJSON_AddNumberToObject(item, "select_timeout_ms", (double)pair->select_timeout_ns / 1e6);
+    cJSON_AddNumberToObject(item, "select_count", pair->select_count);
+    cJSON_AddNumberToObject(item, "detection_ms", (double)advice_detection_ns(pair) / 1e6);
+    cJSON_AddStringToObject(item, "since", log_time_text(tuning->since_realtime_ns, when));
+    cJSON_AddStringToObject(item, "reason", rule_reason_text(tuning->rule.reason));
+    add_high(item, tuning->high);
+    return item;
+}
+
+static cJSON *tune_status(const struct agent *agent)
+{
+    const struct tuning *tuning = &agent->tuning;
+    const struct config_probe *probe = &agent->config->probe;
+    const struct record *record = tuning->in_use ? &tuning->in_use->record : NULL;
+    cJSON *item = cJSON_CreateObject();
+    char why[128];
+
+    cJSON_AddStringToObject(item, "mode", tuning_mode_text(tuning->settings.mode));
+    cJSON_AddNumberToObject(item, "select_timeout_ms", (double)probe->select_timeout_ns / 1e6);
+    cJSON_AddNumberToObject(item, "select_count", probe->select_count);
+    cJSON_AddItemToObject(item, "advice", advice_status(tuning));
+    cJSON_AddStringToObject(item, "why", tuning_why(tuning, why, sizeof(why)));
+    cJSON_AddNumberToObject(item, "watched_s", record ? record->spans[RECORD_MONTH].watched_s : 0);
+    cJSON_AddNumberToObject(item, "needs_s", record ? advice_needs_s(record) : ADVICE_WATCH_S);
+    cJSON_AddNumberToObject(item, "false_failovers", (double)tuning->false_failovers);
+    return item;
+}
+
 static void add_next_hop(const struct agent *agent, cJSON *root)
 {
     bool there = agent->service.current != SELECTOR_NO_PATH;
@@ -371,6 +417,7 @@ cJSON *agent_status(const struct agent *agent)
     add_text(root, "redirected", report->packets == PACKETS_REDIRECTED ? report->instead : NULL);
     cJSON_AddNumberToObject(root, "redirects", (double)report->redirects);
     cJSON_AddItemToObject(root, "witness", witness_status(agent));
+    cJSON_AddItemToObject(root, "tune", tune_status(agent));
     cJSON_AddItemToObject(root, "route_command", route_command_status(agent));
     cJSON_AddItemToObject(root, "not_kept", not_kept_status(agent));
     cJSON_AddItemToObject(root, "notify", notify_status(agent));

@@ -36,6 +36,12 @@ static void take_extra(struct agent *agent, uint32_t path, const struct probe_ob
     agent_planned_probe_result(agent, path, observation->payload_bytes, passed);
 }
 
+static void take_usual(struct agent *agent, uint32_t path, const struct probe_observation *observation)
+{
+    health_observe(&agent->host.table.paths[path].health, &agent->host.health_settings, observation);
+    agent_tune_observe(agent, path, observation);
+}
+
 static void take_observations(struct agent *agent)
 {
     struct probe_observation observation;
@@ -55,7 +61,7 @@ static void take_observations(struct agent *agent)
         if (observation.extra)
             take_extra(agent, path, &observation);
         else
-            health_observe(&agent->host.table.paths[path].health, &agent->host.health_settings, &observation);
+            take_usual(agent, path, &observation);
     }
 }
 
@@ -259,6 +265,7 @@ static void do_what_is_due(struct agent *agent)
     char summary[MANAGER_STATUS_SIZE];
 
     connections_step(&agent->service.connections, &connections, now.now_ns);
+    agent_tune_step(agent);
     agent_intervals_step(agent);
     lists_step(&agent->lists, agent->provider, &now);
     telling_step(&agent->telling, agent->provider, &now);

@@ -219,6 +219,9 @@ static int check_times(struct config_reader *reader, const struct config *config
         rc = check_order(reader, CONFIG_PROBE, "select-timeout", probe->select_timeout_ns, "degraded-over",
                          probe->degraded_over_ns, false);
     if (!rc)
+        rc = check_order(reader, CONFIG_PROBE, "tune-window-min", probe->tune_window_min_ns,
+                         "tune-window-max", probe->tune_window_max_ns, false);
+    if (!rc)
         rc = check_order(reader, CONFIG_SESSION, "hedge-delay", session->hedge_ns, "timeout",
                          session->timeout_ns, true);
     return rc;
@@ -238,6 +241,10 @@ void config_settle(const struct config_reader *reader, struct config *config)
         probe->candidate_interval_ns = max_u64(probe->candidate_interval_ns, probe->select_timeout_ns);
     if (!both_given(reader, CONFIG_PROBE, "select-timeout", "degraded-over"))
         probe->degraded_over_ns = max_u64(probe->degraded_over_ns, probe->select_timeout_ns);
+    if (!given(reader, CONFIG_PROBE, "tune-window-max"))
+        probe->tune_window_max_ns = max_u64(probe->tune_window_max_ns, probe->tune_window_min_ns);
+    if (!given(reader, CONFIG_PROBE, "tune-window-min"))
+        probe->tune_window_min_ns = min_u64(probe->tune_window_min_ns, probe->tune_window_max_ns);
     if (!given(reader, CONFIG_SESSION, "hedge-delay"))
         session->hedge_ns = min_u64(session->hedge_ns, session->timeout_ns / 2);
     else if (!given(reader, CONFIG_SESSION, "timeout"))

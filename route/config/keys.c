@@ -50,6 +50,13 @@ static const struct config_key probe_keys[] = {
     TOP("degraded-over", probe.degraded_over_ns, duration, RANGE(NS_PER_S, HOUR_NS), .value = "10s"),
     TOP("tos", probe.tos, number, RANGE(0, UINT8_MAX), .value = "0"),
     TOP("mark", probe.mark, number, RANGE(0, UINT32_MAX), .value = "0"),
+    TOP("tune", probe.tune, choice, .choices = "off advise auto", .value = "advise"),
+    TOP("tune-timeout-min", probe.tune_timeout_min_ns, duration, RANGE(10 * NS_PER_MS, 60 * NS_PER_S),
+        .value = "20ms"),
+    TOP("tune-window-min", probe.tune_window_min_ns, duration, RANGE(20 * NS_PER_MS, 60 * NS_PER_S),
+        .value = "100ms"),
+    TOP("tune-window-max", probe.tune_window_max_ns, duration, RANGE(20 * NS_PER_MS, 60 * NS_PER_S),
+        .value = "2s"),
 };
 
 static const struct config_key session_keys[] = {

@@ -33,6 +33,10 @@ struct config_probe {
     uint64_t degraded_over_ns;
     uint8_t tos;
     uint32_t mark;
+    char tune[CONFIG_NAME_SIZE]; /* "off", "advise", "auto" */
+    uint64_t tune_timeout_min_ns;
+    uint64_t tune_window_min_ns;
+    uint64_t tune_window_max_ns;
 };
 
 struct config_session {

@@ -62,9 +62,10 @@ bool rule_advised(struct rule *rule, const struct advice_pair *advised, double h
     return advised_ns < standing_ns && is_time(rule, now_ns) && change(rule, *advised, RULE_FASTER, now_ns);
 }
 
-bool rule_false_failover(struct rule *rule, uint64_t most_ns, uint64_t now_ns)
+bool rule_false_failover(struct rule *rule, const struct advice_pair *failed, uint64_t most_ns,
+                         uint64_t now_ns)
 {
-    struct advice_pair longer = rule->in_force;
+    struct advice_pair longer = *failed;
     uint64_t most = max_u64(most_ns / longer.select_timeout_ns, longer.select_count);
 
     longer.select_count = (uint32_t)min_u64(2 * (uint64_t)longer.select_count, most);

@@ -6,8 +6,8 @@
  *   2  A faster pair takes its place when it is advised and nothing has changed for an hour.
  *   3  A slower one takes its place at once: when it is advised and the one in force has come to err twice as often as
  *      is accepted, or by rule 1.
- *   4  A false failover makes it slower at once: the window doubles, up to the longest that is allowed, and is never
- *      shorter than the configured one. Until something is advised again nothing is faster than that.
+ *   4  A false failover makes it slower at once: the window that was too short doubles, up to the longest that is
+ *      allowed, and is never shorter than the configured one. Until something is advised again nothing is faster.
  */
 #pragma once
 
@@ -35,5 +35,8 @@ struct rule rule_begin(const struct advice_pair *configured);
  */
 bool rule_advised(struct rule *rule, const struct advice_pair *advised, double high, uint64_t now_ns);
 
-/* A failover was false. most_ns: the longest window that is allowed. True as above. */
-bool rule_false_failover(struct rule *rule, uint64_t most_ns, uint64_t now_ns);
+/*
+ * A failover was false, by the pair `failed`. most_ns: the longest window that is allowed. True as above.
+ */
+bool rule_false_failover(struct rule *rule, const struct advice_pair *failed, uint64_t most_ns,
+                         uint64_t now_ns);

@@ -155,12 +155,13 @@ static void use(struct world *world, size_t path, bool down)
 /* The path that was left silent answers. */
 static void answer_of_left(struct world *world, size_t path, uint64_t at_ns)
 {
-    uint64_t before_ns = advice_detection_ns(&world->rule.in_force);
+    const struct advice_pair failed = world->rule.in_force;
+    uint64_t before_ns = advice_detection_ns(&failed);
 
     if (!record_answered(&world->records[path], at_ns, MOST_NS))
         return;
     world->false_failovers++;
-    if (rule_false_failover(&world->rule, MOST_NS, world->now_ns))
+    if (rule_false_failover(&world->rule, &failed, MOST_NS, world->now_ns))
         note_change(world, before_ns);
 }
 

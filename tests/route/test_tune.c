@@ -437,7 +437,7 @@ Test(rule, changes)
         struct advice_pair before = rule.in_force;
         const struct advice_pair advised =
             PAIR(rows[i].advised.select_timeout_ns, rows[i].advised.select_count);
-        bool changed = rows[i].is_false ? rule_false_failover(&rule, 2 * NS_PER_S, now_ns)
+        bool changed = rows[i].is_false ? rule_false_failover(&rule, &before, 2 * NS_PER_S, now_ns)
                                         : rule_advised(&rule, &advised, rows[i].high, now_ns);
 
         cr_expect(rule.in_force.select_timeout_ns == rows[i].in_force.select_timeout_ns * NS_PER_MS &&

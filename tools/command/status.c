@@ -66,6 +66,23 @@ static void print_command(const cJSON *command)
                document_text(command, "waits_for"));
 }
 
+/* The pair that the agent has found by itself; what it waits for is in the document. */
+static void print_tune(const cJSON *tune)
+{
+    const cJSON *advice = document_get(tune, "advice");
+    char timeout[32], count[32], detection[32], high[32];
+
+    if (cJSON_IsObject(advice))
+        printf("tune      %s ms x %s %s since %s: detects in %s ms, errs %s times a year at most (95 %%)\n",
+               document_number(advice, "select_timeout_ms", "%g", timeout),
+               document_number(advice, "select_count", "%.0f", count),
+               document_is(tune, "mode", "auto") ? "in force" : "advised", document_text(advice, "since"),
+               document_number(advice, "detection_ms", "%.0f", detection),
+               document_number(advice, "false_per_year_at_most", "%.2g", high));
+    else if (document_is_text(tune, "mode") && !document_is(tune, "mode", "off"))
+        printf("tune      nothing yet: %s\n", document_text(tune, "why"));
+}
+
 static void print_route(const cJSON *status)
 {
     if (document_is_text(status, "next_hop"))
@@ -86,6 +103,7 @@ static void print_status(const cJSON *status)
     document_print_terms(stdout, status, "pin_until", "pin_because");
     printf("\ndecision  %s: %s\n", document_text(status, "decision"), document_text(status, "explanation"));
     print_failback(document_get(status, "failback"));
+    print_tune(document_get(status, "tune"));
     print_command(document_get(status, "route_command"));
     warnings_print(stdout, status);
     print_paths(document_get(status, "paths"));
