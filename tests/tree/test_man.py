@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """mandoc finds no fault in the manual pages, not even one of style, and each page of ours that another one refers to
-is there. What pages of others this machine has says nothing of ours."""
+is there. What pages of others this machine has says nothing of ours.
+
+The pages have the options that `reroute COMMAND --help` tells, and their examples have no other."""
 import glob
 import os
 import re
@@ -16,6 +18,10 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 # As written by mdoc (.Xr reroute 8) and by man (\fBreroute\fR(8)).
 OURS = re.compile(r"\.Xr (reroute[\w.-]*) (\d)|(reroute[\w.-]*)(?:\\fR)?\s?\((\d)\)")
 OF_THE_MACHINE = "referenced manual not found: "
+BUILD = os.environ.get("REROUTE_BUILD") or os.path.join(ROOT, "build")
+OPTION = re.compile(r"(?<![\w-])--?[A-Za-z0-9][\w-]*")
+STUDIES = ("bench",)  # commands that have commands
+EVERYWHERE = {"-h", "--help"}
 
 
 def faults(page):
@@ -28,6 +34,67 @@ def lost_references(text, names):
     text = text.replace("\\-", "-")
     wanted = {f"{m[0] or m[2]}.{m[1] or m[3]}" for m in OURS.findall(text)}
     return sorted(wanted - names)
+
+
+def shown(page):
+    """What man prints, without bold and underlined."""
+    done = subprocess.run(["mandoc", "-T", "utf8", "-O", "width=300", page], capture_output=True, text=True, check=True)
+    return re.sub(r".\x08", "", done.stdout)
+
+
+def help_of(*command):
+    return subprocess.run([os.path.join(BUILD, "reroute"), *command, "--help"], capture_output=True, text=True,
+                          check=True).stdout
+
+
+def commands_of(text):
+    """The names in a list of commands."""
+    return re.findall(r"^  ([a-z][\w-]*)  ", text, re.M)
+
+
+def all_commands():
+    """Each as a tuple of words."""
+    for name in commands_of(help_of()):
+        yield from ((name, study) for study in commands_of(help_of(name))) if name in STUDIES else ((name,),)
+
+
+def options(text):
+    return set(OPTION.findall(text))
+
+
+def told_by(command):
+    """The options that the help of a command has a line for."""
+    lines = re.findall(r"^ +(-.*?)(?:   ?|$)", help_of(*command), re.M)
+    return options("\n".join(lines))
+
+
+def examples(text):
+    """The commands of a page's examples, each without what follows in a pipe."""
+    section = re.search(r"^EXAMPLES$(.*?)^(?=\S)", text, re.M | re.S)
+    lines = section[1].splitlines() if section else []
+    return [re.split(r" [|<>] ", line)[0].split() for line in lines if re.match(r" *reroute [a-z]", line)]
+
+
+def page_of(name, texts):
+    """The page that describes a command."""
+    own = f"reroute-{name}.8"
+    return own if own in texts else "reroute.8" if re.search(rf"^ +{name}\b", texts["reroute.8"], re.M) else None
+
+
+def check_options(tap, pages):
+    texts = {os.path.basename(page): shown(page) for page in pages}
+    for command in all_commands():
+        page = page_of(command[0], texts)
+        if page:
+            missing = told_by(command) - options(texts[page]) - EVERYWHERE
+            tap.ok(not missing, f"{page} has the options of {' '.join(command)}", ", ".join(sorted(missing)))
+        else:
+            tap.skipped(f"the options of {command[0]}", "no page has it yet")
+    for name, text in texts.items():
+        for _, *words in examples(text):
+            command = words[:2] if words[0] in STUDIES else words[:1]
+            unknown = options(" ".join(words[len(command):])) - options(help_of(*command))
+            tap.ok(not unknown, f"{name}, example: {' '.join(words)}", ", ".join(sorted(unknown)))
 
 
 def main():
@@ -43,6 +110,7 @@ def main():
         with open(page, encoding="utf-8") as f:
             lost = lost_references(f.read(), names)
         tap.ok(not lost, "... and each page of ours that it refers to is there", ", ".join(lost))
+    check_options(tap, pages)
     return tap.done()
 
 
