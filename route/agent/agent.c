@@ -16,6 +16,7 @@
  *   saved.c      what outlives a restart         core.c       what all of these need
  *   tune.c       the pair that it finds by itself
  *   control.c    the control socket, the metrics; server.c: what their clients may cost
+ *   observe.c    touching nothing, on request
  *   notice.c     what the program is told that is run at every change
  *   loop.c       an event loop that works on this host
  *
@@ -309,6 +310,7 @@ static int start(struct agent *agent, char *message, size_t size_bytes)
         return error;
     agent_table_install(agent, &table);
     agent_load(agent);
+    agent_observe_step(agent);
     agent_route_step(agent);
     agent_egress_step(agent);
     agent_route_warn(agent);

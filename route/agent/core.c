@@ -62,6 +62,7 @@ struct situation agent_situation(const struct agent *agent)
         .now_ns = agent->now_ns,
         .started_ns = agent->started_ns,
         .options = agent->options,
+        .acts = agent_acts(agent),
         .config = agent->config,
         .table = &agent->host.table,
         .current = agent->service.current,

@@ -100,6 +100,17 @@ static void log_session(const struct agent *agent, const struct happening *h)
               access->view.uuid[0] ? LOG_VALUE(access->view.uuid) : "-", access->view.restarts);
 }
 
+static void log_observing(const struct agent *agent, const struct happening *h)
+{
+    if (agent->observing.now)
+        log_event(LOG_LEVEL_WARN, "observe-only", "file=%s hint=%s", LOG_VALUE(agent->config->observe_file),
+                  LOG_QUOTE("decisions are told and not carried out until this file is gone"));
+    else
+        log_event(LOG_LEVEL_INFO, "acts-again", "observed_s=%.0f",
+                  (double)sub_sat_u64(clock_now_ns(CLOCK_REALTIME), agent->observing.since_realtime_ns) /
+                      (double)NS_PER_S);
+}
+
 static void log_accesses(const struct agent *agent, const struct happening *h)
 {
     log_event(LOG_LEVEL_INFO, "accesses", "count=%u", agent->host.table.access_count);
@@ -121,7 +132,7 @@ static void log_decision(const struct agent *agent, const struct happening *h)
     log_event(now->reason == KEEP_NOTHING_ELIGIBLE ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO, "decision",
               "action=%s%s reason=%s%s%s why=%s%s",
               now->switch_now ? now->planned ? "switch-planned" : "switch" : "keep",
-              now->switch_now && dry_run ? "-not-done" : "", selector_reason_text(now->reason),
+              now->switch_now && !agent_acts(agent) ? "-not-done" : "", selector_reason_text(now->reason),
               about != SELECTOR_NO_PATH ? now->switch_now ? " to=" : " candidate=" : "",
               about != SELECTOR_NO_PATH ? address_text(agent, about, text) : "",
               LOG_QUOTE(agent_explanation(agent)), dry_run ? " dry_run=true" : "");
@@ -351,6 +362,17 @@ static void record_order(struct agent *agent, const struct happening *h)
     journal_command(agent->files.journal, agent->now_ns, &order);
 }
 
+static void record_observing(struct agent *agent, const struct happening *h)
+{
+    const struct journal_order order = {
+        .command = agent->observing.now ? "observe only" : "act again",
+        .target = "",
+        .because = "",
+    };
+
+    journal_command(agent->files.journal, agent->now_ns, &order);
+}
+
 /* --- the program that is run at every change --- */
 
 static enum news start_news(const struct agent *agent, const struct happening *h)
@@ -405,6 +427,7 @@ static const struct {
     [HAPPENED_SERVICE] = {log_service, NULL, 0},
     [HAPPENED_WITNESS] = {log_witness, NULL, 0},
     [HAPPENED_SESSION] = {log_session, NULL, SAVE, session_news},
+    [HAPPENED_OBSERVING] = {log_observing, record_observing, STEP},
     [HAPPENED_ACCESSES] = {log_accesses, NULL, 0},
     [HAPPENED_PIN_LOST] = {log_pin_lost, NULL, 0},
     [HAPPENED_DECISION] = {log_decision, NULL, 0, decision_news},

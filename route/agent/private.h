@@ -100,6 +100,13 @@ struct agent_host {
     uint64_t reread_ns; /* behind a slow FIB, which has no events: when links and addresses are read again */
 };
 
+/* Whether the agent only observes. */
+struct agent_observing {
+    bool now;
+    uint64_t since_realtime_ns; /* since when, if it does */
+    uint64_t look_ns;           /* when it is found out next */
+};
+
 struct agent {
     const struct agent_options *options;
     struct config *config;
@@ -120,6 +127,7 @@ struct agent {
     struct tuning tuning;
     struct agent_files files;
     struct agent_news news;
+    struct agent_observing observing;
 };
 
 /* core.c */
@@ -191,6 +199,11 @@ uint64_t agent_switch_deadline_ns(const struct agent *agent);
 /* recorder.c */
 int agent_journal_open(struct agent *agent);
 void agent_journal_step(struct agent *agent, const struct selector_input *input); /* after each decision */
+
+/* observe.c */
+bool agent_acts(const struct agent *agent); /* false: it decides and says so, and touches nothing */
+void agent_observe_step(struct agent *agent);
+uint64_t agent_observe_deadline_ns(const struct agent *agent);
 
 /* notice.c */
 struct happening;

@@ -11,6 +11,7 @@ struct situation {
     uint64_t now_ns; /* read once per step */
     uint64_t started_ns;
     const struct agent_options *options;
+    bool acts; /* false: nothing is touched, the cluster is told nothing */
     const struct config *config;
     const struct agent_table *table;
     uint32_t current; /* the path in use; SELECTOR_NO_PATH: no route */

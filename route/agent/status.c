@@ -379,6 +379,20 @@ void agent_status_head(const struct agent *agent, cJSON *root)
     cJSON_AddStringToObject(root, "explanation", agent_explanation(agent));
 }
 
+/* null, or since when the agent touches nothing, and because of which file. */
+static cJSON *observe_status(const struct agent *agent)
+{
+    char when[LOG_TIME_SIZE];
+    cJSON *item;
+
+    if (!agent->observing.now)
+        return cJSON_CreateNull();
+    item = cJSON_CreateObject();
+    cJSON_AddStringToObject(item, "file", agent->config->observe_file);
+    add_text(item, "since", log_time_text(agent->observing.since_realtime_ns, when));
+    return item;
+}
+
 /* null, or how the program does that is run at every change. */
 static cJSON *notify_status(const struct agent *agent)
 {
@@ -421,6 +435,7 @@ cJSON *agent_status(const struct agent *agent)
     cJSON_AddItemToObject(root, "route_command", route_command_status(agent));
     cJSON_AddItemToObject(root, "not_kept", not_kept_status(agent));
     cJSON_AddItemToObject(root, "notify", notify_status(agent));
+    cJSON_AddItemToObject(root, "observe_only", observe_status(agent));
     cJSON_AddNumberToObject(root, "switches", (double)switches);
     cJSON_AddNumberToObject(root, "repairs", (double)report->repairs);
     cJSON_AddItemToObject(root, "refresh", refresh_status(agent));

@@ -212,9 +212,11 @@ static void schedule(struct agent *agent)
     at_ns = min_u64(at_ns, agent_switch_deadline_ns(agent));
     at_ns = min_u64(at_ns, lists_deadline_ns(&agent->lists, &now));
     at_ns = min_u64(at_ns, telling_deadline_ns(&agent->telling, &now));
-    at_ns = min_u64(at_ns, connections_deadline_ns(&agent->service.connections));
+    if (now.acts)
+        at_ns = min_u64(at_ns, connections_deadline_ns(&agent->service.connections));
     at_ns = min_u64(at_ns, manager_deadline_ns(&agent->manager));
     at_ns = min_u64(at_ns, agent_orders_deadline_ns(agent));
+    at_ns = min_u64(at_ns, agent_observe_deadline_ns(agent));
     if (agent->files.disk)
         at_ns = min_u64(at_ns, disk_deadline_ns(agent->files.disk, agent->now_ns));
     if (agent_saves_by_time(agent))
@@ -264,7 +266,8 @@ static void do_what_is_due(struct agent *agent)
     const struct connections_host connections = agent_connections_host(agent);
     char summary[MANAGER_STATUS_SIZE];
 
-    connections_step(&agent->service.connections, &connections, now.now_ns);
+    if (now.acts)
+        connections_step(&agent->service.connections, &connections, now.now_ns);
     agent_tune_step(agent);
     agent_intervals_step(agent);
     lists_step(&agent->lists, agent->provider, &now);
@@ -292,6 +295,7 @@ void agent_step(struct agent *agent)
     take_answers(agent);
     agent_note_kept(agent, agent->now_ns);
     log_look();
+    agent_observe_step(agent);
     agent_egress_step(agent);
     agent_route_step(agent);
     ask_witness(agent);

@@ -8,12 +8,12 @@
 #include "route/agent/happening.h"
 #include "route/agent/private.h"
 
-/* The guard answers. In a dry run the decision has been logged, and that is all. */
+/* The guard answers. Where nothing is touched the decision has been logged, and that is all. */
 static void switch_to(struct agent *agent, uint32_t to, enum selector_reason reason, bool planned)
 {
     const struct connections_host host = agent_connections_host(agent);
 
-    if (agent->options->dry_run ||
+    if (!agent_acts(agent) ||
         address_equal(&agent->service.switching.to, &agent->host.table.paths[to].address))
         return; /* it is under way */
     if (planned && host.source)
@@ -98,7 +98,7 @@ static struct planned_input planned_input(const struct agent *agent)
     const struct situation now = agent_situation(agent);
     uint32_t to = decision->to;
 
-    if (agent->options->dry_run || !decision->switch_now || !decision->planned)
+    if (!agent_acts(agent) || !decision->switch_now || !decision->planned)
         return (struct planned_input){.now_ns = agent->now_ns};
     return (struct planned_input){
         .now_ns = agent->now_ns,
@@ -144,7 +144,7 @@ static void take_back(struct agent *agent)
 {
     struct agent_service *service = &agent->service;
 
-    if (!service->decision.switch_now && address_is_set(&service->switching.to) &&
+    if ((!service->decision.switch_now || !agent_acts(agent)) && address_is_set(&service->switching.to) &&
         guard_unwant(service->guard))
         service->switching = (struct agent_switching){0};
 }

@@ -135,8 +135,8 @@ static const char *uuid_in_use(const struct situation *now)
 /* May the access in use be told now? */
 static bool may_refresh(const struct telling *telling, const struct situation *now)
 {
-    return situation_has_rest(now) && !now->options->dry_run &&
-           telling->refresh.under_way != REFRESH_PLANNED && uuid_in_use(now);
+    return situation_has_rest(now) && now->acts && telling->refresh.under_way != REFRESH_PLANNED &&
+           uuid_in_use(now);
 }
 
 static void refresh_step(struct telling *telling, struct session_provider *provider,
@@ -180,7 +180,7 @@ void telling_again(struct telling *telling)
 
 static bool has_heartbeat(const struct situation *now)
 {
-    return situation_has_rest(now) && now->config->session.heartbeat_path[0] && !now->options->dry_run;
+    return situation_has_rest(now) && now->config->session.heartbeat_path[0] && now->acts;
 }
 
 void telling_heartbeat_soon(struct telling *telling)

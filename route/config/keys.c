@@ -25,6 +25,7 @@ static const struct config_key top_keys[] = {
     TOP("metrics-listen", metrics_listen, endpoint, .value = ""),
     TOP("notify", notify, path, .value = ""),
     TOP("notify-timeout", notify_timeout_ns, duration, RANGE(100 * NS_PER_MS, HOUR_NS), .value = "10s"),
+    TOP("observe-file", observe_file, path, .value = ""),
 };
 
 static const struct config_key access_keys[] = {

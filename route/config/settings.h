@@ -103,4 +103,5 @@ struct config {
     char metrics_listen[CONFIG_TEXT_SIZE]; /* "ADDRESS:PORT"; empty: none */
     char notify[CONFIG_TEXT_SIZE];         /* the program that is run at every change; empty: none */
     uint64_t notify_timeout_ns;
+    char observe_file[CONFIG_TEXT_SIZE]; /* while it is there nothing is touched; empty: none */
 };

@@ -300,13 +300,13 @@ static void tell_adoption(struct story *story, const cJSON *line)
 
 static void tell_command(struct story *story, const cJSON *line)
 {
-    const char *because = text_of(line, "because");
+    const char *because = text_of(line, "because"), *target = text_of(line, "target");
 
     if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(line, "over")))
-        tell(story, "%.20s %.64s: its time is over", text_of(line, "command"), text_of(line, "target"));
+        tell(story, "%.20s %.64s: its time is over", text_of(line, "command"), target);
     else
-        tell(story, "a person said: %.20s %.64s%s%.120s", text_of(line, "command"), text_of(line, "target"),
-             because[0] ? ", because: " : "", because);
+        tell(story, "a person said: %.20s%s%.64s%s%.120s", text_of(line, "command"), target[0] ? " " : "",
+             target, because[0] ? ", because: " : "", because);
 }
 
 static void tell_snapshot(struct story *story, const cJSON *line)

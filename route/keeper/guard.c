@@ -73,6 +73,15 @@ bool guard_unwant(struct guard *guard)
     return guard->worker && keeper_worker_unwant(guard->worker);
 }
 
+void guard_follow(struct guard *guard, bool follow_only)
+{
+    if (guard->keeper)
+        keeper_follow(guard->keeper, follow_only);
+    else
+        keeper_worker_follow(guard->worker, follow_only);
+    guard_doubt(guard);
+}
+
 void guard_doubt(struct guard *guard)
 {
     if (guard->keeper)

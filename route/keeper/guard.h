@@ -27,6 +27,7 @@ bool guard_unwant(struct guard *guard);
 
 void guard_step(struct guard *guard, const struct keeper_hop *in_use, bool doubt, uint64_t now_ns);
 void guard_doubt(struct guard *guard);
+void guard_follow(struct guard *guard, bool follow_only); /* as keeper_follow() */
 bool guard_needs_source(const struct guard *guard, const struct address *address);
 bool guard_next_event(struct guard *guard, struct keeper_event *event);
 

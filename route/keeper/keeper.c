@@ -108,6 +108,12 @@ void keeper_doubt(struct keeper *keeper)
     keeper->check_ns = 0;
 }
 
+void keeper_follow(struct keeper *keeper, bool follow_only)
+{
+    keeper->settings.follow_only = follow_only;
+    keeper_doubt(keeper);
+}
+
 bool keeper_needs_source(const struct keeper *keeper, const struct address *address)
 {
     return keeper->adopted && address_equal(address, &keeper->standing.source);
@@ -364,6 +370,8 @@ static bool may_put_right(struct keeper *keeper)
     uint64_t again_ns =
         keeper->tried_ns + (keeper->report.unrepaired ? RETRY_INTERVAL_NS : REPAIR_INTERVAL_NS);
 
+    if (keeper->settings.follow_only)
+        return false;
     if (!keeper->hop.on_link || !keeper->hop.link_usable)
         return false; /* it cannot stand there now; the selector looks for another way */
     if (keeper->tried_ns && keeper->now_ns < again_ns) {
@@ -486,7 +494,7 @@ static void keep(struct keeper *keeper)
         known = look_beneath(keeper, &way);
     } else {
         keeper->report.unrepaired = false; /* we or another put it back */
-        if (way.kind == FIB_WAY_DETOUR && !keeper->settings.follow_only)
+        if (way.kind == FIB_WAY_DETOUR)
             known = undo_redirect(keeper, &way);
         else if (is_half_renewed(keeper, &way.matched) || fib_has_leftover(keeper->settings.fib))
             known = put_again(keeper, &way);

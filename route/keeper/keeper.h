@@ -17,7 +17,7 @@ struct keeper;
 struct keeper_settings {
     struct fib *fib; /* used, not owned; its settings say which routes are ours */
     struct address service;
-    bool follow_only; /* a dry run: nothing is touched, the route is followed as others move it */
+    bool follow_only; /* nothing is touched, the route is followed as others move it */
 };
 
 /* A next hop, and how it is entered now. */
@@ -87,6 +87,9 @@ void keeper_want(struct keeper *keeper, const struct keeper_hop *to, uint64_t no
  * hop in use, as it is entered now; NULL: there is none, and a route that stands is adopted.
  */
 void keeper_step(struct keeper *keeper, const struct keeper_hop *in_use, bool doubt, uint64_t now_ns);
+
+/* From now on follow_only, or not any more. */
+void keeper_follow(struct keeper *keeper, bool follow_only);
 
 /* Something happened on this host that may concern the route: the next step looks again, at everything. */
 void keeper_doubt(struct keeper *keeper);

@@ -29,7 +29,9 @@ struct keeper_worker {
     bool known;      /* the table could be read once */
     bool move_waits; /* and where to: */
     struct keeper_hop to;
-    bool unwanted; /* the move that is being done: it is not tried again */
+    bool unwanted;     /* the move that is being done: it is not tried again */
+    bool follow_waits; /* and whether it is to follow only: */
+    bool follow_only;
     bool look_waits;
     bool look_again; /* the last one failed: the caller is to ask for another one, though none is due */
     bool is_in_use;  /* and which one: */
@@ -187,6 +189,9 @@ static void *run(void *context)
             continue;
         }
         worker->doing = job;
+        if (worker->follow_waits)
+            keeper_follow(worker->keeper, worker->follow_only);
+        worker->follow_waits = false;
         fib_hurry(worker->fib, false);
         if (job == JOB_MOVE)
             move(worker);
@@ -278,6 +283,14 @@ bool keeper_worker_unwant(struct keeper_worker *worker)
     worker->unwanted = worker->doing == JOB_MOVE;
     pthread_mutex_unlock(&worker->lock);
     return waits;
+}
+
+void keeper_worker_follow(struct keeper_worker *worker, bool follow_only)
+{
+    pthread_mutex_lock(&worker->lock);
+    worker->follow_waits = true;
+    worker->follow_only = follow_only;
+    pthread_mutex_unlock(&worker->lock);
 }
 
 bool keeper_worker_look(struct keeper_worker *worker, const struct keeper_hop *in_use, bool due)

@@ -34,6 +34,9 @@ void keeper_worker_want(struct keeper_worker *worker, const struct keeper_hop *t
 /* As guard_unwant(). */
 bool keeper_worker_unwant(struct keeper_worker *worker);
 
+/* As keeper_follow(), from the next job on. */
+void keeper_worker_follow(struct keeper_worker *worker, bool follow_only);
+
 /*
  * Asks for a look when one is `due`; else only says how the path in use is now, to a look that waits. in_use: NULL:
  * none. False: it is busy, or has answers that come first.

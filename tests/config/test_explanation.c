@@ -77,9 +77,10 @@ static const struct {
          "'service':'192.0.2.1','next_hop':'10.0.0.9','access':'foreign','tier':'foreign','local':false,'"
          "since':'"
          "T',"
-         "'mode':'auto','reason':'adopted'," DECISION("foreign", "the adopted next hop is no configured "
-                                                                 "path, and answers") "'paths':[" PATH(
-             "foreign", "foreign", "10.0.0.9", "100", USED) "," HOME(GOOD) "]",
+         "'mode':'auto','reason':'adopted'," DECISION(
+             "foreign", "the adopted next hop is no configured "
+                        "path, and answers") "'paths':[" PATH("foreign", "foreign", "10.0.0.9", "100",
+                                                              USED) "," HOME(GOOD) "]",
          "The route to 192.0.2.1 leads to foreign (foreign, 10.0.0.9), since T.\nThat is not home.\n"
          "The route stood when the agent began, and the agent keeps it.\n"
          "Now: the adopted next hop is no configured path, and answers. It is left when it stops answering.\n"
@@ -260,6 +261,17 @@ static const struct {
          "WARNING   no fresh session list for 31 s: what the cluster said before stands\n" PLACE_HOME IS_HOME
              CAME_FIRST "Now: the best path is in use.\n"
          "If the path in use fails, the route goes to n2 (data, 10.0.0.2) at once.\n"},
+
+        {"observe only",
+         AT_HOME DECISION(
+             "path-down",
+             "the path in use does not answer any more") "'observe_only':{'file':'/f',"
+                                                         "'since':'T'},'paths':[" HOME(
+                                                             USED_BUT("no reply in 1 s")) "," AWAY(GOOD) "]",
+         "WARNING   this host only observes since T: nothing is done until /f is gone\n" PLACE_HOME IS_HOME
+             CAME_FIRST
+         "Now: the path in use does not answer any more.\nOf the path in use: no reply in 1 s.\n"
+         "Nothing moves it while this host only observes.\n"},
 
         {"another document", "'schema':'x'", "There is no route to - yet: -.\n"},
 };

@@ -153,7 +153,7 @@ Test(keeper, more_routes_of_ours_than_one_list_shows)
     end(&story);
 }
 
-/* --- redirects --- */
+/* --- who only follows --- */
 
 static void redirect(struct story *story, bool shared)
 {
@@ -161,6 +161,38 @@ static void redirect(struct story *story, bool shared)
     story->memory.detour = memory_address(NODE2);
     story->memory.detour_is_shared = shared;
 }
+
+Test(keeper, who_follows_touches_nothing)
+{
+    struct fib_route other = memory_route(NODE2, RTPROT_STATIC, 0);
+    struct story story;
+    unsigned puts;
+
+    begin(&story);
+    want(&story, NODE1);
+    keeper_follow(story.keeper, true);
+    puts = story.memory.puts;
+    redirect(&story, false);
+    look_after(&story, NS_PER_S);
+    cr_expect_eq(keeper_report(story.keeper)->packets, PACKETS_REDIRECTED);
+    memory_fib_remove(&story.memory, 0);
+    look_after(&story, NS_PER_S);
+    cr_expect_eq(story.told[KEEPER_GONE], 1);
+    story.hop = (struct keeper_hop){0};
+    memory_fib_add(&story.memory, &other);
+    look_after(&story, NS_PER_S);
+    cr_expect_eq(story.told[KEEPER_ADOPTED], 1);
+    cr_expect_eq(story.memory.puts, puts);
+    cr_expect_eq(story.told[KEEPER_REPAIRED] + story.told[KEEPER_REDIRECT_UNDONE], 0);
+    keeper_follow(story.keeper, false);
+    memory_fib_remove(&story.memory, 0);
+    look_after(&story, NS_PER_S);
+    cr_expect_eq(story.told[KEEPER_REPAIRED], 1, "it keeps what it adopted meanwhile");
+    cr_expect_str_eq(stands(&story), OURS_TO(NODE2));
+    end(&story);
+}
+
+/* --- redirects --- */
 
 Test(keeper, a_redirect_is_undone)
 {

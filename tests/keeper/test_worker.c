@@ -438,6 +438,21 @@ Test(worker, what_cannot_be_read_is_read_again_whatever_the_error, .timeout = 60
     end(&story);
 }
 
+Test(worker, who_follows_puts_nothing_back)
+{
+    struct story story;
+
+    begin(&story);
+    want(&story, NODE1);
+    until(&story, KEEPER_STANDS, 1);
+    guard_follow(story.guard, true);
+    memory_fib_remove(&story.memory, 0);
+    until(&story, KEEPER_GONE, 1);
+    cr_expect_eq(story.memory.count, 0);
+    cr_expect_str_eq(story.tale, "stands " NODE1 ", gone " NODE1);
+    end(&story);
+}
+
 Test(worker, it_ends_while_a_look_hangs)
 {
     struct story story;

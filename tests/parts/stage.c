@@ -119,6 +119,7 @@ void stage_open(struct stage *stage)
     stage->now = (struct situation){.now_ns = 1000 * NS_PER_S,
                                     .started_ns = 1000 * NS_PER_S,
                                     .options = &stage->options,
+                                    .acts = true,
                                     .config = &stage->config,
                                     .table = &stage->table,
                                     .reason = "test"};

@@ -143,13 +143,13 @@ Test(telling, what_was_told_for_a_switch_that_is_abandoned)
 struct untold {
     const char *what;
     const char *provider;
-    bool dry_run, dead, without_uuid, without_route;
+    bool untouching, dead, without_uuid, without_route;
 };
 
 static const struct untold untold[] = {
     {.what = "a file", .provider = "file"},
     {.what = "no provider", .provider = "none"},
-    {.what = "a dry run", .provider = "rest", .dry_run = true},
+    {.what = "who touches nothing", .provider = "rest", .untouching = true},
     {.what = "a dead session", .provider = "rest", .dead = true},
     {.what = "an access that no list has named", .provider = "rest", .without_uuid = true},
     {.what = "no route", .provider = "rest", .without_route = true},
@@ -164,7 +164,7 @@ Test(telling, nobody_is_told)
         begin(&stage, &telling);
         snprintf(stage.config.session.provider, sizeof(stage.config.session.provider), "%s",
                  untold[i].provider);
-        stage.options.dry_run = untold[i].dry_run;
+        stage.now.acts = !untold[i].untouching;
         if (untold[i].dead)
             stage.table.accesses[0].view.state = SESSION_DEAD;
         if (untold[i].without_uuid)

@@ -159,7 +159,9 @@ static void write_moves(FILE *out, const struct picture *p)
     if (document_is_text(command, "waits_for"))
         fprintf(out, "It goes to %s as soon as the route command has done that.\n",
                 document_text(command, "waits_for"));
-    if (document_is(command, "state", "hangs"))
+    if (cJSON_IsObject(document_get(p->status, "observe_only")))
+        fprintf(out, "Nothing moves it while this host only observes.\n");
+    else if (document_is(command, "state", "hangs"))
         fprintf(out, "Nothing moves it before the route command answers.\n");
     else if (p->pinned_hard)
         fprintf(out, "Nothing moves it but a person: reroute unpin ends that.\n");

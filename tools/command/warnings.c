@@ -54,6 +54,11 @@ static void print_cluster(FILE *out, const cJSON *status)
 
 void warnings_print(FILE *out, const cJSON *status)
 {
+    const cJSON *observe = document_get(status, "observe_only");
+
+    if (cJSON_IsObject(observe))
+        fprintf(out, "WARNING   this host only observes since %s: nothing is done until %s is gone\n",
+                document_text(observe, "since"), document_text(observe, "file"));
     print_packets(out, status);
     print_programs(out, status);
     print_files(out, document_get(status, "not_kept"));
