@@ -5,88 +5,33 @@
  * What people meet in every command is here: the options, their help, what is said when they are wrong. The script
  * gets them as NAME=VALUE; what was not given it does not get.
  */
-#include <errno.h>
-#include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "probe/base.h"
 #include "probe/text.h"
 #include "tools/command/command.h"
+#include "tools/command/script.h"
 #include "tools/options.h"
 
 #define HOSTS_MAX 1000
-#define WORDS_MAX (HOSTS_MAX + 20)
 
-struct words {
-    size_t count;
-    char *text[WORDS_MAX + 1]; /* owned, but for the first ones; ends with NULL */
-};
-
-static void add(struct words *words, const char *name, const char *value)
-{
-    if (value && words->count < WORDS_MAX && asprintf(&words->text[words->count], "%s=%s", name, value) >= 0)
-        words->count++;
-}
-
-static void add_number(struct words *words, const char *name, uint32_t number)
+static void add_number(struct script_words *words, const char *name, uint32_t number)
 {
     char text[16];
 
     snprintf(text, sizeof(text), "%" PRIu32, number);
-    add(words, name, text);
+    script_add(words, name, text);
 }
 
 static int take_host(const struct option_row *row, const char *value, char *message, size_t size_bytes)
 {
-    struct words *hosts = row->context;
+    struct script_words *hosts = row->context;
 
     if (hosts->count >= HOSTS_MAX)
         return options_bad(message, size_bytes, "--host '%s': expected %d hosts at most", value, HOSTS_MAX);
-    add(hosts, "host", value);
+    script_add(hosts, "host", value);
     return 0;
-}
-
-/* A file beside this program in a build directory, else where it is installed. */
-static void find(const char *built, const char *installed, char path[static PATH_MAX])
-{
-    ssize_t length = readlink("/proc/self/exe", path, PATH_MAX - 1);
-    char *slash = NULL;
-
-    if (length > 0) {
-        path[length] = '\0';
-        slash = strrchr(path, '/');
-    }
-    if (slash && (size_t)(slash - path) + strlen(built) + 2 <= PATH_MAX) {
-        strcpy(slash + 1, built);
-        if (access(path, R_OK) == 0)
-            return;
-    }
-    snprintf(path, PATH_MAX, "%s", installed);
-}
-
-/* Only returns when it could not. */
-static int become(const char *program, const struct words *given)
-{
-    static char python[] = "python3", no_cache[] = "-B";
-    char script[PATH_MAX], self[PATH_MAX];
-    char *argv[WORDS_MAX + 8] = {python, no_cache, script};
-    ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
-    size_t count = 3;
-
-    find("tools/deploy/deploy.py", REROUTE_LIBEXEC "/deploy/deploy.py", script);
-    if (length <= 0) {
-        text_error("%s: cannot tell which program this is: %s", program, strerror(errno));
-        return EXIT_SYSTEM;
-    }
-    self[length] = '\0';
-    argv[count++] = self;
-    memcpy(&argv[count], given->text, given->count * sizeof(given->text[0]));
-    execvp(python, argv);
-    text_error("%s: cannot start python3: %s", program, strerror(errno));
-    return EXIT_SYSTEM;
 }
 
 /* What belongs together; 0 or an exit code. */
@@ -121,7 +66,7 @@ int command_deploy(int argc, char **argv)
 {
     const char *action = NULL, *list = NULL, *config = NULL, *binary = NULL, *ssh = NULL;
     bool route = false, dry_run = false, json = false;
-    static struct words hosts, words;
+    static struct script_words hosts, words;
     uint32_t rolling = 0, seconds = 60;
     const struct option_row operand = {.take = take_action, .context = &action};
     const struct option_row rows[] = {
@@ -169,17 +114,17 @@ int command_deploy(int argc, char **argv)
     code = check(argv[0], action, config, route, rolling);
     if (code)
         return code;
-    add(&words, "action", action);
-    add(&words, "hosts", list);
-    add(&words, "config", config);
-    add(&words, "binary", binary);
-    add(&words, "ssh", ssh);
+    script_add(&words, "action", action);
+    script_add(&words, "hosts", list);
+    script_add(&words, "config", config);
+    script_add(&words, "binary", binary);
+    script_add(&words, "ssh", ssh);
     add_number(&words, "rolling", rolling);
     add_number(&words, "wait", seconds);
-    add(&words, "route", route ? "yes" : NULL);
-    add(&words, "dry-run", dry_run ? "yes" : NULL);
-    add(&words, "json", json ? "yes" : NULL);
+    script_add(&words, "route", route ? "yes" : NULL);
+    script_add(&words, "dry-run", dry_run ? "yes" : NULL);
+    script_add(&words, "json", json ? "yes" : NULL);
     for (size_t i = 0; i < hosts.count; i++)
-        add(&words, "host", hosts.text[i] + strlen("host="));
-    return become(argv[0], &words);
+        script_add(&words, "host", hosts.text[i] + strlen("host="));
+    return script_become(argv[0], "deploy.py", &words);
 }

@@ -5,6 +5,7 @@
 #include "tools/command/command.h"
 #include "tools/command/control_client.h"
 #include "tools/command/document.h"
+#include "tools/command/script.h"
 #include "tools/command/warnings.h"
 #include "tools/options.h"
 
@@ -133,29 +134,59 @@ static int show_once(const char *socket_path, bool json)
     return 0;
 }
 
+static int show_all(const char *program, const char *hosts, const char *ssh, bool json)
+{
+    static struct script_words words;
+
+    if (!hosts)
+        return options_complain(program, "--all: expected --hosts FILE too");
+    script_add(&words, "hosts", hosts);
+    script_add(&words, "ssh", ssh);
+    script_add(&words, "json", json ? "yes" : NULL);
+    return script_become(program, "overview.py", &words);
+}
+
 int command_status(int argc, char **argv)
 {
-    const char *config_path = NULL, *socket_option = NULL;
+    const char *config_path = NULL, *socket_option = NULL, *hosts = NULL, *ssh = NULL;
     char socket_path[CONFIG_TEXT_SIZE], message[512];
-    bool json = false, watch = false;
+    bool json = false, watch = false, all = false;
     const struct option_row rows[] = {
-        OPTION_JSON(&json, "reroute.status/1"),
+        {.name = "json",
+         .help = "print one document, schema reroute.status/1; with --all reroute.status-all/1",
+         .flag = &json},
         {.name = "watch",
          .help = "again every second, until interrupted, also while the agent restarts",
          .flag = &watch},
         OPTION_CONFIG(&config_path),
         OPTION_SOCKET(&socket_option),
+        {.name = "all",
+         .help = "ask the agents of all hosts over ssh, and print one table",
+         .flag = &all,
+         .heading = "Of many hosts:"},
+        {.name = "hosts",
+         .argument = "FILE",
+         .help = "the list of hosts, as of reroute deploy: a line is NAME [KEY=VALUE ...]",
+         .value = &hosts},
+        {.name = "ssh",
+         .argument = "COMMAND",
+         .help = "how to call ssh, with options (default: ssh)",
+         .value = &ssh},
         {0},
     };
     const struct command_line line = {
         .about = "What the running agent does and why.\n",
         .rows = rows,
-        .after = "Exit code: 0, 3 bad arguments, 4 no agent answers.\n",
+        .after = "Exit code: 0, 1 a host of many does not answer, 3 bad arguments, 4 no agent answers.\n",
     };
     int code = options_parse(&line, argc, argv);
 
     if (code <= 0)
         return code ? EXIT_USAGE : 0;
+    if (all)
+        return show_all(argv[0], hosts, ssh, json);
+    if (hosts || ssh)
+        return options_complain(argv[0], "--%s: expected with --all only", hosts ? "hosts" : "ssh");
     if (control_client_socket(socket_option, config_path, socket_path, message, sizeof(message)) < 0) {
         text_error("reroute status: %s", message);
         return EXIT_USAGE;

@@ -1,0 +1,119 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""What this proves: `reroute status --all` says of each host where it enters, whether that is home and why not, by tables;
+and asks real hosts over ssh, of which some do not answer, each for its own reason."""
+import json
+import os
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+sys.path += [HERE, os.path.join(ROOT, "tools", "deploy"), os.path.join(ROOT, "tests", "lib")]
+from overview import entry, is_home, table, why
+from stage import REROUTE, Stage, eventually, missing, programs
+from netlab.namespace import entering
+from tap import Tap
+
+tap = Tap()
+
+
+def path(access, rank, current=False, why="", tier="data"):
+    return {"access": access, "tier": tier, "rank": rank, "current": current, "why": why}
+
+
+def status(*paths, decision="best", **members):
+    return {"paths": list(paths), "decision": decision, "explanation": "so it is", "access": "n1", "tier": "data",
+            "since": "2026-01-31T12:00:00.123Z", **members}
+
+
+AT_HOME = (path("n1", 10, True), path("n2", 12))
+AWAY = (path("n1", 10, why="no reply in 1 s"), path("n2", 12, True))
+DRAINED = {"accesses": [{"access": "n1", "drained": True, "drain_until": "T", "drain_because": "a disk"}]}
+ROWS = (
+    ("at home", status(*AT_HOME), True, ""),
+    ("an equal is home too", status(path("n1", 12), path("n2", 12, True)), True, ""),
+    ("away", status(*AWAY), False, "n1 data: no reply in 1 s"),
+    ("away in hold", status(path("n1", 10), path("n2", 12, True), decision="hold",
+                            failback={"access": "n1", "in_s": 142.6}), False, "goes to n1 in 143 s"),
+    ("away, it is not known for how long", status(path("n1", 10), path("n2", 12, True), decision="wait-stable",
+                                                  failback={"access": "n1", "in_s": None}), False, "so it is"),
+    ("nothing eligible", status(path("n1", 10, True, "no reply in 1 s"), decision="nothing-eligible"), True, "so it is"),
+    ("no route", status(path("n1", 10), decision="cold-start", access=None, tier=None, since=None), None, "so it is"),
+    ("pinned", status(*AT_HOME, pin="n1", pin_because="noise"), None, "pinned to n1 (noise)"),
+    ("drained", status(path("n1", 10, why="its access is drained"), path("n2", 12, True), sessions=DRAINED), False,
+     "n1 is drained until T (a disk); n1 data: its access is drained"),
+    ("observing", status(*AT_HOME, observe_only={"file": "/f"}), True, "only observes"),
+)
+
+
+def of_tables():
+    for what, document, home, text in ROWS:
+        tap.ok((is_home(document), why(document)) == (home, text), what, f"{is_home(document)} {why(document)}")
+    shown = table([entry("a1", ROWS[0][1], None), entry("b2", ROWS[2][1], None), entry("c3", None, "no ssh\x1b[2Jthere"),
+                   entry("d4", ROWS[6][1], None)])
+    tap.ok(shown == """\
+HOST  ENTERS THROUGH  TIER  HOME  SINCE                WHY
+a1    n1              data  yes   2026-01-31 12:00:00
+b2    n1              data  no    2026-01-31 12:00:00  n1 data: no reply in 1 s
+c3    -               -     -     -                    no answer: no ssh\\x1b[2Jthere
+d4    no route        -     -     -                    so it is
+
+4 hosts: 1 did not answer, 1 not at home
+""", "the table", shown)
+
+
+def run(stage, *arguments):
+    done = subprocess.run([REROUTE, "status", "--all", *arguments, "--ssh", f"ssh -F {stage.path('ssh_config')}"],
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, preexec_fn=entering(stage.desk),
+                          timeout=120)
+    return done.returncode, done.stdout, done.stderr
+
+
+def of_hosts():
+    stage = Stage({"good1": "systemd", "good2": "linux", "bare1": "linux", "key1": "linux", "deaf1": "linux"})
+    try:
+        stage.deploy("install", "--hosts", stage.list("some", only=("good1", "good2")), "--config", stage.template(),
+                     "--binary", programs(stage.path("program")))
+        stage.configure(key={"key1": "stranger"}, port={"deaf1": 23})
+        for name in ("good1", "good2"):
+            eventually("its route", stage.hosts[name].route)
+        code, out, error = run(stage, "--hosts", stage.list(), "--json")
+        document = json.loads(out)
+        found = {one["name"]: one for one in document["hosts"]}
+        tap.ok(code == 1 and error == "" and document["schema"] == "reroute.status-all/1", "some do not answer", out + error)
+        for name in ("good1", "good2"):
+            one = found[name]
+            tap.ok(one["answered"] and one["home"] and one["status"]["schema"] == "reroute.status/1" and
+                   [one["status"]["next_hop"]] == stage.hosts[name].route(), f"{name} is at home", one)
+        for name, reason in (("bare1", "reroute is not installed there"), ("key1", "the host does not accept the key"),
+                             ("deaf1", "no ssh there")):
+            tap.ok(not found[name]["answered"] and found[name]["why"].startswith(reason), f"{name}: {reason}", found[name])
+        code, out, error = run(stage, "--hosts", stage.path("hosts"))
+        tap.ok(code == 1 and "\x1b" not in out and "5 hosts: 3 did not answer, 0 not at home\n" in out, "as a table", out)
+        code, out, error = run(stage, "--hosts", stage.path("some"))
+        tap.ok(code == 0 and "2 hosts: 0 did not answer, 0 not at home\n" in out, "all answer", out + error)
+    finally:
+        stage.close()
+
+
+def of_arguments():
+    for what, arguments, said in (
+            ("no list", ["--all"], "reroute status: --all: expected --hosts FILE too\n"),
+            ("a list without --all", ["--hosts", "x"], "reroute status: --hosts: expected with --all only\n"),
+            ("a list that is not there", ["--all", "--hosts", "/nonexistent/x"],
+             "reroute status: /nonexistent/x: No such file or directory\n"),
+            ("a list without hosts", ["--all", "--hosts", "/dev/null"],
+             "reroute status: /dev/null: no host in it, expected lines such as: host1 local=node1\n")):
+        done = subprocess.run([REROUTE, "status", *arguments], capture_output=True, text=True, timeout=30)
+        tap.ok(done.returncode == 3 and done.stderr.startswith(said) and done.stdout == "", what, done)
+
+
+of_tables()
+of_arguments()
+reason = missing()
+if reason:
+    tap.say(f"hosts: skipped, {reason}")
+else:
+    of_hosts()
+sys.exit(tap.done())

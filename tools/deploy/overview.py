@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`reroute status --all`: asks the agent of every host over ssh, and shows one table. Started by status.c, which has read
+the options: the arguments are the program itself and NAME=VALUE. The list and the way to a host are those of deploy."""
+import json
+import shlex
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+
+from hosts import Bad, choose, parse_list
+from remote import Remote, Running, Trouble
+from show import Progress, aligned, clean
+
+EXIT_NOT_ALL, EXIT_USAGE, EXIT_SYSTEM = 1, 3, 4
+AT_ONCE, ASK_S = 32, 20
+COLUMNS = ("HOST", "ENTERS THROUGH", "TIER", "HOME", "SINCE", "WHY")
+# What runs on a host. $1: a directory that is looked at first, or nothing.
+ASK = r"""
+ask() {
+    for program in ${1:+"$1/reroute"} /usr/local/bin/reroute /usr/bin/reroute /vmfs/volumes/datastore1/reroute/reroute; do
+        [ -x "$program" ] || continue
+        config=${program%/*}/reroute.conf
+        [ -e "$config" ] || config=
+        if text=$("$program" status --json ${config:+--config "$config"} 2>&1); then
+            printf 'status=%s\ndone=\n' "$(printf %s "$text" | tr -d '\n')"
+        else
+            printf 'failed=%s\n' "$(printf %s "$text" | tail -n 1)"
+        fi
+        return
+    done
+    echo 'failed=reroute is not installed there'
+}
+"""
+
+
+# --- pure ---------------------------------------------------------------------------------------------------------
+
+def rank(path):
+    return path.get("rank", 1000)
+
+
+def current_path(status):
+    return next((path for path in status.get("paths", []) if path.get("current")), None)
+
+
+def is_home(status):
+    """Is there nothing better, whether it works or not? None: there is no route, or a person decided otherwise."""
+    current = current_path(status)
+    if current is None or status.get("pin"):
+        return None
+    return rank(current) <= min(map(rank, status["paths"]))
+
+
+def order_text(name, until, because):
+    return name + (f" until {until}" if until else "") + (f" ({because})" if because else "")
+
+
+def why(status):
+    """Why a host is not at home, and what else is to be known of it; empty: all is well."""
+    current, failback, found = current_path(status), status.get("failback"), []
+    if status.get("observe_only"):
+        found.append("only observes")
+    if status.get("pin"):
+        found.append(order_text(f"pinned to {status['pin']}", status.get("pin_until"), status.get("pin_because")))
+    for access in status.get("sessions", {}).get("accesses", []):
+        if access.get("drained"):
+            found.append(order_text(f"{access['access']} is drained", access.get("drain_until"),
+                                    access.get("drain_because")))
+    if failback and failback.get("in_s") is not None:
+        found.append(f"goes to {failback['access']} in {failback['in_s']:.0f} s")
+    elif status.get("decision") != "best":
+        found.append(status.get("explanation", ""))
+    if current is not None and not is_home(status) and not failback:
+        better = [path for path in status["paths"] if rank(path) < rank(current) and path.get("why")]
+        found += [f"{path['access']} {path['tier']}: {path['why']}" for path in sorted(better, key=rank)[:1]]
+    return "; ".join(found)
+
+
+def entry(name, status, reason):
+    """What is to be said of a host; status None: it did not answer, for this reason."""
+    if status is None:
+        return {"name": name, "answered": False, "home": None, "why": reason, "status": None}
+    return {"name": name, "answered": True, "home": is_home(status), "why": why(status), "status": status}
+
+
+def cells(one):
+    status = one["status"] or {}
+    home = {True: "yes", False: "no", None: "-"}[one["home"]]
+    route = "no route" if one["answered"] else "-"
+    return [clean(str(text)) for text in (
+        one["name"], status.get("access") or route, status.get("tier") or "-", home,
+        (status.get("since") or "-").replace("T", " ")[:19], one["why"] if one["answered"] else f"no answer: {one['why']}")]
+
+
+def summary(entries):
+    answered = [one for one in entries if one["answered"]]
+    away = sum(one["home"] is False for one in answered)
+    return f"{len(entries)} hosts: {len(entries) - len(answered)} did not answer, {away} not at home"
+
+
+def table(entries):
+    return "\n".join(aligned([COLUMNS] + [cells(one) for one in entries])) + "\n\n" + summary(entries) + "\n"
+
+
+def document(entries):
+    return json.dumps({"schema": "reroute.status-all/1", "hosts": entries}, indent=2) + "\n"
+
+
+def parse_status(text):
+    try:
+        status = json.loads(text)
+    except ValueError:
+        status = None
+    if not isinstance(status, dict) or status.get("schema") != "reroute.status/1":
+        raise Trouble("its answer is not understood")
+    return status
+
+
+# --- all hosts ----------------------------------------------------------------------------------------------------
+
+def ask(remote):
+    call = "ask " + shlex.quote(remote.host.directory or "") + "\n"
+    return parse_status(remote.ssh("/bin/sh", (ASK + call).encode(), ASK_S).get("status", ""))
+
+
+def look(remote, progress):
+    name = remote.host.name
+    progress.say(name, "is asked")
+    try:
+        one = entry(name, ask(remote), None)
+    except Trouble as trouble:
+        one = entry(name, None, str(trouble))
+    progress.say(name, "answered" if one["answered"] else "did not answer")
+    return one
+
+
+def look_at_all(hosts, ssh):
+    running, progress = Running(), Progress([host.name for host in hosts])
+    with tempfile.TemporaryDirectory(prefix="rr-") as directory:
+        remotes = [Remote(host, ssh, directory, running) for host in hosts]
+        try:
+            with ThreadPoolExecutor(AT_ONCE) as pool:
+                return list(pool.map(lambda remote: look(remote, progress), remotes))
+        finally:
+            progress.end()
+            with ThreadPoolExecutor(AT_ONCE) as pool:
+                list(pool.map(Remote.close, remotes))
+
+
+def read(path):
+    try:
+        with open(path, encoding="utf-8") as f:
+            return f.read()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Bad(f"{path}: {getattr(error, 'strerror', None) or 'expected a text in UTF-8'}") from None
+
+
+def main():
+    given = dict(word.partition("=")[::2] for word in sys.argv[2:])
+    try:
+        hosts = choose(parse_list(read(given["hosts"]), given["hosts"]), [])
+        entries = look_at_all(hosts, shlex.split(given.get("ssh", "ssh")) or ["ssh"])
+    except Bad as error:
+        print(f"reroute status: {clean(str(error))}", file=sys.stderr)
+        return EXIT_USAGE
+    except OSError as error:
+        print(f"reroute status: {error}", file=sys.stderr)
+        return EXIT_SYSTEM
+    print(document(entries) if "json" in given else table(entries), end="", flush=True)
+    return 0 if all(one["answered"] for one in entries) else EXIT_NOT_ALL
+
+
+if __name__ == "__main__":
+    sys.exit(main())
