@@ -5,6 +5,7 @@
 #include "tools/command/command.h"
 #include "tools/command/control_client.h"
 #include "tools/command/document.h"
+#include "tools/command/screen.h"
 #include "tools/command/script.h"
 #include "tools/command/warnings.h"
 #include "tools/options.h"
@@ -134,6 +135,14 @@ static int show_once(const char *socket_path, bool json)
     return 0;
 }
 
+/* A terminal on which only lines can be printed. */
+static bool is_dumb(void)
+{
+    const char *kind = getenv("TERM");
+
+    return !kind || strcmp(kind, "dumb") == 0;
+}
+
 static int show_all(const char *program, const char *hosts, const char *ssh, bool json)
 {
     static struct script_words words;
@@ -156,7 +165,8 @@ int command_status(int argc, char **argv)
          .help = "print one document, schema reroute.status/1; with --all reroute.status-all/1",
          .flag = &json},
         {.name = "watch",
-         .help = "again every second, until interrupted, also while the agent restarts",
+         .help = "a live screen with keys, until q or Ctrl-C; without a terminal\n"
+                 "the same again every second, also while the agent restarts",
          .flag = &watch},
         OPTION_CONFIG(&config_path),
         OPTION_SOCKET(&socket_option),
@@ -191,8 +201,10 @@ int command_status(int argc, char **argv)
         text_error("reroute status: %s", message);
         return EXIT_USAGE;
     }
+    if (watch && !json && screen_is_possible())
+        return screen_run(socket_path);
     for (;;) {
-        if (watch && !json && isatty(STDOUT_FILENO))
+        if (watch && !json && isatty(STDOUT_FILENO) && !is_dumb())
             fputs("\033[H\033[2J", stdout); /* ECMA-48: cursor home, erase the page */
         code = show_once(socket_path, json);
         if (!watch || ferror(stdout))
