@@ -39,6 +39,7 @@ NOT_RUN = {
     "systemctl disable --now reroute": "the same",
     "journalctl -u reroute": "the same",
     "sudo reroute bench tune --config /etc/reroute/reroute.conf": "ten minutes; tests/bench",
+    "reroute status --all --hosts FILE": "needs hosts behind sshd; tests/deploy/test_overview.py",
 }
 # Blocks that are no commands, by how they begin.
 PICTURES = ("paths ──> probes",)
