@@ -40,11 +40,13 @@ static inline uint64_t timespec_ns(const struct timespec *ts)
     return (uint64_t)ts->tv_sec * NS_PER_S + (uint64_t)ts->tv_nsec;
 }
 
+/* A clock that this system does not know (CLOCK_BOOTTIME) is CLOCK_MONOTONIC. */
 static inline uint64_t clock_now_ns(clockid_t clock)
 {
-    struct timespec ts;
+    struct timespec ts = {0};
 
-    clock_gettime(clock, &ts);
+    if (clock_gettime(clock, &ts) < 0)
+        clock_gettime(CLOCK_MONOTONIC, &ts);
     return timespec_ns(&ts);
 }
 
