@@ -143,6 +143,12 @@ static int try_file(const char *directory, pid_t *holder)
         close(fd);
         return -EAGAIN;
     }
+    if (errno != EWOULDBLOCK) {
+        int error = -errno; /* not every system and not every disk can lock */
+
+        close(fd);
+        return error;
+    }
     *holder = holder_of(fd);
     removed = is_stranger(*holder, directory) && own_file_remove(directory, LOCK_FILE) == 0;
     close(fd);

@@ -3,9 +3,42 @@
 #include "route/agent/lock.h"
 
 #include <criterion/criterion.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+
+static int flock_error; /* of every flock() from now on; 0: it is the kernel's */
+
+int flock(int fd, int operation)
+{
+    errno = flock_error;
+    return flock_error ? -1 : (int)syscall(SYS_flock, fd, operation);
+}
+
+Test(lock, a_system_that_cannot_lock_files_is_nobody)
+{
+    const struct address service = {.family = AF_INET, .bytes = {192, 168, 33, 2}};
+    char directory[64] = "/tmp/reroute-lock-XXXXXX", path[96];
+    int file_error, name_error;
+    struct lock lock, second;
+    pid_t holder;
+
+    cr_assert(mkdtemp(directory));
+    flock_error = ENOSYS;
+    cr_expect_eq(lock_take(&lock, directory, &service, (uint32_t)getpid(), &holder, &file_error, &name_error),
+                 0);
+    cr_expect_eq(file_error, -ENOSYS);
+    cr_expect_eq(name_error, 0, "the name alone keeps others out");
+    cr_expect_eq(
+        lock_take(&second, directory, &service, (uint32_t)getpid(), &holder, &file_error, &name_error),
+        -EWOULDBLOCK);
+    lock_release(&lock);
+    snprintf(path, sizeof(path), "%s/lock", directory);
+    unlink(path);
+    rmdir(directory);
+}
 
 Test(lock, the_file_is_tried_again)
 {
@@ -147,7 +180,8 @@ Test(lock, root_heeds_the_agents_user)
             lock_take(&lock, directory, &service, (uint32_t)getpid(), &holder, &file_error, &name_error),
             rows[i].error);
         if (rows[i].error)
-            cr_expect_eq(holder, child, "%d, expected %d; %d %d", (int)holder, (int)child, file_error, name_error);
+            cr_expect_eq(holder, child, "%d, expected %d; %d %d", (int)holder, (int)child, file_error,
+                         name_error);
         else
             cr_expect(file_error == -EPERM && name_error == -EADDRINUSE, "%d %d", file_error, name_error);
         lock_release(&lock);

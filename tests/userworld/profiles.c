@@ -122,6 +122,7 @@ const struct refusal refusals[] = {
     {"IP_MTU_DISCOVER", NOTHING, ENOPROTOOPT, OPTION(IPPROTO_IP, IP_MTU_DISCOVER)},
     {"sched_getaffinity", NOTHING, ENOSYS, {SYS_sched_getaffinity, SYS_sched_setaffinity}},
     {"prctl", NOTHING, ENOSYS, {SYS_prctl}},
+    {"flock", NOTHING, ENOSYS, {SYS_flock}},
 };
 const size_t refusal_count = sizeof(refusals) / sizeof(refusals[0]);
 
