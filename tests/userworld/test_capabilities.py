@@ -29,7 +29,8 @@ PROFILES = {
     'esxi-7.0': ESXI,
     'nothing': {**ESXI, 'epoll': 'ENOSYS', 'epoll of Unix sockets': 'ENOSYS', 'ppoll': 'ENOSYS',
                 'ICMP_FILTER': 'ENOPROTOOPT', 'IP_PKTINFO': 'ENOPROTOOPT', 'SO_MEMINFO': 'ENOPROTOOPT',
-                'IP_MTU_DISCOVER': 'ENOPROTOOPT'},
+                'IP_MTU_DISCOVER': 'ENOPROTOOPT',
+                'SO_RCVBUFFORCE': 'ENOPROTOOPT', 'flock': 'ENOSYS', 'prctl': 'ENOSYS'},
 }
 
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/command/capability.h"
 
+#include <fcntl.h>
 #include <ifaddrs.h>
 #include <linux/filter.h>
 #include <linux/inet_diag.h>
@@ -9,16 +10,21 @@
 #include <linux/netlink.h>
 #include <linux/sock_diag.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
+#include <sys/un.h>
+#include <sys/wait.h>
 
 /* Each try gives 0 or a negative errno. */
 
@@ -199,6 +205,11 @@ static int try_recverr(void)
     return try_flag(IPPROTO_IP, IP_RECVERR, 1);
 }
 
+static int try_receive_buffer(void)
+{
+    return try_flag(SOL_SOCKET, SO_RCVBUFFORCE, 1 << 16);
+}
+
 static int try_pktinfo(void)
 {
     return try_flag(IPPROTO_IP, IP_PKTINFO, 1);
@@ -339,6 +350,71 @@ static int try_madvise(void)
     return r;
 }
 
+static int try_boottime(void)
+{
+    return done(clock_gettime(CLOCK_BOOTTIME, &(struct timespec){0}));
+}
+
+static int try_fork(void)
+{
+    pid_t pid = fork();
+
+    if (pid == 0)
+        _exit(0);
+    return pid < 0 ? -errno : done(waitpid(pid, NULL, 0));
+}
+
+static void *do_nothing(void *context)
+{
+    return context;
+}
+
+static int try_thread(void)
+{
+    pthread_t thread;
+    int r = -pthread_create(&thread, NULL, do_nothing, NULL);
+
+    return r < 0 ? r : -pthread_join(thread, NULL);
+}
+
+/* The name is nobody's, and is gone with the socket. */
+static int try_abstract_name(void)
+{
+    struct sockaddr_un name = {.sun_family = AF_UNIX};
+    CLEANUP(close_fd) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    snprintf(name.sun_path + 1, sizeof(name.sun_path) - 1, "reroute-capabilities/%d", (int)getpid());
+    return fd < 0 ? -errno : done(bind(fd, (struct sockaddr *)&name, sizeof(name)));
+}
+
+static int try_peercred(void)
+{
+    struct ucred user;
+    socklen_t length = sizeof(user);
+    int fds[2], r;
+
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
+        return -errno;
+    r = done(getsockopt(fds[0], SOL_SOCKET, SO_PEERCRED, &user, &length));
+    close_fd(fds[0]);
+    close_fd(fds[1]);
+    return r;
+}
+
+static int try_flock(void)
+{
+    CLEANUP(close_fd) int fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    return fd < 0 ? -errno : done(flock(fd, LOCK_SH | LOCK_NB));
+}
+
+static int try_prctl(void)
+{
+    int number;
+
+    return done(prctl(PR_GET_PDEATHSIG, &number));
+}
+
 static int try_proc(void)
 {
     return done(access("/proc/self/fd", R_OK));
@@ -371,6 +447,8 @@ const struct capability capabilities[] = {
     {LACKING_PKTINFO, "setsockopt()", try_pktinfo},
     {LACKING_DONT_FRAGMENT, "setsockopt()", try_dont_fragment},
     {LACKING_MEMINFO, "getsockopt()", try_meminfo},
+    {LACKING_KINDS, "setsockopt()", try_receive_buffer, "SO_RCVBUFFORCE",
+     "SO_RCVBUF, as much as the host allows"},
     {LACKING_IO_URING, "io_uring_setup()", try_uring},
     {LACKING_EPOLL, "epoll_create1(), epoll_ctl(), epoll_wait()", try_epoll},
     {LACKING_KINDS, "epoll_create1(), epoll_ctl(), epoll_wait()", try_epoll_of_unix_sockets,
@@ -385,6 +463,15 @@ const struct capability capabilities[] = {
     {LACKING_KINDS, "ioctl()", try_fionbio, "FIONBIO of Unix sockets", "fcntl()"},
     {LACKING_KINDS, "ioctl()", try_fioclex, "FIOCLEX", "fcntl()"},
     {LACKING_KINDS, "madvise(MADV_DONTNEED)", try_madvise, "madvise", "it is not needed"},
+    {LACKING_KINDS, "clock_gettime()", try_boottime, "CLOCK_BOOTTIME", "CLOCK_MONOTONIC"},
+    {LACKING_KINDS, "fork(), waitpid()", try_fork, "fork", "nothing: no route command can be run"},
+    {LACKING_KINDS, "pthread_create()", try_thread, "threads", "nothing: the agent cannot run"},
+    {LACKING_KINDS, "bind()", try_abstract_name, "abstract Unix sockets", "the lock on a file alone"},
+    {LACKING_KINDS, "getsockopt() of a socket pair", try_peercred, "SO_PEERCRED",
+     "all users of the control socket count as one"},
+    {LACKING_KINDS, "flock() of \"/\"", try_flock, "flock", "the lock on a name alone"},
+    {LACKING_KINDS, "prctl(PR_GET_PDEATHSIG)", try_prctl, "prctl",
+     "an agent may outlive a killed supervisor"},
     {LACKING_KINDS, "access(\"/proc/self/fd\")", try_proc, "/proc",
      "no sysctls, no boot id, no other agent's number"},
     {LACKING_KINDS, "access(\"/sys/class/net\")", try_sys, "/sys",
