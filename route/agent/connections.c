@@ -34,6 +34,8 @@ static void note_result(struct connections *connections, int error, unsigned cou
 {
     if (count)
         log_event(LOG_LEVEL_INFO, "connections-reset", "count=%u", count);
+    if (connections->error == -EOPNOTSUPP) /* the kernel will not learn it: said once */
+        return;
     if (error < 0 && error != connections->error)
         log_event(LOG_LEVEL_WARN, "connections-reset",
                   "error=%s hint=\"TCP clients wait out their retransmission timer after a switch\"",

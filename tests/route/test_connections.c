@@ -87,6 +87,19 @@ Test(connections, a_reset_that_failed_is_tried_again_and_not_for_ever)
     cr_expect_eq(stalled, 0);
 }
 
+/* A move that finds no connection does not make it news again. */
+Test(connections, what_the_kernel_cannot_do_is_said_once)
+{
+    struct connections connections = {0};
+
+    for (size_t i = 0; i < 3; i++) {
+        answer = i == 1 ? 0 : -EOPNOTSUPP;
+        move(&connections, false);
+        run(&connections, &source, NS_PER_S);
+        cr_expect_eq(connections.error, -EOPNOTSUPP, "move %zu: %d", i, connections.error);
+    }
+}
+
 /* Who lost his connection connects anew: he must not lose it again because another one could not be destroyed. */
 Test(connections, a_reset_of_some_is_not_done_twice)
 {
