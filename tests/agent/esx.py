@@ -44,8 +44,8 @@ class Esx:
         return [call for call in begun if verb is None or verb in call]
 
     def move_s(self, since):
-        """For how long commands ran that changed the table since then: from the first one's begin to the last one's end,
-        in seconds; 0: none did."""
+        """For how long commands ran that changed the table since then: from the first one's begin to the last one's
+        end, in seconds; 0: none did."""
         spans = [(word, float(at)) for word, at, verb, *_ in (line.split() for line in self.read("log").splitlines())
                  if verb in ("-a", "-d") and float(at) >= since]
         begun, ended = ([at for word, at in spans if word == kind] for kind in ("begin", "end"))

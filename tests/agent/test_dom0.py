@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The host of XenServer and XCP-ng: its address is on a bridge, xenbr0, of Linux or of Open vSwitch; and a daemon of its
-own rewrites addresses and routes. (Open vSwitch without its kernel module: it forwards in a process of its own.)"""
+"""The host of XenServer and XCP-ng: its address is on a bridge, xenbr0, of Linux or of Open vSwitch; and a daemon of
+its own rewrites addresses and routes. (Open vSwitch without its kernel module: it forwards in a process of its own.)"""
 import json
 import os
 import shutil

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Failover and failback, measured by the lab's meter on an echo stream and a TCP stream.
 
-Bounds are the README's (window + half a select-timeout + 20 ms) plus what the route command took where there is one, and
-what a busy machine may add: the time in which the meter or the agent was ready and did not run, and SLACK_MS.
+Bounds are the README's (window + half a select-timeout + 20 ms) plus what the route command took where there is one,
+and what a busy machine may add: the time in which the meter or the agent was ready and did not run, and SLACK_MS.
 Distributions are the business of `reroute bench`."""
 import sys
 import time
@@ -29,8 +29,8 @@ def check_refreshes(t, world, service, monitor, old, new, since):
 
 def retransmitted_ms(bound_ms):
     """Until a connection that nobody resets has come back: the new node resets it when it hears of it, which is at the
-    first retransmission after the route moved. They come 0.2, 0.6, 1.4, 3 s after what was lost: 1.5 s for a window of a
-    second and a command that takes less than 0.3 s."""
+    first retransmission after the route moved. They come 0.2, 0.6, 1.4, 3 s after what was lost: 1.5 s for a window of
+    a second and a command that takes less than 0.3 s."""
     at_ms = 200
     while at_ms < bound_ms:
         at_ms = 2 * at_ms + 200

@@ -43,8 +43,8 @@ KNOWN = {
 KNOWN = {section: set(names.split()) for section, names in KNOWN.items()}
 # Values that came later, of directives that were there.
 UNKNOWN = [("Type", r"exec|notify-reload"), ("ProtectSystem", r"strict"), ("ProtectHome", r"tmpfs"),
-           ("Exec\\w+", r"[+!:|].*"), ("SystemCallFilter", r".*@.*"), ("StandardOutput|StandardError", r"(append|file):.*"),
-           ("RestartMode|Restart", r"direct|debug")]
+           ("Exec\\w+", r"[+!:|].*"), ("SystemCallFilter", r".*@.*"),
+           ("StandardOutput|StandardError", r"(append|file):.*")]
 # What reroute.service says that is said otherwise for 219, or not at all, though 219 knows the name.
 OTHERWISE = {"ProtectSystem", "SystemCallFilter"}
 
