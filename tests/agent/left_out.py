@@ -21,7 +21,6 @@ WITHOUT_NETLINK = {
     "test_dom0.py": "it is about XenServer",
     "test_interfaces.py": IPV6,
     "test_ipv6.py": IPV6,
-    "test_outside.py: no_descriptors": "getifaddrs() needs one",
     "test_outside.py: lock_of_others": "who holds a lock is read in /proc",
     "test_route.py: by_hand": LINUX,
     "test_route.py: shadowed": LINUX,

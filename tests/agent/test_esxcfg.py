@@ -291,6 +291,27 @@ def by_others(t):
     t.eventually(lambda: other in (agent.get("shadowed_by") or ""), "a second one: reported", seconds=20,
                  detail=agent.status)
     t.ok(other in esx.routes(), "and left alone", esx.routes())
+    world.cut(world.node(1), "data")
+    t.eventually(lambda: agent.get("next_hop") in esx.routes() and home not in esx.routes(),
+                 "a failover takes ours from beside it", detail=lambda: (esx.routes(), agent.log()))
+
+
+def a_delete_lies(t):
+    """The old route is not deleted, whatever is said: both are ours, and the old one goes when it can."""
+    world, service, monitor, esx, agent, home = settled(t)
+    esx.trouble("-d lie")
+    world.cut(world.node(1), "data")
+    t.eventually(lambda: agent.get("next_hop") not in (home, None), "moved", detail=agent.log)
+    to = agent.get("next_hop")
+    t.ok(to in esx.routes(), "there", esx.routes())
+    esx.trouble()
+    t.eventually(lambda: esx.routes() == [to], "the old one is removed", seconds=30,
+                 detail=lambda: (esx.routes(), agent.log()))
+    node = next(n for n in world.nodes if n.address("data") == to)
+    world.plug(world.node(1), "data")
+    world.cut(node, "data")
+    t.eventually(lambda: agent.get("next_hop") not in (to, None) and esx.routes() == [agent.get("next_hop")],
+                 "and the next failover goes on", seconds=30, detail=lambda: (esx.routes(), agent.log()))
 
 
 def vanishes_before_the_delete(t):
@@ -395,7 +416,7 @@ def by_ip(t):
 
 
 if __name__ == "__main__":
-    sys.exit(main([hangs, lies_and_refusals, by_others, dry_run, failover_and_failback, under_a_supervisor,
+    sys.exit(main([hangs, lies_and_refusals, a_delete_lies, by_others, dry_run, failover_and_failback, under_a_supervisor,
                    cold_start_and_restart, forms,
                    waits_for_the_lock, gets_no_lock, a_look_is_stuck, hangs_at_the_start, unknown_output,
                    vanishes_before_the_delete, comes_back_meanwhile, ends_while_it_hangs, a_netstack, by_ip]))
