@@ -304,12 +304,17 @@ static cJSON *witness_status(const struct agent *agent)
     return item;
 }
 
-static void add_high(cJSON *object, double high)
+/* How sure it is. */
+static void add_confidence(cJSON *object, const struct tuning *tuning)
 {
-    if (isfinite(high))
-        cJSON_AddNumberToObject(object, "false_per_year_at_most", high);
+    const struct advice *found = &tuning->found;
+
+    if (isfinite(tuning->high))
+        cJSON_AddNumberToObject(object, "false_per_year_at_most", tuning->high);
     else
         cJSON_AddNullToObject(object, "false_per_year_at_most");
+    add_text(object, "how_known",
+             found->pair.select_count ? estimate_basis_text(found->estimate.basis) : NULL);
 }
 
 static cJSON *advice_status(const struct tuning *tuning)
@@ -326,7 +331,7 @@ static cJSON *advice_status(const struct tuning *tuning)
     cJSON_AddNumberToObject(item, "detection_ms", (double)advice_detection_ns(pair) / 1e6);
     cJSON_AddStringToObject(item, "since", log_time_text(tuning->since_realtime_ns, when));
     cJSON_AddStringToObject(item, "reason", rule_reason_text(tuning->rule.reason));
-    add_high(item, tuning->high);
+    add_confidence(item, tuning);
     return item;
 }
 

@@ -95,7 +95,8 @@ static void follow(struct agent *agent)
 void agent_tune_step(struct agent *agent)
 {
     const struct agent_service *service = &agent->service;
-    bool down = service->origin == ORIGIN_SWITCHED && service->switch_reason == SWITCH_PATH_DOWN;
+    bool down = service->current != SELECTOR_NO_PATH && service->origin == ORIGIN_SWITCHED &&
+                service->switch_reason == SWITCH_PATH_DOWN;
 
     tuning_use(&agent->tuning,
                service->current == SELECTOR_NO_PATH ? NULL

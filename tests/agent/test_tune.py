@@ -63,7 +63,7 @@ def advises(t):
     now = tune(agent)
     t.ok((now["advice"]["select_timeout_ms"], now["advice"]["select_count"]) == (100, 10) and
          now["advice"]["detection_ms"] == 1050 and now["advice"]["false_per_year_at_most"] < 0.1 and
-         now["advice"]["since"] and now["needs_s"] == 0, "the fastest that the limits allow", now)
+         now["advice"]["how_known"] == "none seen" and now["advice"]["since"] and now["needs_s"] == 0, "the fastest that the limits allow", now)
     t.ok(pair(agent) == (100, 30), "what is in force is configured", now)
     said = agent.command("status")[1]
     t.ok("100 ms x 10 advised since" in said and "detects in 1050 ms" in said, "the table has it", said)

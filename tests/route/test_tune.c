@@ -396,6 +396,26 @@ Test(advice, of_the_finest_pace)
     free(record);
 }
 
+/* Replies take longer than the shortest select-timeouts: these are not usable, and no reply is missing. */
+Test(advice, of_a_long_way)
+{
+    struct trace_request *rows = calloc(REQUESTS, sizeof(*rows));
+    struct record *record = calloc(1, sizeof(*record));
+    const struct advice advice = {.pair = {100 * NS_PER_MS, 6}};
+    struct advice_pair finest;
+
+    for (size_t i = 0; i < REQUESTS; i++)
+        rows[i] =
+            (struct trace_request){.sent_us = (i * 10000) & TRACE_SENT_MAX_US, .rtt_us = 31000 + i % 977};
+    observe_row(record, rows, REQUESTS, INTERVAL_NS);
+    cr_expect_gt(runs(record, 20, 1), REQUESTS / 10.0);
+    cr_expect_eq(longest(record, 50), 0);
+    finest = advice_finest(record, &advice, 20 * NS_PER_MS, 100 * NS_PER_MS);
+    cr_expect_eq(finest.select_timeout_ns, 50 * NS_PER_MS, "%" PRIu64, finest.select_timeout_ns);
+    free(record);
+    free(rows);
+}
+
 /* --- the rule ----------------------------------------------------------------------------------------------*/
 
 #define PAIR(timeout, count) ((struct advice_pair){(timeout)*NS_PER_MS, (count)})
