@@ -39,30 +39,6 @@ session {{ provider = "none" }}
 state-directory = "@state-directory@"
 control-socket = "@control-socket@"
 """
-# A supervisor in a few lines, where the program has none.
-SUPERVISOR = """#!/bin/sh
-pidfile=/var/run/stand-in.pid
-runs()
-{
-    pid=$(cat $pidfile 2>/dev/null) && kill -0 "$pid" 2>/dev/null
-}
-case "$1 $2" in
-'agent --supervise')
-    runs && exit 0
-    mkdir -p /var/run
-    echo $$ >$pidfile
-    trap 'kill $child; wait $child; rm -f $pidfile; exit 0' TERM
-    while :; do
-        /mnt/reroute agent --config "$4" &
-        child=$!
-        wait $child
-        sleep 1
-    done
-    ;;
-'agent --pid') runs && echo "$pid" ;;
-*) exec /mnt/reroute "$@" ;;
-esac
-"""
 
 
 def missing():
@@ -71,7 +47,7 @@ def missing():
         return "needs root, for namespaces"
     for name, path in (("sshd", SSHD), ("ssh", shutil.which("ssh")), ("busybox", shutil.which("busybox"))):
         if not path:
-            return f"no {name}: run tools/setup"
+            return f"no {name}: tools/setup --tests brings it"
     return None
 
 
@@ -79,20 +55,10 @@ def text_of(command, **options):
     return subprocess.run(command, check=True, capture_output=True, text=True, **options).stdout
 
 
-def supervises():
-    return "--supervise" in text_of([REROUTE, "agent", "--help"])
-
-
 def programs(path, note="", size_bytes=0):
-    """A program for all kinds of hosts; another one for each note. So big at least."""
-    note += "\n" + "#" * size_bytes
-    if supervises():
-        with open(REROUTE, "rb") as f:
-            data = f.read() + note.encode()
-    else:
-        data = (SUPERVISOR + f"# {note}\n").encode()
-    with open(path, "wb") as f:
-        f.write(data)
+    """A program; another one for each note. So big at least: what stands behind an ELF file nobody reads."""
+    with open(REROUTE, "rb") as program, open(path, "wb") as file:
+        file.write(program.read() + note.encode() + b"#" * size_bytes)
     os.chmod(path, 0o755)
     return path
 
@@ -130,7 +96,7 @@ class Host:
 
     def files(self, path):
         """A path of the host, seen from here."""
-        tree = "/mnt/vmkernel" if self.kind == "vmkernel" else ""
+        tree = "/mnt/tree" if self.kind == "vmkernel" else ""
         return f"/proc/{self.leader()}/root{tree}{path}"
 
     def exists(self, path):
@@ -155,7 +121,7 @@ class Host:
 
     def inside(self, text, check=True):
         """A line for the host's own shell."""
-        tree = ["chroot", "/mnt/vmkernel"] if self.kind == "vmkernel" else []
+        tree = ["chroot", "/mnt/tree"] if self.kind == "vmkernel" else []
         return self.run(*tree, "/bin/sh", "-c", text, check=check)
 
     def snapshot(self):

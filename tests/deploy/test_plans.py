@@ -5,6 +5,7 @@ which reason stands for what ssh and hosts say. Every path is sound before it re
 import os
 import subprocess
 import sys
+import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path += [os.path.join(ROOT, "tests", "lib"), os.path.join(ROOT, "tools", "deploy")]
@@ -45,19 +46,16 @@ def places():
 
 
 @test
-def texts_of_services():
-    kind = kind_of("systemd", None)
-    same(kinds.service_text(kind, "ExecStart=@reroute@ agent", ""), "ExecStart=/usr/local/bin/reroute agent")
-    kind = kind_of("vmkernel", "/vmfs/volumes/a/r")
-    same(kinds.service_text(kind, "", "@binary@ @config@ @service@"),
+def services():
+    same(kinds.service_text(kind_of("systemd", None), "ExecStart=@reroute@ agent"),
+         "ExecStart=/usr/local/bin/reroute agent")
+    same(kinds.service_text(kind_of("vmkernel", "/vmfs/volumes/a/r"), "@reroute@ @config@ @service@"),
          "/vmfs/volumes/a/r/reroute /vmfs/volumes/a/r/reroute.conf /vmfs/volumes/a/r/service.sh")
-
-
-@test
-def a_unit_for_each_systemd():
-    for version, name in (("219", "reroute-219"), ("230", "reroute-219"), ("231", "reroute"), ("255", "reroute"), ("", "reroute")):
-        same(kinds.unit_name({"systemd": version}), f"{name}.service.in", version)
-    same(kinds.unit_name({}), "reroute.service.in")
+    for name, version, file in (("systemd", "219", "reroute-219.service.in"), ("systemd", "230", "reroute-219.service.in"),
+                                ("systemd", "231", "reroute.service.in"), ("systemd", "252", "reroute.service.in"),
+                                ("systemd", "", "reroute.service.in"), ("linux", None, "reroute.sysv.in"),
+                                ("vmkernel", None, "vmkernel.sh.in")):
+        same(kinds.service_file(kind_of(name, None), {"systemd": version}), file, (name, version))
 
 
 CHANGES = [  # what is other than it is to be: facts, status, one difference
@@ -66,6 +64,7 @@ CHANGES = [  # what is other than it is to be: facts, status, one difference
     ({"file:/usr/local/bin/reroute": "x"}, {}, "the program differs"),
     ({"file:/etc/systemd/system/reroute.service": "x"}, {}, "the service differs"),
     ({"version": "reroute 0.2.0"}, {}, "version 0.1.0 is running, 0.2.0 is installed"),
+    ({"digest": "1"}, {"config_digest": "2"}, "the agent runs with another configuration than the one in the file"),
     ({"state": "failed"}, {}, "the service is failed"),
     ({"boot": "no: the unit is disabled"}, {}, "it does not survive a reboot: the unit is disabled"),
     ({}, {"next_hop": None, "explanation": "nobody answers"}, "there is no route: nobody answers"),
@@ -153,6 +152,18 @@ def calls():
 
 
 @test
+def files_that_end_too_early():
+    """Nothing of them stays, nor the folder that was made for them."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = f"{directory}/made/file"
+        for data, size, stays in ((b"x" * 1000, 1001, False), (b"", 1, False), (b"x" * 1000, 1000, True)):
+            done = subprocess.run(["sh", "-c", remote.RECEIVE, "receive", path, str(size)], input=data,
+                                  capture_output=True, check=False)
+            same((b"done=" in done.stdout, os.path.exists(path), os.path.exists(os.path.dirname(path))), (stays,) * 3)
+        same(oct(os.stat(path).st_mode & 0o777), "0o600")
+
+
+@test
 def empty_paths():
     """A function of host.sh that gets an empty path does nothing."""
     paths = [f"/nonexistent/{name}" for name in "abcd"]
@@ -173,6 +184,7 @@ def tables():
     result = {"name": "a", "kind": "linux", "result": "failed", "reason": "x\x1b[2J", "differences": [], "steps": []}
     text = show.text([result])
     check("\x1b" not in text and "a: x\\x1b[2J\n" in text, text)
+    check("  01234567  " in show.text([{**result, "config": "0123456789abcdef"}]))
     same(len({len(line) for line in show.aligned([["a", "bb"], ["aaa", "bb"]])}), 1)
 
 

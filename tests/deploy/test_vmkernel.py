@@ -18,9 +18,9 @@ CRONTAB, LOCAL = "/var/spool/cron/crontabs/root", "/etc/rc.local.d/local.sh"
 
 def reboot(host):
     """As VMkernel does: the root file system is the saved one, the crontab is that of the image."""
-    host.inside("kill $(cat /var/run/stand-in.pid) $(cat /var/run/crond.pid)", check=False)
+    host.inside("kill $(cat /var/run/crond.pid)", check=False)
     host.inside(f"for p in $(ps | awk '/reroute/ && !/awk/ {{ print $1 }}'); do kill -9 $p; done", check=False)
-    host.inside(f"rm -rf /var/run; mkdir /var/run; cp -p /bootbank/local.sh {LOCAL}; cp -p /bootbank/crontab {CRONTAB}; "
+    host.inside(f"rm -rf /run /var/run; mkdir /var/run; cp -p /bootbank/local.sh {LOCAL}; cp -p /bootbank/crontab {CRONTAB}; "
                 "crond")
     eventually("nothing runs", lambda: not host.status())
     host.inside(f"sh {LOCAL} </dev/null >/dev/null 2>&1")
@@ -96,10 +96,10 @@ def files_that_cannot_be_changed():
     """A local.sh that cannot be written, a backup that fails: put back, nothing is half there."""
     with stage(KIND) as s:
         host, before = s.hosts["esx1"], snapshots(s)
-        host.run("mount", "--bind", f"/mnt/vmkernel{LOCAL}", f"/mnt/vmkernel{LOCAL}")
-        host.run("mount", "-o", "remount,bind,ro", f"/mnt/vmkernel{LOCAL}")
+        host.run("mount", "--bind", f"/mnt/tree{LOCAL}", f"/mnt/tree{LOCAL}")
+        host.run("mount", "-o", "remount,bind,ro", f"/mnt/tree{LOCAL}")
         fails(install(s)[1], "esx1", "cannot be enabled: ", "; put back, nothing runs, as before")
-        host.run("umount", f"/mnt/vmkernel{LOCAL}")
+        host.run("umount", f"/mnt/tree{LOCAL}")
         as_before(s, before, "esx1")
         host.write("/sbin/auto-backup.sh", "#!/bin/sh\nexit 1\n", 0o755)
         fails(install(s)[1], "esx1", "cannot be enabled: reroute: /sbin/auto-backup.sh failed")

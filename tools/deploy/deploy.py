@@ -6,18 +6,19 @@ options: the arguments are the program itself and NAME=VALUE.
     kinds.py                what each kind of host needs, what differs, which steps; pure
     remote.py               ssh
     host.sh                 what runs on a host
-    service.sh.in           the service on hosts without systemd
+    vmkernel.sh.in          the service on VMkernel
     work.py                 one host, from looking to its result
     show.py                 progress, table, document"""
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 
 from hosts import Bad, choose, parse_list
-from kinds import KINDS, words_of
+from kinds import KINDS, SERVICE_FILES, words_of
 from remote import Remote, Running
 from show import Progress, clean, document, text
 from template import check_local, check_words, fill
@@ -52,22 +53,23 @@ def own(name):
     return read(os.path.join(HERE, name))
 
 
-def check_config(program, config, what):
-    """The same check that will be made on the host, before any host is asked."""
+def check_config(program, config, name, host):
+    """The check that will be made on the host, before any host is asked. Lines are those of the template."""
     with tempfile.NamedTemporaryFile("w", prefix="reroute-deploy-", suffix=".conf") as file:
         file.write(config)
         file.flush()
         done = subprocess.run([program, "check-config", "--quiet", file.name], capture_output=True, text=True,
                               check=False)
         if done.returncode != 0:
-            raise Bad(f"{what}: {done.stderr.strip().splitlines()[-1].replace(file.name, 'the configuration')}")
+            line = (done.stderr.strip().splitlines() or ["check-config does not say why"])[-1]
+            raise Bad(f"{line.replace(file.name, name)} (filled for {host.name})")
 
 
 def check_template(program, template, name, hosts):
     for host in hosts:
         check_words(template, name, host)
         check_local(template, host)
-        check_config(program, fill(template, name, host, words_of(KINDS["systemd"])), f"{name} for {host.name}")
+        check_config(program, fill(template, name, host, words_of(KINDS["systemd"])), name, host)
 
 
 def prepare(program, options):
@@ -79,8 +81,8 @@ def prepare(program, options):
         check_template(program, template, options.config, hosts)
     if options.binary and not os.access(options.binary, os.R_OK):
         raise Bad(f"--binary {options.binary}: expected a file that can be read")
-    units = {name: own(name) for name in ("reroute.service.in", "reroute-219.service.in")}
-    return hosts, Wanted(Programs(options.binary, program), template, options.config, units, own("service.sh.in"))
+    return hosts, Wanted(Programs(options.binary, program), template, options.config,
+                         {name: own(name) for name in SERVICE_FILES})
 
 
 # --- all hosts ------------------------------------------------------------------------------------------------------
@@ -132,7 +134,10 @@ def run_all(works, options):
 def deploy(program, options):
     hosts, wanted = prepare(program, options)
     running, progress = Running(), Progress([host.name for host in hosts])
-    with tempfile.TemporaryDirectory(prefix="rr-") as directory:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: running.stop())
+    # Sockets of shared connections are in there: their paths must be short (unix(7)).
+    with tempfile.TemporaryDirectory(prefix="rr-", dir="/tmp") as directory:
         works = [Work(host, Remote(host, options.ssh, directory, running), wanted, options,
                       lambda words, name=host.name: progress.say(name, words)) for host in hosts]
         try:
@@ -144,6 +149,8 @@ def deploy(program, options):
     good = not any(failed(result) for result in results)
     print(document(options.action, options.dry_run, good, results) if options.json else text(results), end="",
           flush=True)
+    if running.stopped:
+        return EXIT_INTERRUPTED
     return 0 if good else EXIT_NOT_ALL
 
 

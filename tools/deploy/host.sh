@@ -91,8 +91,8 @@ look_at_service() # KIND SERVICE
             say boot "no: the unit is ${enabled:-not there}"
         fi
     elif [ -x "$2" ]; then
-        if "$2" status; then say state active; else say state inactive; fi
-        say boot "$("$2" survives)"
+        if "$2" status >/dev/null; then say state active; else say state inactive; fi
+        say boot "$(survives "$1" "$2")"
     else
         say state inactive
         say boot "no: $2 is not there"
@@ -132,6 +132,8 @@ host_look() # KIND BINARY CONFIG SERVICE
     [ ! -e "$2" ] || say version "$("$2" --version 2>&1 | tail -n 1)"
     look_at_service "$1" "$4"
     [ ! -e "$3" ] || look_at_route "$3"
+    [ ! -e "$3" ] || say digest "$("$2" check-config --json "$3" 2>/dev/null |
+        sed -n 's/.*"digest":[[:space:]]*"\([0-9a-f]*\)".*/\1/p')"
     [ ! -e "$3" ] || say status "$("$2" status --json --config "$3" 2>/dev/null | tr -d '\n')"
     [ "$1" != vmkernel ] || look_at_vmkernel "${2%/*}"
     say 'done'
@@ -182,6 +184,48 @@ host_abandon() # "made" DIRECTORY... "staged" FILE...
     say 'done'
 }
 
+# --- Linux without systemd: links of init ---------------------------------------------------------------------
+
+init_enable()
+{
+    if command -v update-rc.d >/dev/null; then
+        update-rc.d reroute defaults >/dev/null
+    elif command -v chkconfig >/dev/null; then
+        chkconfig --add reroute
+    elif command -v rc-update >/dev/null; then
+        rc-update add reroute default >/dev/null
+    else
+        echo "no update-rc.d, chkconfig or rc-update: nothing starts it at boot"
+        return 1
+    fi
+}
+
+init_disable()
+{
+    if command -v update-rc.d >/dev/null; then
+        update-rc.d -f reroute remove >/dev/null
+    elif command -v chkconfig >/dev/null; then
+        chkconfig --del reroute
+    elif command -v rc-update >/dev/null; then
+        rc-update del reroute default >/dev/null
+    fi
+}
+
+survives() # KIND SERVICE
+{
+    if [ "$1" = vmkernel ]; then
+        "$2" survives
+        return
+    fi
+    for link in /etc/rc[2345].d/S??reroute /etc/rc.d/rc[2345].d/S??reroute /etc/runlevels/*/reroute; do
+        if [ -e "$link" ]; then
+            echo "yes: $link"
+            return
+        fi
+    done
+    echo "no: no link of init starts it"
+}
+
 # --- the service --------------------------------------------------------------------------------------------------
 
 service_is_active() # KIND SERVICE
@@ -189,7 +233,7 @@ service_is_active() # KIND SERVICE
     if [ "$1" = systemd ]; then
         systemctl --quiet is-active reroute
     else
-        [ -x "$2" ] && "$2" status
+        [ -x "$2" ] && "$2" status >/dev/null
     fi
 }
 
@@ -198,7 +242,7 @@ service_is_enabled() # KIND SERVICE
     if [ "$1" = systemd ]; then
         systemctl --quiet is-enabled reroute 2>/dev/null
     else
-        [ -x "$2" ] && case $("$2" survives) in yes*) true ;; *) false ;; esac
+        [ -x "$2" ] && case $(survives "$1" "$2") in yes*) true ;; *) false ;; esac
     fi
 }
 
@@ -206,6 +250,8 @@ service_enable() # KIND SERVICE
 {
     if [ "$1" = systemd ]; then
         systemctl daemon-reload && systemctl --quiet enable reroute
+    elif [ "$1" = linux ]; then
+        init_enable
     else
         "$2" enable
     fi
@@ -215,6 +261,8 @@ service_disable() # KIND SERVICE
 {
     if [ "$1" = systemd ]; then
         systemctl --quiet disable reroute
+    elif [ "$1" = linux ]; then
+        init_disable
     elif [ -x "$2" ]; then
         "$2" disable
     fi
@@ -229,7 +277,7 @@ service_stop() # KIND SERVICE
     fi
 }
 
-# The unit is of the kind that says when it is ready; that can take longer than is waited for here.
+# Units and scripts say when there is a route; that can take longer than is waited for here.
 service_restart() # KIND SERVICE
 {
     if [ "$1" = systemd ]; then
@@ -237,7 +285,8 @@ service_restart() # KIND SERVICE
         systemctl reset-failed reroute 2>/dev/null
         systemctl --no-block restart reroute
     else
-        "$2" stop && "$2" start
+        "$2" stop || return 1
+        "$2" start </dev/null >/dev/null 2>&1 &
     fi
 }
 
@@ -293,13 +342,17 @@ put_old_back() # FILE
     fi
 }
 
-# What an agent leaves in its state directory.
+# What an agent leaves in its state directory. For a unit with a user of its own systemd makes a link of it.
 remove_state() # DIRECTORY
 {
     for name in lock state.json sessions.json journal.jsonl journal.jsonl.1; do
         rm -f "$1/$name"
     done
-    rmdir "$1" 2>/dev/null
+    if [ -L "$1" ]; then
+        rmdir "$(readlink -f "$1")" 2>/dev/null && rm -f "$1"
+    else
+        rmdir "$1" 2>/dev/null
+    fi
 }
 
 # As it was before: files, then what started at boot, then what ran. The rest is commit's.

@@ -9,6 +9,7 @@ from hosts import is_path
 
 DATASTORE_DIRECTORY = "/vmfs/volumes/datastore1/reroute"
 
+SOCKET = "/run/reroute/control.sock"
 DEFAULT_STATE = "/var/lib/reroute"
 STATE = re.compile(r'^\s*state-directory\s*=\s*"([^"]*)"', re.M)
 
@@ -16,8 +17,8 @@ Kind = namedtuple("Kind", "name label binary config service state socket")
 LINUX = ("/usr/local/bin/reroute", "/etc/reroute/reroute.conf")
 KINDS = {
     "systemd": Kind("systemd", "Linux, systemd", *LINUX, "/etc/systemd/system/reroute.service", DEFAULT_STATE,
-                    "/run/reroute/control.sock"),
-    "linux": Kind("linux", "Linux", *LINUX, "/etc/init.d/reroute", DEFAULT_STATE, "/run/reroute/control.sock"),
+                    SOCKET),
+    "linux": Kind("linux", "Linux", *LINUX, "/etc/init.d/reroute", DEFAULT_STATE, SOCKET),
 }
 # Of a file that is to be on a host. `what` is for people.
 File = namedtuple("File", "what path data mode")
@@ -29,7 +30,7 @@ class Refused(Exception):
 
 def vmkernel(directory):
     return Kind("vmkernel", "VMkernel", f"{directory}/reroute", f"{directory}/reroute.conf", f"{directory}/service.sh",
-                f"{directory}/state", "/var/run/reroute/control.sock")
+                f"{directory}/state", SOCKET)
 
 
 def kind_of(name, directory):
@@ -52,18 +53,23 @@ def digest(data):
     return hashlib.sha256(data).hexdigest()
 
 
-def unit_name(facts):
-    """The file of the unit for this host's systemd. 219 (XenServer, XCP-ng) lets hardly any system call through where it
-    reads a group of them; systemd has groups since 231."""
+# What the service is made from. systemd 219 (XenServer, XCP-ng) lets hardly any system call through where a unit names a
+# group of them; it has groups since 231.
+UNIT, OLD_UNIT, SYSV, VMKERNEL = SERVICE_FILES = ("reroute.service.in", "reroute-219.service.in", "reroute.sysv.in",
+                                                  "vmkernel.sh.in")
+
+
+def service_file(kind, facts):
+    """Which of them this host gets."""
+    if kind.name != "systemd":
+        return {"linux": SYSV, "vmkernel": VMKERNEL}[kind.name]
     version = facts.get("systemd") or ""
-    return "reroute-219.service.in" if version.isdigit() and int(version) < 231 else "reroute.service.in"
+    return OLD_UNIT if version.isdigit() and int(version) < 231 else UNIT
 
 
-def service_text(kind, unit, script):
-    """The unit or the script with the paths of the kind."""
-    text = unit if kind.name == "systemd" else script
-    for mark, path in (("@reroute@", kind.binary), ("@binary@", kind.binary), ("@config@", kind.config),
-                       ("@service@", kind.service)):
+def service_text(kind, text):
+    """The same with the paths of the kind."""
+    for mark, path in (("@reroute@", kind.binary), ("@config@", kind.config), ("@service@", kind.service)):
         text = text.replace(mark, path)
     return text
 
@@ -138,6 +144,8 @@ def differences(kind, files, facts, status):
     version = facts.get("version", "").replace("reroute ", "")
     if status and status.get("version") != version:
         found.append(f"version {status.get('version')} is running, {version} is installed")
+    if facts.get("digest") and status.get("config_digest", facts["digest"]) != facts["digest"]:
+        found.append("the agent runs with another configuration than the one in the file")
     if facts.get("state") != "active":
         found.append(f"the service is {facts.get('state') or 'not there'}")
     if not facts.get("boot", "").startswith("yes"):
@@ -160,14 +168,14 @@ def start_text(kind):
     if kind.name == "systemd":
         return "systemctl daemon-reload, enable, restart"
     if kind.name == "linux":
-        return f"{kind.service} enable, stop, start"
+        return f"{kind.service}: links of init; stop, start"
     return "a line in local.sh and in root's crontab, auto-backup.sh, crond again; stop, start"
 
 
 def change_steps(kind, files, facts, wait_s):
     """What brings these files there, for people; in this order it is done."""
     steps = [f"copy the {file.what} to {file.path}.deploy-new ({bytes_text(len(file.data))})" for file in files]
-    steps.append("compare the checksums there")
+    steps += ["compare the checksums there"] if files else []
     steps.append("run check-config and --version of the program there")
     steps += [f"keep {file.path} as {file.path}.deploy-old" for file in files
               if facts.get(f"file:{file.path}") != "none"]

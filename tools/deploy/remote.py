@@ -3,6 +3,7 @@
 
 All calls of a host share a connection (ControlMaster). Options given by the user come before these, and ssh takes the
 first: so they win, as does everything of ssh_config that is not named here."""
+import contextlib
 import os
 import shlex
 import subprocess
@@ -165,5 +166,6 @@ class Remote:
 
     def close(self):
         """Ends the shared connection, if there is one."""
-        subprocess.run([*self.command[:-2], "-O", "exit", "--", self.host.ssh], stdin=subprocess.DEVNULL,
-                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False, timeout=CALL_S)
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            subprocess.run([*self.command[:-2], "-O", "exit", "--", self.host.ssh], stdin=subprocess.DEVNULL,
+                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False, timeout=CALL_S)

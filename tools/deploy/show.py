@@ -6,8 +6,11 @@ import sys
 import threading
 import time
 
-COLUMNS = (("HOST", "name"), ("KIND", "kind"), ("RESULT", "result"), ("VERSION", "version"), ("SERVICE", "service"),
+COLUMNS = (("HOST", "name"), ("KIND", "kind"), ("RESULT", "result"), ("VERSION", "version"), ("CONFIG", "config"), ("SERVICE", "service"),
            ("BOOT", "boot"), ("AGENT", "agent"), ("ROUTE", "route"))
+
+# In the table of what is long: yes or no, the beginning of a checksum.
+SHORT = {"boot": lambda value: value.partition(":")[0], "config": lambda value: value[:8]}
 
 
 def clean(text):
@@ -26,7 +29,9 @@ def cell(result, key):
     value = result.get(key)
     if value is None:
         return "-"
-    return clean(str(value).partition(":")[0] if key == "boot" else str(value))
+    if key in SHORT:
+        value = SHORT[key](value)
+    return clean(str(value))
 
 
 def text(results):

@@ -14,11 +14,12 @@ CHANGE_S = 240  # a change is given up by then, whatever it waits for
 
 
 class Wanted:
-    """What hosts are to have. Programs and texts are read once, by load.py."""
+    """What hosts are to have. Programs and texts are read once."""
 
-    def __init__(self, programs, template, template_name, units, script):
+    def __init__(self, programs, template, template_name, services):
+        """services: the texts from which services are made, by the names of their files."""
         self.programs, self.template, self.template_name = programs, template, template_name
-        self.units, self.script = units, script
+        self.services = services
 
     def files(self, host, kind, facts):
         config = None
@@ -28,7 +29,7 @@ class Wanted:
             if reason:
                 raise kinds.Refused(reason)
             config = text.encode()
-        service = kinds.service_text(kind, self.units[kinds.unit_name(facts)], self.script).encode()
+        service = kinds.service_text(kind, self.services[kinds.service_file(kind, facts)]).encode()
         return kinds.wanted(kind, self.programs.of(kind, facts["machine"]), config, service)
 
 
@@ -168,8 +169,10 @@ class Work:
         try:
             self.remote.call(function, token, *arguments, seconds=seconds)
         except Trouble as trouble:
-            if not trouble.lost or self.remote.running.stopped:
+            if not trouble.lost:
                 raise
+            if self.remote.running.stopped:
+                raise Trouble(f"{trouble}; the host finishes by itself: see reroute deploy check") from None
             self.ask_outcome(trouble, token, seconds)
         with contextlib.suppress(Trouble):
             self.remote.call("host_forget", token)

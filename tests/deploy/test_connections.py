@@ -1,0 +1,109 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""What this proves: whenever a connection ends, by whatever, a host of `reroute deploy` is either as it was or as it is
+to be, and what came of it is told."""
+import os
+import signal
+import sys
+
+sys.path.append(os.path.dirname(os.path.abspath(__file__)))
+from deploying import as_before, fails, install, of_all, results, snapshots, stage
+from stage import SERVICE, TEMPLATE, eventually, missing, programs, skip
+from tap import check, run, same, test
+
+
+def end_sessions_when(s, process, name, condition):
+    """Ends the connections of a host in the middle of the work."""
+    eventually("in the middle", lambda: process.poll() is not None or condition(s.hosts[name]))
+    same(process.poll(), None, "still at work")
+    s.hosts[name].end_sessions()
+
+
+@test
+def a_connection_that_ends_while_files_are_copied():
+    with stage({"web1": "systemd", "old1": "linux"}) as s:
+        before = snapshots(s)
+        process = s.start("install", "--hosts", s.list(), "--config", s.template(), "--binary",
+                          programs(s.path("program"), size_bytes=150 << 20))
+        for name in s.hosts:
+            end_sessions_when(s, process, name, lambda host: host.exists("/usr/local/bin/reroute.deploy-new"))
+        code, found = s.end(process)
+        same(code, 1)
+        for name in s.hosts:
+            fails(found, name, "the connection ended in the middle (", "; the host is as it was")
+        eventually("nothing of it is left", lambda: snapshots(s) == before)
+
+
+@test
+def a_connection_that_ends_while_the_host_changes():
+    """The host finishes by itself, for better or worse, and is asked what came of it."""
+    with stage({"web1": "systemd"}) as s:
+        host = s.hosts["web1"]
+        before = snapshots(s)
+        for text, word in (("", "installed"), ("", "cleared"), (TEMPLATE.replace(SERVICE, host.address), "failed")):
+            host.inside("mkdir -p /run/stand-in; touch /run/stand-in/hold-restart /run/stand-in/hold-stop")
+            arguments = ["--hosts", s.list(), "--wait", "5"]
+            if word == "cleared":
+                process = s.start("clear", *arguments)
+            else:
+                process = s.start("install", *arguments, "--config", s.template(text or TEMPLATE), "--binary",
+                                  programs(s.path("program")))
+            end_sessions_when(s, process, "web1", lambda h: h.exists("/run/stand-in/waits"))
+            host.inside("rm /run/stand-in/hold-*")
+            code, found = s.end(process)
+            same((code, found["web1"]["result"]), (word == "failed", word), found)
+            if word != "installed":
+                as_before(s, before, "web1")
+            if word == "failed":
+                check("the host finished by itself: the agent does not come up" in found["web1"]["reason"], found)
+
+
+@test
+def a_cable_that_is_cut_while_files_are_copied():
+    """ssh notices by itself. What was copied of a file stays beside, and the next run takes it away."""
+    with stage({"web1": "systemd"}) as s:
+        before = snapshots(s)
+        host, big = s.hosts["web1"], programs(s.path("program"), size_bytes=150 << 20)
+        process = s.start("install", "--hosts", s.list(), "--config", s.template(), "--binary", big)
+        eventually("in the middle", lambda: host.exists("/usr/local/bin/reroute.deploy-new"))
+        s.cut(host)
+        _, found = s.end(process)
+        fails(found, "web1", "the connection ended in the middle (", "; the host is as it was, but for files *.deploy-new, "
+              "which nothing uses")
+        s.cut(host, down=False)
+        same(results(install(s)[1]), of_all(s, "installed"))
+        check("deploy-new" not in host.snapshot(), host.snapshot())
+        s.deploy("clear", "--hosts", s.list())
+        as_before(s, before, "web1")
+
+
+@test
+def two_at_once():
+    with stage({"web1": "systemd"}) as s:
+        host = s.hosts["web1"]
+        host.inside("mkdir -p /run/stand-in; touch /run/stand-in/hold-restart")
+        first = s.start("install", "--hosts", s.list(), "--config", s.template(), "--binary", programs(s.path("program")))
+        eventually("in the middle", lambda: host.exists("/run/stand-in/waits"))
+        fails(s.deploy("clear", "--hosts", s.path("hosts"))[1], "web1", "another deploy is at work on this host (process ")
+        host.inside("rm /run/stand-in/hold-restart")
+        same(results(s.end(first)[1]), of_all(s, "installed"))
+
+
+@test
+def an_interruption():
+    """Ctrl-C ends it at once; what a host has begun it finishes."""
+    with stage({"web1": "systemd"}) as s:
+        host = s.hosts["web1"]
+        host.inside("mkdir -p /run/stand-in; touch /run/stand-in/hold-restart")
+        process = s.start("install", "--hosts", s.list(), "--config", s.template(), "--binary", programs(s.path("program")))
+        eventually("in the middle", lambda: host.exists("/run/stand-in/waits"))
+        process.send_signal(signal.SIGINT)
+        code, found = s.end(process)
+        same(code, 130)
+        fails(found, "web1", "interrupted; the host finishes by itself: ")
+        host.inside("rm /run/stand-in/hold-restart")
+        eventually("it has finished", lambda: host.status() and not host.exists("/usr/local/bin/reroute.deploy-old"))
+        same(results(install(s, program=s.path("program"))[1]), of_all(s, "unchanged"))
+
+
+sys.exit(skip(missing()) if missing() else run())
