@@ -1,21 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the tests of documents ask of a page in Markdown: its headings, its blocks of code, the code between its words.
-Blocks are those that are indented; ours have no fences."""
+"""What the tests of documents ask of a page in Markdown: its headings, its blocks of code, the code between its words,
+its links. Blocks are those that are indented; ours have no fences."""
 import re
 
 ITEM = re.compile(r"^(?:\d+\.|[-*]) +")
 HEADING = re.compile(r"^(#+) (.*)$", re.M)
 SPAN = re.compile(r"`([^`]+)`")
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+
+
+def without_comment(line):
+    """A line of code without what is for people."""
+    return re.split(r"\s{2,}#", line)[0].rstrip()
+
+
+def anchor(title):
+    """What a link to a heading says after the #."""
+    return re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
 
 
 class Page:
     """headings  (level, text) of each
     blocks    of each its lines, without their indent
-    code      all code in the order of the page: lines of blocks, texts between backquotes"""
+    code      all code in the order of the page: lines of blocks, texts between backquotes
+    links     where they lead"""
 
     def __init__(self, text):
-        self.headings, self.blocks, self.code = [], [], []
-        self.prose = []
+        self.headings, self.blocks, self.code, self.links = [], [], [], []
+        self._prose = []
         in_code, after_blank, inner = False, True, 0
         for line in text.splitlines():
             if not line.strip():
@@ -31,12 +43,13 @@ class Page:
                 self.blocks[-1].append(line[inner + 4:])
                 self.code.append(line[inner + 4:])
             else:
-                self.prose.append(line)
+                self._prose.append(line)
             after_blank = False
         self._end_prose()
 
     def _end_prose(self):
-        text = "\n".join(self.prose)
+        text = "\n".join(self._prose)
         self.headings += [(len(level), title) for level, title in HEADING.findall(text)]
         self.code += [" ".join(span.split()) for span in SPAN.findall(text)]
-        self.prose = []
+        self.links += LINK.findall(text)
+        self._prose = []

@@ -13,14 +13,12 @@ import sys
 
 sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lib"))
 from tap import Tap, skip
+from told import all_commands, help_of, options, wrong_words
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 # As written by mdoc (.Xr reroute 8) and by man (\fBreroute\fR(8)).
 OURS = re.compile(r"\.Xr (reroute[\w.-]*) (\d)|(reroute[\w.-]*)(?:\\fR)?\s?\((\d)\)")
 OF_THE_MACHINE = "referenced manual not found: "
-BUILD = os.environ.get("REROUTE_BUILD") or os.path.join(ROOT, "build")
-OPTION = re.compile(r"(?<![\w-])--?[A-Za-z0-9][\w-]*")
-STUDIES = ("bench",)  # commands that have commands
 EVERYWHERE = {"-h", "--help"}
 
 
@@ -42,26 +40,6 @@ def shown(page):
     return re.sub(r".\x08", "", done.stdout)
 
 
-def help_of(*command):
-    return subprocess.run([os.path.join(BUILD, "reroute"), *command, "--help"], capture_output=True, text=True,
-                          check=True).stdout
-
-
-def commands_of(text):
-    """The names in a list of commands."""
-    return re.findall(r"^  ([a-z][\w-]*)  ", text, re.M)
-
-
-def all_commands():
-    """Each as a tuple of words."""
-    for name in commands_of(help_of()):
-        yield from ((name, study) for study in commands_of(help_of(name))) if name in STUDIES else ((name,),)
-
-
-def options(text):
-    return set(OPTION.findall(text))
-
-
 def told_by(command):
     """The options that the help of a command has a line for."""
     lines = re.findall(r"^ +(-.*?)(?:   ?|$)", help_of(*command), re.M)
@@ -72,7 +50,7 @@ def examples(text):
     """The commands of a page's examples, each without what follows in a pipe."""
     section = re.search(r"^EXAMPLES$(.*?)^(?=\S)", text, re.M | re.S)
     lines = section[1].splitlines() if section else []
-    return [re.split(r" [|<>] ", line)[0].split() for line in lines if re.match(r" *reroute [a-z]", line)]
+    return [re.split(r" [|<>] ", line)[0].strip() for line in lines if re.match(r" *reroute [a-z]", line)]
 
 
 def page_of(name, texts):
@@ -91,10 +69,9 @@ def check_options(tap, pages):
         else:
             tap.skipped(f"the options of {command[0]}", "no page has it yet")
     for name, text in texts.items():
-        for _, *words in examples(text):
-            command = words[:2] if words[0] in STUDIES else words[:1]
-            unknown = options(" ".join(words[len(command):])) - options(help_of(*command))
-            tap.ok(not unknown, f"{name}, example: {' '.join(words)}", ", ".join(sorted(unknown)))
+        for example in examples(text):
+            wrong = wrong_words(example)
+            tap.ok(not wrong, f"{name}, example: {example}", ", ".join(wrong))
 
 
 def main():

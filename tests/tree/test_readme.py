@@ -18,7 +18,7 @@ from tap import Tap, skip
 from netlab.lab import Lab
 from netlab.namespace import end_process, entering
 from netlab.wait import Failed, wait_for
-from markdown import Page
+from markdown import Page, without_comment
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("REROUTE_BUILD") or os.path.join(ROOT, "build")
@@ -136,13 +136,8 @@ class Host:
         return code if said else None, self.log()
 
 
-def plain(line):
-    """A command without what is for people: the comment behind it."""
-    return re.split(r"\s{2,}#", line)[0].strip()
-
-
 def commands_of(page):
-    found = [plain(line) for line in page.code if COMMAND.match(line) and line != "reroute"]
+    found = [without_comment(line) for line in page.code if COMMAND.match(line) and line != "reroute"]
     return list(dict.fromkeys(found))
 
 

@@ -1,0 +1,63 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The links of all documents lead to files and headings that are there, what they show of reroute has commands and
+options that it knows, and the files of the tree that they name exist."""
+import glob
+import os
+import re
+import sys
+
+sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lib"))
+from tap import Tap
+from markdown import Page, anchor, without_comment
+from told import wrong_words
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+COMMAND = re.compile(r"(?:\$ )?(?:sudo )?(?:(?:build|/opt/reroute/bin)/)?(reroute [a-z].*)")
+FILE = re.compile(r"(?<![\w/.-])(?:tools|tests|route|probe|session|bench)/[\w./*-]*[\w*]")
+
+
+def read(name):
+    with open(os.path.join(ROOT, name), encoding="utf-8") as f:
+        return Page(f.read())
+
+
+def lost_links(name, pages):
+    """Links of a page that lead nowhere."""
+    lost = []
+    for link in pages[name].links:
+        path, _, heading = link.partition("#")
+        target = os.path.normpath(os.path.join(os.path.dirname(name), path)) if path else name
+        there = link.startswith(("http:", "https:")) or os.path.exists(os.path.join(ROOT, target))
+        if there and heading and target in pages:
+            there = heading in [anchor(title) for _, title in pages[target].headings]
+        lost += [] if there else [link]
+    return lost
+
+
+def wrong_commands(page):
+    """Lines that show reroute, with words that it does not know."""
+    shown = [match[1] for line in page.code if (match := COMMAND.fullmatch(without_comment(line)))]
+    return [f"{line}: {', '.join(wrong)}" for line in shown if (wrong := wrong_words(re.split(r" [|<>&] ?", line)[0]))]
+
+
+def lost_files(page):
+    named = {name for code in page.code for name in FILE.findall(code)}
+    return sorted(name for name in named if not glob.glob(name, root_dir=ROOT))
+
+
+def main():
+    names = sorted(glob.glob("*.md", root_dir=ROOT) + glob.glob("tools/doc/*.md", root_dir=ROOT))
+    pages = {name: read(name) for name in names}
+    tap = Tap()
+    tap.ok(len(pages) >= 10, "the documents are found", names)
+    for name in names:
+        page = pages[name]
+        for what, wrong in ((f"the links of {name} lead somewhere", lost_links(name, pages)),
+                            ("... its commands have no other words than the program", wrong_commands(page)),
+                            ("... the files that it names exist", lost_files(page))):
+            tap.ok(not wrong, what, "\n".join(wrong))
+    return tap.done()
+
+
+sys.exit(main())
