@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """The links of all documents lead to files and headings that are there, what they show of reroute has commands and
-options that it knows, and the files of the tree that they name exist."""
+options that it knows, and the files of the tree that they name exist. README.zh.md says what README.md says: as far as
+a test can know, the same headings in the same order, the same code and the same links."""
+import collections
 import glob
 import os
 import re
@@ -15,6 +17,7 @@ from told import wrong_words
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 COMMAND = re.compile(r"(?:\$ )?(?:sudo )?(?:(?:build|/opt/reroute/bin)/)?(reroute [a-z].*)")
 FILE = re.compile(r"(?<![\w/.-])(?:tools|tests|route|probe|session|bench)/[\w./*-]*[\w*]")
+FIRST, SECOND = "README.md", "README.zh.md"
 
 
 def read(name):
@@ -46,17 +49,39 @@ def lost_files(page):
     return sorted(name for name in named if not glob.glob(name, root_dir=ROOT))
 
 
+def spans_and_links(page):
+    """How often each code stands between the words, and each link."""
+    in_blocks = collections.Counter(line for block in page.blocks for line in block)
+    links = [link for link in page.links if link not in (FIRST, SECOND) and not link.startswith("#")]
+    return collections.Counter(page.code) - in_blocks, collections.Counter(links)
+
+
+def differences(mine, other):
+    return f"only in {FIRST}: {list(mine - other)}; only in {SECOND}: {list(other - mine)}"
+
+
+def check_translation(tap, first, second):
+    tap.ok([level for level, _ in first.headings] == [level for level, _ in second.headings],
+           f"{SECOND} has the headings of {FIRST}", f"{first.headings}\n{second.headings}")
+    blocks = [[[without_comment(line) for line in block] for block in page.blocks] for page in (first, second)]
+    differ = [(mine, other) for mine, other in zip(*blocks) if mine != other]
+    tap.ok(len(blocks[0]) == len(blocks[1]) and not differ, "... its blocks of code, but for their comments", differ)
+    for what, mine, other in zip(("code between the words", "links"), spans_and_links(first), spans_and_links(second)):
+        tap.ok(mine == other, f"... its {what}", differences(mine, other))
+
+
 def main():
     names = sorted(glob.glob("*.md", root_dir=ROOT) + glob.glob("tools/doc/*.md", root_dir=ROOT))
     pages = {name: read(name) for name in names}
     tap = Tap()
-    tap.ok(len(pages) >= 10, "the documents are found", names)
+    tap.ok(FIRST in pages and len(pages) >= 10, "the documents are found", names)
     for name in names:
         page = pages[name]
         for what, wrong in ((f"the links of {name} lead somewhere", lost_links(name, pages)),
                             ("... its commands have no other words than the program", wrong_commands(page)),
                             ("... the files that it names exist", lost_files(page))):
             tap.ok(not wrong, what, "\n".join(wrong))
+    check_translation(tap, pages[FIRST], pages[SECOND])
     return tap.done()
 
 
