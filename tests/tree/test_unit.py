@@ -46,7 +46,7 @@ UNKNOWN = [("Type", r"exec|notify-reload"), ("ProtectSystem", r"strict"), ("Prot
            ("Exec\\w+", r"[+!:|].*"), ("SystemCallFilter", r".*@.*"),
            ("StandardOutput|StandardError", r"(append|file):.*")]
 # What reroute.service says that is said otherwise for 219, or not at all, though 219 knows the name.
-OTHERWISE = {"ProtectSystem", "SystemCallFilter"}
+OTHERWISE = {"ProtectSystem", "SystemCallFilter", "SystemCallErrorNumber", "User"}  # it cannot give rights to a user
 
 
 def directives(name):
