@@ -114,11 +114,12 @@ Test(server, a_rest_is_bounded, .init = begin, .fini = end)
 
 Test(server, a_flood_has_it_rest, .init = begin, .fini = end)
 {
-    int fds[80];
+    int fds[144];
 
     work_ns = WORK_NS;
     ask_at_once(fds, ARRAY_SIZE(fds));
-    wait_for(64, 30 * NS_PER_S);
+    wait_for(32, 30 * NS_PER_S);
+    work_ns = 0; /* the rest that follows one of the next bursts is for the work on these */
     cr_expect_geq(wait_for(ARRAY_SIZE(fds), 30 * NS_PER_S), 100 * NS_PER_MS, "less than the answers took");
     hang_up(fds, ARRAY_SIZE(fds));
 }
