@@ -273,6 +273,48 @@ static const struct {
          "Now: the path in use does not answer any more.\nOf the path in use: no reply in 1 s.\n"
          "Nothing moves it while this host only observes.\n"},
 
+        {"other timeouts are advised",
+         AT_HOME DECISION(
+             "best",
+             "the best path is in use") "'tune':{'mode':'advise','select_timeout_ms':100,'select_count':10,"
+                                        "'advice':{'select_timeout_ms':20,'select_count':3},'why':'so it "
+                                        "is'},'paths':[" HOME(USED) "," AWAY(GOOD) "]",
+         PLACE_HOME IS_HOME CAME_FIRST
+         "Now: the best path is in use.\n"
+         "If the path in use fails, the route goes to n2 (data, 10.0.0.2) at once.\n"
+         "The agent advises timeouts of 20 ms x 3 instead of 100 ms x 10: so it is.\n"},
+
+        {"the advised timeouts are those in force",
+         AT_HOME DECISION(
+             "best",
+             "the best path is in use") "'tune':{'mode':'advise','select_timeout_ms':20,'select_count':3,"
+                                        "'advice':{'select_timeout_ms':20,'select_count':3},'why':'so it "
+                                        "is'},'paths':[" HOME(USED) "," AWAY(GOOD) "]",
+         PLACE_HOME IS_HOME CAME_FIRST
+         "Now: the best path is in use.\n"
+         "If the path in use fails, the route goes to n2 (data, 10.0.0.2) at once.\n"},
+
+        {"timeouts that the agent found",
+         AT_HOME DECISION(
+             "best",
+             "the best path is in use") "'tune':{'mode':'auto','select_timeout_ms':20,'select_count':3,"
+                                        "'advice':{'select_timeout_ms':20,'select_count':3},'why':'so it "
+                                        "is'},'paths':[" HOME(USED) "," AWAY(GOOD) "]",
+         PLACE_HOME IS_HOME CAME_FIRST
+         "Now: the best path is in use.\n"
+         "If the path in use fails, the route goes to n2 (data, 10.0.0.2) at once.\n"
+         "The agent found its timeouts, 20 ms x 3, by itself: so it is.\n"},
+
+        {"nothing is advised yet",
+         AT_HOME DECISION(
+             "best",
+             "the best path is in use") "'tune':{'mode':'advise','select_timeout_ms':100,'select_count':10,"
+                                        "'advice':null,'why':'not watched enough'},'paths':[" HOME(
+                                            USED) "," AWAY(GOOD) "]",
+         PLACE_HOME IS_HOME CAME_FIRST
+         "Now: the best path is in use.\n"
+         "If the path in use fails, the route goes to n2 (data, 10.0.0.2) at once.\n"},
+
         {"another document", "'schema':'x'", "There is no route to - yet: -.\n"},
 };
 

@@ -267,6 +267,36 @@ static void write_drains(FILE *out, const cJSON *status)
     }
 }
 
+/* --- how soon a failure is noticed --- */
+
+/* "100 ms x 10" */
+static const char *pair_text(const cJSON *object, char text[static 72])
+{
+    char timeout[32], count[32];
+
+    snprintf(text, 72, "%s ms x %s", document_number(object, "select_timeout_ms", "%g", timeout),
+             document_number(object, "select_count", "%.0f", count));
+    return text;
+}
+
+/* The pair that the agent found by itself, where it says something that is not in force or that nobody configured. */
+static void write_tune(FILE *out, const cJSON *tune)
+{
+    const cJSON *advice = document_get(tune, "advice");
+    char now[72], advised[72];
+
+    if (!cJSON_IsObject(advice))
+        return;
+    pair_text(tune, now);
+    pair_text(advice, advised);
+    if (document_is(tune, "mode", "auto"))
+        fprintf(out, "The agent found its timeouts, %s, by itself: %s.\n", advised,
+                document_text(tune, "why"));
+    else if (strcmp(now, advised) != 0)
+        fprintf(out, "The agent advises timeouts of %s instead of %s: %s.\n", advised, now,
+                document_text(tune, "why"));
+}
+
 /* --- all of it --- */
 
 static void write_no_route(FILE *out, const struct picture *p)
@@ -298,6 +328,7 @@ static void write_all(FILE *out, const struct picture *p)
     write_drains(out, p->status);
     write_home(out, p);
     write_moves(out, p);
+    write_tune(out, document_get(p->status, "tune"));
 }
 
 char *explanation_text(const cJSON *status)
