@@ -71,18 +71,20 @@ def run(stage, *arguments):
 
 
 def of_hosts():
-    stage = Stage({"good1": "systemd", "good2": "linux", "bare1": "linux", "key1": "linux", "deaf1": "linux"})
+    good = ("good1", "good2", "esx1")
+    stage = Stage({"good1": "systemd", "good2": "linux", "esx1": "vmkernel", "bare1": "linux", "key1": "linux",
+                   "deaf1": "linux"})
     try:
-        stage.deploy("install", "--hosts", stage.list("some", only=("good1", "good2")), "--config", stage.template(),
+        stage.deploy("install", "--hosts", stage.list("some", only=good), "--config", stage.template(),
                      "--binary", programs(stage.path("program")))
         stage.configure(key={"key1": "stranger"}, port={"deaf1": 23})
-        for name in ("good1", "good2"):
+        for name in good:
             eventually("its route", stage.hosts[name].route)
         code, out, error = run(stage, "--hosts", stage.list(), "--json")
         document = json.loads(out)
         found = {one["name"]: one for one in document["hosts"]}
         tap.ok(code == 1 and error == "" and document["schema"] == "reroute.status-all/1", "some do not answer", out + error)
-        for name in ("good1", "good2"):
+        for name in good:
             one = found[name]
             tap.ok(one["answered"] and one["home"] and one["status"]["schema"] == "reroute.status/1" and
                    [one["status"]["next_hop"]] == stage.hosts[name].route(), f"{name} is at home", one)
@@ -90,9 +92,9 @@ def of_hosts():
                              ("deaf1", "no ssh there")):
             tap.ok(not found[name]["answered"] and found[name]["why"].startswith(reason), f"{name}: {reason}", found[name])
         code, out, error = run(stage, "--hosts", stage.path("hosts"))
-        tap.ok(code == 1 and "\x1b" not in out and "5 hosts: 3 did not answer, 0 not at home\n" in out, "as a table", out)
+        tap.ok(code == 1 and "\x1b" not in out and "6 hosts: 3 did not answer, 0 not at home\n" in out, "as a table", out)
         code, out, error = run(stage, "--hosts", stage.path("some"))
-        tap.ok(code == 0 and "2 hosts: 0 did not answer, 0 not at home\n" in out, "all answer", out + error)
+        tap.ok(code == 0 and "3 hosts: 0 did not answer, 0 not at home\n" in out, "all answer", out + error)
     finally:
         stage.close()
 
