@@ -74,8 +74,7 @@ static void follow(struct agent *agent)
     char message[256] = "out of memory";
     struct probe_stream *stream;
 
-    if ((pair.select_timeout_ns == before.select_timeout_ns && pair.select_count == before.select_count) ||
-        agent->now_ns < agent->host.pair_ns)
+    if (advice_same_pair(&pair, &before) || agent->now_ns < agent->host.pair_ns)
         return;
     put_pair(agent->config, &pair);
     if (agent_stream_open(agent->config, &stream, message, sizeof(message)) < 0) {

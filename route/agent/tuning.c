@@ -37,8 +37,7 @@ struct tuning_settings tuning_settings(const struct config *config)
 
 static bool is_alike(const struct tuning_settings *a, const struct tuning_settings *b)
 {
-    return a->mode == b->mode && a->configured.select_timeout_ns == b->configured.select_timeout_ns &&
-           a->configured.select_count == b->configured.select_count &&
+    return a->mode == b->mode && advice_same_pair(&a->configured, &b->configured) &&
            a->limits.least_ns == b->limits.least_ns && a->limits.most_ns == b->limits.most_ns &&
            a->limits.timeout_most_ns == b->limits.timeout_most_ns && a->timeout_min_ns == b->timeout_min_ns;
 }

@@ -247,18 +247,13 @@ static bool is_old(const cJSON *root)
     return take_number(root, "saved_s", 0, 1e10, &saved_s) && now_s - saved_s > (double)TUNING_OLD_NS / 1e9;
 }
 
-static bool is_same(const struct advice_pair *a, const struct advice_pair *b)
-{
-    return a->select_timeout_ns == b->select_timeout_ns && a->select_count == b->select_count;
-}
-
 static bool is_allowed(const struct tuning_settings *settings, const struct rule *rule)
 {
     uint64_t window_ns = advice_window_ns(&rule->in_force);
     uint64_t timeout_min_ns = min_u64(settings->timeout_min_ns, settings->configured.select_timeout_ns);
 
-    return is_same(&rule->configured, &settings->configured) &&
-           (is_same(&rule->in_force, &settings->configured) ||
+    return advice_same_pair(&rule->configured, &settings->configured) &&
+           (advice_same_pair(&rule->in_force, &settings->configured) ||
             (window_ns >= settings->limits.least_ns && window_ns <= settings->failure_ns &&
              rule->in_force.select_timeout_ns >= timeout_min_ns));
 }

@@ -24,6 +24,11 @@ struct advice_pair {
     uint32_t select_count;
 };
 
+static inline bool advice_same_pair(const struct advice_pair *a, const struct advice_pair *b)
+{
+    return a->select_timeout_ns == b->select_timeout_ns && a->select_count == b->select_count;
+}
+
 struct advice_limits {
     uint64_t least_ns, most_ns; /* of the window */
     uint64_t timeout_most_ns;   /* of the select-timeout */

@@ -14,11 +14,6 @@ struct rule rule_begin(const struct advice_pair *configured)
     return (struct rule){.configured = *configured, .in_force = *configured};
 }
 
-static bool is_same(const struct advice_pair *a, const struct advice_pair *b)
-{
-    return a->select_timeout_ns == b->select_timeout_ns && a->select_count == b->select_count;
-}
-
 static struct advice_pair slower(const struct advice_pair *a, const struct advice_pair *b)
 {
     return advice_detection_ns(a) >= advice_detection_ns(b) ? *a : *b;
@@ -26,7 +21,7 @@ static struct advice_pair slower(const struct advice_pair *a, const struct advic
 
 static bool change(struct rule *rule, struct advice_pair to, enum rule_reason reason, uint64_t now_ns)
 {
-    if (is_same(&rule->in_force, &to))
+    if (advice_same_pair(&rule->in_force, &to))
         return false;
     rule->in_force = to;
     rule->reason = reason;

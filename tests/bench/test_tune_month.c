@@ -6,7 +6,7 @@
  * become slower.
  *
  * Time that is calm passes in one step. Around each loss and each standstill of the profile every request is played,
- * through path health and the record.
+ * through path health and the agent's own tuning.
  */
 #include <criterion/criterion.h>
 #include <math.h>
@@ -14,19 +14,24 @@
 #include "bench/responder/responder.h"
 #include "bench/tune/tune_analysis.h"
 #include "probe/random.h"
-#include "route/tune/rule.h"
+#include "route/agent/tuning.h"
+#include "route/decide/health.h"
 
 #define HOUR_NS    (3600 * NS_PER_S)
 #define DAY_NS     (24 * HOUR_NS)
-#define PATHS      2
 #define PENDING    512
 #define MOST_NS    (2 * NS_PER_S)
 #define HOLD_NS    (180 * NS_PER_S)
-#define SEARCH_NS  (600 * NS_PER_S)
+#define STEP_NS    HOUR_NS        /* the agent itself searches every ten minutes */
 #define BACK_AT_NS (1 * NS_PER_S) /* a path that is not in use is asked so often */
 
-static const struct advice_limits limits = {
-    .least_ns = 100 * NS_PER_MS, .most_ns = MOST_NS, .timeout_most_ns = NS_PER_S};
+static const struct tuning_settings settings = {
+    .mode = TUNING_AUTO,
+    .configured = {100 * NS_PER_MS, 10},
+    .limits = {.least_ns = 100 * NS_PER_MS, .most_ns = MOST_NS, .timeout_most_ns = NS_PER_S},
+    .timeout_min_ns = 20 * NS_PER_MS,
+    .failure_ns = MOST_NS,
+};
 
 struct network {
     double loss;
@@ -35,18 +40,16 @@ struct network {
 
 struct world {
     struct network network;
-    uint64_t random, now_ns, search_ns, home_ns;
+    uint64_t random, now_ns, step_ns, home_ns;
     uint64_t spike_ns;       /* when the next standstill begins */
     uint64_t loss_in;        /* so many requests until the next loss */
     uint64_t spike_begun_ns; /* of the last one */
-    struct record records[PATHS];
-    struct record_watch watch;
+    struct tuning tuning;
     struct health health;
-    size_t in_use;
-    struct rule rule;
+    unsigned in_use;
     struct probe_observation pending[PENDING];
     size_t pending_count;
-    unsigned false_failovers, changes;
+    unsigned changes;
     uint64_t changed_ns;
 };
 
@@ -88,95 +91,107 @@ static void enter(struct world *world, const char *name)
     next_loss(world);
 }
 
-static struct world *world_new(uint64_t seed)
-{
-    static const struct advice_pair configured = {100 * NS_PER_MS, 10};
-    struct world *world = calloc(1, sizeof(*world));
-
-    world->random = seed;
-    world->now_ns = HOUR_NS;
-    world->home_ns = NEVER_NS;
-    world->rule = rule_begin(&configured);
-    return world;
-}
-
 /* --- the agent -------------------------------------------------------------------------------------------*/
+
+static struct advice_pair in_force(const struct world *world)
+{
+    return tuning_in_force(&world->tuning, &settings);
+}
 
 static uint64_t interval_ns(const struct world *world)
 {
-    return health_pace(world->rule.in_force.select_timeout_ns);
+    return health_pace(in_force(world).select_timeout_ns);
 }
 
-static struct health_settings settings_of(const struct world *world)
+static struct health_settings health_of(const struct world *world)
 {
-    return (struct health_settings){.select_timeout_ns = world->rule.in_force.select_timeout_ns,
-                                    .select_count = world->rule.in_force.select_count,
+    return (struct health_settings){.select_timeout_ns = in_force(world).select_timeout_ns,
+                                    .select_count = in_force(world).select_count,
                                     .rise = 3,
                                     .degraded_percent = 100,
                                     .degraded_over_ns = 10 * NS_PER_S,
                                     .hold_ns = HOLD_NS};
 }
 
-static void note_change(struct world *world, uint64_t before_ns)
+static struct address address_of(unsigned path)
 {
-    if (advice_detection_ns(&world->rule.in_force) < before_ns)
+    return (struct address){.family = AF_INET, .bytes = {10, 0, 0, (uint8_t)(path + 1)}};
+}
+
+/* Not twice within an hour, but to become slower. */
+static void note_change(struct world *world, struct advice_pair before)
+{
+    const struct advice_pair now = in_force(world);
+
+    if (advice_same_pair(&before, &now))
+        return;
+    if (advice_detection_ns(&now) < advice_detection_ns(&before))
         cr_assert(world->changes == 0 || world->now_ns >= world->changed_ns + HOUR_NS);
     world->changed_ns = world->now_ns;
     world->changes++;
-    record_leave(&world->records[world->in_use], &world->watch, false);
 }
 
-static void search(struct world *world)
+/* The steps of the agent in which a search is made. */
+static void step(struct world *world)
 {
-    const struct record *record = &world->records[world->in_use];
-    uint64_t before_ns = advice_detection_ns(&world->rule.in_force);
-    struct advice_search search = {0};
-    struct advice_pair advised = {0};
-    double high = advice_high(record, advice_window_ns(&world->rule.in_force));
+    const struct advice_pair before = in_force(world);
 
-    while (!advice_search_step(&search, record, &limits))
-        ;
-    if (search.best.pair.select_count)
-        advised =
-            advice_finest(record, &search.best, 20 * NS_PER_MS, world->rule.configured.select_timeout_ns);
-    if (rule_advised(&world->rule, &advised, high, world->now_ns))
-        note_change(world, before_ns);
+    for (size_t i = 0; i < RECORD_TIMEOUTS; i++)
+        tuning_step(&world->tuning, world->now_ns);
+    note_change(world, before);
 }
 
-static void use(struct world *world, size_t path, bool down)
+static void use(struct world *world, unsigned path, bool down)
 {
-    record_leave(&world->records[world->in_use], &world->watch, down);
+    const struct address address = address_of(path);
+
+    tuning_use(&world->tuning, &address, down, world->now_ns);
     world->in_use = path;
     world->health = (struct health){.state = HEALTH_UP};
     world->pending_count = 0;
-    search(world);
+    step(world);
 }
 
-/* The path that was left silent answers. */
-static void answer_of_left(struct world *world, size_t path, uint64_t at_ns)
+static void observe(struct world *world, unsigned path, const struct probe_observation *observation)
 {
-    const struct advice_pair failed = world->rule.in_force;
-    uint64_t before_ns = advice_detection_ns(&failed);
+    const struct address address = address_of(path);
+    const struct advice_pair before = in_force(world);
 
-    if (!record_answered(&world->records[path], at_ns, MOST_NS))
-        return;
-    world->false_failovers++;
-    if (rule_false_failover(&world->rule, &failed, MOST_NS, world->now_ns))
-        note_change(world, before_ns);
+    tuning_observe(&world->tuning, &address, observation, before.select_timeout_ns);
+    note_change(world, before);
 }
 
 static void fail_over(struct world *world)
 {
-    size_t left = world->in_use;
-    uint64_t at_ns = world->now_ns + BACK_AT_NS;
+    struct probe_observation answer = {
+        .outcome = PROBE_LATE, .sent_ns = world->now_ns, .at_ns = world->now_ns + BACK_AT_NS};
+    unsigned left = world->in_use;
 
     for (size_t i = 0; i < world->pending_count; i++)
-        if (world->pending[i].outcome == PROBE_LATE || world->pending[i].outcome == PROBE_REPLY)
-            at_ns = min_u64(at_ns, world->pending[i].at_ns);
+        if (world->pending[i].outcome != PROBE_TIMEOUT && world->pending[i].at_ns < answer.at_ns)
+            answer = world->pending[i];
     use(world, !left, true);
-    answer_of_left(world, left, at_ns);
+    observe(world, left, &answer);
     if (left == 0)
         world->home_ns = world->now_ns + HOLD_NS;
+}
+
+static struct world *world_new(uint64_t seed)
+{
+    struct world *world = calloc(1, sizeof(*world));
+
+    world->random = seed;
+    world->now_ns = HOUR_NS;
+    world->home_ns = NEVER_NS;
+    tuning_configure(&world->tuning, &settings);
+    use(world, 0, false);
+    return world;
+}
+
+static void world_free(struct world *world)
+{
+    tuning_clear(&world->tuning);
+    free(world);
 }
 
 /* --- requests --------------------------------------------------------------------------------------------*/
@@ -197,16 +212,14 @@ static void push(struct world *world, enum probe_outcome outcome, uint64_t sent_
 /* What is due until then. False: the path was left meanwhile. */
 static bool deliver(struct world *world, uint64_t until_ns)
 {
-    const struct health_settings settings = settings_of(world);
-
     while (world->pending_count && world->pending[0].at_ns <= until_ns) {
-        struct probe_observation observation = world->pending[0];
+        const struct probe_observation observation = world->pending[0];
+        const struct health_settings health = health_of(world);
 
         memmove(world->pending, world->pending + 1, --world->pending_count * sizeof(observation));
         world->now_ns = max_u64(world->now_ns, observation.at_ns);
-        health_observe(&world->health, &settings, &observation);
-        record_observe(&world->records[world->in_use], &world->watch, interval_ns(world), &observation,
-                       MOST_NS);
+        health_observe(&world->health, &health, &observation);
+        observe(world, world->in_use, &observation);
         if (world->health.state == HEALTH_DOWN) {
             fail_over(world);
             return false;
@@ -218,7 +231,7 @@ static bool deliver(struct world *world, uint64_t until_ns)
 /* One request. Was it answered at once? */
 static bool request(struct world *world, uint64_t sent_ns)
 {
-    uint64_t timeout_ns = world->rule.in_force.select_timeout_ns, rtt_ns = world->network.delay_ns;
+    uint64_t timeout_ns = in_force(world).select_timeout_ns, rtt_ns = world->network.delay_ns;
     bool lost = world->loss_in == 0;
 
     if (sent_ns >= world->spike_ns) {
@@ -266,7 +279,7 @@ static void rest(struct world *world, uint64_t until_ns)
     world->now_ns += requests * pace_ns;
     if (world->network.loss > 0)
         world->loss_in -= requests;
-    record_watched(&world->records[world->in_use], requests * pace_ns, pace_ns);
+    record_watched(&world->tuning.in_use->record, requests * pace_ns, pace_ns);
 }
 
 static void live(struct world *world, uint64_t for_ns)
@@ -278,18 +291,20 @@ static void live(struct world *world, uint64_t for_ns)
             world->home_ns = NEVER_NS;
             use(world, 0, false);
         }
-        if (world->now_ns >= world->search_ns) {
-            world->search_ns = world->now_ns + SEARCH_NS;
-            search(world);
+        if (world->now_ns >= world->step_ns) {
+            world->step_ns = world->now_ns + STEP_NS;
+            step(world);
         }
-        rest(world, min_u64(min_u64(end_ns, world->home_ns), world->search_ns));
+        rest(world, min_u64(min_u64(end_ns, world->home_ns), world->step_ns));
         stir(world);
     }
 }
 
 static double detection_ms(const struct world *world)
 {
-    return (double)advice_detection_ns(&world->rule.in_force) / 1e6;
+    const struct advice_pair pair = in_force(world);
+
+    return (double)advice_detection_ns(&pair) / 1e6;
 }
 
 /* --- months ----------------------------------------------------------------------------------------------*/
@@ -303,9 +318,9 @@ Test(month, of_lan)
     cr_expect_eq(world->changes, 0, "nothing is said before a day is over");
     live(world, 29 * DAY_NS + HOUR_NS);
     cr_expect_lt(detection_ms(world), 150);
-    cr_expect_eq(world->false_failovers, 0);
+    cr_expect_eq(world->tuning.false_failovers, 0);
     cr_log_info("lan: %.0f ms, %u changes", detection_ms(world), world->changes);
-    free(world);
+    world_free(world);
 }
 
 /* What bench recommends after two hours of watching. */
@@ -313,15 +328,15 @@ static double recommended_ms(const char *name)
 {
     struct responder_rule rule = {0};
     struct trace trace = {.interval_us = 10000, .wait_us = 3000000};
-    struct tune_settings settings = {.health = {.select_timeout_ns = 100 * NS_PER_MS,
-                                                .select_count = 10,
-                                                .rise = 3,
-                                                .degraded_percent = 100,
-                                                .degraded_over_ns = 10 * NS_PER_S,
-                                                .hold_ns = HOLD_NS},
-                                     .most_per_year = ADVICE_FALSE_PER_YEAR,
-                                     .window_most_us = MOST_NS / NS_PER_US,
-                                     .failure_us = 10000000};
+    struct tune_settings tune = {.health = {.select_timeout_ns = 100 * NS_PER_MS,
+                                            .select_count = 10,
+                                            .rise = 3,
+                                            .degraded_percent = 100,
+                                            .degraded_over_ns = 10 * NS_PER_S,
+                                            .hold_ns = HOLD_NS},
+                                 .most_per_year = ADVICE_FALSE_PER_YEAR,
+                                 .window_most_us = MOST_NS / NS_PER_US,
+                                 .failure_us = 10000000};
     struct tune_result result;
     char message[128];
     double bound_ms;
@@ -341,7 +356,7 @@ static double recommended_ms(const char *name)
             row.rtt_us = (fate.delay_ns / NS_PER_US) & TRACE_RTT_MAX_US;
         cr_assert_eq(trace_add(&trace.paths[0], row), 0);
     }
-    cr_assert_eq(tune_analyse(&result, &trace, &settings, NULL, NULL), 0);
+    cr_assert_eq(tune_analyse(&result, &trace, &tune, NULL, NULL), 0);
     cr_assert_neq(result.sure, TUNE_NO_PAIR);
     bound_ms = tune_bound_ms(&result.pairs[result.sure]) - PAIR_SWITCH_MS;
     tune_clear(&result);
@@ -357,12 +372,12 @@ Test(month, of_nested, .timeout = 240)
     enter(world, "nested");
     live(world, 30 * DAY_NS);
     cr_log_info("nested: %.0f ms (%g x %u), bench %.0f, %u changes", detection_ms(world),
-                (double)world->rule.in_force.select_timeout_ns / 1e6, world->rule.in_force.select_count,
-                bench_ms, world->changes);
+                (double)in_force(world).select_timeout_ns / 1e6, in_force(world).select_count, bench_ms,
+                world->changes);
     cr_expect(detection_ms(world) < 1.5 * bench_ms && detection_ms(world) > bench_ms / 1.5,
               "%.0f ms, bench recommends %.0f ms", detection_ms(world), bench_ms);
-    cr_expect_eq(world->false_failovers, 0);
-    free(world);
+    cr_expect_eq(world->tuning.false_failovers, 0);
+    world_free(world);
 }
 
 Test(month, that_changes, .timeout = 240)
@@ -374,13 +389,13 @@ Test(month, that_changes, .timeout = 240)
     cr_assert_lt(detection_ms(world), 150);
     enter(world, "nested");
     live(world, 3 * DAY_NS);
-    cr_expect_leq(world->false_failovers, 1, "%u", world->false_failovers);
+    cr_expect_leq(world->tuning.false_failovers, 1);
     cr_expect_gt(detection_ms(world), 300, "standstills of 300 ms are ridden out");
     cr_log_info("nested after lan: %.0f ms, %u changes", detection_ms(world), world->changes);
-    world->false_failovers = 0;
+    world->tuning.false_failovers = 0;
     enter(world, "lan");
     live(world, 20 * DAY_NS);
     cr_log_info("lan after nested: %.0f ms, %u changes", detection_ms(world), world->changes);
-    cr_expect_eq(world->false_failovers, 0);
-    free(world);
+    cr_expect_eq(world->tuning.false_failovers, 0);
+    world_free(world);
 }

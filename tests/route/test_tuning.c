@@ -195,8 +195,8 @@ Test(tuning_text, is_read_as_it_was)
                      0);
     }
     cr_expect_null(read.paths[2]);
-    cr_expect_eq(memcmp(&read.rule.in_force, &tuning.rule.in_force, sizeof(struct advice_pair)), 0);
-    cr_expect_eq(memcmp(&read.rule.bounded, &tuning.rule.bounded, sizeof(struct advice_pair)), 0);
+    cr_expect(advice_same_pair(&read.rule.in_force, &tuning.rule.in_force));
+    cr_expect(advice_same_pair(&read.rule.bounded, &tuning.rule.bounded));
     cr_expect_eq(read.rule.reason, RULE_SLOWER);
     cr_expect_eq(read.rule.changed_ns, 2 * BEGIN_NS - 5 * NS_PER_S, "as long ago as it was");
     cr_expect_eq(read.since_realtime_ns, tuning.since_realtime_ns);
