@@ -46,10 +46,13 @@ static bool takes(struct record_tail *tail, uint64_t pace_ns, uint64_t interval_
 {
     uint64_t with_ns = max_u64(pace_ns, interval_ns);
 
-    if (tail->interval_ns > 0 && with_ns > tail->interval_ns && tail->watched_s > FADED_S)
+    if (tail->interval_ns == 0)
+        tail->interval_ns = with_ns;
+    if (with_ns == tail->interval_ns)
+        return true;
+    if (with_ns > tail->interval_ns && tail->watched_s > FADED_S)
         return false;
-    if (with_ns != tail->interval_ns)
-        *tail = (struct record_tail){.interval_ns = with_ns};
+    *tail = (struct record_tail){.interval_ns = with_ns};
     return true;
 }
 
@@ -103,12 +106,13 @@ void record_watched(struct record *record, uint64_t watched_ns, uint64_t interva
         fade(&record->spans[RECORD_MONTH]);
 }
 
+/* interval_ns 0: known by its ends, which is as good as any evidence. */
 static void add(struct record *record, size_t timeout, uint64_t interval_ns, size_t level, float count)
 {
     for (size_t s = 0; s < RECORD_SPANS; s++) {
         struct record_tail *tail = &record->spans[s].tails[timeout];
 
-        if (!takes(tail, pace_us(timeout) * NS_PER_US, interval_ns))
+        if (interval_ns && !takes(tail, pace_us(timeout) * NS_PER_US, interval_ns))
             continue;
         tail->levels[level - 1].count += count;
         tail->levels[level - 1].squares += count * count;
@@ -267,14 +271,13 @@ void record_leave(struct record *record, struct record_watch *watch, bool down)
     flush_time(record, watch);
     if (silent)
         record->silent_ns = row_ns(watch, watch->count - silent);
-    record->left = down && silent;
+    record->left = down && record->silent_ns;
     *watch = (struct record_watch){0};
 }
 
 bool record_answered(struct record *record, uint64_t now_ns, uint64_t failure_ns)
 {
     uint64_t silence_ns = sub_sat_u64(now_ns, record->silent_ns);
-
     bool left = record->left;
 
     if (!record->silent_ns)

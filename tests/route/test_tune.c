@@ -259,12 +259,15 @@ Test(record, of_a_path_that_was_left)
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         struct record *record = calloc(1, sizeof(*record));
 
-        record_watched(record, 3600 * NS_PER_S, INTERVAL_NS);
+        record_watched(record, 7200 * NS_PER_S, INTERVAL_NS);
         lose_and_leave(record, BEGIN_NS, rows[i].down);
         cr_expect_eq(record_answered(record, BEGIN_NS + rows[i].silence_ns, FAILURE_NS), rows[i].is_false,
                      "row %zu", i);
         cr_expect_eq(longest(record, 20), rows[i].longest, "row %zu: %zu", i, longest(record, 20));
         cr_expect_eq(record->spans[RECORD_MONTH].watched_s < 1, rows[i].is_false, "it begins anew");
+        record_watched(record, 60 * NS_PER_S, 50 * NS_PER_MS);
+        cr_expect_eq(longest(record, 20), rows[i].longest, "row %zu, at another pace: %zu", i,
+                     longest(record, 20));
         cr_expect_not(record_answered(record, BEGIN_NS + FAILURE_NS, FAILURE_NS), "it is told once");
         free(record);
     }
