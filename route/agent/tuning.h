@@ -20,9 +20,8 @@ struct tuning_settings {
     enum tuning_mode mode;
     struct advice_pair configured;
     struct advice_limits limits;
-    uint64_t
-        timeout_min_ns;  /* in `auto`: requests of the path in use leave no faster than twice in this time */
-    uint64_t failure_ns; /* a longer silence is a failure: it is right to leave */
+    uint64_t timeout_min_ns; /* in `auto` the select-timeout is no shorter, but where the configured one is */
+    uint64_t failure_ns;     /* a longer silence is a failure: it is right to leave */
 };
 
 struct tuning_path {
@@ -73,7 +72,7 @@ enum tuning_news {
 enum tuning_news tuning_observe(struct tuning *tuning, const struct address *path,
                                 const struct probe_observation *observation, uint64_t select_timeout_ns);
 
-/* Goes on with what is due: a part of a search, which takes a fraction of a millisecond. */
+/* Goes on with what is due: a part of a search, so that no reply waits for the whole of it. */
 enum tuning_news tuning_step(struct tuning *tuning, uint64_t now_ns);
 
 /* Is there an advice? Else the rule's pair is the configured one, for want of a better. */
