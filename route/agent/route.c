@@ -8,8 +8,9 @@
 
 /* How often links and addresses are read where nothing tells that they changed. */
 #define REREAD_NS (10 * NS_PER_S)
-/* For so long a path is not chosen again through which the kernel refused a route. */
-#define REFUSED_FOR_NS (1 * NS_PER_S)
+/* For so long a path is not chosen again through which a route was refused, and longer where a try takes time. */
+#define REFUSED_FOR_NS     (1 * NS_PER_S)
+#define REFUSED_FOR_MAX_NS (60 * NS_PER_S)
 
 static struct keeper_hop hop_of(const struct agent *agent, const struct agent_path *path)
 {
@@ -30,6 +31,16 @@ static void answered(struct agent_service *service, const struct keeper_event *e
         service->switching = (struct agent_switching){0};
 }
 
+/* So long that every other path that answers can have its turn before. */
+static uint64_t refused_for_ns(const struct agent_table *table, uint64_t took_ns)
+{
+    uint64_t turns = 0;
+
+    for (uint32_t i = 0; i < table->path_count; i++)
+        turns += table->paths[i].health.state == HEALTH_UP;
+    return min_u64(REFUSED_FOR_NS + turns * took_ns, REFUSED_FOR_MAX_NS);
+}
+
 static void refused(struct agent *agent, const struct keeper_event *event)
 {
     uint32_t to = agent_table_find(&agent->host.table, &event->hop);
@@ -41,7 +52,8 @@ static void refused(struct agent *agent, const struct keeper_event *event)
 
     answered(&agent->service, event);
     if (to != SELECTOR_NO_PATH)
-        agent->host.table.paths[to].entry.refused_until_ns = agent->now_ns + REFUSED_FOR_NS;
+        agent->host.table.paths[to].entry.refused_until_ns =
+            agent->now_ns + refused_for_ns(&agent->host.table, event->took_ns);
     agent_tell(agent, &refusal);
 }
 

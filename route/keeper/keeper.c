@@ -354,7 +354,10 @@ void keeper_want(struct keeper *keeper, const struct keeper_hop *to, uint64_t no
     keeper->now_ns = now_ns;
     error = move(keeper, to);
     if (error < 0) {
-        tell_error(keeper, KEEPER_REFUSED, error)->hop = to->address;
+        struct keeper_event *event = tell_error(keeper, KEEPER_REFUSED, error);
+
+        event->hop = to->address;
+        event->took_ns = clock_now_ns(CLOCK_MONOTONIC) - begun_ns;
         return;
     }
     keeper->hop = *to;

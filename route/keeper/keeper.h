@@ -61,7 +61,7 @@ struct keeper_event {
     bool again;
     int error;                  /* REFUSED, REPAIR_FAILED, UNREADABLE: a negative errno */
     char why[KEEPER_TEXT_SIZE]; /* and the kernel's words for it */
-    uint64_t took_ns;           /* STANDS: how long it took */
+    uint64_t took_ns;           /* STANDS, REFUSED: how long it took */
     char text[KEEPER_TEXT_SIZE];
 };
 

@@ -296,6 +296,17 @@ def by_others(t):
                  "a failover takes ours from beside it", detail=lambda: (esx.routes(), agent.log()))
 
 
+def each_in_its_turn(t):
+    """Every data path is refused and each try takes a second and more: management has its turn all the same."""
+    world, service, monitor, esx, agent, home = settled(t)
+    esx.trouble("* slow 0.3", *[f"-a@{n.address('data')} refuse Error: no" for n in world.nodes[1:]])
+    world.cut(world.node(1), "data")
+    t.eventually(lambda: agent.get("tier") == "management" and esx.routes() == [agent.get("next_hop")],
+                 "management in the end", detail=agent.log)
+    tried = [e["to"] for e in agent.events("switch-failed")]
+    t.ok(len(tried) == len(set(tried)), "and none was tried twice before", tried)
+
+
 def a_delete_lies(t):
     """The old route is not deleted, whatever is said: both are ours, and the old one goes when it can."""
     world, service, monitor, esx, agent, home = settled(t)
@@ -416,7 +427,7 @@ def by_ip(t):
 
 
 if __name__ == "__main__":
-    sys.exit(main([hangs, lies_and_refusals, a_delete_lies, by_others, dry_run, failover_and_failback, under_a_supervisor,
-                   cold_start_and_restart, forms,
-                   waits_for_the_lock, gets_no_lock, a_look_is_stuck, hangs_at_the_start, unknown_output,
-                   vanishes_before_the_delete, comes_back_meanwhile, ends_while_it_hangs, a_netstack, by_ip]))
+    sys.exit(main([hangs, lies_and_refusals, a_delete_lies, each_in_its_turn, by_others, dry_run,
+                   failover_and_failback, under_a_supervisor, cold_start_and_restart, forms, waits_for_the_lock,
+                   gets_no_lock, a_look_is_stuck, hangs_at_the_start, unknown_output, vanishes_before_the_delete,
+                   comes_back_meanwhile, ends_while_it_hangs, a_netstack, by_ip]))

@@ -133,6 +133,7 @@ Test(keeper, a_put_that_fails_refuses_the_move)
     want(&story, NODE2);
     cr_expect_eq(story.told[KEEPER_REFUSED], 1);
     cr_expect_eq(story.last.error, -ENETUNREACH);
+    cr_expect_gt(story.last.took_ns, 0, "and says what the try took");
     cr_expect_str_eq(stands(&story), OURS_TO(NODE1));
     end(&story);
 }
