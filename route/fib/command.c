@@ -45,12 +45,20 @@ static void signals_default(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+/* An empty root directory has no /dev/null: there the reading end of an empty pipe does. */
 static bool take_input(int input_fd)
 {
+    int ends[2];
+
     if (input_fd >= 0)
         return dup2(input_fd, 0) == 0;
     close(0);
-    return open("/dev/null", O_RDONLY) == 0;
+    if (open("/dev/null", O_RDONLY) == 0)
+        return true;
+    if (pipe(ends) < 0)
+        return false;
+    close(ends[1]);
+    return ends[0] == 0;
 }
 
 static _Noreturn void become(const char *const *arguments, const char **environment, int input_fd,

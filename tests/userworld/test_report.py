@@ -97,6 +97,20 @@ def a_file_of_its_own_is_all_that_the_static_program_needs():
         check('3 targets: 2 reachable, 1 unreachable' in done.stdout, before, done.stdout)
 
 
+@test
+def a_route_command_needs_no_file_but_itself():
+    if not os.path.exists(STATIC):
+        raise Skip(why_not(program(2)))
+    os.makedirs('/tmp/root', exist_ok=True)
+    shutil.copy(STATIC, '/tmp/root/reroute')
+    with open('/tmp/root/conf', 'w', encoding='ascii') as file:
+        file.write('service = "10.9.9.9"\naccess "a" { data = "10.9.0.7" }\nsession { provider = "none" }\n'
+                   'route { backend = "esxcfg" route-command = "/reroute" }\n')
+    done = subprocess.run(['chroot', '/tmp/root', '/reroute', 'clear', '-c', '/conf'], capture_output=True, text=True,
+                          timeout=stage.DEADLINE_S, check=False)
+    check("said: reroute: '-l' is no command" in done.stderr, done)  # so it ran
+
+
 def set_stage():
     stage.set_stage()
     subprocess.run(['nft', '-f', '-'], check=True, text=True, input='''
