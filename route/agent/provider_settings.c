@@ -2,10 +2,18 @@
 #include "route/agent/provider_settings.h"
 
 #include <sys/prctl.h>
+#include <sys/resource.h>
 
 static const char *text_or_null(const char *text)
 {
     return text[0] ? text : NULL;
+}
+
+/* A core file, or another process of the same user, would hold the token: let there be none. */
+static void hide_memory(void)
+{
+    if (prctl(PR_SET_DUMPABLE, 0) < 0)
+        setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
 }
 
 int config_session_provider(struct session_provider **out, struct event_base *base,
@@ -37,8 +45,7 @@ int config_session_provider(struct session_provider **out, struct event_base *ba
             },
     };
 
-    /* A core file, or another process of the same user, would hold the token: let there be none. */
     if (s->token_file[0])
-        prctl(PR_SET_DUMPABLE, 0);
+        hide_memory();
     return session_provider_new(out, base, &settings, message, size_bytes);
 }
