@@ -462,6 +462,7 @@ def service_check(t):
         end(node)
     t.eventually(lambda: all("service check" in p["why"] for p in agent.get("paths") if p["tier"] == "data"),
                  "nobody serves", detail=agent.status)
+    t.eventually(lambda: not (agent.get("route_command") or {}).get("waits_for"), "no move is under way")
     t.ok(agent.get("next_hop") in data, "the route is at one of them", agent.status())
     where = agent.get("next_hop")
     t.ok(stays(agent.on(where), agent.up(where, 1)), "and stays", agent.status())
