@@ -62,9 +62,13 @@ umount -l /.old
 exec env -i container=reroute-test PATH=/usr/sbin:/usr/bin:/sbin:/bin \
     setpriv --bounding-set NOT_FOR_IT SYSTEMD --unit=machine.target --show-status=no </dev/null >/run/console 2>&1
 """
+TRIAL = """
+mount -t tmpfs none /mnt && cd /mnt && mkdir up work root &&
+    mount -t overlay none -o lowerdir=/,upperdir=/mnt/up,workdir=/mnt/work root && mount -t cgroup2 none root/mnt
+"""
 TARGET = """[Unit]
 Requires=basic.target
-Wants=reroute.service remote-fs.target
+Wants=remote-fs.target
 After=basic.target
 AllowIsolate=yes
 """
@@ -78,33 +82,39 @@ def why_not():
                if not shutil.which(name)]
     if missing:
         return f"no {', '.join(missing)}"
-    if "overlay" not in open("/proc/filesystems", encoding="ascii").read():
-        return "this kernel has no overlay file system"
+    if subprocess.run(["unshare", "--mount", "sh", "-c", TRIAL], stderr=subprocess.DEVNULL, check=False).returncode != 0:
+        return "no overlay or cgroup2 file system can be mounted here"
     return None
 
 
 class Machine:
-    """`files`: more files of it, by their path. It is booted, and ended with the scenario."""
+    """`config`: of the agent, which is installed then. `files`: more files of it, by their path. It is ended with the
+    scenario."""
 
-    def __init__(self, t, world, config, files=()):
+    def __init__(self, t, config, files=()):
+        self.t = t
         self.place = os.path.join(t.directory, "machine")
         self.cgroup = f"reroute-test-{os.getpid()}"
         self.files = os.path.join(t.directory, "machine-files")
         os.makedirs(self.place)
-        self.write("etc/reroute/reroute.conf", config)
         self.write("etc/systemd/system/machine.target", TARGET)
         self.write("etc/machine-id", "0123456789abcdef0123456789abcdef\n")
         self.write("etc/fstab", "")
-        self.install(UNIT, REROUTE)
+        if config:
+            self.write("etc/reroute/reroute.conf", config)
+            self.install(UNIT, REROUTE)
         for path, text in dict(files).items():
             self.write(path, text)
-        t.stack.callback(self.end)
         self.errors = open(os.path.join(t.directory, "machine-errors"), "w+", encoding="utf-8")
+        self.process = self.init = None
+        t.stack.callback(self.end)
+
+    def boot(self, world):
+        """In this world's host namespace."""
         self.process = subprocess.Popen(
             ["unshare", "--mount", "sh", "-c", OUTER, "machine", self.place, self.cgroup,
              INNER.replace("SYSTEMD", SYSTEMD).replace("NOT_FOR_IT", NOT_FOR_IT), self.files],
             stdin=subprocess.DEVNULL, stderr=self.errors, preexec_fn=entering(world.host.namespace))
-        self.init = None
 
     def said(self):
         """What was wrong before its systemd ran."""
@@ -117,13 +127,17 @@ class Machine:
         with open(path, "w", encoding="utf-8") as f:
             f.write(text)
 
+    def copy(self, path, source):
+        path = os.path.join(self.files, path)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        shutil.copy(source, path)
+
     def install(self, unit, program):
         with open(unit, encoding="utf-8") as f:
             text = f.read()
         self.write("etc/systemd/system/reroute.service", text)
-        path = os.path.join(self.files, text.split("ExecStart=/")[1].split()[0])
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        shutil.copy(program, path)
+        self.write("etc/systemd/system/machine.target.d/reroute.conf", "[Unit]\nWants=reroute.service\n")
+        self.copy(text.split("ExecStart=/")[1].split()[0], program)
 
     def booted(self):
         """Waits until its systemd answers."""
@@ -148,6 +162,14 @@ class Machine:
                               timeout=seconds, check=False)
         return done.returncode, done.stdout
 
+    def does(self, what, *command):
+        """A command there that must not fail."""
+        code, said = self.run(*command, seconds=100)
+        return self.t.ok(code == 0, what, said)
+
+    def active(self):
+        return self.show("ActiveState") == "active"
+
     def show(self, name, unit="reroute.service"):
         return self.run("systemctl", "show", "--value", "--property", name, unit)[1].strip()
 
@@ -155,7 +177,7 @@ class Machine:
         return self.run("journalctl", "--no-pager", "--unit", "reroute.service", *options)[1]
 
     def end(self):
-        if self.process.poll() is None:
+        if self.process and self.process.poll() is None:
             if self.init:
                 with contextlib.suppress(OSError):
                     os.kill(self.init, signal.SIGKILL)

@@ -21,7 +21,8 @@ def machine(t, files=(), **settings):
     agent = t.agent(world, start=False, **settings)
     agent.socket_path, agent.state_directory = "/run/reroute/control.sock", "/var/lib/reroute"
     config = agent.text(**settings)
-    made = Machine(t, world, config, files)
+    made = Machine(t, config, files)
+    made.boot(world)
     t.ok(made.booted(), "boots", made.said())
     return world, monitor, made, world.node(1).address("data"), config
 
@@ -74,7 +75,8 @@ def waits_for_a_node(t):
     agent.socket_path, agent.state_directory = "/run/reroute/control.sock", "/var/lib/reroute"
     for node in world.nodes:
         world.power(node, False)
-    made = Machine(t, world, agent.text(), {"etc/fstab": "none /mnt tmpfs _netdev 0 0\n"})
+    made = Machine(t, agent.text(), {"etc/fstab": "none /mnt tmpfs _netdev 0 0\n"})
+    made.boot(world)
     t.ok(made.booted(), "boots", made.said())
     t.eventually(lambda: "waits up to" in made.show("StatusText"), "it says that it waits", 30,
                  detail=lambda: made.show("StatusText"))
