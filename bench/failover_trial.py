@@ -82,7 +82,7 @@ class Trial(Stand):
     def meter_event(self, event, at):
         if event["event"] == "interruption":
             self.gaps.append(event)
-        if event["event"] in ("first", "interruption", "silent"):
+        if event["event"] in ("first", "again", "silent"):
             self.flowing[event["stream"]] = event["event"] != "silent"
         if "nfs" in event:  # its summary
             self.blocks, self.errors = event["nfs"]["blocks"], event["nfs"]["errors"]
@@ -154,6 +154,7 @@ class Trial(Stand):
         over = self.fail(way)
         self.pause(VERDICT_S)
         over = self.reached(lambda: all(self.flowing.values()), PATIENCE_S) and over
+        self.pause(VERDICT_S)  # on those before the one that came back
         self.end("meter")
         if "nfs" in self.flowing:
             self.end("NFS client", NFS_END_S)

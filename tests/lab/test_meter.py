@@ -129,6 +129,15 @@ def service_restart(lab):
            "... and the TCP stream is interrupted", found["tcp"])
 
 
+def back_again(lab):
+    with measuring(lab) as meter:
+        route(lab, "unreachable", f"{SERVICE}/32")
+        wait_for(lambda: meter.has("silent", *STREAMS))
+        tap.ok(not meter.has("again", "icmp") and not meter.has("again", "tcp"), "a silence goes on", meter.events)
+        way(lab, 15)
+        tap.ok(wait_for(lambda: meter.has("again", *STREAMS)), "its end is told, whatever is made of it", meter.events)
+
+
 def open_end(lab):
     with measuring(lab) as meter:
         start = route(lab, "unreachable", f"{SERVICE}/32")
@@ -148,6 +157,7 @@ with Lab() as the_lab:
     silent_loss(the_lab)
     way(the_lab, 15)
     wait_for(lambda: the_lab.pings("host", SERVICE))
+    back_again(the_lab)
     open_end(the_lab)
     service_restart(the_lab)
 sys.exit(tap.done())

@@ -4,7 +4,8 @@
  *
  * An ICMP echo goes to the service every millisecond, and a TCP connection to the service's echo port carries
  * a small record every few. Each interruption is one line of JSON the moment it is over, SIGTERM or SIGINT
- * prints a summary. All times ("at", "from", "until", "since") are seconds on CLOCK_MONOTONIC.
+ * prints a summary. "silent" says that nothing has come for 100 ms, "again" that something has since. All times
+ * ("at", "from", "until", "since") are seconds on CLOCK_MONOTONIC.
  *
  * What an interruption is:
  * - icmp: one or more echoes in a row, in the order of sending, that got no reply within --wait or could not

@@ -7,11 +7,12 @@ void meter_arrived(struct meter_figures *f, uint64_t at_ns)
 {
     f->received++;
     f->last_arrived_ns = at_ns;
-    f->told_silent = false;
-    if (f->started)
+    if (f->started && !f->told_silent)
         return;
+    printf("{\"event\":\"%s\",\"stream\":\"%s\",\"at\":%.6f}\n", f->started ? "again" : "first", f->stream,
+           seconds(at_ns));
     f->started = true;
-    printf("{\"event\":\"first\",\"stream\":\"%s\",\"at\":%.6f}\n", f->stream, seconds(at_ns));
+    f->told_silent = false;
 }
 
 void meter_watch(struct meter_figures *f, uint64_t now_ns)

@@ -57,7 +57,7 @@ struct meter_interruption {
     bool open;       /* not over yet: the meter ends here */
 };
 
-/* Counts an arrival; prints the first one. */
+/* Counts an arrival; prints the first one, and the first after a silence that was told. */
 void meter_arrived(struct meter_figures *figures, uint64_t at_ns);
 /* Prints one line when nothing has arrived for 100 ms, once per silence. */
 void meter_watch(struct meter_figures *figures, uint64_t now_ns);
