@@ -7,6 +7,7 @@
  * signal. Who has the lock may use `writes`; while a write is under way nobody has it.
  */
 #include <fcntl.h>
+#include <getopt.h>
 #include <poll.h>
 #include <pthread.h>
 
@@ -14,6 +15,7 @@
 
 struct file {
     int fd, timer, signals;
+    uint64_t interval_ns; /* from write to write */
     pthread_mutex_t lock;
     struct writes writes;
     _Atomic bool stopping;                            /* a signal has come: nothing new is issued */
@@ -95,7 +97,7 @@ static void *run_writes(void *context)
 
         write_through(f);
         now_ns = clock_now_ns(CLOCK_MONOTONIC);
-        due_ns = max_u64(due_ns + WRITES_TICK_NS, now_ns);
+        due_ns = max_u64(due_ns + f->interval_ns, now_ns);
         usleep((useconds_t)((due_ns - now_ns) / NS_PER_US));
     }
     return NULL;
@@ -169,23 +171,42 @@ static int start(struct file *f, const char *path)
     return writes_begin(&f->writes, path);
 }
 
+/* The path, or NULL. */
+static const char *parse_arguments(struct file *f, int argc, char **argv)
+{
+    static const struct option options[] = {{"interval", required_argument, NULL, 'i'}, {0}};
+    int c;
+
+    while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        if (c != 'i' || meter_parse_ms(optarg, &f->interval_ns) < 0)
+            return NULL;
+    }
+    return optind == argc - 1 ? argv[optind] : NULL;
+}
+
 int main(int argc, char **argv)
 {
-    static struct file f = {.lock = PTHREAD_MUTEX_INITIALIZER, .fd = -1, .signals = -1, .timer = -1};
+    static struct file f = {.lock = PTHREAD_MUTEX_INITIALIZER,
+                            .fd = -1,
+                            .signals = -1,
+                            .timer = -1,
+                            .interval_ns = WRITES_TICK_NS};
+    const char *path = parse_arguments(&f, argc, argv);
     pthread_t thread;
     int r;
 
-    if (argc != 2 || argv[1][0] == '-') {
-        fputs("Usage: lab-file FILE\n"
-              "Writes to a file, measures how long a write takes, and reads all back at the end.\n",
+    if (!path) {
+        fputs("Usage: lab-file [--interval MS] FILE\n"
+              "Writes to a file, measures how long a write takes, and reads all back at the end.\n\n"
+              "  --interval MS  between writes (default 10)\n",
               stderr);
         return 2;
     }
-    r = start(&f, argv[1]);
+    r = start(&f, path);
     if (r == 0)
         r = -pthread_create(&thread, NULL, run_writes, &f);
     if (r < 0) {
-        fprintf(stderr, "lab-file: %s: %s\n", argv[1], strerror(-r));
+        fprintf(stderr, "lab-file: %s: %s\n", path, strerror(-r));
         return 1;
     }
     while (!f.stopping)

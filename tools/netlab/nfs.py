@@ -143,5 +143,6 @@ def kernel_client(program, lab, service, options):
     four = re.search(r"vers=4", options)
     options += f",proto=tcp,port={PORT}" + ("" if four else f",nolock,mountproto=tcp,mountport={MOUNT_PORT}")
     return ["unshare", "--mount", "--propagation", "private", "sh", "-c",
-            'mount -t nfs -o "$1" "$2" "$3" && exec "$4" "$3/lab-nfs"', "client", options,
-            f"{service}:{PSEUDO if four else lab.path(EXPORT)}", lab.path(MOUNT), program]
+            'mount -t nfs -o "$1" "$2" "$3" && exec "$4" --interval "$5" "$3/lab-nfs"', "client", options,
+            f"{service}:{PSEUDO if four else lab.path(EXPORT)}", lab.path(MOUNT), program,
+            "50" if os.environ.get("REROUTE_EMULATED") else "10"]  # see meter.py
