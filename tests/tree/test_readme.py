@@ -13,14 +13,16 @@ import subprocess
 import sys
 import tempfile
 
-sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lib"))
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path += [os.path.join(ROOT, "tests", "lib"), os.path.join(ROOT, "tools", "deploy")]
+from hosts import parse_list
 from tap import Tap, skip
 from netlab.lab import Lab
 from netlab.namespace import end_process, entering
 from netlab.wait import Failed, wait_for
 from markdown import Page, without_comment
+from template import check_local, check_words, fill
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("REROUTE_BUILD") or os.path.join(ROOT, "build")
 COMMAND = re.compile(r"^(?:sudo|reroute|systemctl|journalctl|meson|ninja|tools/[\w-]+|build/\w+)(?= |$)")
 NOT_RUN = {
@@ -43,6 +45,8 @@ NOT_RUN = {
     "sudo reroute bench tune --config /etc/reroute/reroute.conf": "ten minutes; tests/bench",
     "reroute status --all --hosts FILE": "needs hosts behind sshd; tests/deploy/test_overview.py",
 }
+# All of these are: need hosts behind sshd.
+DEPLOYING = ("reroute deploy", "tests/deploy/test_hosts.py, tests/deploy/test_upgrades.py")
 # Blocks that are no commands, by how they begin.
 PICTURES = ("paths ──> probes",)
 STATUS = "service   192.168.33.2 via"
@@ -144,30 +148,51 @@ def commands_of(page):
 
 
 def what_block(block):
-    """command, configuration, picture, status; None: none of these."""
+    """command, configuration, template, hosts, picture, status; None: none of these."""
     if all(COMMAND.match(line) for line in block):
         return "command"
     if block[0].startswith("service = "):
-        return "configuration"
+        return "template" if "@" in "".join(block) else "configuration"
+    if "ssh=" in block[0]:
+        return "hosts"
     return "status" if block[0].startswith(STATUS) else "picture" if block[0].startswith(PICTURES) else None
+
+
+def block_of(page, what):
+    """The only one of its kind."""
+    [lines] = [block for block in page.blocks if what_block(block) == what]
+    return lines
+
+
+def check_configuration(tap, host, text):
+    with open("/etc/reroute/reroute.conf", "w", encoding="ascii") as f:
+        f.write(text + "\n")
+    code, output = host.run("reroute check-config")
+    tap.ok(code == 0, f"a configuration is good: {text.splitlines()[1]}", output)
 
 
 def check_configurations(tap, host, page):
     """The one in a block, which stays for the commands, and the one that is told between the words."""
-    [lines] = [block for block in page.blocks if what_block(block) == "configuration"]
+    lines = block_of(page, "configuration")
     fragments = [code for code in page.code if re.match(r"(?:bootstrap = |session \{ )", code)]
     tap.ok(len(fragments) >= 2, "keys stand between the words", page.code)
     for text in [*(f"{lines[0]}\n{f}\n" + ("" if f.startswith("bootstrap") else "\n".join(lines[1:])) for f in fragments),
                  "\n".join(lines)]:
-        with open("/etc/reroute/reroute.conf", "w", encoding="ascii") as f:
-            f.write(text + "\n")
-        code, output = host.run("reroute check-config")
-        tap.ok(code == 0, f"a configuration is good: {text.splitlines()[1]}", output)
+        check_configuration(tap, host, text)
+
+
+def check_template(tap, host, page):
+    """With the list of hosts it gives a good configuration for each."""
+    template = "\n".join(block_of(page, "template"))
+    for one in parse_list("\n".join(block_of(page, "hosts")), "hosts"):
+        check_words(template, "template", one)
+        check_local(template, one)
+        check_configuration(tap, host, fill(template, "template", one, {}))
 
 
 def check_status(tap, host, page):
     """What the page shows has the parts of what the command prints."""
-    [shown] = [block for block in page.blocks if what_block(block) == "status"]
+    shown = block_of(page, "status")
     host.with_agent(True)
     printed = host.run("reroute status")[1].splitlines()
     for line in shown:
@@ -177,8 +202,9 @@ def check_status(tap, host, page):
 
 
 def check_command(tap, host, command):
-    if command in NOT_RUN:
-        tap.skipped(command, NOT_RUN[command])
+    why = NOT_RUN.get(command, DEPLOYING[1] if command.startswith(DEPLOYING[0]) else None)
+    if why:
+        tap.skipped(command, why)
         return
     run = command.removeprefix("sudo ").removeprefix("build/")
     host.with_agent(not run.startswith(ALONE))
@@ -205,6 +231,7 @@ def main():
         except Failed as why:
             skip(f"no lab: {why}")
         host = Host(work, lab)
+        check_template(tap, host, page)
         check_configurations(tap, host, page)
         check_status(tap, host, page)
         for command in commands:
