@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The links of all documents lead to files and headings that are there, what they show of reroute has commands and
-options that it knows, and the files of the tree that they name exist. README.zh.md says what README.md says: as far as
-a test can know, the same headings in the same order, the same code and the same links."""
+"""The links of all documents lead to files and headings that are there, what they show of reroute, of tests and of
+tools has words that these know, and the files of the tree that they name exist. README.zh.md says what README.md says:
+as far as a test can know, the same headings in the same order, the same code and the same links."""
 import collections
 import glob
 import os
@@ -12,10 +12,17 @@ import sys
 sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lib"))
 from tap import Tap
 from markdown import Page, anchor, without_comment
-from told import wrong_words
+from told import wrong_lab, wrong_tables, wrong_tests, wrong_words
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-COMMAND = re.compile(r"(?:\$ )?(?:sudo )?(?:(?:build|/opt/reroute/bin)/)?(reroute [a-z].*)")
+# What is shown, and who knows what is wrong with it. What follows in a pipe is not looked at.
+BEFORE = r"(?:\$ )?(?:sudo )?"
+KNOWN = (
+    (re.compile(BEFORE + r"(?:(?:build|/opt/reroute/bin)/)?(reroute [a-z].*)"), wrong_words),
+    (re.compile(BEFORE + r"meson test -C \S+ (.+)"), wrong_tests),
+    (re.compile(BEFORE + r"tools/bench-tables ([a-z].*)"), wrong_tables),
+    (re.compile(BEFORE + r"tools/lab (.+)"), wrong_lab),
+)
 FILE = re.compile(r"(?<![\w/.-])(?:tools|tests|route|probe|session|bench)/[\w./*-]*[\w*]")
 FIRST, SECOND = "README.md", "README.zh.md"
 
@@ -39,9 +46,14 @@ def lost_links(name, pages):
 
 
 def wrong_commands(page):
-    """Lines that show reroute, with words that it does not know."""
-    shown = [match[1] for line in page.code if (match := COMMAND.fullmatch(without_comment(line)))]
-    return [f"{line}: {', '.join(wrong)}" for line in shown if (wrong := wrong_words(re.split(r" [|<>&] ?", line)[0]))]
+    """Lines with words that nobody knows."""
+    wrong = []
+    for line in page.code:
+        command = re.split(r" [|<>&] ?", without_comment(line))[0]
+        for pattern, ask in KNOWN:
+            match = pattern.fullmatch(command)
+            wrong += [f"{command}: {word}" for word in (ask(match[1]) if match else ())]
+    return wrong
 
 
 def lost_files(page):
@@ -78,7 +90,7 @@ def main():
     for name in names:
         page = pages[name]
         for what, wrong in ((f"the links of {name} lead somewhere", lost_links(name, pages)),
-                            ("... its commands have no other words than the program", wrong_commands(page)),
+                            ("... its commands have no word that is unknown", wrong_commands(page)),
                             ("... the files that it names exist", lost_files(page))):
             tap.ok(not wrong, what, "\n".join(wrong))
     check_translation(tap, pages[FIRST], pages[SECOND])

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The commands and options of reroute, as its --help tells them."""
+"""The commands and options of reroute, as its --help tells them; the tests, as Meson has them; what tools/bench-tables and
+tools/lab can do."""
 import functools
+import json
 import os
 import re
 import subprocess
@@ -42,3 +44,34 @@ def wrong_words(line):
     if command not in all_commands():
         return [" ".join(command)]
     return sorted(options(" ".join(words[len(command):])) - options(help_of(*command)))
+
+
+@functools.cache
+def all_tests():
+    """Their names, and those of their suites."""
+    with open(os.path.join(BUILD, "meson-info", "intro-tests.json"), encoding="utf-8") as f:
+        tests = json.load(f)
+    return {test["name"] for test in tests} | {suite.rpartition(":")[2] for test in tests for suite in test["suite"]}
+
+
+def wrong_tests(words):
+    """Of `meson test -C DIRECTORY ...`: names that no test and no suite has."""
+    words = re.sub(r"--setup \w+|--\w+", "", words).split()
+    return sorted(set(words) - all_tests())
+
+
+def run_tool(*command):
+    return subprocess.run([os.path.join(ROOT, "tools", command[0]), *command[1:]], capture_output=True, text=True, check=False)
+
+
+def wrong_tables(words):
+    """Of `tools/bench-tables NAME`: an unknown name, or what is wrong with the commands that it stands for."""
+    done = run_tool("bench-tables", "-n", *words.split())
+    if done.returncode != 0:
+        return [words]
+    shown = [re.split(r" [|<>&] ?", line)[0] for line in re.findall(r"^\$ (reroute [a-z].*)", done.stdout, re.M)]
+    return [wrong for line in shown for wrong in wrong_words(line)]
+
+
+def wrong_lab(words):
+    return [] if re.search(rf"^  {words.split()[0]}\b", run_tool("lab", "--help").stdout, re.M) else [words]
