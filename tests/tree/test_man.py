@@ -13,7 +13,7 @@ import sys
 
 sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lib"))
 from tap import Tap, skip
-from told import all_commands, help_of, options, wrong_words
+from told import all_commands, examples, help_of, options, shown, wrong_words
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 # As written by mdoc (.Xr reroute 8) and by man (\fBreroute\fR(8)).
@@ -34,23 +34,10 @@ def lost_references(text, names):
     return sorted(wanted - names)
 
 
-def shown(page):
-    """What man prints, without bold and underlined."""
-    done = subprocess.run(["mandoc", "-T", "utf8", "-O", "width=300", page], capture_output=True, text=True, check=True)
-    return re.sub(r".\x08", "", done.stdout)
-
-
 def told_by(command):
     """The options that the help of a command has a line for."""
     lines = re.findall(r"^ +(-.*?)(?:   ?|$)", help_of(*command), re.M)
     return options("\n".join(lines))
-
-
-def examples(text):
-    """The commands of a page's examples, each without what follows in a pipe."""
-    section = re.search(r"^EXAMPLES$(.*?)^(?=\S)", text, re.M | re.S)
-    lines = section[1].splitlines() if section else []
-    return [re.split(r" [|<>] ", line)[0].strip() for line in lines if re.match(r" *reroute [a-z]", line)]
 
 
 def page_of(name, texts):

@@ -1,9 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Each command that README.md shows is run, on the host of a lab whose addresses are the README's, with the
-configuration that the README shows; or it is in NOT_RUN, with the reason. Nothing of the machine is changed: /etc, /run
-and /var/lib are the test's own.
-"""
+"""Each command that README.md shows, and each example of reroute(8), is run on the host of a lab whose addresses are the
+README's, with the configuration that the README shows; or it is in NOT_RUN, with the reason. Nothing of the machine is
+changed: /etc, /run and /var/lib are the test's own."""
 import contextlib
 import os
 import re
@@ -22,6 +21,7 @@ from netlab.namespace import end_process, entering
 from netlab.wait import Failed, wait_for
 from markdown import Page, without_comment
 from template import check_local, check_words, fill
+from told import examples, shown
 
 BUILD = os.environ.get("REROUTE_BUILD") or os.path.join(ROOT, "build")
 COMMAND = re.compile(r"^(?:sudo|reroute|systemctl|journalctl|meson|ninja|tools/[\w-]+|build/\w+)(?= |$)")
@@ -56,6 +56,7 @@ ENDLESS = {
     "reroute agent --dry-run": ("event=decision", 0),
     "reroute agent --supervise": ("event=start", 0),
     "reroute report --watch=5s -f hosts.txt": ("reachable", 130),
+    "reroute journal --since 1h --follow": ("the agent began", -signal.SIGINT),
 }
 # An agent would be in their way.
 ALONE = ("reroute agent", "reroute clear")
@@ -234,6 +235,11 @@ def main():
         check_template(tap, host, page)
         check_configurations(tap, host, page)
         check_status(tap, host, page)
+        if shutil.which("mandoc"):
+            commands += examples(shown(os.path.join(ROOT, "tools", "man", "reroute.8")))
+            shutil.copy("/etc/reroute/reroute.conf", os.path.join(host.directory, "new.conf"))
+        else:
+            tap.skipped("the examples of reroute(8)", "no mandoc here: tools/setup --tests installs it")
         for command in commands:
             check_command(tap, host, command)
         host.with_agent(False)

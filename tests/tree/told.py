@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The commands and options of reroute, as its --help tells them; the tests, as Meson has them; what tools/bench-tables and
-tools/lab can do."""
+"""The commands and options of reroute, as its --help tells them; the tests, as Meson has them; what tools/bench-tables
+and tools/lab can do; the manual pages, as man prints them."""
 import functools
 import json
 import os
@@ -44,6 +44,19 @@ def wrong_words(line):
     if command not in all_commands():
         return [" ".join(command)]
     return sorted(options(" ".join(words[len(command):])) - options(help_of(*command)))
+
+
+def shown(page):
+    """What man prints, without bold and underlined."""
+    done = subprocess.run(["mandoc", "-T", "utf8", "-O", "width=300", page], capture_output=True, text=True, check=True)
+    return re.sub(r".\x08", "", done.stdout)
+
+
+def examples(text):
+    """The commands of a page's examples, each without what follows in a pipe."""
+    section = re.search(r"^EXAMPLES$(.*?)^(?=\S)", text, re.M | re.S)
+    lines = section[1].splitlines() if section else []
+    return [re.split(r" [|<>] ", line)[0].strip() for line in lines if re.match(r" *reroute [a-z]", line)]
 
 
 @functools.cache
