@@ -58,17 +58,24 @@ ENDLESS = {
     "reroute report --watch=5s -f hosts.txt": ("reachable", 130),
     "reroute journal --since 1h --follow": ("the agent began", -signal.SIGINT),
 }
+OWN = ("/etc", "/run", "/var/lib")
 # An agent would be in their way.
 ALONE = ("reroute agent", "reroute clear")
 
 
 def own_directories():
-    """Nobody else sees from here on what this process and its children do to the system's directories."""
+    """Nobody else sees from here on what this process and its children do to the system's directories, and with it all
+    ends that it has started."""
     if os.geteuid() != 0:
         skip("needs root, for namespaces")
+    place = next((place for place in OWN if any(path.startswith(f"{place}/") for path in (ROOT, BUILD))), None)
+    if place:
+        skip(f"the checkout or the build is below {place}, which is hidden here")
     if "REROUTE_OWN_DIRECTORIES" not in os.environ:
         os.environ["REROUTE_OWN_DIRECTORIES"] = "yes"
-        os.execvp("unshare", ["unshare", "--mount", "--propagation", "private", sys.executable, *sys.argv])
+        os.execvp("unshare", ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child",
+                              "--mount-proc", sys.executable, *sys.argv])
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
 
 
 def hide_system(work):
