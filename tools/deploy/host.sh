@@ -342,11 +342,11 @@ put_old_back() # FILE
     fi
 }
 
-# What an agent leaves in its state directory. For a unit with a user of its own systemd makes a link of it.
+# The state directory is the agent's own; only files are in it. For a unit with a user of its own systemd makes a link of it.
 remove_state() # DIRECTORY
 {
-    for name in lock state.json sessions.json journal.jsonl journal.jsonl.1; do
-        rm -f "$1/$name"
+    for name in "$1"/* "$1"/.[!.]*; do
+        [ ! -f "$name" ] || rm -f "$name"
     done
     if [ -L "$1" ]; then
         rmdir "$(readlink -f "$1")" 2>/dev/null && rm -f "$1"
