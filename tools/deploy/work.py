@@ -116,7 +116,7 @@ class Work:
         self.result["result"] = "upgraded" if was_there else "installed"
 
     def is_well(self):
-        return (self.facts.get("state") == "active" and self.facts.get("boot", "").startswith("yes")
+        return (self.facts.get("state") in ("active", "activating") and self.facts.get("boot", "").startswith("yes")
                 and bool(self.status))
 
     def change(self, todo):
