@@ -188,4 +188,11 @@ def tables():
     same(len({len(line) for line in show.aligned([["a", "bb"], ["aaa", "bb"]])}), 1)
 
 
+@test
+def progress():
+    arguments = (["a", "b"], {"a": 1.0}, {"a": "looks\x1b[2J"}, {"a"}, 3.4)
+    same(show.progress_lines(*arguments, 24), ["a  2 s  looks\\x1b[2J", "b       waits"])
+    same(show.progress_lines(*arguments, 2), ["1 of 2 hosts done"])
+
+
 sys.exit(run())

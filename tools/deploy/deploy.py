@@ -9,6 +9,7 @@ options: the arguments are the program itself and NAME=VALUE.
     vmkernel.sh.in          the service on VMkernel
     work.py                 one host, from looking to its result
     show.py                 progress, table, document"""
+import functools
 import os
 import shlex
 import signal
@@ -139,7 +140,7 @@ def deploy(program, options):
     # Sockets of shared connections are in there: their paths must be short (unix(7)).
     with tempfile.TemporaryDirectory(prefix="rr-", dir="/tmp") as directory:
         works = [Work(host, Remote(host, options.ssh, directory, running), wanted, options,
-                      lambda words, name=host.name: progress.say(name, words)) for host in hosts]
+                      functools.partial(progress.say, host.name)) for host in hosts]
         try:
             results = run_all(works, options)
         finally:

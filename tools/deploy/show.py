@@ -2,6 +2,7 @@
 """What people and programs see: progress while it runs, a table and reasons, or one document."""
 import json
 import os
+import shutil
 import sys
 import threading
 import time
@@ -51,30 +52,38 @@ def document(action, dry_run, good, results):
                        "hosts": results}, indent=2) + "\n"
 
 
+def progress_lines(names, began, says, over, now, height):
+    """A line for each host; one for all where a screen of so many lines would not hold them."""
+    if len(names) >= height:
+        return [f"{len(over)} of {len(names)} hosts done"]
+    return [clean(line)[:78] for line in aligned(
+        [[name, f"{now - began[name]:.0f} s" if name in began else "", says.get(name, "waits")] for name in names])]
+
+
 class Progress:
-    """A line for each host, drawn again when something changes; only on a terminal that can."""
+    """What each host does, drawn again when something changes; only on a terminal that can."""
 
     def __init__(self, names):
         self.names, self.lock, self.drawn = names, threading.Lock(), 0
-        self.began = {name: None for name in names}
-        self.says = {name: "waits" for name in names}
+        self.began, self.says, self.over = {}, {}, set()
         self.shown = sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
-    def say(self, name, words):
+    def say(self, name, words, over=False):
         with self.lock:
-            self.began[name] = self.began[name] or time.monotonic()
+            self.began.setdefault(name, time.monotonic())
             self.says[name] = words
+            if over:
+                self.over.add(name)
             if self.shown:
                 self.draw()
 
     def draw(self):
-        now = time.monotonic()
-        rows = [[name, f"{now - self.began[name]:.0f} s" if self.began[name] else "", self.says[name]]
-                for name in self.names]
+        lines = progress_lines(self.names, self.began, self.says, self.over, time.monotonic(),
+                               shutil.get_terminal_size().lines)
         up = f"\x1b[{self.drawn}A" if self.drawn else ""  # ECMA-48: cursor up, erase to the end of the line
-        sys.stderr.write(up + "".join(f"{clean(line)[:78]}\x1b[K\n" for line in aligned(rows)))
+        sys.stderr.write(up + "".join(f"{line}\x1b[K\n" for line in lines))
         sys.stderr.flush()
-        self.drawn = len(rows)
+        self.drawn = len(lines)
 
     def end(self):
         """Wipes it away: the table takes its place."""

@@ -35,7 +35,7 @@ class Wanted:
 
 class Work:
     def __init__(self, host, remote, wanted, options, say):
-        """say(text): what is being done now."""
+        """say(text, over=False): what is being done now."""
         self.host, self.remote, self.wanted, self.options, self.say = host, remote, wanted, options, say
         self.kind, self.hello, self.facts, self.status = None, {}, {}, {}
         self.made, self.staged = [], []
@@ -216,7 +216,7 @@ class Work:
         except (Trouble, kinds.Refused, Bad) as trouble:
             self.result["reason"] = str(trouble)
         self.result["seconds"] = round(time.monotonic() - began, 1)
-        self.say(self.result["result"])
+        self.say(self.result["result"], over=True)
         return self.result
 
     def unhealthy(self):
