@@ -6,15 +6,20 @@ WAY = "what becomes of a packet is told by netlink alone"
 CONNECTIONS = "connections are told by sock_diag alone"
 IPV6 = "esxcfg-route is used for IPv4 only"
 LINUX = "protocols, metrics, kinds and rules are Linux's; others' routes are in test_esxcfg.py"
+PACKAGES = "it is about packages of Linux"
 RESET = "connections cannot be reset"
 
 ANYWHERE = {
+    "test_deb.py": PACKAGES,
     "test_errors.py: unprivileged": "the launcher needs root",
     "test_log.py: a_hanging_disk": BUILD,
     "test_memory.py": BUILD,
     "test_monitoring.py": "it says nothing of a host",
     "test_outside.py: disk_hangs": BUILD,
+    "test_rpm.py": PACKAGES,
+    "test_systemd.py": "it is about Linux's service manager",
     "test_sysv.py": "the script starts the program without the launcher",
+    "test_watch.py": "it is about a terminal",
     "test_without.py": BUILD,
 }
 WITHOUT_NETLINK = {
@@ -25,6 +30,7 @@ WITHOUT_NETLINK = {
     "test_route.py: by_hand": LINUX,
     "test_route.py: shadowed": LINUX,
     "test_route.py: standing_at_our_key": LINUX,
+    "test_upgrade.py": "the old scheme sets routes by ip(8)",
     "test_way.py": WAY,
     "test_witness.py": CONNECTIONS,
 }

@@ -12,7 +12,7 @@ from netlab.wait import wait_for
 from world import IPV4_SECONDARY
 
 SLACK_MS = 200
-LOOK_S = 10 if BY_COMMAND else 0  # where no event tells of an interface, it is looked at so often
+LOOK_S = 12 if BY_COMMAND else 0  # where no event tells of an interface: every 10 s, and what the look takes
 
 
 def check_refreshes(t, world, service, monitor, old, new, since):
