@@ -3,12 +3,13 @@
 
 #include "route/tune/detect.h"
 
-#define CONTEXT 8 /* rows that are kept while all is calm */
-#define CALM    4 /* so many answers at once in a row end a stretch, and what the longest pace asks for */
-#define DAY_S   86400.0
-#define PLENTY  20
-#define FAR     4
-#define FADED_S 3600.0 /* what is left of better evidence when worse may take its place */
+#define CONTEXT   8 /* rows that are kept while all is calm */
+#define CALM      4 /* so many answers at once in a row end a stretch, and what the longest pace asks for */
+#define DAY_S     86400.0
+#define PLENTY    20
+#define FAR       4
+#define FADED_S   3600.0     /* what is left of better evidence when worse may take its place */
+#define FORGOTTEN (1.0F / 3) /* less than so much of an incident is left */
 /* Rows count from so long before the first one, and for so long. */
 #define BASE_BEFORE_NS (60 * NS_PER_S)
 #define BASE_LASTS_NS  (24 * 3600 * NS_PER_S)
@@ -27,18 +28,29 @@ static uint64_t pace_us(size_t i)
 
 /* --- sums ------------------------------------------------------------------------------------------------*/
 
-static void fade(struct record_span_memory *span)
+/*
+ * As if one of nine incidents had never been: the fewer are left, the less sure is what they say. (With the square of the
+ * rest they would seem to be as many as before, and each to matter less and less.)
+ */
+static void fade_tail(struct record_tail *tail)
 {
     const float rest = 8.0F / 9;
 
-    span->watched_s *= (double)rest;
-    for (size_t i = 0; i < RECORD_TIMEOUTS; i++) {
-        span->tails[i].watched_s *= (double)rest;
-        for (size_t n = 0; n < RECORD_LEVELS; n++) {
-            span->tails[i].levels[n].count *= rest;
-            span->tails[i].levels[n].squares *= rest * rest;
-        }
+    tail->watched_s *= (double)rest;
+    for (size_t n = 0; n < RECORD_LEVELS; n++) {
+        float count = rest * tail->levels[n].count, squares = rest * tail->levels[n].squares;
+        bool is_forgotten = count * count < FORGOTTEN * squares;
+
+        tail->levels[n].count = is_forgotten ? 0 : count;
+        tail->levels[n].squares = is_forgotten ? 0 : squares;
     }
+}
+
+static void fade(struct record_span_memory *span)
+{
+    span->watched_s *= 8.0 / 9;
+    for (size_t i = 0; i < RECORD_TIMEOUTS; i++)
+        fade_tail(&span->tails[i]);
 }
 
 /* Better evidence takes the place of worse; false: there is better. */

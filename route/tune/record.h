@@ -20,9 +20,9 @@
  *
  * Only the path in use is asked often enough to say anything of runs.
  *
- * Two spans are remembered: the last month or so, of which older evidence fades by ninths, and a week, which begins anew
- * when it is over. When a whole week had far more or far fewer runs of some length than the month, the network has
- * changed, and the month is as this week was.
+ * Two spans are remembered: the last month or so, of which older evidence fades by ninths, as does how sure it makes; and
+ * a week, which begins anew when it is over. When a whole week had far more or far fewer runs of some length than the
+ * month, the network has changed, and the month is as this week was.
  */
 #pragma once
 

@@ -314,6 +314,25 @@ Test(record, fades_and_follows_the_network)
     free(record);
 }
 
+/* What is left of it makes nobody sure, and is forgotten in the end. */
+Test(record, fades_into_nothing)
+{
+    struct record *record = calloc(1, sizeof(*record));
+
+    for (unsigned i = 0; i < 3; i++)
+        play(record, INTERVAL_NS, 200, 230, false);
+    for (unsigned day = 0; day < 130; day++) {
+        struct estimate_tail tail;
+
+        record_watched(record, DAY_NS, INTERVAL_NS);
+        tail = record_tail_of(record, RECORD_MONTH, 0);
+        cr_assert(day >= 20 || tail.levels[29].count > 1, "day %u", day);
+        cr_assert_leq(tail.levels[29].effective, tail.levels[29].count + 1e-3, "day %u", day);
+    }
+    cr_expect_eq(longest(record, 20), 0);
+    free(record);
+}
+
 /* --- advice ------------------------------------------------------------------------------------------------*/
 
 static const struct advice_limits limits = {
