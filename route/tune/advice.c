@@ -57,6 +57,15 @@ static struct estimate estimate_both(const struct record *record, size_t timeout
     return is_rate(&week) && week.low > month.high ? week : month;
 }
 
+/* For how long the path was asked in a way that tells of this select-timeout. A day and a night, or it says nothing. */
+static bool is_watched(const struct record *record, size_t timeout)
+{
+    const struct record_tail *tail = &record->spans[RECORD_MONTH].tails[timeout];
+    double pace_ns = (double)health_pace(record_timeouts_ms[timeout] * NS_PER_MS);
+
+    return tail->watched_s * (double)tail->interval_ns / pace_ns >= ADVICE_WATCH_S;
+}
+
 double advice_high(const struct record *record, uint64_t window_ns)
 {
     double high = INFINITY;
@@ -64,7 +73,7 @@ double advice_high(const struct record *record, uint64_t window_ns)
     for (size_t i = 0; i < RECORD_TIMEOUTS; i++) {
         uint32_t count = (uint32_t)min_u64(window_ns / (record_timeouts_ms[i] * NS_PER_MS), COUNT_MOST);
 
-        if (count >= 2)
+        if (count >= 2 && is_watched(record, i))
             high = fmin(high, estimate_both(record, i, pair_misses(count)).high);
     }
     return high;
@@ -129,7 +138,7 @@ bool advice_search_step(struct advice_search *search, const struct record *recor
 {
     struct advice found = {0};
 
-    if (advice_needs_s(record) <= 0 &&
+    if (advice_needs_s(record) <= 0 && is_watched(record, search->next) &&
         record_timeouts_ms[search->next] * NS_PER_MS <= limits->timeout_most_ns)
         found = smallest_count(record, search->next, limits);
     if (found.pair.select_count && is_faster(&found.pair, &search->best.pair))

@@ -8,8 +8,9 @@
  * than all that were seen goes on from one request to the next like a coin that is thrown, with one half. Where nothing
  * is ever lost a month of watching then speaks for a count of six.
  *
- * A day and a night are watched before anything is said: what happens every night has been seen then. When the present
- * week errs more often than the month lets expect, it is believed, and the month is not.
+ * A day and a night are watched before anything is said: what happens every night has been seen then. That goes for each
+ * select-timeout: its evidence begins anew when requests begin to leave faster. When the present week errs more often
+ * than the month lets expect, it is believed, and the month is not.
  */
 #pragma once
 

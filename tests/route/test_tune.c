@@ -380,6 +380,23 @@ Test(advice, where_nothing_is_ever_lost)
     }
 }
 
+/* What happens every night is to be seen by each select-timeout that is advised. */
+Test(advice, of_requests_that_have_just_begun_to_leave_faster)
+{
+    struct record *record = calloc(1, sizeof(*record));
+    struct advice advice;
+
+    record_watched(record, 2 * DAY_NS, 50 * NS_PER_MS);
+    record_watched(record, DAY_NS - NS_PER_S, INTERVAL_NS);
+    advice = advise(record);
+    cr_expect_eq(advice.pair.select_timeout_ns, 100 * NS_PER_MS, "%" PRIu64, advice.pair.select_timeout_ns);
+    cr_expect(isfinite(advice_high(record, 500 * NS_PER_MS)));
+    cr_expect(isinf(advice_high(record, 190 * NS_PER_MS)));
+    record_watched(record, NS_PER_S, INTERVAL_NS);
+    cr_expect_eq(advise(record).pair.select_timeout_ns, 20 * NS_PER_MS);
+    free(record);
+}
+
 Test(advice, keeps_clear_of_what_was_seen)
 {
     struct record *record = calloc(1, sizeof(*record));
