@@ -328,6 +328,7 @@ int supervise_run(const struct agent_options *options)
 
     if (supervisor.lock_fd == -EWOULDBLOCK)
         return 0;
+    signal(SIGPIPE, SIG_IGN); /* the log may have no reader any more */
     log_open(STDERR_FILENO, getenv("JOURNAL_STREAM"));
     error = open_supervisor(&supervisor);
     if (error < 0)

@@ -107,6 +107,20 @@ def signals(t):
     t.eventually(agent.settled(home), "the next one starts", detail=agent.status)
 
 
+def nobody_reads(t):
+    """Who read standard error is gone (a login that ended): an agent that ends is started again all the same."""
+    world, _, monitor = t.cluster(settings=dict(nodes=2))
+    agent = supervised(t, t.agent(world, start=False))
+    reads, agent.stderr = os.pipe()
+    agent.start()
+    os.close(agent.stderr)
+    t.eventually(agent.settled(world.node(1).address("data")), "at home", detail=agent.status)
+    os.close(reads)
+    pid = child(agent)
+    os.kill(pid, signal.SIGKILL)
+    t.ok(replaced(agent, pid), "another one runs", agent.process.poll())
+
+
 def wrong_file(t):
     """A file that is wrong: tried again until it is mended; SIGTERM ends it between two tries."""
     world, _, _ = t.cluster(settings=dict(nodes=2))
@@ -131,4 +145,4 @@ def both_options(t):
     t.ok(code == 3 and "--supervise and --dry-run" in error, "not together with --dry-run", [code, error])
 
 
-sys.exit(main([machine_stood_still, hangs, crash, second, signals, wrong_file, both_options]))
+sys.exit(main([machine_stood_still, hangs, crash, second, signals, nobody_reads, wrong_file, both_options]))
