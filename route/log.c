@@ -96,6 +96,7 @@ void log_to_file(const struct log_file_settings *settings)
 {
     if (!settings || !settings->path[0]) {
         out.file = log_file_free(out.file, 0);
+        out.told = (struct log_file_state){0};
         return;
     }
     snprintf(out.path, sizeof(out.path), "%s", settings->path);
@@ -242,16 +243,17 @@ void log_look(void)
 {
     struct log_file_state now = {0};
     char fields[FIELDS_SIZE], line[LINE_SIZE];
-    size_t length;
 
     if (out.file)
         now = log_file_state(out.file);
-    if (now.error != out.told.error) {
+    if (now.error && now.error != out.told.error) {
         snprintf(fields, sizeof(fields), "file=%s error=%s", LOG_VALUE(out.path),
                  LOG_QUOTE(own_error_text(now.error)));
-        length = now.error ? print_line(line, out.priorities, LOG_LEVEL_ERROR, "log-not-written", fields)
-                           : print_line(line, out.priorities, LOG_LEVEL_INFO, "log-written-again", fields);
-        put_on_error(line, length);
+        put_on_error(line, print_line(line, out.priorities, LOG_LEVEL_ERROR, "log-not-written", fields));
+    }
+    if (out.told.error && !now.error) {
+        snprintf(fields, sizeof(fields), "file=%s", LOG_VALUE(out.path));
+        put_on_error(line, print_line(line, out.priorities, LOG_LEVEL_INFO, "log-written-again", fields));
     }
     if (now.link_error && now.link_error != out.told.link_error) {
         snprintf(fields, sizeof(fields), "error=%s", LOG_QUOTE(own_error_text(now.link_error)));

@@ -2,6 +2,7 @@
 /* The log never waits, whatever standard error is; what it loses it counts and says. */
 #include <criterion/criterion.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -167,4 +168,43 @@ Test(log, the_journal)
         cr_expect_str_eq(log_priority(LOG_LEVEL_ERROR), "");
     }
     end(reading, writing);
+}
+
+/* Standard error says what has become of the file, until there is none any more. */
+Test(log, a_file_that_cannot_be_written)
+{
+    char place[] = "/tmp/reroute-log-XXXXXX", path[64];
+    int reading, writing;
+
+    cr_assert(mkdtemp(place));
+    snprintf(path, sizeof(path), "%s/is-no-directory", place);
+    close(open(path, O_CREAT | O_WRONLY, 0600));
+    snprintf(path, sizeof(path), "%s/is-no-directory/a.log", place);
+    make(PIPE, &reading, &writing);
+    log_open(writing, NULL);
+    for (int again = 0; again < 2; again++) {
+        const char *told = "";
+
+        log_to_file(&(struct log_file_settings){.path = path, .link = "", .size_bytes = 1 << 20, .keep = 1});
+        log_event(LOG_LEVEL_INFO, "e", "x=1");
+        while (!*told) {
+            log_look();
+            told = take(reading);
+        }
+        cr_expect(strstr(told, "level=error event=log-not-written file=") && strstr(told, " error="), "%s",
+                  told);
+        if (again)
+            unlink(dirname(strdupa(path)));
+        else
+            log_to_file(NULL);
+        log_look();
+        for (told = take(reading); again && !*told; told = take(reading))
+            log_look();
+        cr_expect_eq(strstr(told, "event=log-written-again file=") != NULL, again, "%s", told);
+        cr_expect_null(strstr(told, "error="), "%s", told);
+    }
+    end(reading, writing);
+    unlink(path);
+    rmdir(dirname(path));
+    rmdir(place);
 }
