@@ -23,7 +23,7 @@ from tap import skip
 from netlab.meter import Meter
 from netlab.namespace import (NO_IPV6, NODE_SETTINGS, batch, bridges, cable, configure, end_process, entering, execute,
                               inside, new_namespace)
-from netlab.wait import until
+from netlab.wait import Interrupts, until
 
 BUILD = os.environ.get("REROUTE_BUILD", os.path.join(ROOT, "build"))
 REROUTE = os.path.join(BUILD, "reroute")
@@ -130,8 +130,9 @@ class Host:
                   "/etc/init.d", "/etc/rc2.d", "/var/lib/reroute")
         found = self.inside("find " + " ".join(p for p in places if self.exists(p)) + " | sort; find " +
                             " ".join(p for p in places if self.exists(p)) + " -type f | sort | xargs md5sum")
-        changing = ("/state.json", "/journal.jsonl")  # while an agent runs
-        return "\n".join(line for line in found.splitlines() if not line.endswith(changing))
+        # A running agent writes these as it likes; where they stay their directory does too.
+        of_agent = ("/var/lib/reroute/", "/reroute/state/")
+        return "\n".join(line for line in found.splitlines() if not any(place in line for place in of_agent))
 
     def route(self):
         """The next hops of the routes to the service."""
@@ -163,6 +164,7 @@ class Stage:
     """Nodes, hosts, and the desk."""
 
     def __init__(self, kinds):
+        Interrupts.catch()  # so that nothing stays behind
         self.stack = contextlib.ExitStack()
         self.directory = self.stack.enter_context(tempfile.TemporaryDirectory(prefix="reroute-deploy-"))
         os.chmod(self.directory, 0o755)
