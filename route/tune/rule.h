@@ -2,7 +2,8 @@
 /*
  * Which pair is in force, when the agent tunes itself: the rule of change. Pure.
  *
- *   1  At first, and whenever the path in use has not been watched for long enough, the configured pair is in force.
+ *   1  At first, and whenever the path in use has not been watched for long enough, the configured pair is in force,
+ *      unless a slower one is.
  *   2  A faster pair takes its place when it is advised and nothing has changed for an hour.
  *   3  A slower one takes its place at once: when it is advised and the one in force has come to err twice as often as
  *      is accepted, or by rule 1.
