@@ -83,9 +83,11 @@ struct fib {
     bool is_tidy;              /* no route of ours stands beside the one at our key */
     char message[FIB_MESSAGE_SIZE]; /* of the last error */
     struct address owned;           /* see fib_own() */
-    /* Next hops of other routes that are ours all the same: they could not be removed, or it is not known whether they
-     * were put. Until a table that does not show them was read. */
-    struct address strays[FIB_STRAYS_MAX];
+    /* Other routes that are ours all the same: they could not be removed, or it is not known whether they were put.
+     * Until a table that does not show them was read. */
+    struct fib_stray {
+        struct address destination, gateway;
+    } strays[FIB_STRAYS_MAX];
     size_t stray_count;
     atomic_bool hurry, ending; /* see fib_hurry(), fib_end() */
     atomic_uint_least64_t silent_since_ns;

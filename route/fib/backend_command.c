@@ -214,10 +214,19 @@ static int parse(struct fib *fib, const struct dialect_order *order, const char 
     return r == -EBADMSG ? not_understood(fib, why) : r;
 }
 
-static bool any_through(const struct text_table *table, const struct address *gateway)
+static bool is_host_route(const struct text_route *line, const struct address *service)
+{
+    return line->route.prefix_length == address_size_bytes(service) * 8 &&
+           address_equal(&line->route.destination, service);
+}
+
+/* Whatever its scope: a table has none. */
+static bool is_in_table(const struct text_table *table, const struct fib_stray *stray)
 {
     for (size_t i = 0; i < table->count; i++)
-        if (address_equal(&table->routes[i].route.gateway, gateway))
+        if (is_host_route(&table->routes[i], &stray->destination) &&
+            memcmp(table->routes[i].route.gateway.bytes, stray->gateway.bytes,
+                   sizeof(stray->gateway.bytes)) == 0)
             return true;
     return false;
 }
@@ -229,7 +238,7 @@ static void forget_strays(struct fib *fib)
     size_t kept = 0;
 
     for (size_t i = 0; i < fib->stray_count; i++)
-        if (any_through(&state->table, &fib->strays[i]))
+        if (is_in_table(&state->table, &fib->strays[i]))
             fib->strays[kept++] = fib->strays[i];
     fib->stray_count = kept;
 }
@@ -330,10 +339,16 @@ static uint32_t interface_of(const struct fib *fib, const struct text_route *lin
     return line->interface[0] ? if_nametoindex(line->interface) : 0;
 }
 
-static bool is_stray(const struct fib *fib, const struct address *gateway)
+static bool is_same(const struct fib_stray *stray, const struct fib_route *route)
+{
+    return address_equal(&stray->destination, &route->destination) &&
+           address_equal(&stray->gateway, &route->gateway);
+}
+
+static bool is_stray(const struct fib *fib, const struct fib_route *route)
 {
     for (size_t i = 0; i < fib->stray_count; i++)
-        if (address_equal(&fib->strays[i], gateway))
+        if (is_same(&fib->strays[i], route))
             return true;
     return false;
 }
@@ -347,15 +362,9 @@ static struct fib_route as_route(const struct fib *fib, const struct text_route 
     if (address_is_link_local(&route.gateway))
         route.gateway.scope = route.ifindex;
     if (route.protocol == RTPROT_UNSPEC && address_is_set(&route.gateway) &&
-        (address_equal(&route.gateway, &fib->owned) || is_stray(fib, &route.gateway)))
+        (address_equal(&route.gateway, &fib->owned) || is_stray(fib, &route)))
         route.protocol = fib->protocol;
     return route;
-}
-
-static bool is_host_route(const struct text_route *line, const struct address *service)
-{
-    return line->route.prefix_length == address_size_bytes(service) * 8 &&
-           address_equal(&line->route.destination, service);
 }
 
 /* What must be known to speak of routes. */
@@ -477,18 +486,18 @@ static bool stands(const struct fib *fib, const struct fib_route *route)
 
 /* --- whose they are --- */
 
-static void add_stray(struct fib *fib, const struct address *gateway)
+static void add_stray(struct fib *fib, const struct fib_route *route)
 {
-    if (fib->stray_count < FIB_STRAYS_MAX && !is_stray(fib, gateway))
-        fib->strays[fib->stray_count++] = *gateway;
+    if (fib->stray_count < FIB_STRAYS_MAX && !is_stray(fib, route))
+        fib->strays[fib->stray_count++] = (struct fib_stray){route->destination, route->gateway};
 }
 
-static void forget_stray(struct fib *fib, const struct address *gateway)
+static void forget_stray(struct fib *fib, const struct fib_route *route)
 {
     size_t kept = 0;
 
     for (size_t i = 0; i < fib->stray_count; i++)
-        if (!address_equal(&fib->strays[i], gateway))
+        if (!is_same(&fib->strays[i], route))
             fib->strays[kept++] = fib->strays[i];
     fib->stray_count = kept;
 }
@@ -500,8 +509,8 @@ static void own(struct fib *fib, const struct fib_route *route)
 
     before.gateway = fib->owned;
     if (address_is_set(&fib->owned) && !address_equal(&fib->owned, &route->gateway) && stands(fib, &before))
-        add_stray(fib, &fib->owned);
-    forget_stray(fib, &route->gateway);
+        add_stray(fib, &before);
+    forget_stray(fib, route);
     fib->owned = route->gateway;
 }
 
@@ -520,7 +529,7 @@ static int tell(struct fib *fib, enum dialect_verb verb, const struct fib_route 
         return r;
     if (state->dialect->did(&order, output, status)) {
         if (verb == DIALECT_ADD)
-            add_stray(fib, &route->gateway); /* until it is seen */
+            add_stray(fib, route); /* until it is seen */
         return 0;
     }
     state->dialect->arguments(&order, &arguments);
@@ -548,7 +557,7 @@ static void put_back(struct fib *fib)
         snprintf(again, sizeof(again), "the old route is back");
     else
         state->removed = old; /* the next try may need it */
-    forget_stray(fib, &old.gateway);
+    forget_stray(fib, &old);
     fib_fail(fib, 0, "%.*s; %s", FIB_MESSAGE_SIZE / 2, message, again); /* cut where it is too long */
 }
 
@@ -616,7 +625,7 @@ static int exchange(struct fib *fib, const struct fib_route *old, const struct f
     if (r == -EREMOTEIO)
         put_back(fib);
     if (r == 0 && old && stands(fib, old))
-        add_stray(fib, &old->gateway); /* it was not deleted, whatever was said */
+        add_stray(fib, old); /* it was not deleted, whatever was said */
     return r;
 }
 
@@ -666,7 +675,7 @@ static int command_backend_drop(struct fib *fib, const struct fib_route *route)
         return fib_fail(fib, -EREMOTEIO, "%s was deleted, but the table still shows it", ROUTE_TEXT(route));
     if (address_equal(&fib->owned, &route->gateway))
         fib->owned = (struct address){0};
-    forget_stray(fib, &route->gateway);
+    forget_stray(fib, route);
     return 0;
 }
 

@@ -322,6 +322,21 @@ Test(backend_command, a_delete_that_lied_is_done_again)
     close_all(&world);
 }
 
+/* What was not put is nothing that is left, though another route leads through its next hop. */
+Test(backend_command, the_way_of_another_route_is_not_ours)
+{
+    struct world world;
+
+    open_with(&world, "", "", (struct fib_settings){0});
+    cr_expect_eq(replace_ours(&world, "10.1.0.2", NULL), 0);
+    write_file("routes", "%s", "10.77.0.0/24 10.1.0.3\n" OLD);
+    write_file("trouble", "%s", "-a@10.1.0.3 lie\n");
+    cr_expect_eq(replace_ours(&world, "10.1.0.3", NULL), -EREMOTEIO);
+    expect_table("10.77.0.0/24 10.1.0.3\n" OLD);
+    cr_expect_not(fib_has_leftover(world.fib));
+    close_all(&world);
+}
+
 /* The add did it, and the table could not be read after it. */
 Test(backend_command, what_was_put_unseen_is_ours)
 {
