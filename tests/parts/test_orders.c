@@ -74,6 +74,7 @@ Test(orders, one_after_the_other)
         cr_expect_str_eq(drained, row->drained, "%s %s: drained %s", row->order, row->target, drained);
         cr_expect_eq(orders_pin_is_known(&orders, &stage.table), row->pinned[0] != '\0');
         cr_expect_eq(orders.pin_hard, strcmp(pinned, "01") == 0);
+        cr_expect_eq(orders.pin_now, row->pinned[0] != '\0', "without hold");
     }
     orders_clear(&orders);
     stage_close(&stage);

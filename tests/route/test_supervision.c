@@ -82,6 +82,22 @@ Test(supervision, silence_kills, .init = begin)
     cr_expect_not(supervision_ended(&it, false, at(16.2)));
 }
 
+/* The next one has as much time as the first one had, and is killed as it was. */
+Test(supervision, silence_kills_the_next_one_too, .init = begin)
+{
+    supervision_heard(&it, at(2));
+    cr_expect_eq(supervision_due(&it, at(12)), SUPERVISION_KILL);
+    cr_expect_not(supervision_ended(&it, false, at(12)));
+    supervision_started(&it, at(13));
+    cr_expect_eq(supervision_due(&it, at(103.5)), SUPERVISION_KILL, "without a word");
+    cr_expect_eq(it.heard_ns, NEVER_NS);
+    cr_expect_not(supervision_ended(&it, false, at(104)));
+    supervision_started(&it, at(106));
+    supervision_heard(&it, at(107));
+    cr_expect_eq(due_s(), 117);
+    cr_expect_eq(supervision_due(&it, at(117)), SUPERVISION_KILL);
+}
+
 Test(supervision, the_first_word_may_take_longer)
 {
     supervision_begin(&it, true, BEGIN_NS);
