@@ -76,9 +76,9 @@ int line_file_append(struct line_file *file, const char *line)
         return 0;
     }
     error = written < 0 ? -errno : -ENOSPC;
-    /* Should this fail as well, the next line_file_open() of another process ends the line. */
     if (written > 0 && ftruncate(file->fd, (off_t)file->size_bytes) < 0)
-        error = -errno;
+        error = -errno; /* the next line_file_open() ends the line */
+    file->fd = close_fd(file->fd);
     return error;
 }
 

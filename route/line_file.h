@@ -24,7 +24,8 @@ void line_file_clear(struct line_file *file);
  * anew. 0: it was open; 1: it is now; or a negative errno for own_error_text(). */
 int line_file_open(struct line_file *file);
 
-/* Of one that is open: the line and its end. 0 or a negative errno; what was written of it is taken back. */
+/* Of one that is open: the line and its end. 0 or a negative errno; what was written of it is taken back, and the file is
+ * to be opened again. */
 int line_file_append(struct line_file *file, const char *line);
 
 /* It becomes PATH.1, what was that PATH.2, and so on; what was PATH.`keep` goes. Then it is to be opened again. 0 or a

@@ -72,8 +72,6 @@ int journal_file_append(struct journal_file *file, const char *line, enum journa
     if (!error)
         error = line_file_append(&file->lines, line);
     file->broken = error < 0;
-    if (error < 0)
-        file->lines.fd = close_fd(file->lines.fd);
     return error;
 }
 
