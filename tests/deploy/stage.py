@@ -2,8 +2,8 @@
 """Hosts behind real sshd processes, a cluster that they enter, and the desk from which reroute is deployed: all in
 network namespaces.
 
-A host has namespaces of its own, for processes and mounts too, and in them its own /etc, /usr/local, /var, /run: what
-is put there others do not see, and all of it is gone with it. Three kinds:
+A host has namespaces of its own, for processes and mounts too, and in them its own /etc, /root, /usr/local, /var, /run:
+what is put there others do not see, and all of it is gone with it. Three kinds:
 
     systemd    with a stand-in for systemctl, which runs the unit's ExecStart
     linux      without systemd
