@@ -36,6 +36,8 @@ WRONG = [
     (["check", "--host", "a", "--config", "mark.conf"],
      "reroute deploy: mark.conf:1: @zone@: a (--host 'a') has no zone=..., expected one"),
     (["check", "--host", "a", "--binary", "none"], "reroute deploy: --binary none: expected a file that can be read"),
+    (["check", "--host", "a", "--binary", "/"], "reroute deploy: --binary /: expected a file that can be read"),
+    (["check", "--host", "a", "--ssh", "ssh 'a"], "reroute deploy: --ssh 'ssh 'a': expected an end of each quotation"),
     (["check", "--host", "a\x1b[2J"], "reroute deploy: --host 'a\\x1b[2J': 'a\\x1b[2J': expected the name of a host: "
      "letters, digits, '.', '_' and '-'"),
 ]
@@ -59,7 +61,7 @@ def what_is_wrong():
     with tempfile.TemporaryDirectory() as directory:
         files(directory)
         for arguments, line in WRONG:
-            done = deploy(directory, *arguments, "--ssh", "/nonexistent/ssh")
+            done = deploy(directory, "--ssh", "/nonexistent/ssh", *arguments)
             first = done.stderr.splitlines()[0] if done.stderr else ""
             same((done.returncode, done.stdout), (3, ""), f"{arguments}: {done.stderr}")
             same(first[:len(line)] if line.startswith("reroute") else first[-len(line):], line, arguments)

@@ -4,13 +4,17 @@
 and asks real hosts over ssh, of which some do not answer, each for its own reason."""
 import json
 import os
+import shlex
+import signal
 import subprocess
 import sys
+import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path += [HERE, os.path.join(ROOT, "tools", "deploy"), os.path.join(ROOT, "tests", "lib")]
-from overview import entry, is_home, table, why
+from overview import answered, entry, is_home, table, why
+from remote import Trouble
 from stage import REROUTE, Stage, eventually, missing, programs
 from netlab.namespace import entering
 from tap import Tap
@@ -63,6 +67,24 @@ d4    no route        -     -     -                    so it is
 """, "the table", shown)
 
 
+# What a host may send in place of a status; the document is that of a good one but for these members.
+STRANGE = ("", "[]", "{}", "[" * 100000, '"schema"', {"paths": 3}, {"paths": [3]}, {"paths": None}, {"sessions": []},
+           {"sessions": {"accesses": ["n1"]}}, {"since": 5}, {"failback": {"in_s": "x"}}, {"failback": {"in_s": 5}},
+           {"paths": [path("n1", "x", True), path("n2", 12)]}, {"explanation": 5, "decision": "hold"})
+
+
+def of_strange_answers():
+    good = status(*AT_HOME, schema="reroute.status/1")
+    tap.ok(answered("a1", json.dumps(good))["home"], "a good answer")
+    for strange in STRANGE:
+        text = strange if isinstance(strange, str) else json.dumps({**good, **strange})
+        try:
+            said = answered("a1", text)
+        except Trouble as trouble:
+            said = str(trouble)
+        tap.ok(said == "its answer is not understood", f"an answer that is not understood: {text[:80]}", said)
+
+
 def run(stage, *arguments):
     done = subprocess.run([REROUTE, "status", "--all", *arguments, "--ssh", f"ssh -F {stage.path('ssh_config')}"],
                           stdin=subprocess.DEVNULL, capture_output=True, text=True, preexec_fn=entering(stage.desk),
@@ -106,13 +128,38 @@ def of_arguments():
             ("a list that is not there", ["--all", "--hosts", "/nonexistent/x"],
              "reroute status: /nonexistent/x: No such file or directory\n"),
             ("a list without hosts", ["--all", "--hosts", "/dev/null"],
-             "reroute status: /dev/null: no host in it, expected lines such as: host1 local=node1\n")):
-        done = subprocess.run([REROUTE, "status", *arguments], capture_output=True, text=True, timeout=30)
+             "reroute status: /dev/null: no host in it, expected lines such as: host1 local=node1\n"),
+            ("a quotation without an end", ["--all", "--hosts", "@list@", "--ssh", "ssh 'a"],
+             "reroute status: --ssh 'ssh 'a': expected an end of each quotation\n")):
+        with tempfile.NamedTemporaryFile("w") as listed:
+            listed.write("a\n")
+            listed.flush()
+            arguments = [listed.name if word == "@list@" else word for word in arguments]
+            done = subprocess.run([REROUTE, "status", *arguments], capture_output=True, text=True, timeout=30)
         tap.ok(done.returncode == 3 and done.stderr.startswith(said) and done.stdout == "", what, done)
 
 
+def of_an_interruption():
+    """At once, with what is known by then; nothing is left of it."""
+    with tempfile.TemporaryDirectory() as directory:
+        with open(f"{directory}/hosts", "w", encoding="ascii") as f:
+            f.write("quick1\nslow1\n")
+        script = f'case "$*" in *"-O exit"*) ;; *quick1*) echo failed=no ;; *) : >{directory}/waits; exec sleep 100 ;; esac'
+        done = subprocess.Popen([REROUTE, "status", "--all", "--hosts", f"{directory}/hosts", "--ssh",
+                                 shlex.join(["sh", "-c", script, "ssh"])],
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        eventually("in the middle", lambda: os.path.exists(f"{directory}/waits"))
+        done.send_signal(signal.SIGINT)
+        out, error = done.communicate(timeout=30)
+        lines = {line.split()[0]: line for line in out.splitlines() if line}
+        tap.ok(done.returncode == 130 and error == "" and lines["quick1"].endswith("no answer: no") and
+               lines["slow1"].endswith("no answer: interrupted"), "an interruption", f"{done.returncode} {out} {error}")
+
+
 of_tables()
+of_strange_answers()
 of_arguments()
+of_an_interruption()
 reason = missing()
 if reason:
     tap.say(f"hosts: skipped, {reason}")

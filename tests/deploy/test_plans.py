@@ -87,6 +87,13 @@ def what_differs():
 
 
 @test
+def what_is_no_status():
+    same(kinds.parse_status('{"paths": [], "sessions": {}}'), {"paths": [], "sessions": {}})
+    for text in (None, "", "{", "[1]", "3", "[" * 100000, '{"paths": 3}', '{"paths": [3]}', '{"sessions": [1]}'):
+        same(kinds.parse_status(text), {}, text and text[:40])
+
+
+@test
 def who_is_refused():
     kind, _, facts = setting()
     same(kinds.refuse(kind, facts), None)

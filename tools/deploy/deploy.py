@@ -4,6 +4,7 @@ options: the arguments are the program itself and NAME=VALUE.
 
     hosts.py, template.py   the list of hosts, a configuration for each; pure
     kinds.py                what each kind of host needs, what differs, which steps; pure
+    desk.py                 what was given, the ways to the hosts, the end
     remote.py               ssh
     host.sh                 what runs on a host
     vmkernel.sh.in          the service on VMkernel
@@ -11,22 +12,18 @@ options: the arguments are the program itself and NAME=VALUE.
     show.py                 progress, table, document"""
 import functools
 import os
-import shlex
-import signal
 import subprocess
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 
+from desk import AT_ONCE, EXIT_INTERRUPTED, EXIT_NOT_ALL, end, read, ssh_words, ways
 from hosts import Bad, choose, parse_list
 from kinds import KINDS, SERVICE_FILES, words_of
-from remote import Remote, Running
-from show import Progress, clean, document, text
+from show import Progress, document, text
 from template import check_local, check_words, fill
 from work import Programs, Wanted, Work
 
-EXIT_NOT_ALL, EXIT_USAGE, EXIT_SYSTEM, EXIT_INTERRUPTED = 1, 3, 4, 130
-AT_ONCE = 16
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
@@ -37,17 +34,9 @@ class Options:
         self.action = given["action"]
         self.list, self.config, self.binary = (given.get(name) for name in ("hosts", "config", "binary"))
         self.hosts = [value for name, value in pairs if name == "host"]
-        self.ssh = shlex.split(given.get("ssh", "ssh")) or ["ssh"]
+        self.ssh = ssh_words(given.get("ssh"))
         self.rolling, self.wait_s = int(given["rolling"]), int(given["wait"])
         self.route, self.dry_run, self.json = (name in given for name in ("route", "dry-run", "json"))
-
-
-def read(path):
-    try:
-        with open(path, encoding="utf-8") as f:
-            return f.read()
-    except (OSError, UnicodeDecodeError) as error:
-        raise Bad(f"{path}: {getattr(error, 'strerror', None) or 'expected a text in UTF-8'}") from None
 
 
 def own(name):
@@ -56,11 +45,11 @@ def own(name):
 
 def check_config(program, config, name, host):
     """The check that will be made on the host, before any host is asked. Lines are those of the template."""
-    with tempfile.NamedTemporaryFile("w", prefix="reroute-deploy-", suffix=".conf") as file:
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", prefix="reroute-deploy-", suffix=".conf") as file:
         file.write(config)
         file.flush()
-        done = subprocess.run([program, "check-config", "--quiet", file.name], capture_output=True, text=True,
-                              check=False)
+        done = subprocess.run([program, "check-config", "--quiet", file.name], capture_output=True, encoding="utf-8",
+                              errors="replace", check=False)
         if done.returncode != 0:
             line = (done.stderr.strip().splitlines() or ["check-config does not say why"])[-1]
             raise Bad(f"{line.replace(file.name, name)} (filled for {host.name})")
@@ -73,6 +62,16 @@ def check_template(program, template, name, hosts):
         check_config(program, fill(template, name, host, words_of(KINDS["systemd"])), name, host)
 
 
+def programs(given, own_program):
+    found = Programs(given, own_program)
+    try:
+        if given:
+            found.read(given)
+    except OSError:
+        raise Bad(f"--binary {given}: expected a file that can be read") from None
+    return found
+
+
 def prepare(program, options):
     """(hosts, what they are to have). Bad: something that was given is wrong; nothing was asked of any host."""
     listed = parse_list(read(options.list), options.list) if options.list else None
@@ -80,9 +79,7 @@ def prepare(program, options):
     template = read(options.config) if options.config else None
     if template is not None:
         check_template(program, template, options.config, hosts)
-    if options.binary and not os.access(options.binary, os.R_OK):
-        raise Bad(f"--binary {options.binary}: expected a file that can be read")
-    return hosts, Wanted(Programs(options.binary, program), template, options.config,
+    return hosts, Wanted(programs(options.binary, program), template, options.config,
                          {name: own(name) for name in SERVICE_FILES})
 
 
@@ -134,19 +131,13 @@ def run_all(works, options):
 
 def deploy(program, options):
     hosts, wanted = prepare(program, options)
-    running, progress = Running(), Progress([host.name for host in hosts])
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: running.stop())
-    # Sockets of shared connections are in there: their paths must be short (unix(7)).
-    with tempfile.TemporaryDirectory(prefix="rr-", dir="/tmp") as directory:
-        works = [Work(host, Remote(host, options.ssh, directory, running), wanted, options,
-                      functools.partial(progress.say, host.name)) for host in hosts]
+    progress = Progress([host.name for host in hosts])
+    with ways(hosts, options.ssh) as (running, remotes):
+        works = [Work(remote, wanted, options, functools.partial(progress.say, remote.host.name)) for remote in remotes]
         try:
             results = run_all(works, options)
         finally:
             progress.end()
-            for work in works:
-                work.remote.close()
     good = not any(failed(result) for result in results)
     print(document(options.action, options.dry_run, good, results) if options.json else text(results), end="",
           flush=True)
@@ -155,16 +146,4 @@ def deploy(program, options):
     return 0 if good else EXIT_NOT_ALL
 
 
-def main():
-    program, options = sys.argv[1], Options(sys.argv[2:])
-    try:
-        return deploy(program, options)
-    except Bad as error:
-        print(f"reroute deploy: {clean(str(error))}", file=sys.stderr)
-        return EXIT_USAGE
-    except OSError as error:
-        print(f"reroute deploy: {error}", file=sys.stderr)
-        return EXIT_SYSTEM
-
-
-sys.exit(main())
+sys.exit(end("reroute deploy", lambda: deploy(sys.argv[1], Options(sys.argv[2:]))))

@@ -2,6 +2,7 @@
 """Kinds of hosts: where things are there, what is to be there, how far a host is from it, which steps lead there. Pure:
 what a host said comes as a dict of texts (`facts`, of host.sh)."""
 import hashlib
+import json
 import re
 from collections import namedtuple
 
@@ -115,6 +116,19 @@ def refuse_state(kind, config):
 
 
 # --- is it as it is to be? ----------------------------------------------------------------------------------------
+
+def parse_status(text):
+    """The agent's document; {}: none, or nothing that can be one."""
+    try:
+        status = json.loads(text or "{}")
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(status, dict):
+        return {}
+    paths = status.get("paths", [])
+    good = isinstance(paths, list) and all(isinstance(path, dict) for path in paths)
+    return status if good and isinstance(status.get("sessions", {}), dict) else {}
+
 
 def current_path(status):
     return next((path for path in status.get("paths", []) if path.get("current")), None)

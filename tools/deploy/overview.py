@@ -4,15 +4,15 @@ the options: the arguments are the program itself and NAME=VALUE. The list and t
 import json
 import shlex
 import sys
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 
-from hosts import Bad, choose, parse_list
-from remote import Remote, Running, Trouble
+from desk import AT_ONCE, EXIT_INTERRUPTED, EXIT_NOT_ALL, end, read, ssh_words, ways
+from hosts import parse_list
+from kinds import current_path
+from remote import Trouble
 from show import Progress, aligned, clean
 
-EXIT_NOT_ALL, EXIT_USAGE, EXIT_SYSTEM = 1, 3, 4
-AT_ONCE, ASK_S = 32, 20
+ASK_S = 20
 COLUMNS = ("HOST", "ENTERS THROUGH", "TIER", "HOME", "SINCE", "WHY")
 # What runs on a host. $1: a directory that is looked at first, or nothing.
 ASK = r"""
@@ -37,10 +37,6 @@ ask() {
 
 def rank(path):
     return path.get("rank", 1000)
-
-
-def current_path(status):
-    return next((path for path in status.get("paths", []) if path.get("current")), None)
 
 
 def is_home(status):
@@ -109,7 +105,7 @@ def document(entries):
 def parse_status(text):
     try:
         status = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         status = None
     if not isinstance(status, dict) or status.get("schema") != "reroute.status/1":
         raise Trouble("its answer is not understood")
@@ -118,16 +114,26 @@ def parse_status(text):
 
 # --- all hosts ----------------------------------------------------------------------------------------------------
 
+def answered(name, text):
+    """What is to be said of a host that answered; Trouble: that cannot be shown."""
+    try:
+        one = entry(name, parse_status(text), None)
+        cells(one)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise Trouble("its answer is not understood") from None
+    return one
+
+
 def ask(remote):
     call = "ask " + shlex.quote(remote.host.directory or "") + "\n"
-    return parse_status(remote.ssh("/bin/sh", (ASK + call).encode(), ASK_S).get("status", ""))
+    return answered(remote.host.name, remote.ssh("/bin/sh", (ASK + call).encode(), ASK_S).get("status", ""))
 
 
 def look(remote, progress):
     name = remote.host.name
     progress.say(name, "is asked")
     try:
-        one = entry(name, ask(remote), None)
+        one = ask(remote)
     except Trouble as trouble:
         one = entry(name, None, str(trouble))
     progress.say(name, "answered" if one["answered"] else "did not answer")
@@ -135,40 +141,23 @@ def look(remote, progress):
 
 
 def look_at_all(hosts, ssh):
-    running, progress = Running(), Progress([host.name for host in hosts])
-    with tempfile.TemporaryDirectory(prefix="rr-") as directory:
-        remotes = [Remote(host, ssh, directory, running) for host in hosts]
+    """(what is to be said of each, whether it was interrupted)"""
+    progress = Progress([host.name for host in hosts])
+    with ways(hosts, ssh) as (running, remotes), ThreadPoolExecutor(AT_ONCE) as pool:
         try:
-            with ThreadPoolExecutor(AT_ONCE) as pool:
-                return list(pool.map(lambda remote: look(remote, progress), remotes))
+            return list(pool.map(lambda remote: look(remote, progress), remotes)), running.stopped
         finally:
             progress.end()
-            with ThreadPoolExecutor(AT_ONCE) as pool:
-                list(pool.map(Remote.close, remotes))
 
 
-def read(path):
-    try:
-        with open(path, encoding="utf-8") as f:
-            return f.read()
-    except (OSError, UnicodeDecodeError) as error:
-        raise Bad(f"{path}: {getattr(error, 'strerror', None) or 'expected a text in UTF-8'}") from None
-
-
-def main():
-    given = dict(word.partition("=")[::2] for word in sys.argv[2:])
-    try:
-        hosts = choose(parse_list(read(given["hosts"]), given["hosts"]), [])
-        entries = look_at_all(hosts, shlex.split(given.get("ssh", "ssh")) or ["ssh"])
-    except Bad as error:
-        print(f"reroute status: {clean(str(error))}", file=sys.stderr)
-        return EXIT_USAGE
-    except OSError as error:
-        print(f"reroute status: {error}", file=sys.stderr)
-        return EXIT_SYSTEM
+def show_all(given):
+    hosts = parse_list(read(given["hosts"]), given["hosts"])
+    entries, interrupted = look_at_all(hosts, ssh_words(given.get("ssh")))
     print(document(entries) if "json" in given else table(entries), end="", flush=True)
+    if interrupted:
+        return EXIT_INTERRUPTED
     return 0 if all(one["answered"] for one in entries) else EXIT_NOT_ALL
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(end("reroute status", lambda: show_all(dict(word.partition("=")[::2] for word in sys.argv[2:]))))

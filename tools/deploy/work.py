@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is done with one host: look, then check, change or clear. Its result is a dict; see reroute-deploy(8)."""
 import contextlib
-import json
 import os
 import time
 
@@ -30,16 +29,16 @@ class Wanted:
                 raise kinds.Refused(reason)
             config = text.encode()
         service = kinds.service_text(kind, self.services[kinds.service_file(kind, facts)]).encode()
-        return kinds.wanted(kind, self.programs.of(kind, facts["machine"]), config, service)
+        return kinds.wanted(kind, self.programs.of(kind, facts.get("machine", "")), config, service)
 
 
 class Work:
-    def __init__(self, host, remote, wanted, options, say):
+    def __init__(self, remote, wanted, options, say):
         """say(text, over=False): what is being done now."""
-        self.host, self.remote, self.wanted, self.options, self.say = host, remote, wanted, options, say
+        self.host, self.remote, self.wanted, self.options, self.say = remote.host, remote, wanted, options, say
         self.kind, self.hello, self.facts, self.status = None, {}, {}, {}
         self.made, self.staged = [], []
-        self.result = {"name": host.name, "kind": None, "result": "failed", "reason": None, "differences": [],
+        self.result = {"name": self.host.name, "kind": None, "result": "failed", "reason": None, "differences": [],
                        "steps": []}
 
     # --- looking ------------------------------------------------------------------------------------------------
@@ -57,10 +56,7 @@ class Work:
         self.say("looks")
         seen = self.remote.call("host_look", kind.name, kind.binary, kind.config, kind.service)
         self.facts = {**self.hello, **seen}
-        try:
-            self.status = json.loads(self.facts.get("status") or "{}")
-        except ValueError:
-            self.status = {}
+        self.status = kinds.parse_status(self.facts.get("status"))
         self.note()
 
     def note(self):
