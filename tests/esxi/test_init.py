@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 import tarfile
+import tempfile
 import threading
 
 sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'lib'))
@@ -184,10 +185,15 @@ def is_static(path):
     return subprocess.run(['ldd', path], capture_output=True, check=False).returncode != 0
 
 
-def make_root(build_vib, static, busybox):
-    subprocess.run([build_vib, '--program', static, '--output', '/tmp'], check=True, capture_output=True)
-    vib, = (name for name in os.listdir('/tmp') if name.endswith('.vib'))
-    packed = subprocess.run(['ar', 'p', f'/tmp/{vib}', 'reroute'], check=True, capture_output=True).stdout
+def pack(build_vib, static):
+    """The payload of a package."""
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([build_vib, '--program', static, '--output', folder], check=True, capture_output=True)
+        vib, = (os.path.join(folder, name) for name in os.listdir(folder) if name.endswith('.vib'))
+        return subprocess.run(['ar', 'p', vib, 'reroute'], check=True, capture_output=True).stdout
+
+
+def make_root(packed, busybox):
     with tarfile.open(fileobj=io.BytesIO(gzip.decompress(packed))) as archive:
         archive.extractall(ROOT)
     for folder in ('bin', 'dev', 'scratch', 'tmp', 'var'):
@@ -209,19 +215,13 @@ def main():
         tap.skip('no static busybox (Debian: busybox-static)')
     if sys.argv[1] != '--inside':
         own = tap.unshared('--net', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc')
-        copy = os.open(static, os.O_RDONLY)  # /tmp is hidden inside
-        os.set_inheritable(copy, True)
-        os.execvp(own[0], [*own, sys.executable, os.path.abspath(sys.argv[0]), '--inside', str(copy), build_vib, static])
-    with open(int(sys.argv[2]), 'rb') as file:
-        program = file.read()
+        os.execvp(own[0], [*own, sys.executable, os.path.abspath(sys.argv[0]), '--inside', build_vib, static])
+    packed = pack(build_vib, static)  # what is in /tmp, perhaps this tree, is hidden from here on
     for command in ('mount -t tmpfs -o mode=1777 tmpfs /tmp', 'ip link set lo up', 'ip link add vmk1 type veth peer name peer',
                     'ip address add 10.9.8.11/24 dev vmk1', 'ip link set vmk1 up', 'ip link set peer up'):
         subprocess.run(command.split(), check=True)
-    with open('/tmp/program', 'wb') as file:
-        file.write(program)
-    os.chmod('/tmp/program', 0o755)
     os.mkdir(ROOT)
-    make_root(build_vib, '/tmp/program', busybox)
+    make_root(packed, busybox)
     listen()
     sys.exit(run())
 
