@@ -149,6 +149,7 @@ static int add_event(struct event *event)
     return event && event_add(event, NULL) == 0 ? 0 : -ENOMEM;
 }
 
+/* It hears SIGHUP from here on, so it is opened before the file is read. */
 static int open_loop(struct agent *agent, char *message, size_t size_bytes)
 {
     snprintf(message, size_bytes, "cannot make an event loop");
@@ -157,13 +158,20 @@ static int open_loop(struct agent *agent, char *message, size_t size_bytes)
     if (!agent->loop.base)
         return -ENOMEM;
     agent->loop.timer = evtimer_new(agent->loop.base, on_due, agent);
+    agent->loop.hangup = evsignal_new(agent->loop.base, SIGHUP, on_hangup, agent);
+    return agent->loop.timer ? add_event(agent->loop.hangup) : -ENOMEM;
+}
+
+/* Before, these end the process at once, whatever it waits for. */
+static int watch_ends(struct agent *agent, char *message, size_t size_bytes)
+{
+    int error;
+
+    snprintf(message, size_bytes, "out of memory");
     agent->loop.terminate = evsignal_new(agent->loop.base, SIGTERM, on_terminate, agent);
     agent->loop.interrupt = evsignal_new(agent->loop.base, SIGINT, on_terminate, agent);
-    agent->loop.hangup = evsignal_new(agent->loop.base, SIGHUP, on_hangup, agent);
-    if (!agent->loop.timer || add_event(agent->loop.terminate) || add_event(agent->loop.interrupt) ||
-        add_event(agent->loop.hangup))
-        return -ENOMEM;
-    return 0;
+    error = add_event(agent->loop.terminate);
+    return error ? error : add_event(agent->loop.interrupt);
 }
 
 /* A FIB that is slow has no descriptor, and its guard has one. */
@@ -263,13 +271,15 @@ static int start(struct agent *agent, char *message, size_t size_bytes)
 {
     const struct waker waker = {.wake = agent_wake, .context = agent};
     struct agent_table table;
-    int error = config_load(&agent->config, agent->options->config_path, message, size_bytes);
+    int error = open_loop(agent, message, size_bytes);
 
     if (error)
+        return error;
+    if (config_load(&agent->config, agent->options->config_path, message, size_bytes))
         return -EINVAL;
     error = lock(agent, message, size_bytes);
     if (!error)
-        error = open_loop(agent, message, size_bytes);
+        error = watch_ends(agent, message, size_bytes);
     if (!error)
         error = open_disk(agent, message, size_bytes);
     if (!error)

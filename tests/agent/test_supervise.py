@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 
-from harness import main
+from harness import BUILD, SANITIZED, main
 from netlab.namespace import entering
 from netlab.wait import wait_for
 from supervised import child, gone, replaced, supervised
@@ -121,6 +121,36 @@ def nobody_reads(t):
     t.ok(replaced(agent, pid), "another one runs", agent.process.poll())
 
 
+def has_read_its_file(agent):
+    """The agent's process has taken the name of its lock, for which it must know the service."""
+    pid = child(agent)
+    if not pid:
+        return False
+    with open(f"/proc/{pid}/net/unix", encoding="utf-8", errors="replace") as f:
+        return "@reroute/" in f.read()
+
+
+def reload_at_the_start(t):
+    """SIGHUP while an agent starts, which has read its file already and waits for its disk: the new file is in force."""
+    if SANITIZED:
+        t.ok(True, "not with a sanitizer, which wants to be loaded first")
+        return
+    world, _, _ = t.cluster(settings=dict(nodes=2))
+    agent = supervised(t, t.agent(world, start=False))
+    hang = os.path.join(t.directory, "hang")
+    agent.environment = {"LD_PRELOAD": os.path.join(BUILD, "tests", "agent", "libhang.so"),
+                         "HANG_DIRECTORY": agent.state_directory, "HANG_WHILE": hang}
+    os.makedirs(agent.state_directory, 0o700, exist_ok=True)
+    with open(hang, "w", encoding="ascii"):
+        pass
+    agent.start()
+    t.eventually(lambda: has_read_its_file(agent), "it starts", detail=agent.log)
+    agent.write(agent.text(top='host = "renamed"'))
+    os.kill(child(agent), signal.SIGHUP)
+    os.unlink(hang)
+    t.eventually(lambda: agent.get("host") == "renamed", "the new file is in force", detail=agent.log)
+
+
 def wrong_file(t):
     """A file that is wrong: tried again until it is mended; SIGTERM ends it between two tries."""
     world, _, _ = t.cluster(settings=dict(nodes=2))
@@ -145,4 +175,4 @@ def both_options(t):
     t.ok(code == 3 and "--supervise and --dry-run" in error, "not together with --dry-run", [code, error])
 
 
-sys.exit(main([machine_stood_still, hangs, crash, second, signals, nobody_reads, wrong_file, both_options]))
+sys.exit(main([machine_stood_still, hangs, crash, second, signals, nobody_reads, reload_at_the_start, wrong_file, both_options]))
