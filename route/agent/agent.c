@@ -25,8 +25,9 @@
  * owns its state and gets what else it may read as a struct situation. Around all of it, where there is no service
  * manager: supervise.h.
  *
- * Nothing here blocks but netlink's round trips; a thread of its own writes to the state directory, see disk.h, and
- * another one runs a program at every change, see notifier.h. On exit the route stays.
+ * Nothing here blocks but netlink's round trips and the look for observe-file, whose disk must not hang; a thread of its
+ * own writes to the state directory, see disk.h, and another one runs a program at every change, see notifier.h. On exit
+ * the route stays.
  */
 #include <signal.h>
 
