@@ -240,6 +240,8 @@ static void judge(struct record *record, const struct record_watch *watch, size_
 
 static void flush_time(struct record *record, struct record_watch *watch)
 {
+    if (!watch->watched_ns)
+        return; /* one that has just begun has no interval yet */
     record_watched(record, watch->watched_ns, watch->interval_ns);
     watch->watched_ns = 0;
 }

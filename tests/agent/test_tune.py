@@ -37,7 +37,9 @@ def make_up(agent, days):
         for span in path["month"], path["week"]:
             span["watched_s"] = days * 86400
             for tail in span["tails"]:
-                tail.update(watched_s=days * 86400, interval_us=50000, runs=[])
+                pace = 500 * tail["select_timeout_ms"]
+                asked = max(pace, 500 * 100)  # twice in the configured select-timeout
+                tail.update(watched_s=days * 86400 * pace / asked, interval_us=asked, runs=[])
     with open(kept(agent), "w") as f:
         json.dump(document, f)
 
@@ -61,12 +63,12 @@ def with_history(t, mode, days=3):
 def advises(t):
     world, agent, home = with_history(t, "advise")
     now = tune(agent)
-    t.ok((now["advice"]["select_timeout_ms"], now["advice"]["select_count"]) == (100, 10) and
-         now["advice"]["detection_ms"] == 1050 and now["advice"]["false_per_year_at_most"] < 0.1 and
+    t.ok((now["advice"]["select_timeout_ms"], now["advice"]["select_count"]) == (50, 20) and
+         now["advice"]["detection_ms"] == 1025 and now["advice"]["false_per_year_at_most"] < 0.1 and
          now["advice"]["how_known"] == "none seen" and now["advice"]["since"] and now["needs_s"] == 0, "the fastest that the limits allow", now)
     t.ok(pair(agent) == (100, 30), "what is in force is configured", now)
     said = agent.command("status")[1]
-    t.ok("100 ms x 10 advised since" in said and "detects in 1050 ms" in said, "the table has it", said)
+    t.ok("50 ms x 20 advised since" in said and "detects in 1025 ms" in said, "the table has it", said)
     t.ok(stays(lambda: len(agent.events("tune")) == 1, lambda: tune(agent)["watched_s"] > now["watched_s"] + 12, 40),
          "it is told once", agent.events("tune"))
 

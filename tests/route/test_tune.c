@@ -290,6 +290,27 @@ Test(record, of_a_request_that_was_sent_too_seldom)
     free(record);
 }
 
+/* A path comes into use, or the agent starts again: what is known of it stays. */
+Test(record, goes_on_where_it_was)
+{
+    struct record *record = calloc(1, sizeof(*record));
+
+    record_watched(record, 3600 * NS_PER_S, 50 * NS_PER_MS);
+    play(record, 50 * NS_PER_MS, 200, 205, false);
+    play(record, 50 * NS_PER_MS, 0, 0, false);
+    cr_expect_float_eq(runs(record, 20, 20), 1, 1e-6);
+    cr_expect_gt(record->spans[RECORD_MONTH].tails[index_of(20)].watched_s, 720);
+    free(record);
+
+    record = calloc(1, sizeof(*record));
+    lose_and_leave(record, BEGIN_NS, true);
+    cr_assert(record_answered(record, BEGIN_NS + 600 * NS_PER_MS, FAILURE_NS));
+    play(record, 50 * NS_PER_MS, 0, 0, false);
+    cr_expect_eq(longest(record, 20), RECORD_LEVELS);
+    cr_expect_eq(longest(record, 100), 11);
+    free(record);
+}
+
 #define DAY_NS (86400 * NS_PER_S)
 
 Test(record, fades_and_follows_the_network)
