@@ -65,6 +65,7 @@ bool rule_false_failover(struct rule *rule, const struct advice_pair *failed, ui
 
     longer.select_count = (uint32_t)min_u64(2 * (uint64_t)longer.select_count, most);
     longer = slower(&longer, &rule->configured);
+    longer = slower(&longer, &rule->in_force);
     rule->bounded = longer;
     return change(rule, longer, RULE_FALSE_FAILOVER, now_ns);
 }

@@ -528,3 +528,16 @@ Test(rule, changes)
         cr_expect_eq(changed, !advice_same_pair(&before, &rule.in_force), "%s", rows[i].what);
     }
 }
+
+/* Where the advice is only shown the pair that failed is the configured one. */
+Test(rule, makes_nothing_faster_by_a_false_failover)
+{
+    const struct advice_pair configured = PAIR(100, 5), advised = PAIR(100, 15);
+    struct rule rule = rule_begin(&configured);
+
+    cr_assert(rule_advised(&rule, &advised, 1, HOUR_NS));
+    cr_expect_not(rule_false_failover(&rule, &configured, 2 * NS_PER_S, 2 * HOUR_NS));
+    cr_expect_eq(rule.in_force.select_count, 15);
+    cr_expect_not(rule_advised(&rule, &PAIR(0, 0), 0, 3 * HOUR_NS));
+    cr_expect_eq(rule.in_force.select_count, 15);
+}
