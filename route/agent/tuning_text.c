@@ -65,7 +65,6 @@ static void add_rule(cJSON *root, const struct tuning *tuning, uint64_t now_ns)
 
     add_pair(object, "configured", &rule->configured);
     add_pair(object, "pair", &rule->in_force);
-    add_pair(object, "bounded", &rule->bounded);
     cJSON_AddStringToObject(object, "reason", rule_reason_text(rule->reason));
     cJSON_AddNumberToObject(object, "age_s",
                             rule->changed_ns ? (double)sub_sat_u64(now_ns, rule->changed_ns) / 1e9 : -1);
@@ -213,10 +212,8 @@ static bool take_rule(const cJSON *root, struct rule *rule, uint64_t *since_ns, 
     double age_s, since_s;
 
     if (!take_pair(object, "configured", &rule->configured) || !take_pair(object, "pair", &rule->in_force) ||
-        !take_pair(object, "bounded", &rule->bounded) || !take_reason(object, &rule->reason) ||
-        !take_number(object, "age_s", -1, NUMBER_MOST, &age_s) ||
-        !take_number(object, "since_s", 0, 1e10, &since_s) || !is_sound(&rule->in_force) ||
-        (rule->bounded.select_count && !is_sound(&rule->bounded)))
+        !take_reason(object, &rule->reason) || !take_number(object, "age_s", -1, NUMBER_MOST, &age_s) ||
+        !take_number(object, "since_s", 0, 1e10, &since_s) || !is_sound(&rule->in_force))
         return false;
     rule->changed_ns = age_s < 0 ? 0 : max_u64(sub_sat_u64(now_ns, (uint64_t)(age_s * 1e9)), 1);
     *since_ns = (uint64_t)(since_s * 1e9);

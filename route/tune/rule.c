@@ -37,12 +37,7 @@ static bool is_time(const struct rule *rule, uint64_t now_ns)
 /* Nothing is advised: back to what was configured, when that is slower. */
 static bool unadvised(struct rule *rule, uint64_t now_ns)
 {
-    struct advice_pair safe = rule->configured;
-
-    if (rule->bounded.select_count)
-        safe = slower(&safe, &rule->bounded);
-    safe = slower(&safe, &rule->in_force);
-    return change(rule, safe, RULE_UNKNOWN, now_ns);
+    return change(rule, slower(&rule->configured, &rule->in_force), RULE_UNKNOWN, now_ns);
 }
 
 bool rule_advised(struct rule *rule, const struct advice_pair *advised, double high, uint64_t now_ns)
@@ -51,7 +46,6 @@ bool rule_advised(struct rule *rule, const struct advice_pair *advised, double h
 
     if (advised->select_count == 0)
         return unadvised(rule, now_ns);
-    rule->bounded = (struct advice_pair){0};
     if (advised_ns > standing_ns)
         return high > 2 * ADVICE_FALSE_PER_YEAR && change(rule, *advised, RULE_SLOWER, now_ns);
     return advised_ns < standing_ns && is_time(rule, now_ns) && change(rule, *advised, RULE_FASTER, now_ns);
@@ -66,6 +60,5 @@ bool rule_false_failover(struct rule *rule, const struct advice_pair *failed, ui
     longer.select_count = (uint32_t)min_u64(2 * (uint64_t)longer.select_count, most);
     longer = slower(&longer, &rule->configured);
     longer = slower(&longer, &rule->in_force);
-    rule->bounded = longer;
     return change(rule, longer, RULE_FALSE_FAILOVER, now_ns);
 }

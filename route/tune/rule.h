@@ -22,9 +22,8 @@ const char *rule_reason_text(enum rule_reason reason); /* "configured", "faster"
 struct rule {
     struct advice_pair configured;
     struct advice_pair in_force;
-    struct advice_pair bounded; /* by a false failover; a count of 0: by none */
-    enum rule_reason reason;    /* why the pair in force is */
-    uint64_t changed_ns;        /* when it last changed; 0: never */
+    enum rule_reason reason; /* why the pair in force is */
+    uint64_t changed_ns;     /* when it last changed; 0: never */
 };
 
 /* The pair of a configuration, with nothing else known. */

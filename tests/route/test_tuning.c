@@ -171,7 +171,6 @@ static void fill(struct tuning *tuning)
                 }
     }
     tuning->rule.in_force = (struct advice_pair){20 * NS_PER_MS, 17};
-    tuning->rule.bounded = (struct advice_pair){100 * NS_PER_MS, 20};
     tuning->rule.reason = RULE_SLOWER;
     tuning->rule.changed_ns = BEGIN_NS;
     tuning->since_realtime_ns = UINT64_C(1700000000) * NS_PER_S;
@@ -196,7 +195,6 @@ Test(tuning_text, is_read_as_it_was)
     }
     cr_expect_null(read.paths[2]);
     cr_expect(advice_same_pair(&read.rule.in_force, &tuning.rule.in_force));
-    cr_expect(advice_same_pair(&read.rule.bounded, &tuning.rule.bounded));
     cr_expect_eq(read.rule.reason, RULE_SLOWER);
     cr_expect_eq(read.rule.changed_ns, 2 * BEGIN_NS - 5 * NS_PER_S, "as long ago as it was");
     cr_expect_eq(read.since_realtime_ns, tuning.since_realtime_ns);
