@@ -435,6 +435,19 @@ Test(advice, keeps_clear_of_what_was_seen)
     free(record);
 }
 
+/* Thirty incidents in a day are not thirty in a month. */
+Test(advice, believes_the_present_week)
+{
+    struct record *record = calloc(1, sizeof(*record));
+
+    record_watched(record, 28 * DAY_NS, INTERVAL_NS);
+    for (unsigned i = 0; i < 30; i++)
+        play(record, INTERVAL_NS, 200, 230, false);
+    record_watched(record, DAY_NS, INTERVAL_NS);
+    cr_expect_gt(advice_high(record, 200 * NS_PER_MS), 30 * 365);
+    free(record);
+}
+
 Test(advice, of_the_finest_pace)
 {
     struct record *record = calloc(1, sizeof(*record));
