@@ -129,6 +129,9 @@ def of_arguments():
              "reroute status: /nonexistent/x: No such file or directory\n"),
             ("a list without hosts", ["--all", "--hosts", "/dev/null"],
              "reroute status: /dev/null: no host in it, expected lines such as: host1 local=node1\n"),
+            ("a screen", ["--all", "--hosts", "@list@", "--watch"], "reroute status: --watch: not expected with --all\n"),
+            ("a socket", ["--all", "--hosts", "@list@", "--socket", "/x"],
+             "reroute status: --socket: not expected with --all\n"),
             ("a quotation without an end", ["--all", "--hosts", "@list@", "--ssh", "ssh 'a"],
              "reroute status: --ssh 'ssh 'a': expected an end of each quotation\n")):
         with tempfile.NamedTemporaryFile("w") as listed:

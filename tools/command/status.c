@@ -143,12 +143,15 @@ static bool is_dumb(void)
     return !kind || strcmp(kind, "dumb") == 0;
 }
 
-static int show_all(const char *program, const char *hosts, const char *ssh, bool json)
+/* one: the name of an option that is given and asks one agent; NULL: none is. */
+static int show_all(const char *program, const char *hosts, const char *ssh, bool json, const char *one)
 {
     static struct script_words words;
 
     if (!hosts)
         return options_complain(program, "--all: expected --hosts FILE too");
+    if (one)
+        return options_complain(program, "--%s: not expected with --all", one);
     script_add(&words, "hosts", hosts);
     script_add(&words, "ssh", ssh);
     script_add(&words, "json", json ? "yes" : NULL);
@@ -194,7 +197,11 @@ int command_status(int argc, char **argv)
     if (code <= 0)
         return code ? EXIT_USAGE : 0;
     if (all)
-        return show_all(argv[0], hosts, ssh, json);
+        return show_all(argv[0], hosts, ssh, json,
+                        watch           ? "watch"
+                        : config_path   ? "config"
+                        : socket_option ? "socket"
+                                        : NULL);
     if (hosts || ssh)
         return options_complain(argv[0], "--%s: expected with --all only", hosts ? "hosts" : "ssh");
     if (control_client_socket(socket_option, config_path, socket_path, message, sizeof(message)) < 0) {
