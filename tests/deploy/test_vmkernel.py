@@ -76,6 +76,19 @@ def an_upgrade():
 
 
 @test
+def clear_while_cron_is_at_work():
+    """What ends the agent comes after what starts it."""
+    with stage(KIND) as s:
+        host, before = s.hosts["esx1"], snapshots(s)
+        install(s)
+        host.inside(f"touch /tmp/cron; (while [ -e /tmp/cron ]; do grep service.sh {CRONTAB} | cut -d ' ' -f 6- | sh; "
+                    "sleep 0.1; done) </dev/null >/dev/null 2>&1 &")
+        same(results(s.deploy("clear", "--hosts", s.path("hosts"))[1]), of_all(s, "cleared"))
+        host.inside("rm /tmp/cron")
+        as_before(s, before, "esx1")
+
+
+@test
 def what_is_refused():
     with stage(KIND) as s:
         host, before = s.hosts["esx1"], snapshots(s)

@@ -362,8 +362,8 @@ put_back() # REASON FILE...
     reason=$1
     shift
     new_pid=$(answering_pid "$binary" "$config")
-    [ "$was_active" = yes ] || service_stop "$kind" "$service"
     [ "$was_enabled" = yes ] || service_disable "$kind" "$service"
+    [ "$was_active" = yes ] || service_stop "$kind" "$service"
     for file in "$@"; do
         put_old_back "$file"
     done
@@ -410,17 +410,18 @@ commit() # KIND BINARY CONFIG SERVICE STATE SECONDS FILE...
 remove_all() # KIND BINARY CONFIG SERVICE STATE ROUTE
 {
     kind=$1 binary=$2 config=$3 service=$4 state=$5
+    # First what starts it: on VMkernel that is cron, each minute.
+    if service_is_enabled "$kind" "$service"; then
+        text=$(service_disable "$kind" "$service" 2>&1) || fail "cannot be disabled: $(last_line "$text")"
+    fi
     text=$(service_stop "$kind" "$service" 2>&1)
     if service_is_active "$kind" "$service"; then
-        fail "the service does not stop: $(last_line "$text")"
+        fail "disabled, but the service does not stop: $(last_line "$text")"
     fi
     if [ "$6" = yes ]; then
         text=$("$binary" clear --adopted --config "$config" 2>&1) ||
             fail "stopped, but the route is not removed: $(last_line "$text")"
         say note "$(last_line "$text")"
-    fi
-    if service_is_enabled "$kind" "$service"; then
-        text=$(service_disable "$kind" "$service" 2>&1) || fail "stopped, but not disabled: $(last_line "$text")"
     fi
     remove_state "$state"
     for file in "$binary" "$config" "$service"; do

@@ -200,9 +200,8 @@ def change_steps(kind, files, facts, wait_s):
 
 
 def clear_steps(kind, route):
-    steps = ["stop the service"]
+    steps = ["end its start at boot", "stop the service"]
     steps += ["remove the route to the service"] if route else []
-    steps.append("end its start at boot")
     steps += [f"remove {path}" for path in (kind.binary, kind.config, kind.service)]
     steps.append(f"remove the agent's files in {kind.state}")
     return steps
