@@ -8,6 +8,9 @@ import sys
 
 sys.path.append(os.path.dirname(os.path.abspath(__file__)))
 from deploying import as_before, fails, install, of_all, results, snapshots, stage
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools", "deploy"))
+from kinds import digest, kind_of
+from remote import FUNCTIONS, call_text
 from stage import SERVICE, TEMPLATE, eventually, missing, programs, skip
 from tap import check, run, same, test
 
@@ -87,6 +90,40 @@ def two_at_once():
         fails(s.deploy("clear", "--hosts", s.path("hosts"))[1], "web1", "another deploy is at work on this host (process ")
         host.inside("rm /run/stand-in/hold-restart")
         same(results(s.end(first)[1]), of_all(s, "installed"))
+
+
+@test
+def files_that_another_deploy_copied():
+    """What was verified is no longer what is there: put back, and the program runs all the time."""
+    with stage({"web1": "systemd"}) as s:
+        host = s.hosts["web1"]
+        same(results(install(s)[1]), of_all(s, "installed"))
+        before, kind = snapshots(s), kind_of("systemd", None)
+        host.write(f"{kind.binary}.deploy-new", "half of a program")
+        # What a change that was cut off left, of a file that there is none of now.
+        host.write(f"{kind.config}.more.deploy-old", "old")
+        host.write(f"{kind.config}.more.deploy-new", "new")
+        said = host.inside(FUNCTIONS + call_text("host_commit", ["token", *kind[:1], *kind[2:6], 5, digest(b"a program"),
+                                                                 kind.binary, f"{kind.config}.more"]), check=False)
+        check("failed=another deploy copied other files there; the old one is put back and answers\n" in said, said)
+        as_before(s, before, "web1")
+
+
+@test
+def a_turn():
+    """One at a time, and what was copied by who changes the host is not for others to remove."""
+    with stage({"web1": "systemd"}) as s:
+        host = s.hosts["web1"]
+        host.inside("mkdir -p /run/reroute-deploy; sleep 100 </dev/null >/dev/null 2>&1 & echo $! >/run/sleeper")
+        host.write("/etc/x.deploy-new", "of the other")
+        taking = FUNCTIONS + call_text("host_clear", ["token", "systemd", "/a/b", "/a/c", "/a/d", "/a/e", "no"])
+        said = host.inside("(sleep 0.3; cat /run/sleeper >/run/reroute-deploy/pid) & " + taking, check=False)
+        check(said.startswith("failed=another deploy is at work on this host (process "), said)
+        host.inside(FUNCTIONS + call_text("host_abandon", ["made", "staged", "/etc/x.deploy-new"]))
+        check(host.exists("/etc/x.deploy-new"), "it stays while another deploy is at work")
+        host.inside("kill $(cat /run/sleeper)")
+        host.inside(FUNCTIONS + call_text("host_abandon", ["made", "staged", "/etc/x.deploy-new"]))
+        check(not host.exists("/etc/x.deploy-new"), "it goes")
 
 
 @test

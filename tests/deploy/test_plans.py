@@ -159,6 +159,12 @@ def calls():
 
 
 @test
+def answers():
+    same(remote.parse_answer("a=1\nmade=/x\nmade=/y\nb=\u2028failed=2=\x853\nno line of ours\na=4\ndone=\n"),
+         {"made": ["/x", "/y"], "a": "4", "b": "\u2028failed=2=\x853", "done": ""})
+
+
+@test
 def files_that_end_too_early():
     """Nothing of them stays, nor the folder that was made for them."""
     with tempfile.TemporaryDirectory() as directory:

@@ -41,12 +41,12 @@ check_paths() # PATH...
     done
 }
 
-digest() # FILE
+digest() # FILE..., one after the other
 {
     if command -v sha256sum >/dev/null; then
-        sha256sum "$1" 2>/dev/null | cut -d ' ' -f 1
+        cat "$@" 2>/dev/null | sha256sum | cut -d ' ' -f 1
     elif command -v openssl >/dev/null; then
-        openssl dgst -sha256 "$1" 2>/dev/null | sed 's/.* //'
+        cat "$@" 2>/dev/null | openssl dgst -sha256 | sed 's/.* //'
     else
         fail "neither sha256sum nor openssl: no checksum can be made"
     fi
@@ -162,8 +162,13 @@ host_try() # BINARY CONFIG
     say 'done'
 }
 
+# Not while another deploy changes the host: the files beside may be its own.
 host_abandon() # "made" DIRECTORY... "staged" FILE...
 {
+    if turn_is_taken; then
+        say 'done'
+        return
+    fi
     what=
     for word in "$@"; do
         case $word in
@@ -329,8 +334,8 @@ why_not() # KIND BINARY CONFIG
 
 keep_old() # FILE
 {
-    [ -e "$1" ] || return 0
     rm -f "$1.deploy-old"
+    [ -e "$1" ] || return 0
     ln "$1" "$1.deploy-old" 2>/dev/null || cp -p "$1" "$1.deploy-old"
 }
 
@@ -379,10 +384,11 @@ put_back() # REASON FILE...
     fail "$reason; the old one is put back and does not answer either"
 }
 
-commit() # KIND BINARY CONFIG SERVICE STATE SECONDS FILE...
+# DIGEST is that of all files. It is compared after they are renamed: until then another deploy may copy its own there.
+commit() # KIND BINARY CONFIG SERVICE STATE SECONDS DIGEST FILE...
 {
-    kind=$1 binary=$2 config=$3 service=$4 state=$5 seconds=$6
-    shift 6
+    kind=$1 binary=$2 config=$3 service=$4 state=$5 seconds=$6 sum=$7
+    shift 7
     had_state=no
     [ ! -d "$state" ] || had_state=yes
     old_pid=$(answering_pid "$binary" "$config")
@@ -395,6 +401,7 @@ commit() # KIND BINARY CONFIG SERVICE STATE SECONDS FILE...
     for file in "$@"; do
         mv -f "$file.deploy-new" "$file" || put_back "$file: cannot be renamed" "$@"
     done
+    [ "$(digest "$@" </dev/null)" = "$sum" ] || put_back "another deploy copied other files there" "$@"
     text=$(service_enable "$kind" "$service" 2>&1) ||
         put_back "cannot be enabled: $(last_line "$text")" "$@"
     text=$(service_restart "$kind" "$service" 2>&1) ||
@@ -442,6 +449,7 @@ turn=/var/run/reroute-deploy
 take_turn() # TOKEN
 {
     if ! mkdir "$turn" 2>/dev/null; then
+        [ -s "$turn/pid" ] || sleep 1 # it is made this moment
         ! turn_is_taken || fail "another deploy is at work on this host (process $owner)"
         rm -rf "$turn"
         mkdir "$turn" || fail "$turn: cannot be made"
@@ -489,14 +497,14 @@ host_forget() # TOKEN
     say 'done'
 }
 
-host_commit() # TOKEN KIND BINARY CONFIG SERVICE STATE SECONDS FILE...
+host_commit() # TOKEN KIND BINARY CONFIG SERVICE STATE SECONDS DIGEST FILE...
 {
     check_paths "$3" "$4" "$5" "$6"
     case $7 in
     '' | *[!0-9]*) fail "'$7' is no number of seconds" ;;
     esac
     (
-        shift 7
+        shift 8
         [ $# -eq 0 ] || check_paths "$@"
     ) || exit 1
     token=$1

@@ -123,7 +123,8 @@ class Work:
         kind = self.kind
         self.say("replaces, restarts, waits for the agent")
         try:
-            self.survive("host_commit", *kind[:1], *kind[2:6], self.options.wait_s, *(file.path for file in todo),
+            self.survive("host_commit", *kind[:1], *kind[2:6], self.options.wait_s,
+                         kinds.digest(b"".join(file.data for file in todo)), *(file.path for file in todo),
                          seconds=CHANGE_S + self.options.wait_s)
         except Trouble:
             self.tidy()
