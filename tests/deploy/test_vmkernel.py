@@ -8,7 +8,7 @@ import sys
 
 sys.path.append(os.path.dirname(os.path.abspath(__file__)))
 from deploying import as_before, fails, install, of_all, results, snapshots, stage
-from stage import TEMPLATE, eventually, missing, programs, skip
+from stage import SERVICE, TEMPLATE, eventually, missing, programs, skip
 from tap import check, run, same, test
 
 KIND = {"esx1": "vmkernel"}
@@ -123,6 +123,7 @@ def files_that_cannot_be_changed():
 def what_survives_a_boot():
     with stage(KIND) as s:
         host = s.hosts["esx1"]
+        before = snapshots(s)
         host.write("/etc/stand-in/secureboot", "Enabled\n")
         host.write("/etc/stand-in/httpClient", "false\n")
         code, found = install(s)
@@ -130,6 +131,14 @@ def what_survives_a_boot():
         code, found = install(s, action="check")
         same((code, found["esx1"]["differences"]), (1, [
             f"it does not survive a reboot: UEFI secure boot is on, so the host does not run {LOCAL}"]))
+        # What starts it is there all the same: a change that fails leaves it, clear takes it away.
+        crontab = host.read(CRONTAB)
+        bad = s.template(TEMPLATE.replace(SERVICE, host.address), "bad.conf")
+        fails(s.deploy("upgrade", "--hosts", s.path("hosts"), "--config", bad, "--binary", s.path("program"), "--wait",
+                       "4")[1], "esx1", "the agent does not come up: ", "; the old one is put back and answers")
+        same(host.read(CRONTAB), crontab)
+        same(results(s.deploy("clear", "--hosts", s.path("hosts"))[1]), of_all(s, "cleared"))
+        as_before(s, before, "esx1")
 
 
 sys.exit(skip(missing()) if missing() else run())

@@ -247,6 +247,8 @@ service_is_enabled() # KIND SERVICE
 {
     if [ "$1" = systemd ]; then
         systemctl --quiet is-enabled reroute 2>/dev/null
+    elif [ "$1" = vmkernel ]; then
+        [ -x "$2" ] && "$2" enabled
     else
         [ -x "$2" ] && case $(survives "$1" "$2") in yes*) true ;; *) false ;; esac
     fi
