@@ -56,11 +56,13 @@ BAD_LISTS = [
     ("a zone=", "hosts:1: zone='': expected letters, digits and . _ : / % @ , + -"),
     ("a zone=$(id)", "hosts:1: zone='$(id)': expected letters, digits and . _ : / % @ , + -"),
     ('a zone="b"', "hosts:1: zone='\"b\"': expected letters, digits and . _ : / % @ , + -"),
+    ("a name=b", "hosts:1: name=b: the name of a host is the first word of its line"),
     ("a zone=b zone=c", "hosts:1: zone is given twice, expected once"),
     ("a ssh=-oProxyCommand", "hosts:1: ssh=-oProxyCommand: expected a destination, such as root@10.0.0.1"),
     ("a sudo=perhaps", "hosts:1: sudo=perhaps: expected yes or no"),
-    *((f"a directory={path}", f"hosts:1: directory={path}: expected an absolute path, such as "
-       "/vmfs/volumes/datastore1/reroute") for path in ("None", "/", "/a/../b", "a/b", "/a//b", "/a/", "/a/./b")),
+    *((f"a directory={path}", f"hosts:1: directory={path}: expected an absolute path below a datastore, such as "
+       "/vmfs/volumes/datastore1/reroute") for path in ("None", "/", "/a", "/vmfs/volumes/a", "/a/../b", "a/b", "/a//b", "/a/",
+                                                        "/a/./b")),
 ]
 
 

@@ -9,6 +9,7 @@ A host is a line, `NAME [KEY=VALUE ...]`; '#' begins a comment. Three keys are d
 
 All others fill the template, see template.py. A value holds nothing that a shell, a configuration or a terminal could
 take for something else."""
+import os
 import re
 
 OWN_KEYS = ("ssh", "sudo", "directory")
@@ -42,12 +43,16 @@ def is_path(text):
 
 
 def check_own_keys(values, where):
+    if "name" in values:
+        raise Bad(f"{where}: name={values['name']}: the name of a host is the first word of its line")
     if "ssh" in values and values["ssh"].startswith("-"):
         raise Bad(f"{where}: ssh={values['ssh']}: expected a destination, such as root@10.0.0.1")
     if values.get("sudo", "yes") not in ("yes", "no"):
         raise Bad(f"{where}: sudo={values['sudo']}: expected yes or no")
-    if "directory" in values and not is_path(values["directory"]):
-        raise Bad(f"{where}: directory={values['directory']}: expected an absolute path, such as "
+    directory = values.get("directory")
+    # Not a datastore itself: clear removes files below it.
+    if directory is not None and (not is_path(directory) or os.path.dirname(directory) in ("/", "/vmfs", "/vmfs/volumes")):
+        raise Bad(f"{where}: directory={directory}: expected an absolute path below a datastore, such as "
                   "/vmfs/volumes/datastore1/reroute")
 
 
