@@ -204,8 +204,9 @@ def tables():
 @test
 def progress():
     arguments = (["a", "b"], {"a": 1.0}, {"a": "looks\x1b[2J"}, {"a"}, 3.4)
-    same(show.progress_lines(*arguments, 24), ["a  2 s  looks\\x1b[2J", "b       waits"])
-    same(show.progress_lines(*arguments, 2), ["1 of 2 hosts done"])
+    same(show.progress_lines(*arguments, (80, 24)), ["a  2 s  looks\\x1b[2J", "b       waits"])
+    same(show.progress_lines(*arguments, (12, 24)), ["a  2 s  loo", "b       wai"])
+    same(show.progress_lines(*arguments, (80, 2)), ["1 of 2 hosts done"])
 
 
 sys.exit(run())

@@ -2,7 +2,6 @@
 """What people and programs see: progress while it runs, a table and reasons, or one document."""
 import json
 import os
-import shutil
 import sys
 import threading
 import time
@@ -52,12 +51,19 @@ def document(action, dry_run, good, results):
                        "hosts": results}, indent=2) + "\n"
 
 
-def progress_lines(names, began, says, over, now, height):
-    """A line for each host; one for all where a screen of so many lines would not hold them."""
-    if len(names) >= height:
+def progress_lines(names, began, says, over, now, size):
+    """A line for each host, cut to the size (columns, lines) of a screen; one for all where that would not hold them."""
+    columns, lines = size
+    if len(names) >= lines:
         return [f"{len(over)} of {len(names)} hosts done"]
-    return [clean(line)[:78] for line in aligned(
+    return [clean(line)[:columns - 1] for line in aligned(
         [[name, f"{now - began[name]:.0f} s" if name in began else "", says.get(name, "waits")] for name in names])]
+
+
+def screen_size():
+    """Of the terminal that is drawn on; some do not tell theirs."""
+    columns, lines = os.get_terminal_size(sys.stderr.fileno())
+    return columns or 80, lines or 24
 
 
 class Progress:
@@ -79,7 +85,7 @@ class Progress:
 
     def draw(self):
         lines = progress_lines(self.names, self.began, self.says, self.over, time.monotonic(),
-                               shutil.get_terminal_size().lines)
+                               screen_size())
         up = f"\x1b[{self.drawn}A" if self.drawn else ""  # ECMA-48: cursor up, erase to the end of the line
         sys.stderr.write(up + "".join(f"{line}\x1b[K\n" for line in lines))
         sys.stderr.flush()
