@@ -2,14 +2,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """What this proves, without a host: which files a host gets and where, what differs and why, which steps follow, and
 which reason stands for what ssh and hosts say. Every path is sound before it reaches a shell."""
+import contextlib
+import io
 import os
 import subprocess
 import sys
 import tempfile
+from unittest import mock
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path += [os.path.join(ROOT, "tests", "lib"), os.path.join(ROOT, "tools", "deploy")]
 from tap import check, run, same, test
+import desk
 import kinds
 import remote
 import show
@@ -156,6 +160,15 @@ def calls():
         for cut in range(text.index("{ show"), len(text) - 2):
             done = subprocess.run(shell, input=text[:cut], capture_output=True, text=True, check=False)
             same(done.stdout, "", f"{shell}, cut at {cut}")
+
+
+@test
+def an_old_python():
+    said = io.StringIO()
+    with mock.patch.object(sys, "version_info", (3, 8, 20)), contextlib.redirect_stderr(said):
+        same(desk.end("reroute deploy", lambda: 0), 4)
+    check(said.getvalue().startswith("reroute deploy: this is Python 3.") and
+          said.getvalue().endswith(", expected 3.9 or newer\n"), said.getvalue())
 
 
 @test
