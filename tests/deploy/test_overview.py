@@ -13,7 +13,7 @@ import tempfile
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path += [HERE, os.path.join(ROOT, "tools", "deploy"), os.path.join(ROOT, "tests", "lib")]
-from overview import answered, entry, is_home, table, why
+from overview import answered, ask_text, entry, is_home, table, why
 from remote import Trouble
 from stage import REROUTE, Stage, eventually, missing, programs
 from netlab.namespace import entering
@@ -83,6 +83,28 @@ def of_strange_answers():
         except Trouble as trouble:
             said = str(trouble)
         tap.ok(said == "its answer is not understood", f"an answer that is not understood: {text[:80]}", said)
+
+
+def of_asking():
+    """The program in the directory of a host's line comes first, and is asked with the configuration beside it."""
+    with tempfile.TemporaryDirectory() as directory:
+        place = f"{directory}/a b's"
+        os.mkdir(place)
+        good = "echo '{'; echo \"$*\" '}'"
+        for text, with_config, said in (
+                (good, True, f"status={{status --json --config {place}/reroute.conf }}\ndone=\n"),
+                (good, False, "status={status --json }\ndone=\n"),
+                ("echo one; echo two >&2; exit 4", False, "failed=two\n")):
+            with open(f"{place}/reroute", "w", encoding="ascii") as f:
+                f.write(f"#!/bin/sh\n{text}\n")
+            os.chmod(f"{place}/reroute", 0o755)
+            if with_config:
+                open(f"{place}/reroute.conf", "w", encoding="ascii").close()
+            elif os.path.exists(f"{place}/reroute.conf"):
+                os.remove(f"{place}/reroute.conf")
+            for shell in (["sh"], ["busybox", "ash"]):
+                done = subprocess.run(shell, input=ask_text(place), capture_output=True, text=True, check=False)
+                tap.ok(done.stdout == said, f"{shell[0]} asks: {said!r}", done)
 
 
 def run(stage, *arguments):
@@ -161,6 +183,7 @@ def of_an_interruption():
 
 of_tables()
 of_strange_answers()
+of_asking()
 of_arguments()
 of_an_interruption()
 reason = missing()

@@ -124,9 +124,14 @@ def answered(name, text):
     return one
 
 
+def ask_text(directory):
+    """For the shell of a host; directory: None where its line names none."""
+    return ASK + "ask " + shlex.quote(directory or "") + "\n"
+
+
 def ask(remote):
-    call = "ask " + shlex.quote(remote.host.directory or "") + "\n"
-    return answered(remote.host.name, remote.ssh("/bin/sh", (ASK + call).encode(), ASK_S).get("status", ""))
+    text = ask_text(remote.host.directory)
+    return answered(remote.host.name, remote.ssh("/bin/sh", text.encode(), ASK_S).get("status", ""))
 
 
 def look(remote, progress):
