@@ -90,9 +90,24 @@ def rolling():
         # web1 becomes unwell: no node answers it.
         execute(s.hosts["web1"].namespace, ["ip", "link", "set", "data", "down"])
         eventually("web1 is not well", lambda: not any(p["up"] for p in s.hosts["web1"].status().get("paths", [])))
-        code, found = install(s, "--rolling", "1", action="upgrade", program=second)
+        code, found = install(s, "--rolling", "1", "--wait", "5", action="upgrade", program=second)
         same((code, results(found)), (1, {"web1": "unchanged", "web2": "not begun", "old1": "not begun"}))
         check(found["web2"]["reason"].startswith("web1 is done and not well: "), found["web2"])
+
+
+@test
+def rolling_waits_until_a_host_is_well():
+    """An agent answers at once; its route may take longer."""
+    with stage({"web1": "systemd", "web2": "systemd"}) as s:
+        host = s.hosts["web1"]
+        execute(host.namespace, ["ip", "link", "set", "data", "down"])
+        process = s.start("install", "--rolling", "1", "--hosts", s.list(), "--config", s.template(), "--binary",
+                          programs(s.path("program")))
+        eventually("its agent answers", host.status)
+        eventually("it was found well or not", lambda: host.read("/run/stand-in/log").count("is-enabled") > 2)
+        execute(host.namespace, ["ip", "link", "set", "data", "up"])
+        code, found = s.end(process)
+        same((code, results(found)), (0, of_all(s, "installed")))
 
 
 @test

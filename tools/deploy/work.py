@@ -216,13 +216,22 @@ class Work:
         self.say(self.result["result"], over=True)
         return self.result
 
-    def unhealthy(self):
+    def illness(self):
         """Asked again after the work: why the host is not well, None: it is."""
         try:
             self.look()
         except Trouble as trouble:
             return str(trouble)
         return kinds.unhealthy(self.facts, self.status)
+
+    def unhealthy(self):
+        """The same, but it has some time: an agent answers before it has found a way."""
+        deadline = time.monotonic() + self.options.wait_s
+        why = self.illness()
+        while why and time.monotonic() < deadline and not self.remote.running.stopped:
+            time.sleep(1)
+            why = self.illness()
+        return why
 
 
 # --- the programs for hosts -----------------------------------------------------------------------------------------
