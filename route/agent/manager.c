@@ -5,10 +5,11 @@
  * unreachable" is nothing that mount.nfs tries again). So READY=1 goes out when the route leads to a next hop
  * that has answered, whether the route was found or set. The agent works before that as it does afterwards.
  *
- * When nothing answers the wait has an end, READY_WAIT_NS after the start: a host must boot without its
- * storage too. 45 s is half of the time that systemd gives a unit to start (90 s), and longer than the 30 s
- * for which a port of a bridge with spanning tree passes nothing at first (IEEE 802.1D: twice a forward delay
- * of 15 s). The status line says then that the wait was in vain.
+ * The wait has an end: a host must boot without its storage too. An interface that leads to a node may appear a
+ * minute after the start: it is waited for LINK_WAIT_NS. From then on a node that answers is waited for
+ * READY_WAIT_NS, longer than the 30 s for which a port of a bridge with spanning tree passes nothing at first
+ * (IEEE 802.1D: twice a forward delay of 15 s). Both together are less than TimeoutStartSec of the unit. The
+ * status line says then that the wait was in vain.
  *
  * What could not be sent is sent RETRY_NS later: its socket may be full, or gone for a moment. A keep-alive for
  * the watchdog is sent again after a quarter of its interval. Of a reload that could not be told both ends are
@@ -18,24 +19,29 @@
 
 #include "route/agent/sd_notify.h"
 
+#define LINK_WAIT_NS  (75 * NS_PER_S)
 #define READY_WAIT_NS (45 * NS_PER_S)
 #define RETRY_NS      (1 * NS_PER_S)
 
 void manager_start(struct manager *manager, uint64_t now_ns)
 {
     *manager = (struct manager){.watchdog_interval_ns = notify_watchdog_interval_ns(),
-                                .ready_by_ns = now_ns + READY_WAIT_NS};
+                                .ready_by_ns = now_ns + LINK_WAIT_NS};
     manager->watchdog_ns = manager->watchdog_interval_ns == NEVER_NS ? NEVER_NS : 0;
 }
 
 static void write_status(const struct manager *manager, bool ready, const char *summary,
                          char text[static MANAGER_STATUS_SIZE])
 {
-    if (manager->stood)
+    bool linked = manager->reached != MANAGER_NO_LINK;
+
+    if (manager->reached == MANAGER_STANDS)
         snprintf(text, MANAGER_STATUS_SIZE, "%s", summary);
     else
-        snprintf(text, MANAGER_STATUS_SIZE, "%s; %s %.0f s%s for a next hop that answers", summary,
-                 ready ? "waited" : "waits up to", (double)READY_WAIT_NS / NS_PER_S, ready ? " in vain" : "");
+        snprintf(text, MANAGER_STATUS_SIZE, "%s; %s %.0f s%s for %s", summary,
+                 ready ? "waited" : "waits up to", (double)(linked ? READY_WAIT_NS : LINK_WAIT_NS) / NS_PER_S,
+                 ready ? " in vain" : "",
+                 linked ? "a next hop that answers" : "an interface that leads to a node");
 }
 
 static int tell_reload_begins(void)
@@ -57,9 +63,9 @@ static int tell_reload_again(struct manager *manager)
     return error;
 }
 
-static int tell(struct manager *manager, bool stands, const char *summary, uint64_t now_ns)
+static int tell(struct manager *manager, enum manager_route route, const char *summary, uint64_t now_ns)
 {
-    bool ready = manager->ready || stands || now_ns >= manager->ready_by_ns;
+    bool ready = manager->ready || route == MANAGER_STANDS || now_ns >= manager->ready_by_ns;
     char status[MANAGER_STATUS_SIZE], text[MANAGER_STATUS_SIZE + 32];
     int error = manager->reload_untold ? tell_reload_again(manager) : 0;
 
@@ -75,11 +81,21 @@ static int tell(struct manager *manager, bool stands, const char *summary, uint6
     return 0;
 }
 
-void manager_step(struct manager *manager, bool stands, const char *summary, uint64_t now_ns)
+/* A link that comes when the manager has been told that all waiting was in vain begins no new wait. */
+static void note_reached(struct manager *manager, enum manager_route route, uint64_t now_ns)
 {
-    manager->stood = manager->stood || stands;
+    if (route <= manager->reached || (manager->ready && route != MANAGER_STANDS))
+        return;
+    if (manager->reached == MANAGER_NO_LINK)
+        manager->ready_by_ns = now_ns + READY_WAIT_NS;
+    manager->reached = route;
+}
+
+void manager_step(struct manager *manager, enum manager_route route, const char *summary, uint64_t now_ns)
+{
+    note_reached(manager, route, now_ns);
     if (now_ns >= manager->again_ns)
-        manager->again_ns = tell(manager, stands, summary, now_ns) < 0 ? now_ns + RETRY_NS : 0;
+        manager->again_ns = tell(manager, route, summary, now_ns) < 0 ? now_ns + RETRY_NS : 0;
     if (now_ns >= manager->watchdog_ns)
         manager->watchdog_ns = now_ns + (notify_manager("WATCHDOG=1") < 0 ? manager->watchdog_interval_ns / 4
                                                                           : manager->watchdog_interval_ns);

@@ -8,10 +8,17 @@
 
 #define MANAGER_STATUS_SIZE 320
 
+/* How far the service's route has come. */
+enum manager_route {
+    MANAGER_NO_LINK,   /* no interface leads to a node that is known */
+    MANAGER_NO_ANSWER, /* one does */
+    MANAGER_STANDS,    /* it leads to a next hop that answers, or there is none to be set */
+};
+
 struct manager {
     bool ready;
-    bool stood;           /* the route has led to a next hop that answered, at some time */
-    uint64_t ready_by_ns; /* the wait for it ends */
+    enum manager_route reached; /* the farthest so far */
+    uint64_t ready_by_ns;       /* the wait for what comes next ends */
     char status[MANAGER_STATUS_SIZE];
     uint64_t again_ns;  /* what could not be sent is tried again then; 0: there is nothing of it */
     bool reload_untold; /* a reload whose begin or end could not be sent */
@@ -21,10 +28,9 @@ struct manager {
 void manager_start(struct manager *manager, uint64_t now_ns);
 
 /*
- * Tells what is new, in time for the watchdog. stands: the route leads to a next hop that answers (or there is
- * none to be set). summary: what the agent does, a line.
+ * Tells what is new, in time for the watchdog. summary: what the agent does, a line.
  */
-void manager_step(struct manager *manager, bool stands, const char *summary, uint64_t now_ns);
+void manager_step(struct manager *manager, enum manager_route route, const char *summary, uint64_t now_ns);
 uint64_t manager_deadline_ns(const struct manager *manager);
 
 /* Around a reload, before a step. To a manager that still waits for READY=1 the end of a reload must not look

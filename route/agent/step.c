@@ -259,6 +259,19 @@ static bool route_works(const struct agent *agent)
            (current != SELECTOR_NO_PATH && agent->host.table.paths[current].health.state == HEALTH_UP);
 }
 
+static enum manager_route route_reached(const struct agent *agent)
+{
+    const struct agent_table *table = &agent->host.table;
+
+    if (route_works(agent))
+        return MANAGER_STANDS;
+    for (uint32_t i = 0; i < table->path_count; i++) {
+        if (!table->paths[i].entry.error)
+            return MANAGER_NO_ANSWER;
+    }
+    return MANAGER_NO_LINK;
+}
+
 /* What is to be done from time to time, wherever the route leads. */
 static void do_what_is_due(struct agent *agent)
 {
@@ -276,7 +289,7 @@ static void do_what_is_due(struct agent *agent)
     if (agent->files.save_wanted || (agent_saves_by_time(agent) && now.now_ns >= agent->files.save_ns))
         agent_save(agent);
     agent_summary(agent, summary, sizeof(summary));
-    manager_step(&agent->manager, route_works(agent), summary, now.now_ns);
+    manager_step(&agent->manager, route_reached(agent), summary, now.now_ns);
 }
 
 static void ask_witness(struct agent *agent)

@@ -15,6 +15,7 @@ from netlab.namespace import inside
 from world import Echo
 
 WAIT_S = 45  # READY_WAIT_NS
+LINK_WAIT_S = 75
 
 
 class Manager:
@@ -140,6 +141,27 @@ def ready_in_a_dry_run(t):
     t.ok(manager.ready() == [None], "without a route", manager.messages)
 
 
+def ready_when_an_interface_has_come(t):
+    """No interface leads to a node at first: that is what it waits for, and then for a node as ever."""
+    world, service, monitor = t.cluster(settings=dict(nodes=2))
+    for network in world.networks:
+        world.host.ip("address", "flush", "dev", world.host.interface(network))
+    manager = Manager(t)
+    agent = manager.agent(t, world)
+    t.eventually(lambda: f"waits up to {LINK_WAIT_S} s for an interface that leads to a node" in
+                 manager.hear(monitor).status(), "STATUS= says so", detail=manager.statuses)
+    for node in world.nodes:
+        world.power(node, False)
+    data = world.networks["data"]
+    world.host.ip("address", "add", f"{world.host.address('data')}/{data.prefix.prefixlen}", "dev", data.host_interface)
+    t.eventually(lambda: f"waits up to {WAIT_S} s for a next hop" in manager.hear(monitor).status(),
+                 "one is there: it waits for a node", detail=manager.statuses)
+    t.ok(manager.ready() == [], "not ready", manager.messages)
+    world.power(world.node(1), True)
+    t.eventually(lambda: manager.hear(monitor).ready(), "READY=1 when a node is there", detail=manager.statuses)
+    t.ok(manager.ready() == [world.node(1).address("data")], "after the route", manager.messages)
+
+
 class Client:
     """One TCP connection of the host to the service, with the way it took: the source address it began with."""
 
@@ -230,6 +252,6 @@ def died_before_the_boot(t):
 
 
 sys.exit(main([ready_in_vain, ready_with_the_route, ready_with_a_found_route, ready_in_a_dry_run,
-               first_route_leaves_what_goes_on, first_route_to_another_node, first_route_where_answers_get_lost,
-               died_before_the_boot],
+               ready_when_an_interface_has_come, first_route_leaves_what_goes_on, first_route_to_another_node,
+               first_route_where_answers_get_lost, died_before_the_boot],
               parallel=5))

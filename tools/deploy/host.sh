@@ -233,7 +233,7 @@ survives() # KIND SERVICE
 
 # --- the service --------------------------------------------------------------------------------------------------
 
-# A unit without a route to a node that answers is "activating" for 45 s: it runs.
+# A unit without a route to a node that answers is "activating" for up to 2 min: it runs.
 service_is_active() # KIND SERVICE
 {
     if [ "$1" = systemd ]; then
