@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The meter's NFS stream through the kernel's own client: it writes to a file of a mounted directory as lab-nfs (nfs.c)
- * writes to its file, and says the same. Past the page cache (O_DIRECT) and written through (O_DSYNC).
+ * The meter's stream through the kernel's own storage clients: it writes to a file of a mounted directory (NFS), or to
+ * a disk (iSCSI), as lab-nfs (nfs.c) writes to its file, and says the same. Past the page cache (O_DIRECT) and written
+ * through (O_DSYNC).
  *
  * A write may not come back for minutes, so a thread writes. The main thread sees when that stands still, and takes the
  * signal. Who has the lock may use `writes`; while a write is under way nobody has it.
@@ -158,7 +159,7 @@ static void finish(struct file *f, pthread_t thread)
     writes_summary(&f->writes);
 }
 
-static int start(struct file *f, const char *path)
+static int start(struct file *f, const char *stream, const char *path)
 {
     f->fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_DIRECT | O_DSYNC | O_CLOEXEC, 0600);
     if (f->fd < 0)
@@ -168,17 +169,20 @@ static int start(struct file *f, const char *path)
     if (f->signals < 0 || f->timer < 0)
         return f->signals < 0 ? f->signals : f->timer;
     meter_go_first();
-    return writes_begin(&f->writes, path);
+    return writes_begin(&f->writes, stream, path);
 }
 
 /* The path, or NULL. */
-static const char *parse_arguments(struct file *f, int argc, char **argv)
+static const char *parse_arguments(struct file *f, const char **stream, int argc, char **argv)
 {
-    static const struct option options[] = {{"interval", required_argument, NULL, 'i'}, {0}};
+    static const struct option options[] = {
+        {"interval", required_argument, NULL, 'i'}, {"stream", required_argument, NULL, 's'}, {0}};
     int c;
 
     while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        if (c != 'i' || meter_parse_ms(optarg, &f->interval_ns) < 0)
+        if (c == 's')
+            *stream = optarg;
+        else if (c != 'i' || meter_parse_ms(optarg, &f->interval_ns) < 0)
             return NULL;
     }
     return optind == argc - 1 ? argv[optind] : NULL;
@@ -191,18 +195,20 @@ int main(int argc, char **argv)
                             .signals = -1,
                             .timer = -1,
                             .interval_ns = WRITES_TICK_NS};
-    const char *path = parse_arguments(&f, argc, argv);
+    const char *stream = "nfs", *path = parse_arguments(&f, &stream, argc, argv);
     pthread_t thread;
     int r;
 
     if (!path) {
-        fputs("Usage: lab-file [--interval MS] FILE\n"
-              "Writes to a file, measures how long a write takes, and reads all back at the end.\n\n"
-              "  --interval MS  between writes (default 10)\n",
-              stderr);
+        fputs(
+            "Usage: lab-file [OPTION...] FILE\n"
+            "Writes to a file or a disk, measures how long a write takes, and reads all back at the end.\n\n"
+            "  --interval MS  between writes (default 10)\n"
+            "  --stream NAME  what the writes are called in what it says (default nfs)\n",
+            stderr);
         return 2;
     }
-    r = start(&f, path);
+    r = start(&f, stream, path);
     if (r == 0)
         r = -pthread_create(&thread, NULL, run_writes, &f);
     if (r < 0) {

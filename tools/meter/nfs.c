@@ -251,7 +251,7 @@ static int begin(struct writer *w)
     if (r < 0)
         return r;
     w->port = local_port(nfs_get_fd(w->nfs));
-    return writes_begin(&w->writes, w->server);
+    return writes_begin(&w->writes, "nfs", w->server);
 }
 
 static int prepare(struct writer *w)

@@ -35,7 +35,7 @@ struct meter_stalls {
 };
 
 struct meter_figures {
-    const char *stream; /* "icmp", "tcp", "nfs" */
+    const char *stream; /* "icmp", "tcp", "nfs", "iscsi" */
     uint64_t sent, received;
     unsigned interruptions;
     uint64_t longest_ns, total_ns; /* of interruptions */

@@ -3,11 +3,11 @@
 
 #include <sys/random.h>
 
-int writes_begin(struct writes *w, const char *service)
+int writes_begin(struct writes *w, const char *stream, const char *service)
 {
     if (getrandom(&w->token, sizeof(w->token), 0) < 0)
         return -errno;
-    w->figures.stream = "nfs";
+    w->figures.stream = stream;
     w->started_ns = clock_now_ns(CLOCK_MONOTONIC);
     printf("{\"event\":\"start\",\"at\":%.6f,\"service\":\"%s\"}\n", seconds(w->started_ns), service);
     fflush(stdout);

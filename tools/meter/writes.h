@@ -25,8 +25,11 @@ struct writes {
     unsigned unread;                      /* asked for in vain */
 };
 
-/* From now on writes count; prints that it begins. `service` is for the reader. -errno. */
-int writes_begin(struct writes *writes, const char *service);
+/*
+ * From now on writes count; prints that it begins. `stream` is their name in all that is said, and stays the caller's;
+ * `service` is for the reader. -errno.
+ */
+int writes_begin(struct writes *writes, const char *stream, const char *service);
 /* The next write goes out: its number, and its bytes in `block`. True: its place must be read and judged before. */
 bool writes_issue(struct writes *writes, uint64_t now_ns, uint8_t *block);
 void writes_acknowledge(struct writes *writes, uint64_t now_ns);
