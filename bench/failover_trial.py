@@ -9,9 +9,10 @@ import subprocess
 import time
 
 from failover_report import STREAMS, interruptions, phases
+from netlab.iscsi import PORT as ISCSI_PORT
 from netlab.lab import SERVICE
 from netlab.nfs import PORT as NFS_PORT
-from netlab.stand import NFS_END_S, Stand
+from netlab.stand import STORAGE_END_S, Stand
 from netlab.wait import Failed
 
 HOME, HOME_ACCESS = "10.10.85.15", "scvm1"
@@ -23,8 +24,8 @@ LOSS_STEP_S = 0.5
 # Before: what a path loses as a rule is a matter of its past, and an agent usually has one.
 HISTORY_S = 15
 STEP_S = 1  # between steps of a way
-CHECK = "http:80/api/v3/sessions"  # of the lab's nodes
-NFS_CHECK = f"nfs3:{NFS_PORT}"  # where they serve NFS: what is checked is what is used
+# Of the lab's nodes, by what they serve: what is checked is what is used.
+CHECKS = {None: "http:80/api/v3/sessions", "nfs": f"nfs3:{NFS_PORT}", "iscsi": f"tcp:{ISCSI_PORT}"}
 VERDICT_S = 1.5 if EMULATED else 0.3  # the meter takes 200 ms for its verdict on an echo, there 1 s
 
 
@@ -72,8 +73,9 @@ class Trial(Stand):
         super().__init__(lab, reroute)
         self.log = []
         self.gaps = []
-        self.flowing = dict.fromkeys((*STREAMS, "nfs") if lab.serves_nfs() else STREAMS, False)
-        self.blocks = self.errors = None  # of the NFS client, when it has read its file back
+        self.storage = lab.storage()
+        self.flowing = dict.fromkeys((*STREAMS, self.storage) if self.storage else STREAMS, False)
+        self.blocks = self.errors = None  # of the storage client, when it has read all back
 
     def agent_line(self, line, at):
         fields = {k: v.strip('"') for k, v in re.findall(r'(\w+)=("(?:[^"\\]|\\.)*"|\S*)', line)}
@@ -84,15 +86,14 @@ class Trial(Stand):
             self.gaps.append(event)
         if event["event"] in ("first", "again", "silent"):
             self.flowing[event["stream"]] = event["event"] != "silent"
-        if "nfs" in event:  # its summary
-            self.blocks, self.errors = event["nfs"]["blocks"], event["nfs"]["errors"]
+        if self.storage in event:  # its summary
+            self.blocks, self.errors = event[self.storage]["blocks"], event[self.storage]["errors"]
 
     # --- the state before
 
     def enter(self, way):
         """A new agent, at home."""
-        check = NFS_CHECK if self.lab.serves_nfs() else CHECK
-        self.lab.write_configuration(LAB_SERVICE_CHECK=check if way.checked else "none")
+        self.lab.write_configuration(LAB_SERVICE_CHECK=CHECKS[self.storage] if way.checked else "none")
         shutil.rmtree(f"{self.lab.directory}/state")
         os.mkdir(f"{self.lab.directory}/state")
         subprocess.run(["ip", "-n", f"{self.lab.name}-host", "route", "flush", SERVICE], capture_output=True)
@@ -146,8 +147,8 @@ class Trial(Stand):
     def measure(self, way):
         """The repetition, as failover_report.py wants it."""
         self.start_meter()
-        if "nfs" in self.flowing:
-            self.start_nfs_client()
+        if self.storage:
+            self.start_storage_client()
         self.until("all streams flow", lambda: all(self.flowing.values()), PATIENCE_S)
         self.pause(0.3 + random.random() + (HISTORY_S if way.gradual else 0))
         begun = time.monotonic()
@@ -156,11 +157,11 @@ class Trial(Stand):
         over = self.reached(lambda: all(self.flowing.values()), PATIENCE_S) and over
         self.pause(VERDICT_S)  # on those before the one that came back
         self.end("meter")
-        if "nfs" in self.flowing:
-            self.end("NFS client", NFS_END_S)
+        if self.storage:
+            self.end("storage client", STORAGE_END_S)
         found, failed_at = interruptions(self.gaps, self.flowing, begun)
         if way.gradual or way.planned:
             failed_at = begun
         return {**found, "over": found["over"] and over,
-                **({"nfs_blocks": self.blocks, "nfs_errors": self.errors} if "nfs" in self.flowing else {}),
+                **({f"{self.storage}_blocks": self.blocks, f"{self.storage}_errors": self.errors} if self.storage else {}),
                 **phases(self.log, failed_at, HOME, HOME_ACCESS)}

@@ -14,7 +14,7 @@ import time
 
 sys.dont_write_bytecode = True
 from netlab.lab import SERVICE, Lab, nfs_missing
-from netlab.stand import NFS_END_S, STREAMS, Stand, print_table
+from netlab.stand import STORAGE_END_S, STREAMS, Stand, print_table
 from netlab.wait import Failed, Interrupts
 
 HOLD_S = 8  # the default is 180 s
@@ -190,7 +190,7 @@ def timeline(play):
     play.start_agent()
     play.arrives("the host enters at home", LOCAL, 10)
     if "nfs" in play.streams:
-        play.start_nfs_client()
+        play.start_storage_client()
     play.pause(1.5)
     play.entry()
 
@@ -239,7 +239,7 @@ def perform(reroute, nfs):
             timeline(play)
             play.end("meter")
             if nfs:
-                play.end("NFS client", NFS_END_S)
+                play.end("storage client", STORAGE_END_S)
             play.end("agent")
             play.show(float("inf"))
             play.table()

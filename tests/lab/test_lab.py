@@ -6,11 +6,13 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 
 from lab import Failed, Lab, Tap, need_namespaces, wait_for
 from netlab.lab import read
+from netlab.namespace import end_process, new_namespace, within
 
 need_namespaces()
 tap = Tap()
@@ -217,8 +219,30 @@ def side_by_side():
             tap.ok(other.pings("host", "10.10.85.15"), "down ends its own lab and not one whose name begins alike")
 
 
+def own_machine():
+    """The host is where this thread is, here a namespace made for it: what else is there goes on."""
+    def interfaces():
+        return {name for _, name in socket.if_nameindex()}
+
+    machine = new_namespace()
+    with within(machine):
+        bystander = subprocess.Popen(["sleep", "60"])
+        with Lab(accesses=1, LAB_OWN_MACHINE="yes") as lab:
+            tap.ok(interfaces() >= {"data0", "mgmt0"} and lab.pings("host", "10.10.85.15"), "this machine is the lab's host",
+                   interfaces())
+        tap.ok(bystander.poll() is None and interfaces() == {"lo"} and lab.remains() == "",
+               "down takes nothing else from it", f"{interfaces()} {lab.remains()}")
+    os.close(machine)
+    end_process(bystander)
+    lab = Lab(accesses=1, LAB_ISCSI="yes", LAB_OWN_MACHINE="")
+    code, said = lab.run("up", 1)
+    tap.ok(code == 1 and said.count("\n") == 1 and "LAB_OWN_MACHINE=yes" in said and lab.remains() == "",
+           "iSCSI is refused on a machine in use", said)
+
+
 only_its_own()
 commands()
+own_machine()
 interrupted()
 killed()
 not_taken_down()

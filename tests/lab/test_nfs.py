@@ -93,7 +93,7 @@ def bad(figures):
 
 def nfs_client(lab):
     """lab-nfs on the host."""
-    return Client(lab.inside("host", *lab.nfs_client(), stdout=subprocess.PIPE, text=True),
+    return Client(lab.inside("host", *lab.storage_client(), stdout=subprocess.PIPE, text=True),
                   os.path.join(nfs.export_path(lab), "lab-nfs"))
 
 

@@ -31,7 +31,8 @@ A storage cluster in network namespaces, to try and to test reroute in.
 LAB_NAME (default rr-lab) names the lab, so that several can stand side by side; it begins with rr-. LAB_HOLD (default 180s),
 LAB_SELECT_TIMEOUT (100ms), LAB_SELECT_COUNT (10) and LAB_SERVICE_CHECK (auto) are for the configuration that "up" writes,
 LAB_LEASE_MS (default 7000) is the lease of a session. LAB_NFS=yes: the accesses serve NFS too (nfs-ganesha, port 20490,
-mounts at 20491); it stops, hangs and goes on with the session service. REROUTE_BUILD is the build directory (default build/).
+mounts at 20491); it stops, hangs and goes on with the session service. LAB_ISCSI=yes: iSCSI (tgt, port 3260) in the same way;
+it takes LAB_OWN_MACHINE=yes: the host is this machine itself, which must be there for nothing else. REROUTE_BUILD is the build directory (default build/).
 """
 EXIT_USAGE = 3
 

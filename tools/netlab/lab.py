@@ -24,8 +24,8 @@ import signal
 import stat
 import subprocess
 
-from . import nfs
-from .namespace import NO_IPV6, NODE_SETTINGS, batch, bridges, cable, configure, execute, inhabitants, run, within
+from . import iscsi, nfs
+from .namespace import NO_IPV6, NODE_SETTINGS, OWN, batch, bridges, cable, configure, execute, inhabitants, run, within
 from .wait import Failed, Interrupts, until
 
 HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -47,6 +47,11 @@ def program(name):
 def nfs_missing(client="lab-nfs"):
     """What is not there for NFS in a lab, and how to get it; None: all is there."""
     return nfs.missing(program(client))
+
+
+def iscsi_missing(own_machine):
+    """The same for iSCSI. own_machine: the setting LAB_OWN_MACHINE."""
+    return iscsi.missing(program("lab-file"), own_machine)
 
 
 def read(path):
@@ -105,6 +110,13 @@ class Lab:
     def serves_nfs(self):
         return os.path.exists(self.path(nfs.CONFIGURATION_FILE))
 
+    def serves_iscsi(self):
+        return os.path.exists(self.path(iscsi.DISK))
+
+    def storage(self):
+        """What it serves beside the session service: nfs, iscsi, or None."""
+        return "nfs" if self.serves_nfs() else "iscsi" if self.serves_iscsi() else None
+
     def is_up(self):
         return os.path.exists(self.path("ready"))
 
@@ -133,9 +145,12 @@ class Lab:
     # --- nodes
 
     def _add_namespace(self, node):
-        """Whole or not at all: what has just been started when a signal comes nobody would wait for, nor remove."""
+        """Whole or not at all: what has just been started when a signal comes nobody would wait for, nor remove. The host
+        of a machine that is there for nothing else is in the namespace of this process."""
+        name = f"{self.name}-{node}"
+        own = node == "host" and self.setting("LAB_OWN_MACHINE", "")
         with Interrupts.deferred():
-            run(["ip", "netns", "add", f"{self.name}-{node}"])
+            run(["ip", "netns", "attach", name, str(os.getpid())] if own else ["ip", "netns", "add", name])
 
     def _make_node(self, node, number):
         """A namespace with its two cables. `number` is the last part of its addresses."""
@@ -162,6 +177,8 @@ class Lab:
         commands = {node: self._session_service(node)}
         if self.serves_nfs():
             commands[f"{node}-nfs"] = nfs.server(self, node)
+        if self.serves_iscsi():
+            commands[f"{node}-iscsi"] = iscsi.server(node)
         return commands
 
     def _daemon_pid(self, name, command):
@@ -178,7 +195,9 @@ class Lab:
 
     def _start_service(self, node):
         for name, command in self._daemons(node).items():
-            self._start_daemon(node, name, command if name == node else nfs.in_room(self, node, command))
+            self._start_daemon(node, name, nfs.in_room(self, node, command) if name.endswith("-nfs") else command)
+        if self.serves_iscsi():
+            iscsi.open_service(self, node)
 
     def _service_pid(self, node):
         """Of a node's session service; None: there is none."""
@@ -201,7 +220,8 @@ class Lab:
 
     def _answers(self, node):
         """All that serves on a node."""
-        return self.state(node) and (not self.serves_nfs() or nfs.answers(self, node))
+        return (self.state(node) and (not self.serves_nfs() or nfs.answers(self, node)) and
+                (not self.serves_iscsi() or iscsi.answers(self, node)))
 
     def _renew_service(self, node):
         self._end_service(node)
@@ -237,6 +257,8 @@ state-directory = "{self.path('state')}"
         os.mkdir(self.path("state"))
         if self.setting("LAB_NFS", ""):
             nfs.write_configuration(self)
+        if self.setting("LAB_ISCSI", ""):
+            iscsi.write_files(self)
         self._add_namespace("switch")
         bridges(self.namespace("switch"), PORTS.values())
         self._make_node("host", 11)
@@ -258,7 +280,8 @@ state-directory = "{self.path('state')}"
             raise Failed(f"N is a number from 1 to {ACCESSES_MAX}")
         if not os.access(program("lab-sessiond"), os.X_OK):
             raise Failed(f"{program('lab-sessiond')} is missing; run: meson setup build && ninja -C build")
-        lacking = self.setting("LAB_NFS", "") and nfs_missing("lab-file" if self.setting("LAB_NFS_MOUNT", "") else "lab-nfs")
+        lacking = (self.setting("LAB_NFS", "") and nfs_missing("lab-file" if self.setting("LAB_NFS_MOUNT", "") else "lab-nfs")
+                   or self.setting("LAB_ISCSI", "") and iscsi_missing(self.setting("LAB_OWN_MACHINE", "")))
         if lacking:
             raise Failed(lacking)
         if not os.access("/proc/sys/net/ipv4/conf/default/rp_filter", os.W_OK):
@@ -315,7 +338,12 @@ state-directory = "{self.path('state')}"
         with Interrupts.deferred():
             self._check_directory()
             for name in self._namespaces():
-                until(f"the processes in {name} have ended", lambda n=name: self._emptied(f"/run/netns/{n}"), PATIENCE_S)
+                if os.path.samefile(f"/run/netns/{name}", OWN):  # LAB_OWN_MACHINE: what else runs there goes on
+                    for interface in INTERFACES.values():
+                        run(["ip", "link", "delete", interface], check=False)
+                else:
+                    until(f"the processes in {name} have ended", lambda n=name: self._emptied(f"/run/netns/{n}"),
+                          PATIENCE_S)
                 run(["ip", "netns", "delete", name])
             self._remove_directory()
 
@@ -407,8 +435,10 @@ state-directory = "{self.path('state')}"
         with within(self.namespace(node)):
             return subprocess.Popen(command, env=self.environment, start_new_session=True, **options)
 
-    def nfs_client(self):
-        """Its command: it writes to the service until SIGTERM, and reads all back."""
+    def storage_client(self):
+        """The command of who uses what is served, NFS or iSCSI: it writes to the service until SIGTERM, and reads all back."""
+        if self.serves_iscsi():
+            return iscsi.client(program("lab-file"), self, SERVICE)
         mount = self.setting("LAB_NFS_MOUNT", "")
         if mount:
             return nfs.kernel_client(program("lab-file"), self, SERVICE, mount)

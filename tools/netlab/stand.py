@@ -19,8 +19,8 @@ from .meter import meter
 from .namespace import configure, within
 from .wait import Failed
 
-STREAMS = ("icmp", "tcp")  # of the meter; the NFS client's is "nfs"
-NFS_END_S = 15  # of the NFS client: it waits for its last write, and reads all back
+STREAMS = ("icmp", "tcp")  # of the meter; the storage client's is "nfs" or "iscsi"
+STORAGE_END_S = 15  # of the storage client: it waits for its last write, and reads all back
 SO_TIMESTAMPNS = 35
 LINES_MAX = 1000  # of the agent's log that may wait to be read
 
@@ -99,9 +99,9 @@ class Stand:
         process = self.lab.inside("host", *meter(SERVICE, *options), stdout=subprocess.PIPE)
         self.watch_meter("meter", process)
 
-    def start_nfs_client(self):
-        """In a lab that serves NFS, while there is a way to the service."""
-        self.watch_meter("NFS client", self.lab.inside("host", *self.lab.nfs_client(), stdout=subprocess.PIPE))
+    def start_storage_client(self):
+        """In a lab that serves NFS or iSCSI, while there is a way to the service."""
+        self.watch_meter("storage client", self.lab.inside("host", *self.lab.storage_client(), stdout=subprocess.PIPE))
 
     def watch_meter(self, name, process):
         def take(line, at):
