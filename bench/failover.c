@@ -76,8 +76,9 @@ int bench_failover(int argc, char **argv)
         {0, "settings", "LIST", "select-timeout x select-count (default: 0.1x10,0.02x3)", .value = &settings},
         {0, "rounds", "N", "how often each way of failing is tried (default: 10)", .value = &rounds},
         {0, "ways", "LIST", "ways of failing, see below (default: all)", .value = &which},
-        {0, "stream", "NAME", "nfs: a real NFS client writes as well, and reads all back", .value = &stream},
-        {0, "mount", "OPTIONS", "with --stream: the kernel's own client, with these options of mount(8)",
+        {0, "stream", "NAME", "nfs or iscsi: a real storage client writes as well, and reads all back",
+         .value = &stream},
+        {0, "mount", "OPTIONS", "with --stream nfs: the kernel's own client, with these options of mount(8)",
          .value = &mount},
         BENCH_PLOT(&plot),
         BENCH_JSON(&json, "failover"),
@@ -111,11 +112,11 @@ int bench_failover(int argc, char **argv)
         return options_complain(argv[0], "--rounds '%s': expected a number from 1 to %d", rounds, ROUNDS_MAX);
     if (which && study_list(which, take_way, NULL) < 0)
         return options_complain(argv[0], "--ways '%s': expected some of %s", which, WAYS);
-    if (stream && strcmp(stream, "nfs") != 0)
-        return options_complain(argv[0], "--stream '%s': expected nfs", stream);
+    if (stream && strcmp(stream, "nfs") != 0 && strcmp(stream, "iscsi") != 0)
+        return options_complain(argv[0], "--stream '%s': expected nfs or iscsi", stream);
     if (mount && !*mount)
         return options_complain(argv[0], "--mount '': expected options of mount(8), for instance vers=3");
-    if (mount && !stream)
+    if (mount && (!stream || strcmp(stream, "nfs") != 0))
         return options_complain(argv[0], "--mount '%s': expected --stream nfs beside it", mount);
     code = bench_check_output(argv[0], json, csv, plot);
     if (code)

@@ -28,7 +28,7 @@ sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "
 from failover_bird import BIRD_SETTINGS, BIRD_WAYS, Bird, bird_missing
 from failover_report import all_met, draw, print_csv, print_json, print_text
 from failover_trial import PATIENCE_S, WAYS, Trial, command
-from netlab.lab import Lab, nfs_missing
+from netlab.lab import Lab, iscsi_missing, nfs_missing
 from netlab.stand import print_table
 from netlab.wait import Failed, Interrupts, until
 
@@ -90,9 +90,9 @@ def run_ways(lab, result_of, names, rounds, new_trial, progress):
             progress.done += 1
 
 
-def study(reroute, settings, rounds, ways, nfs, mount, results):
+def study(reroute, settings, rounds, ways, stream, mount, results):
     """Appends to results as they come, so that they are not lost when it ends early."""
-    birds = [] if nfs or bird_missing() else [w for w in ways if w in BIRD_WAYS]
+    birds = [] if stream or bird_missing() else [w for w in ways if w in BIRD_WAYS]
     progress = Progress(rounds * (len(settings) * len(ways) + len(BIRD_SETTINGS) * len(birds)))
 
     def result_of(who, setting):
@@ -105,7 +105,8 @@ def study(reroute, settings, rounds, ways, nfs, mount, results):
         for number, setting in enumerate(settings):
             timeout, count = setting.split("x")
             with Lab(f"rr-bench-{os.getpid()}-{number}", ACCESSES, LAB_SELECT_TIMEOUT=f"{float(timeout) * 1000:g}ms",
-                     LAB_SELECT_COUNT=count, LAB_NFS="yes" if nfs else "", LAB_NFS_MOUNT=mount) as lab:
+                     LAB_SELECT_COUNT=count, LAB_NFS="yes" if stream == "nfs" else "", LAB_NFS_MOUNT=mount,
+                     LAB_ISCSI="yes" if stream == "iscsi" else "") as lab:
                 run_ways(lab, result_of("reroute", setting), ways, rounds, lambda: Trial(lab, reroute), progress)
         if birds:
             with Lab(f"rr-bench-{os.getpid()}-bird", ACCESSES) as lab:
@@ -126,17 +127,19 @@ def show(document, form):
 
 def main():
     program, reroute, host, settings, rounds, ways, stream, mount, form, plot = sys.argv[1:]
-    ways, nfs = ways.split(","), stream == "nfs"
-    lacking = nfs and nfs_missing("lab-file" if mount else "lab-nfs")
+    ways, lacking = ways.split(","), None
+    if stream:
+        lacking = (iscsi_missing(os.environ.get("LAB_OWN_MACHINE")) if stream == "iscsi" else
+                   nfs_missing("lab-file" if mount else "lab-nfs"))
     if lacking:
-        print(f"{program}: --stream nfs: {lacking}", file=sys.stderr)
+        print(f"{program}: --stream {stream}: {lacking}", file=sys.stderr)
         return EXIT_SYSTEM
     document = {"schema": "reroute.bench-failover/1", "host": host, "accesses": ACCESSES, "rounds": int(rounds),
                 "interrupted": True, "met": None, "notes": [], "rows": []}
     code = 0
     Interrupts.catch()
     try:
-        study(reroute, settings.split(","), int(rounds), ways, nfs, mount, document["rows"])
+        study(reroute, settings.split(","), int(rounds), ways, stream, mount, document["rows"])
         document["interrupted"] = False
     except (Failed, OSError) as why:
         print(f"{program}: {why}", file=sys.stderr)
@@ -145,7 +148,7 @@ def main():
         code = 128 + Interrupts.signal
     document["rows"] = [r for r in document["rows"] if r["repetitions"]]
     document["met"] = all_met(document["rows"])
-    if not nfs and set(ways) & set(BIRD_WAYS) and bird_missing():
+    if not stream and set(ways) & set(BIRD_WAYS) and bird_missing():
         document["notes"].append(bird_missing())
     try:
         show(document, form)

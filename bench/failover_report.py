@@ -5,7 +5,7 @@ but for printing and for gnuplot.
 A result is a dictionary: {"who": "reroute", "setting": "0.1x10", "way": "cable", "repetitions": [...]}; a repetition
 is what failover.py measured, all times in milliseconds:
   icmp_ms, tcp_ms  the longest interruption of each stream, 0: there was none
-  nfs_ms           the same of the NFS client, where there was one
+  nfs_ms           the same of the NFS client, where there was one; of iSCSI: iscsi_ms, and so on
   nfs_blocks       how often a block that was read back was good, lost, damaged, unread; None: it did not come to that
   nfs_errors       writes and connections that failed; None as above
   icmp_lost        echoes that were lost
@@ -21,7 +21,8 @@ import subprocess
 import sys
 
 STREAMS = {"icmp": "echo", "tcp": "TCP"}
-ALL_STREAMS = {**STREAMS, "nfs": "NFS"}
+STORAGE = {"nfs": "NFS", "iscsi": "iSCSI"}
+ALL_STREAMS = {**STREAMS, **STORAGE}
 PHASES = ("detect", "decide", "route", "refresh")
 # Median and 99th percentile of an interruption, in milliseconds, by setting.
 BARS_MS = {"0.1x10": (1005, 1070), "0.02x3": (65, 90)}
@@ -87,8 +88,8 @@ def all_good(blocks):
 
 
 def met(result, stream):
-    """Is the bar met? None: there is none. What the NFS client lost is a miss without a bar too."""
-    if stream == "nfs" and not all(all_good(r["nfs_blocks"]) for r in result["repetitions"]):
+    """Is the bar met? None: there is none. What the storage client lost is a miss without a bar too."""
+    if stream in STORAGE and not all(all_good(r[f"{stream}_blocks"]) for r in result["repetitions"]):
         return False
     limits = bar(result)
     if limits is None or not result["repetitions"]:
@@ -175,18 +176,19 @@ def phase_rows(results):
 
 
 def read_back(results):
-    """What the NFS client found in its files; None: there was none."""
-    found = [r["nfs_blocks"] for x in results for r in x["repetitions"] if "nfs_blocks" in r]
-    if not found:
+    """What the storage client found when it read all back; None: there was none."""
+    stream = next((s for s in STORAGE for x in results if s in streams(x)), None)
+    if not stream:
         return None
+    found = [r[f"{stream}_blocks"] for x in results for r in x["repetitions"]]
     if all(map(all_good, found)):
-        return f"NFS: {sum(b['good'] for b in found)} times a block was read back, every byte as it was acknowledged."
+        return f"{STORAGE[stream]}: {sum(b['good'] for b in found)} times a block was read back, every byte as it was acknowledged."
     bad = [f"{sum(b[v] for b in found if b)} {v}" for v in ("lost", "damaged", "unread")]
-    return f"NFS: BLOCKS ARE NOT AS ACKNOWLEDGED: {', '.join(bad)}; repetitions without reading back: {found.count(None)}."
+    return f"{STORAGE[stream]}: BLOCKS ARE NOT AS ACKNOWLEDGED: {', '.join(bad)}; repetitions without reading back: {found.count(None)}."
 
 
 def print_text(document, print_table):
-    more = ", an NFS client that writes" if read_back(document["rows"]) else ""
+    more = ", a storage client that writes" if read_back(document["rows"]) else ""
     print(f"{document['host']}; a host and {document['accesses']} nodes; an echo every millisecond, a TCP stream{more}.\n")
     print("Interruption of traffic, ms (bars: of the median, of the 99th percentile):\n")
     print_table(interruption_rows(document["rows"]), 4)
@@ -235,7 +237,7 @@ def print_json(document):
 
 # --- draw ------------------------------------------------------------------------------------------------------
 
-COLOURS = {"icmp": "#1f77b4", "tcp": "#d62728", "nfs": "#2ca02c"}
+COLOURS = {"icmp": "#1f77b4", "tcp": "#d62728", "nfs": "#2ca02c", "iscsi": "#2ca02c"}
 TERMINALS = {".svg": "svg font 'sans,13' background rgb 'white' dynamic",
              ".png": "pngcairo font 'sans,11' background rgb 'white'"}
 

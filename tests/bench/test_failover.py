@@ -99,7 +99,12 @@ def nfs():
              [False, None, False, None], f"NFS: a block lost, {what} without a bar")
     same([report.streams(result(good)), report.streams(result(repetition(SOON, SOON)))], [["icmp", "tcp", "nfs"], ["icmp", "tcp"]],
          "streams of a result")
-    for what, rows, words in (("no NFS client", [result(repetition(SOON, SOON))], None),
+    iscsi = {**repetition(SOON, SOON), **{key.replace("nfs", "iscsi"): good[key] for key in good if key.startswith("nfs")}}
+    damaged = {**iscsi, "iscsi_blocks": {**iscsi["iscsi_blocks"], "damaged": 1}}
+    same([report.streams(result(iscsi)), report.met(result(iscsi), "iscsi"), report.met(result(damaged), "iscsi")],
+         [["icmp", "tcp", "iscsi"], True, False], "iSCSI is judged in the same way")
+    for what, rows, words in (("no storage client", [result(repetition(SOON, SOON))], None),
+                              ("iSCSI", [result(iscsi)], "iSCSI: 256 times a block was read back, every byte"),
                               ("all good", [result(good), result(good, good)], "NFS: 768 times a block was read back, every byte"),
                               ("not good", [result(good, nfs_repetition(SOON, lost=2), unread)],
                                "2 lost, 0 damaged, 0 unread; repetitions without reading back: 1")):
@@ -222,7 +227,8 @@ def refusals():
             ("a mount without options", ["--stream", "nfs", "--mount", ""], 3, "--mount ''"),
             ("an empty way", ["--ways", "cable,,drain"], 3, "--ways 'cable,,drain'"),
             ("all ways that there are, and one more", ["--ways", ",".join([*WAYS, "x"])], 3, f"expected some of {','.join(WAYS)}\n"),
-            ("a stream that is none", ["--stream", "iscsi"], 3, "--stream 'iscsi'"),
+            ("a mount with iSCSI", ["--stream", "iscsi", "--mount", "vers=3"], 3, "--mount 'vers=3'"),
+            ("a stream that is none", ["--stream", "smb"], 3, "--stream 'smb'"),
             ("a picture of no kind", ["--plot", "x.gif"], 3, ".svg or .png")):
         done = subprocess.run(command(*arguments), capture_output=True, text=True)
         tap.ok((done.returncode, done.stdout, done.stderr.count("\n")) == (code, "", 2) and words in done.stderr,
@@ -238,6 +244,14 @@ def without_nfs():
         done = subprocess.run(command("--stream", "nfs"), capture_output=True, text=True, env=environment)
     tap.ok((done.returncode, done.stdout, done.stderr.count("\n")) == (4, "", 1) and
            "--stream nfs: nfs-ganesha is not installed" in done.stderr, "refused: no NFS server", done)
+
+
+def without_own_machine():
+    """iSCSI would be the machine's: nothing of it is done unless the machine is given away."""
+    environment = {name: value for name, value in os.environ.items() if name != "LAB_OWN_MACHINE"}
+    done = subprocess.run(command("--stream", "iscsi"), capture_output=True, text=True, env=environment)
+    tap.ok((done.returncode, done.stdout, done.stderr.count("\n")) == (4, "", 1) and
+           "--stream iscsi: " in done.stderr and "LAB_OWN_MACHINE=yes" in done.stderr, "refused: iSCSI on a machine in use", done)
 
 
 def remains(process):
@@ -350,6 +364,7 @@ cannot_write()
 need_namespaces()
 refusals()
 without_nfs()
+without_own_machine()
 short_run()
 nfs_run()
 interrupted(signal.SIGINT, lambda name: os.path.exists(f"/run/{name}/scvm2.pid"), "while the lab comes up")
