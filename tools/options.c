@@ -153,9 +153,11 @@ static int take_time(const struct option_row *row, const char *value, char *mess
 
     if (quantity_time_argument(value, row->least, row->most, row->time_ns) == 0)
         return 0;
-    return options_bad(message, size_bytes,
-                       "--%s '%s': expected a time from %s to %s, such as 0.5 (seconds) or 100ms", row->name,
-                       value, time_text(row->least, least), time_text(row->most, most));
+    return options_bad(
+        message, size_bytes,
+        "--%s '%s': expected a time from %s to %s, such as %s (units: us, ms, s, m, h; without one: s)",
+        row->name, value, time_text(row->least, least), time_text(row->most, most),
+        row->least < NS_PER_S ? "100ms" : "90s");
 }
 
 static int take_number(const struct option_row *row, const char *value, char *message, size_t size_bytes)

@@ -146,10 +146,19 @@ static const struct {
          AT_HOME
              DECISION("nothing-eligible", "no path is eligible: the route stays as it is") "'paths':[" HOME(
                  USED_BUT("no reply in 1 s")) "," AWAY(BAD("its session is dead")) "]",
-         PLACE_HOME IS_HOME CAME_FIRST
+         "WARNING   no path to the service can be used\n" PLACE_HOME IS_HOME CAME_FIRST
          "Now: no path is eligible: the route stays as it is. The first path that can be used is taken.\n"
-         "Of the path in use: no reply in 1 s.\n"
-         "If the path in use fails, the route stays: no other path can be used.\n"},
+         "Of the path in use: no reply in 1 s.\n"},
+
+        {"nothing eligible, away from home",
+         "'service':'192.0.2.1','next_hop':'10.0.0.2','access':'n2','tier':'data','local':false,'since':'T','"
+         "mode':'auto',"
+         "'reason':'path-down'," DECISION("nothing-eligible", "no path is eligible: the route stays as it is") "'paths':[" HOME(
+             BAD("no reply in 1 s")) "," AWAY(USED_BUT("no reply in 1 s")) "]",
+         "WARNING   no path to the service can be used\n" PLACE_N2 "That is not home.\n" CAME_DOWN
+         "Now: no path is eligible: the route stays as it is. The first path that can be used is taken.\n"
+         "Of the path in use: no reply in 1 s.\nBetter would be n1 (data, 10.0.0.1), but: no reply in 1 "
+         "s.\n"},
 
         {"no route",
          NOWHERE DECISION("cold-start", "just started: waiting for the top-ranked path and a session list") "'paths':[" HOME(
@@ -177,7 +186,7 @@ static const struct {
                                                                                       "10.0.0.2", "0",
                                                                                       USED_BUT("no reply in "
                                                                                                "1 s")) "]",
-         PLACE_N2 "A person pinned n2 for good.\nIt came there because: a person pinned this path.\n"
+         PLACE_N2 "A person pinned n2 hard.\nIt came there because: a person pinned this path.\n"
                   "Now: pinned hard: never left automatically.\nOf the path in use: no reply in 1 s.\n"
                   "Nothing moves it but a person: reroute unpin ends that.\n"},
 

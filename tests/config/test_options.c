@@ -122,10 +122,14 @@ Test(options, what_is_wrong)
         {{"--size=0"}, false, "--size '0': expected a number from 1 to 70000"},
         {{"-s", "70001"}, false, "--size '70001': expected a number from 1 to 70000"},
         {{"--tos="}, false, "--tos '': expected a number from 0 to 255"},
-        {{"--wait=3h"}, false, "--wait '3h': expected a time from 1ms to 2h, such as 0.5 (seconds) or 100ms"},
+        {{"--wait=3h"},
+         false,
+         "--wait '3h': expected a time from 1ms to 2h, such as 100ms (units: us, ms, s, m, h; without one: "
+         "s)"},
         {{"--watch=2m"},
          false,
-         "--watch '2m': expected a time from 1s to 90s, such as 0.5 (seconds) or 100ms"},
+         "--watch '2m': expected a time from 1s to 90s, such as 90s (units: us, ms, s, m, h; without one: "
+         "s)"},
         {{"--watch", "5"}, true, "--watch takes its time behind '=', as in --watch=5"},
         {{"--order", "any"}, false, "--order 'any': expected random, given or none"},
         {{"-xbad"}, false, "x 'bad': no"},

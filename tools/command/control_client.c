@@ -23,12 +23,14 @@ int control_client_socket(const char *socket_path, const char *config_path, char
         return 0;
     }
     error = config_load(&config, config_path ? config_path : CONFIG_PATH_DEFAULT, message, size_bytes);
-    if (error < 0 && (config_path || error != -ENOENT)) {
+    if (error < 0 && config_path) {
         size_t n = strlen(message);
 
-        snprintf(message + n, size_bytes - n, " (--socket FILE reaches an agent that runs all the same)");
+        snprintf(message + n, size_bytes - n, " (--socket PATH reaches an agent that runs all the same)");
         return error;
     }
+    if (error < 0 && error != -ENOENT) /* an agent that runs has read another one */
+        text_error("warning: %s; the usual socket is asked", message);
     snprintf(out, CONFIG_TEXT_SIZE, "%s", config ? config->control_socket : SOCKET_DEFAULT);
     return 0;
 }

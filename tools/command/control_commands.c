@@ -138,17 +138,18 @@ static int run(int argc, char **argv, struct control_command command)
 
 int command_pin(int argc, char **argv)
 {
-    return run(argc, argv,
-               (struct control_command){
-                   .about = "Prefers one access or path to all others until `reroute unpin`.\n",
-                   .path = "/v1/pin",
-                   .operand = "target",
-                   .operands = "ACCESS|ADDRESS",
-                   .own = {.name = "hard", .help = "never leave it automatically, not even when it is down"},
-                   .terms = true,
-                   .done = "is pinned",
-                   .own_done = "is pinned hard: never left until `reroute unpin`, even when down",
-               });
+    return run(
+        argc, argv,
+        (struct control_command){
+            .about = "Prefers one access or path to all others until `reroute unpin`.\n",
+            .path = "/v1/pin",
+            .operand = "target",
+            .operands = "ACCESS|ADDRESS",
+            .own = {.name = "hard", .help = "never leave it automatically, not even when it is down"},
+            .terms = true,
+            .done = "is pinned",
+            .own_done = "is pinned hard, and not left even when it is down (`reroute unpin` ends that)",
+        });
 }
 
 int command_unpin(int argc, char **argv)

@@ -82,7 +82,7 @@ static bool is_first(const struct picture *p)
 
 static void write_pin(FILE *out, const struct picture *p)
 {
-    fprintf(out, "A person pinned %s%s", document_text(p->status, "pin"), p->pinned_hard ? " for good" : "");
+    fprintf(out, "A person pinned %s%s", document_text(p->status, "pin"), p->pinned_hard ? " hard" : "");
     document_print_terms(out, p->status, "pin_until", "pin_because");
     fprintf(out, ".\n");
 }
@@ -165,7 +165,7 @@ static void write_moves(FILE *out, const struct picture *p)
         fprintf(out, "Nothing moves it before the route command answers.\n");
     else if (p->pinned_hard)
         fprintf(out, "Nothing moves it but a person: reroute unpin ends that.\n");
-    else if (p->current)
+    else if (p->current && !document_is(p->status, "decision", "nothing-eligible"))
         write_next(out, p);
 }
 
@@ -242,7 +242,8 @@ static void write_home(FILE *out, const struct picture *p)
     write_better(out, p);
     if (cJSON_IsObject(p->failback))
         write_countdown(out, p->status, p->failback);
-    else if (p->current && !is_first(p) && !p->pinned_hard)
+    else if (p->current && !is_first(p) && !p->pinned_hard &&
+             !document_is(p->status, "decision", "nothing-eligible"))
         fprintf(out, "The route goes back when a better path has been healthy for its hold.\n");
 }
 

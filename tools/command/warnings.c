@@ -59,6 +59,8 @@ void warnings_print(FILE *out, const cJSON *status)
     if (cJSON_IsObject(observe))
         fprintf(out, "WARNING   this host only observes since %s: nothing is done until %s is gone\n",
                 document_text(observe, "since"), document_text(observe, "file"));
+    if (document_is(status, "decision", "nothing-eligible"))
+        fprintf(out, "WARNING   no path to the service can be used\n");
     print_packets(out, status);
     print_programs(out, status);
     print_files(out, document_get(status, "not_kept"));
