@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The SysV script, under each sh that there is: every action, its exit codes (LSB, "Init Script Actions"), a wrong file,
 and that its agent is the one of `--supervise`."""
+import contextlib
 import os
 import shutil
 import signal
@@ -33,6 +34,18 @@ def script(t, shell):
     return world, agent, call
 
 
+def log_heeds_no_hangup(pid):
+    """Does who reads what this process says ignore the signal of a terminal that goes?"""
+    pipe = os.readlink(f"/proc/{pid}/fd/2")
+    for other in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            if os.readlink(f"/proc/{other}/fd/0") == pipe:
+                with open(f"/proc/{other}/status", encoding="ascii") as f:
+                    ignored = next(line for line in f if line.startswith("SigIgn:"))
+                return bool(int(ignored.split()[1], 16) & 1 << signal.SIGHUP - 1)
+    return False
+
+
 def all_actions(t, shell):
     world, agent, call = script(t, shell)
     home = world.node(1).address("data")
@@ -45,11 +58,13 @@ def all_actions(t, shell):
     code, said = call("status")
     t.ok(code == 0 and said.startswith("reroute: running (pid "), "status", said)
     pid = int(said.split("pid ")[1].rstrip(")\n"))
+    t.ok(log_heeds_no_hangup(pid), "a terminal that goes leaves the log")
     t.ok(call("start") == (0, "") and call("status")[1] == said, "a second start")
     agent.write("nonsense")
-    for action in ("reload", "start"):
+    for action in ("reload", "start", "restart", "try-restart"):
         code, said = call(action)
         t.ok(code == 6 and said.count("\n") == 1 and "a.conf:1:" in said, f"{action} with a wrong file", said)
+    t.ok(call("status") == (0, f"reroute: running (pid {pid})\n"), "the agent goes on", call("status"))
     agent.write(agent.text(accesses=world.nodes[:1]))
     t.ok(len(agent.status()["paths"]) == 4 and call("reload") == (0, ""), "reload")
     t.eventually(lambda: len(agent.status().get("paths", [])) == 2, "is done", detail=agent.status)
