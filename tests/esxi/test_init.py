@@ -153,6 +153,25 @@ def restart_is_another_agent():
 
 
 @test
+def a_restart_with_a_wrong_file_leaves_the_agent():
+    before = supervisor()
+    configure('nonsense')
+    code, said = init('restart')
+    check(code == 1 and said.startswith('reroute: not started: '), said)
+    same(supervisor(), before)
+    configure(GOOD)
+
+
+@test
+def stop_while_it_waits_to_start_again():
+    kill(supervisor())
+    eventually(lambda: not supervisor(), 'none runs')
+    same(init('stop'), (0, 'reroute: does not run\n'))
+    eventually(lambda: processes() == [], 'no process is left')
+    same(init('start'), (0, 'reroute: started\n'))
+
+
+@test
 def stop_leaves_nothing():
     same(init('stop', 'remove'), (0, 'reroute: stopped\n'))
     same(supervisor(), 0)
