@@ -5,6 +5,7 @@ which reason stands for what ssh and hosts say. Every path is sound before it re
 import contextlib
 import io
 import os
+import struct
 import subprocess
 import sys
 import tempfile
@@ -18,6 +19,7 @@ import kinds
 import remote
 import show
 from kinds import Refused, digest, kind_of
+from work import Programs
 
 GOOD_STATUS = {"version": "0.1.0", "next_hop": "10.0.0.1", "sessions": {"provider": "rest"},
                "paths": [{"current": True, "up": True, "state": "up", "address": "10.0.0.1"}]}
@@ -160,6 +162,39 @@ def calls():
         for cut in range(text.index("{ show"), len(text) - 2):
             done = subprocess.run(shell, input=text[:cut], capture_output=True, text=True, check=False)
             same(done.stdout, "", f"{shell}, cut at {cut}")
+
+
+def elf(*segments):
+    """A program for this kind of machine with segments of these types (elf(5)), else empty."""
+    head = struct.pack("<16sHHIQQQIHHHHHH", b"\x7fELF\2\1\1", 2, 62, 1, 0, 64, 0, 0, 64, 56, len(segments), 0, 0, 0)
+    return head + b"".join(struct.pack("<I52x", segment) for segment in segments)
+
+
+@test
+def which_program():
+    load, interpreter = 1, 3
+    linux, vmkernel = kind_of("linux", None), kind_of("vmkernel", None)
+    here = os.uname().machine
+    with tempfile.TemporaryDirectory() as directory:
+        paths = {name: f"{directory}/{name}/reroute" for name in ("build", "build-static", "given")}
+        for path, data in zip(paths.values(), (elf(load, interpreter), elf(load), b"given")):
+            os.mkdir(os.path.dirname(path))
+            with open(path, "wb") as f:
+                f.write(data)
+        shared, static, given = (Programs(*given) for given in ((None, paths["build"]), (None, paths["build-static"]),
+                                                                (paths["given"], paths["build"])))
+        same((shared.of(linux, here), shared.of(vmkernel, here)), (elf(load, interpreter), elf(load)))
+        same((static.of(linux, here), static.of(vmkernel, here)), (elf(load), elf(load)))
+        same((given.of(linux, here), given.of(vmkernel, "other")), (b"given", b"given"))
+        os.remove(paths["build-static"])
+        for kind, machine, reason in ((linux, "other", f"the host is other, this one {here}; expected --binary FILE for it"),
+                                      (vmkernel, here, "VMkernel needs the static program; tools/build-static makes it: "
+                                       "expected --binary FILE")):
+            try:
+                said = Programs(None, paths["build"]).of(kind, machine)
+            except remote.Trouble as trouble:
+                said = str(trouble)
+            same(said, reason)
 
 
 @test
