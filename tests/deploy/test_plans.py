@@ -131,6 +131,7 @@ def steps():
 
 
 REASONS = [
+    ("Warning: a banner\n\nssh: connect to host a port 22: Connection refused\n", "no ssh there (ssh: connect"),
     ("ssh: connect to host a port 22: Connection refused", "no ssh there"),
     ("ssh: connect to host a port 22: Connection timed out", "no ssh there"),
     ("ssh: Could not resolve hostname a: Name or service not known", "no ssh there"),
@@ -168,6 +169,31 @@ def elf(*segments):
     """A program for this kind of machine with segments of these types (elf(5)), else empty."""
     head = struct.pack("<16sHHIQQQIHHHHHH", b"\x7fELF\2\1\1", 2, 62, 1, 0, 64, 0, 0, 64, 56, len(segments), 0, 0, 0)
     return head + b"".join(struct.pack("<I52x", segment) for segment in segments)
+
+
+@test
+def the_table():
+    """Long values are cut; a reason takes the place of differences; a plan has numbers; nothing acts on the terminal."""
+    results = [
+        {"name": "good1", "kind": "systemd", "result": "good", "version": "0.1.0", "config": "0123456789abcdef",
+         "service": "active", "boot": "yes: the unit is enabled", "agent": "0.1.0", "route": "10.0.0.1", "reason": None, "differences": [],
+         "steps": []},
+        {"name": "b2", "kind": None, "result": "failed", "reason": "no\x1b[2J", "differences": ["x"], "steps": []},
+        {"name": "c3", "kind": "linux", "result": "differs", "reason": None, "differences": ["one", "two"], "steps": []},
+        {"name": "d4", "kind": "linux", "result": "planned", "reason": None, "differences": [], "steps": ["this", "that"]}]
+    same(show.text(results), """\
+HOST   KIND     RESULT   VERSION  CONFIG    SERVICE  BOOT  AGENT  ROUTE
+good1  systemd  good     0.1.0    01234567  active   yes   0.1.0  10.0.0.1
+b2     -        failed   -        -         -        -     -      -
+c3     linux    differs  -        -         -        -     -      -
+d4     linux    planned  -        -         -        -     -      -
+b2: no\\x1b[2J
+c3: one
+c3: two
+d4 (linux), nothing of this is done:
+  1. this
+  2. that
+""")
 
 
 @test
