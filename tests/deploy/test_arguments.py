@@ -37,6 +37,11 @@ WRONG = [
      "reroute deploy: mark.conf:1: @zone@: a (--host 'a') has no zone=..., expected one"),
     (["check", "--host", "a", "--binary", "none"], "reroute deploy: --binary none: expected a file that can be read"),
     (["check", "--host", "a", "--binary", "/"], "reroute deploy: --binary /: expected a file that can be read"),
+    (["clear", "--host", "a", "--vib", "none"],
+     "reroute deploy: --vib: not expected with clear, which removes what is there"),
+    (["check", "--host", "a", "--vib", "none"], "reroute deploy: --vib none: No such file or directory"),
+    (["check", "--host", "a", "--vib", "good.conf"],
+     "reroute deploy: --vib good.conf: expected a VIB of reroute, as tools/build-vib makes"),
     (["check", "--host", "a", "--ssh", "ssh 'a"], "reroute deploy: --ssh 'ssh 'a': expected an end of each quotation"),
     (["check", "--host", "a\x1b[2J"], "reroute deploy: --host 'a\\x1b[2J': 'a\\x1b[2J': expected the name of a host: "
      "letters, digits, '.', '_' and '-'"),

@@ -40,15 +40,84 @@ def setting(name="systemd", directory=None):
 def places():
     for name, directory, program in (("systemd", None, "/usr/local/bin/reroute"), ("linux", "/x", "/usr/local/bin/reroute"),
                                      ("vmkernel", None, "/vmfs/volumes/datastore1/reroute/reroute"),
-                                     ("vmkernel", "/vmfs/volumes/a/r", "/vmfs/volumes/a/r/reroute")):
+                                     ("vmkernel", "/vmfs/volumes/a/r", "/vmfs/volumes/a/r/reroute"),
+                                     ("vib", "/vmfs/volumes/a/r", "/opt/reroute/bin/reroute")):
         same(kind_of(name, directory).binary, program)
-    for name, directory in (("", None), ("SunOS", None), ("vmkernel", "None"), ("vmkernel", "/a/../b"), ("vmkernel", "/a b"),
+    for name, directory in (("", None), ("SunOS", None), ("vmkernel", "None"), ("vmkernel", "/a/../b"), ("vib", "/a b"),
                             ("vmkernel", "/a\n")):
         try:
             kind_of(name, directory)
         except Refused:
             continue
         raise AssertionError(f"{name} {directory}: not refused")
+
+
+@test
+def who_gets_a_vib():
+    package = "/opt/reroute/bin/reroute"
+    for hello, with_vib, kind in (({"kind": "vmkernel"}, False, "vmkernel"), ({"kind": "vmkernel"}, True, "vib"),
+                                  ({"kind": "vmkernel", "package": package}, False, "vib"),
+                                  ({"kind": "systemd", "package": package}, True, "systemd"), ({}, True, "")):
+        same(kinds.kind_name(hello, with_vib), kind, (hello, with_vib))
+
+
+def a_vib(version, name="reroute"):
+    """The beginning of one."""
+    return f"!<arch>\ndescriptor.xml  0\n<vib version=\"5.0\"><name>{name}</name><version>{version}</version>".encode()
+
+
+@test
+def versions_of_vibs():
+    same(kinds.vib_version(a_vib("0.3.1-1") + b"\xff"), "0.3.1-1")
+    for data in (b"", b"!<arch>\n", a_vib("0.3.1-1")[1:], a_vib("0.3.1-1", "other"), a_vib("0 1"), a_vib(""),
+                 a_vib("0.3.1-1")[:-3]):
+        same(kinds.vib_version(data), None, data)
+
+
+VIB_FACTS = {"vib": "0.3.1-1", "kept": "0.3.1-1", "acceptance": "CommunitySupported", "secureboot": ""}
+REFUSED_VIBS = [  # a host, a VIB, the beginning of the reason; None: it can
+    ({}, "0.3.2-1", None),
+    ({"vib": "", "kept": ""}, "0.3.1-1", None),
+    ({"vib": "", "kept": "0.3.0-1"}, "0.3.1-1", None),
+    ({"kept": ""}, "0.3.1-1", None),
+    ({}, "0.3.1-1", "another VIB of version 0.3.1-1 is installed"),
+    ({"kept": ""}, "0.3.2-1", "VIB 0.3.1-1 is installed, and "),
+    ({"kept": "0.3.2-1"}, "0.3.2-1", "VIB 0.3.1-1 is installed, and "),
+    ({"acceptance": "VMwareAccepted"}, "0.3.2-1", "the host's acceptance level is VMwareAccepted, "),
+    ({"acceptance": ""}, "0.3.2-1", "the host's acceptance level is not known, "),
+    ({"secureboot": "Enabled"}, "0.3.2-1", "UEFI secure boot is on: "),
+    ({"script": "/x/service.sh"}, "0.3.2-1", "/x/service.sh is there: "),
+]
+
+
+@test
+def vibs_that_are_refused():
+    kind = kind_of("vib", None)
+    for facts, version, reason in REFUSED_VIBS:
+        got = kinds.refuse_vib(kind, kinds.wanted(kind, None, None, a_vib(version))[0], {**VIB_FACTS, **facts})
+        check(got is None if reason is None else got and got.startswith(reason), facts, version, got, "expected", reason)
+
+
+@test
+def the_steps_of_a_vib():
+    """The VIB comes before the configuration, which is written into the file of the VIB."""
+    kind = kind_of("vib", "/vmfs/volumes/a/r")
+    files = kinds.wanted(kind, None, b"config", a_vib("0.3.2-1"))
+    facts = {f"file:{kind.service}": digest(files[0].data), f"file:{kind.config}": digest(b"config"), "vib": "0.3.2-1"}
+    same(kinds.differing(files, facts), [])
+    same(kinds.differing(files, {**facts, "vib": "0.3.1-1"}), files[:1], "upgraded by hand")
+    same(kinds.change_steps(kind, files, facts, 60), [
+        "copy the file of the VIB to /vmfs/volumes/a/r/reroute.vib.deploy-new (91 bytes)",
+        "copy the configuration to /vmfs/volumes/a/r/reroute.conf.deploy-new (6 bytes)",
+        "compare the checksums there",
+        "esxcli software vib install --dry-run there",
+        "keep /vmfs/volumes/a/r/reroute.vib as /vmfs/volumes/a/r/reroute.vib.deploy-old",
+        "keep /etc/reroute/reroute.conf as /vmfs/volumes/a/r/reroute.conf.deploy-old",
+        "rename /vmfs/volumes/a/r/reroute.vib.deploy-new to /vmfs/volumes/a/r/reroute.vib",
+        "esxcli software vib install -f --no-sig-check -v /vmfs/volumes/a/r/reroute.vib",
+        "write /vmfs/volumes/a/r/reroute.conf.deploy-new into /etc/reroute/reroute.conf",
+        "auto-backup.sh; /etc/init.d/reroute stop, start",
+        "wait until the agent answers, 60 s at most; else put back what was there"])
 
 
 @test
@@ -109,6 +178,9 @@ def who_is_refused():
     check(kinds.refuse(kind, {**facts, "datastore": "no"}).startswith("no such path: /vmfs/volumes/ds;"))
     check(kinds.refuse(kind, {**facts, "execInstalledOnly": "1"}).startswith("execInstalledOnly is on"))
     same(kinds.refuse(kind, {**facts, "execInstalledOnly": ""}), None, "an old host has no such setting")
+    with_vib = kind_of("vib", "/vmfs/volumes/ds/reroute")
+    same(kinds.refuse(with_vib, {"datastore": "yes", "execInstalledOnly": "1", "package": with_vib.binary}), None)
+    check(kinds.refuse(with_vib, {"datastore": "no"}).startswith("no such path: /vmfs/volumes/ds;"))
 
 
 @test

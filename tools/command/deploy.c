@@ -35,10 +35,13 @@ static int take_host(const struct option_row *row, const char *value, char *mess
 }
 
 /* What belongs together; 0 or an exit code. */
-static int check(const char *program, const char *action, const char *config, bool route, uint32_t rolling)
+static int check(const char *program, const char *action, const char *config, const char *vib, bool route,
+                 uint32_t rolling)
 {
     if (strcmp(action, "install") == 0 && !config)
         return options_complain(program, "install: expected --config TEMPLATE");
+    if (vib && strcmp(action, "clear") == 0)
+        return options_complain(program, "--vib: not expected with clear, which removes what is there");
     if (route && strcmp(action, "clear") != 0)
         return options_complain(program, "--route: expected with clear only");
     if (rolling && strcmp(action, "check") == 0)
@@ -64,7 +67,7 @@ static int take_action(const struct option_row *row, const char *value, char *me
 
 int command_deploy(int argc, char **argv)
 {
-    const char *action = NULL, *list = NULL, *config = NULL, *binary = NULL, *ssh = NULL;
+    const char *action = NULL, *list = NULL, *config = NULL, *binary = NULL, *vib = NULL, *ssh = NULL;
     bool route = false, dry_run = false, json = false;
     static struct script_words hosts, words;
     uint32_t rolling = 0, seconds = 60;
@@ -80,6 +83,8 @@ int command_deploy(int argc, char **argv)
          .value = &config},
         {0, "binary", "FILE", "the program for the hosts (default: this one; VMkernel: the static one)",
          .value = &binary},
+        {0, "vib", "FILE", "the VIB for VMkernel, instead of a program (tools/build-vib makes it)",
+         .value = &vib},
         {0, "ssh", "COMMAND", "how to call ssh, with options (default: ssh)", .value = &ssh},
         {0, "rolling", "N", "N hosts at a time, and go on only while all that are done are healthy",
          OPTION_NUMBER(rolling, 1, HOSTS_MAX)},
@@ -111,13 +116,14 @@ int command_deploy(int argc, char **argv)
         return options_complain(argv[0], "expected an action: install, check, upgrade or clear");
     if (!list && hosts.count == 0)
         return options_complain(argv[0], "%s: expected --hosts FILE or --host NAME", action);
-    code = check(argv[0], action, config, route, rolling);
+    code = check(argv[0], action, config, vib, route, rolling);
     if (code)
         return code;
     script_add(&words, "action", action);
     script_add(&words, "hosts", list);
     script_add(&words, "config", config);
     script_add(&words, "binary", binary);
+    script_add(&words, "vib", vib);
     script_add(&words, "ssh", ssh);
     add_number(&words, "rolling", rolling);
     add_number(&words, "wait", seconds);

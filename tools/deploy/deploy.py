@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from desk import AT_ONCE, EXIT_INTERRUPTED, EXIT_NOT_ALL, end, read, ssh_words, ways
 from hosts import Bad, choose, parse_list
-from kinds import KINDS, SERVICE_FILES, words_of
+from kinds import KINDS, SERVICE_FILES, vib_version, words_of
 from show import Progress, document, text
 from template import check_local, check_words, fill
 from work import Programs, Wanted, Work
@@ -32,7 +32,7 @@ class Options:
         pairs = [word.partition("=")[::2] for word in words]
         given = dict(pairs)
         self.action = given["action"]
-        self.list, self.config, self.binary = (given.get(name) for name in ("hosts", "config", "binary"))
+        self.list, self.config, self.binary, self.vib = (given.get(name) for name in ("hosts", "config", "binary", "vib"))
         self.hosts = [value for name, value in pairs if name == "host"]
         self.ssh = ssh_words(given.get("ssh"))
         self.rolling, self.wait_s = int(given["rolling"]), int(given["wait"])
@@ -72,6 +72,17 @@ def programs(given, own_program):
     return found
 
 
+def read_vib(path):
+    try:
+        with open(path, "rb") as f:
+            data = f.read()
+    except OSError as error:
+        raise Bad(f"--vib {path}: {error.strerror}") from None
+    if vib_version(data) is None:
+        raise Bad(f"--vib {path}: expected a VIB of reroute, as tools/build-vib makes")
+    return data
+
+
 def prepare(program, options):
     """(hosts, what they are to have). Bad: something that was given is wrong; nothing was asked of any host."""
     listed = parse_list(read(options.list), options.list) if options.list else None
@@ -80,7 +91,7 @@ def prepare(program, options):
     if template is not None:
         check_template(program, template, options.config, hosts)
     return hosts, Wanted(programs(options.binary, program), template, options.config,
-                         {name: own(name) for name in SERVICE_FILES})
+                         {name: own(name) for name in SERVICE_FILES}, read_vib(options.vib) if options.vib else None)
 
 
 # --- all hosts ------------------------------------------------------------------------------------------------------

@@ -90,8 +90,8 @@ look_at_service() # KIND SERVICE
         else
             say boot "no: the unit is ${enabled:-not there}"
         fi
-    elif [ -x "$2" ]; then
-        if "$2" status >/dev/null; then say state active; else say state inactive; fi
+    elif [ "$1" = vib ] || [ -x "$2" ]; then
+        if service_is_active "$1" "$2"; then say state active; else say state inactive; fi
         say boot "$(survives "$1" "$2")"
     else
         say state inactive
@@ -114,9 +114,22 @@ look_at_route() # CONFIG
     fi
 }
 
-look_at_vmkernel() # DIRECTORY
+look_at_datastore() # DIRECTORY
 {
     if [ -d "${1%/*}" ]; then say datastore yes; else say datastore no; fi
+}
+
+look_at_vib() # ITS FILE
+{
+    say vib "$(vib_installed)"
+    say kept "$(vib_version_of "$1")"
+    say acceptance "$(esxcli software acceptance get 2>/dev/null </dev/null)"
+    say secureboot "$(secure_boot)"
+    [ ! -e "${1%/*}/service.sh" ] || say script "${1%/*}/service.sh"
+}
+
+look_at_vmkernel()
+{
     say execInstalledOnly "$(esxcli system settings advanced list -o /User/execInstalledOnly 2>/dev/null |
         sed -n 's/^ *Int Value: *//p')"
     say httpClient "$(esxcli network firewall ruleset list -r httpClient 2>/dev/null |
@@ -135,7 +148,16 @@ host_look() # KIND BINARY CONFIG SERVICE
     [ ! -e "$3" ] || say digest "$("$2" check-config --json "$3" 2>/dev/null |
         sed -n 's/.*"digest":[[:space:]]*"\([0-9a-f]*\)".*/\1/p')"
     [ ! -e "$3" ] || say status "$("$2" status --json --config "$3" 2>/dev/null | tr -d '\n')"
-    [ "$1" != vmkernel ] || look_at_vmkernel "${2%/*}"
+    case $1 in
+    vmkernel)
+        look_at_datastore "${4%/*}"
+        look_at_vmkernel
+        ;;
+    vib)
+        look_at_datastore "${4%/*}"
+        look_at_vib "$4"
+        ;;
+    esac
     say 'done'
 }
 
@@ -159,6 +181,14 @@ host_try() # BINARY CONFIG
     text=$("$1" --version 2>&1) || fail "the program does not run there: $(last_line "$text")"
     say version "$text"
     text=$("$1" check-config --quiet "$2" 2>&1) || fail "check-config there: $(last_line "$text")"
+    say 'done'
+}
+
+# A VIB's program does not run before the VIB is installed.
+host_try_vib() # FILE
+{
+    check_paths "$1"
+    text=$(vib install --dry-run -f --no-sig-check -v "$1") || fail "esxcli there: $text"
     say 'done'
 }
 
@@ -187,6 +217,90 @@ host_abandon() # "made" DIRECTORY... "staged" FILE...
         esac
     done
     say 'done'
+}
+
+# --- VMkernel: a VIB ------------------------------------------------------------------------------------------
+
+vib_service=/etc/init.d/reroute
+vib_config=/etc/reroute/reroute.conf
+
+# What esxcli says when it fails is several lines, of which the last one names a log: one line without that.
+vib() # WORD ARGUMENT...
+{
+    said=$(esxcli software vib "$@" 2>&1 </dev/null)
+    code=$?
+    case $said in
+    *'Reboot Required: true'*)
+        echo "the host would have to boot for it"
+        return 1
+        ;;
+    esac
+    [ "$code" -eq 0 ] || printf '%s\n' "$said" | sed '/log file for more/d' | sed -n 'H;${x;s/\n */ /g;s/^ *//;p;}'
+    return "$code"
+}
+
+vib_installed()
+{
+    esxcli software vib list 2>/dev/null </dev/null | awk '$1 == "reroute" { print $2 }'
+}
+
+vib_version_of() # FILE
+{
+    sed -n '/<version>/{s/.*<version>\([^<]*\)<.*/\1/p;q;}' "$1" 2>/dev/null
+}
+
+secure_boot()
+{
+    case $(/usr/lib/vmware/secureboot/bin/secureBoot.py -s 2>/dev/null </dev/null) in
+    *[Ee]nabled*) echo Enabled ;;
+    esac
+}
+
+# The configuration stays what it is: a VIB brings one of its own.
+vib_install() # FILE
+{
+    before=${1%/*}/reroute.conf.before
+    rm -f "$before"
+    [ ! -e "$vib_config" ] || cp "$vib_config" "$before" || return 1
+    vib install -f --no-sig-check -v "$1"
+    code=$?
+    [ ! -e "$before" ] || write_into "$vib_config" "$before" || return 1
+    return "$code"
+}
+
+# In place: the sticky bit of the file, by which a boot keeps it, is that of the VIB.
+write_into() # FILE FROM
+{
+    cmp -s "$2" "$1" || cat "$2" >"$1"
+    cmp -s "$2" "$1" || return 1
+    rm -f "$2"
+}
+
+save_files()
+{
+    for program in /sbin/auto-backup.sh /bin/auto-backup.sh; do
+        if [ -x "$program" ]; then
+            "$program" >/dev/null 2>&1 </dev/null && return
+            echo "$program failed: a boot would bring the old files back"
+            return 1
+        fi
+    done
+    echo "no auto-backup.sh: $vib_config cannot be saved"
+    return 1
+}
+
+vib_survives()
+{
+    version=$(vib_installed)
+    if [ -z "$version" ]; then
+        echo "no: the VIB is not installed"
+    elif [ "$(secure_boot)" = Enabled ]; then
+        echo "no: UEFI secure boot is on, and nobody signed the VIB"
+    elif [ ! -k "$vib_config" ]; then
+        echo "no: $vib_config has no sticky bit"
+    else
+        echo "yes: VIB $version"
+    fi
 }
 
 # --- Linux without systemd: links of init ---------------------------------------------------------------------
@@ -218,10 +332,16 @@ init_disable()
 
 survives() # KIND SERVICE
 {
-    if [ "$1" = vmkernel ]; then
+    case $1 in
+    vmkernel)
         "$2" survives
         return
-    fi
+        ;;
+    vib)
+        vib_survives
+        return
+        ;;
+    esac
     for link in /etc/rc[2345].d/S??reroute /etc/rc.d/rc[2345].d/S??reroute /etc/runlevels/*/reroute; do
         if [ -e "$link" ]; then
             echo "yes: $link"
@@ -233,13 +353,19 @@ survives() # KIND SERVICE
 
 # --- the service --------------------------------------------------------------------------------------------------
 
+service_script() # KIND SERVICE
+{
+    if [ "$1" = vib ]; then echo "$vib_service"; else echo "$2"; fi
+}
+
 # A unit without a route to a node that answers is "activating" for up to 2 min: it runs.
 service_is_active() # KIND SERVICE
 {
     if [ "$1" = systemd ]; then
         case $(systemctl is-active reroute 2>/dev/null) in active | activating | reloading) true ;; *) false ;; esac
     else
-        [ -x "$2" ] && "$2" status >/dev/null
+        script=$(service_script "$1" "$2")
+        [ -x "$script" ] && "$script" status >/dev/null
     fi
 }
 
@@ -249,6 +375,8 @@ service_is_enabled() # KIND SERVICE
         systemctl --quiet is-enabled reroute 2>/dev/null
     elif [ "$1" = vmkernel ]; then
         [ -x "$2" ] && "$2" enabled
+    elif [ "$1" = vib ]; then
+        [ -n "$(vib_installed)" ]
     else
         [ -x "$2" ] && case $(survives "$1" "$2") in yes*) true ;; *) false ;; esac
     fi
@@ -260,6 +388,8 @@ service_enable() # KIND SERVICE
         systemctl daemon-reload && systemctl --quiet enable reroute
     elif [ "$1" = linux ]; then
         init_enable
+    elif [ "$1" = vib ]; then
+        "$binary" check-config --quiet "$config" && save_files
     else
         "$2" enable
     fi
@@ -271,6 +401,8 @@ service_disable() # KIND SERVICE
         systemctl --quiet disable reroute
     elif [ "$1" = linux ]; then
         init_disable
+    elif [ "$1" = vib ]; then
+        vib remove -n reroute
     elif [ -x "$2" ]; then
         "$2" disable
     fi
@@ -280,8 +412,9 @@ service_stop() # KIND SERVICE
 {
     if [ "$1" = systemd ]; then
         systemctl stop reroute
-    elif [ -x "$2" ]; then
-        "$2" stop
+    else
+        script=$(service_script "$1" "$2")
+        [ ! -x "$script" ] || "$script" stop
     fi
 }
 
@@ -293,8 +426,9 @@ service_restart() # KIND SERVICE
         systemctl reset-failed reroute 2>/dev/null
         systemctl --no-block restart reroute
     else
-        "$2" stop || return 1
-        "$2" start </dev/null >/dev/null 2>&1 &
+        script=$(service_script "$1" "$2")
+        "$script" stop || return 1
+        "$script" start </dev/null >/dev/null 2>&1 &
     fi
 }
 
@@ -334,17 +468,34 @@ why_not() # KIND BINARY CONFIG
 
 # --- the change ---------------------------------------------------------------------------------------------------
 
+# Where the new and the old one of a file are.
+beside() # FILE
+{
+    if [ "$kind:$1" = "vib:$vib_config" ]; then echo "${service%/*}/reroute.conf"; else echo "$1"; fi
+}
+
 keep_old() # FILE
 {
-    rm -f "$1.deploy-old"
+    old=$(beside "$1").deploy-old
+    rm -f "$old"
     [ -e "$1" ] || return 0
-    ln "$1" "$1.deploy-old" 2>/dev/null || cp -p "$1" "$1.deploy-old"
+    ln "$1" "$old" 2>/dev/null || cp -p "$1" "$old"
+}
+
+replace() # FILE FROM
+{
+    case $kind:$1 in
+    "vib:$vib_config") write_into "$1" "$2" ;;
+    vib:*) mv -f "$2" "$1" && vib_install "$1" ;;
+    *) mv -f "$2" "$1" ;;
+    esac
 }
 
 put_old_back() # FILE
 {
-    if [ -e "$1.deploy-old" ]; then
-        mv -f "$1.deploy-old" "$1"
+    old=$(beside "$1").deploy-old
+    if [ -e "$old" ]; then
+        replace "$1" "$old"
     else
         rm -f "$1"
     fi
@@ -372,7 +523,7 @@ put_back() # REASON FILE...
     [ "$was_enabled" = yes ] || service_disable "$kind" "$service"
     [ "$was_active" = yes ] || service_stop "$kind" "$service"
     for file in "$@"; do
-        put_old_back "$file"
+        text=$(put_old_back "$file" 2>&1) || reason="$reason; $file is not put back: $(last_line "$text")"
     done
     [ "$kind" != systemd ] || systemctl daemon-reload
     [ "$had_state" = yes ] || remove_state "$state"
@@ -401,7 +552,8 @@ commit() # KIND BINARY CONFIG SERVICE STATE SECONDS DIGEST FILE...
         keep_old "$file" || fail "$file: the old one cannot be kept; nothing was changed"
     done
     for file in "$@"; do
-        mv -f "$file.deploy-new" "$file" || put_back "$file: cannot be renamed" "$@"
+        text=$(replace "$file" "$(beside "$file").deploy-new" 2>&1) ||
+            put_back "$file: cannot be replaced: $(last_line "$text")" "$@"
     done
     [ "$(digest "$@" </dev/null)" = "$sum" ] || put_back "another deploy copied other files there" "$@"
     text=$(service_enable "$kind" "$service" 2>&1) ||
@@ -411,7 +563,7 @@ commit() # KIND BINARY CONFIG SERVICE STATE SECONDS DIGEST FILE...
     wait_for_agent "$binary" "$config" "${old_pid:-none}" "$seconds" ||
         put_back "the agent does not come up: $(why_not "$kind" "$binary" "$config")" "$@"
     for file in "$@"; do
-        rm -f "$file.deploy-old"
+        rm -f "$(beside "$file").deploy-old"
     done
     say 'done'
 }
@@ -434,9 +586,13 @@ remove_all() # KIND BINARY CONFIG SERVICE STATE ROUTE
     fi
     remove_state "$state"
     for file in "$binary" "$config" "$service"; do
-        rm -f "$file" "$file.deploy-new" "$file.deploy-old"
+        rm -f "$file" "$(beside "$file").deploy-new" "$(beside "$file").deploy-old"
     done
     rmdir "${config%/*}" 2>/dev/null
+    if [ "$kind" = vib ]; then
+        rmdir "${service%/*}" 2>/dev/null
+        text=$(save_files) || fail "removed, but $(last_line "$text")"
+    fi
     [ "$kind" != systemd ] || systemctl daemon-reload
     for file in "$binary" "$config" "$service"; do
         [ ! -e "$file" ] || fail "$file: cannot be removed"

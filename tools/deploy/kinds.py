@@ -21,8 +21,9 @@ KINDS = {
                     SOCKET),
     "linux": Kind("linux", "Linux", *LINUX, "/etc/init.d/reroute", DEFAULT_STATE, SOCKET),
 }
-# Of a file that is to be on a host. `what` is for people.
-File = namedtuple("File", "what path data mode")
+# Of a file that is to be on a host. `what` is for people. `beside`: its new and its old text are there, with an ending.
+File = namedtuple("File", "what path data mode beside")
+VIB = "file of the VIB"
 
 
 class Refused(Exception):
@@ -34,9 +35,22 @@ def vmkernel(directory):
                 f"{directory}/state", SOCKET)
 
 
+def vib(directory):
+    """A VIB brings program and service; its file is what deploy keeps on the host."""
+    return Kind("vib", "VMkernel, VIB", "/opt/reroute/bin/reroute", "/etc/reroute/reroute.conf", f"{directory}/reroute.vib",
+                f"{directory}/state", SOCKET)
+
+
+def kind_name(hello, with_vib):
+    """Which kind a host is, by its first answer; with_vib: it is to get a VIB."""
+    name = hello.get("kind", "")
+    return "vib" if name == "vmkernel" and (with_vib or hello.get("package")) else name
+
+
 def kind_of(name, directory):
     """The kind with all of its paths, each of them sound."""
-    kind = vmkernel(directory or DATASTORE_DIRECTORY) if name == "vmkernel" else KINDS.get(name)
+    make = {"vmkernel": vmkernel, "vib": vib}.get(name)
+    kind = make(directory or DATASTORE_DIRECTORY) if make else KINDS.get(name)
     if kind is None:
         raise Refused(f"the host is of kind '{name}', expected systemd, linux or vmkernel")
     for path in kind[2:]:
@@ -58,6 +72,7 @@ def digest(data):
 # group of them; it has groups since 231.
 UNIT, OLD_UNIT, SYSV, VMKERNEL = SERVICE_FILES = ("reroute.service.in", "reroute-219.service.in", "reroute.sysv.in",
                                                   "vmkernel.sh.in")
+SCRIPTS = ("linux", "vmkernel")  # kinds whose service is a script
 
 
 def service_file(kind, facts):
@@ -76,15 +91,32 @@ def service_text(kind, text):
 
 
 def wanted(kind, program, config, service):
-    """The files of a host; config None: the one that is there stays."""
-    files = [File("program", kind.binary, program, "755"),
-             File("configuration", kind.config, config, "644"),
-             File("service", kind.service, service, "644" if kind.name == "systemd" else "755")]
+    """The files of a host, in the order in which they are put there; data None: what is there stays."""
+    with_vib = kind.name == "vib"
+    files = [File("program", kind.binary, program, "755", kind.binary),
+             File(VIB if with_vib else "service", kind.service, service, "755" if kind.name in SCRIPTS else "644",
+                  kind.service),
+             File("configuration", kind.config, config, "644",
+                  f"{kind.service.rpartition('/')[0]}/reroute.conf" if with_vib else kind.config)]
     return [file for file in files if file.data is not None]
 
 
+def vib_version(data):
+    """The version of a VIB of reroute; None: it is none. It is an ar archive whose descriptor stands first."""
+    head = data[:65536]
+    found = re.search(rb"<version>([A-Za-z0-9._-]+)</version>", head)
+    good = found and head.startswith(b"!<arch>\ndescriptor.xml") and b"<name>reroute</name>" in head
+    return found[1].decode() if good else None
+
+
+def other_version(file, facts):
+    """Is it a VIB of another version than the one that is installed?"""
+    return file.what == VIB and facts.get("vib", "") != vib_version(file.data)
+
+
 def differing(files, facts):
-    return [file for file in files if facts.get(f"file:{file.path}") != digest(file.data)]
+    return [file for file in files
+            if facts.get(f"file:{file.path}") != digest(file.data) or other_version(file, facts)]
 
 
 def is_there(kind, facts):
@@ -93,15 +125,33 @@ def is_there(kind, facts):
 
 def refuse(kind, facts):
     """Why this host cannot be changed, None: it can."""
-    if facts.get("package"):
+    if facts.get("package") and kind.name != "vib":
         return f"{facts['package']} is there: reroute is installed otherwise; remove that first, or upgrade it its own way"
-    if kind.name != "vmkernel":
+    if kind.name not in ("vmkernel", "vib"):
         return None
     if facts.get("datastore") != "yes":
-        return f"no such path: {kind.binary.rsplit('/', 2)[0]}; expected directory=/vmfs/volumes/NAME/reroute in its line"
-    if facts.get("execInstalledOnly") == "1":
-        return ("execInstalledOnly is on: the host runs only programs that a VIB brought; install reroute's VIB there, "
-                "or: esxcli system settings advanced set -o /User/execInstalledOnly -i 0")
+        return f"no such path: {kind.service.rsplit('/', 2)[0]}; expected directory=/vmfs/volumes/NAME/reroute in its line"
+    if facts.get("execInstalledOnly") == "1" and kind.name != "vib":
+        return ("execInstalledOnly is on: the host runs only programs that a VIB brought; expected --vib FILE (tools/build-vib "
+                "makes it), or: esxcli system settings advanced set -o /User/execInstalledOnly -i 0")
+    return None
+
+
+def refuse_vib(kind, file, facts):
+    """Why this host cannot get the VIB of this file, None: it can."""
+    installed, new, kept = facts.get("vib", ""), vib_version(file.data), facts.get("kept", "")
+    if facts.get("script"):
+        return f"{facts['script']} is there: reroute is installed without a VIB; expected reroute deploy clear first"
+    if facts.get("secureboot") == "Enabled":
+        return "UEFI secure boot is on: the host would not boot with a VIB that nobody signed"
+    if facts.get("acceptance") != "CommunitySupported":
+        return (f"the host's acceptance level is {facts.get('acceptance') or 'not known'}, which forbids a VIB of the "
+                "community; to allow it: esxcli software acceptance set --level=CommunitySupported")
+    if installed == new and kept == new:
+        return f"another VIB of version {new} is installed, which ESXi does not replace; expected one of another version"
+    if installed and installed != new and kept != installed:
+        return (f"VIB {installed} is installed, and {kind.service} is not its file, so it could not be put back; expected "
+                f"an install with the VIB of version {installed} first")
     return None
 
 
@@ -110,7 +160,7 @@ def refuse_state(kind, config):
     but datastores."""
     found = STATE.search(config)
     directory = found[1] if found else DEFAULT_STATE
-    if kind.name != "vmkernel" or directory.startswith("/vmfs/volumes/"):
+    if kind.name not in ("vmkernel", "vib") or directory.startswith("/vmfs/volumes/"):
         return None
     return f'state-directory is {directory}, which a boot empties; expected state-directory = "@state-directory@"'
 
@@ -155,6 +205,8 @@ def differences(kind, files, facts, status):
         have = facts.get(f"file:{file.path}")
         if have != digest(file.data):
             found.append(f"the {file.what} is not there" if have == "none" else f"the {file.what} differs")
+        if other_version(file, facts):
+            found.append(f"VIB {facts.get('vib') or 'none'} is installed, expected {vib_version(file.data)}")
     version = facts.get("version", "").replace("reroute ", "")
     if status and status.get("version") != version:
         found.append(f"version {status.get('version')} is running, {version} is installed")
@@ -183,25 +235,33 @@ def start_text(kind):
         return "systemctl daemon-reload, enable, restart"
     if kind.name == "linux":
         return f"{kind.service}: links of init; stop, start"
+    if kind.name == "vib":
+        return "auto-backup.sh; /etc/init.d/reroute stop, start"
     return "a line in local.sh and in root's crontab, auto-backup.sh, crond again; stop, start"
 
 
 def change_steps(kind, files, facts, wait_s):
     """What brings these files there, for people; in this order it is done."""
-    steps = [f"copy the {file.what} to {file.path}.deploy-new ({bytes_text(len(file.data))})" for file in files]
+    steps = [f"copy the {file.what} to {file.beside}.deploy-new ({bytes_text(len(file.data))})" for file in files]
     steps += ["compare the checksums there"] if files else []
-    steps.append("run check-config and --version of the program there")
-    steps += [f"keep {file.path} as {file.path}.deploy-old" for file in files
+    steps.append("esxcli software vib install --dry-run there" if any(file.what == VIB for file in files) else
+                 "run check-config and --version of the program there")
+    steps += [f"keep {file.path} as {file.beside}.deploy-old" for file in files
               if facts.get(f"file:{file.path}") != "none"]
-    steps += [f"rename {file.path}.deploy-new to {file.path}" for file in files]
+    for file in files:
+        steps.append(f"rename {file.beside}.deploy-new to {file.path}" if file.beside == file.path else
+                     f"write {file.beside}.deploy-new into {file.path}")
+        steps += [f"esxcli software vib install -f --no-sig-check -v {file.path}"] if file.what == VIB else []
     steps.append(start_text(kind))
     steps.append(f"wait until the agent answers, {wait_s} s at most; else put back what was there")
     return steps
 
 
 def clear_steps(kind, route):
-    steps = ["end its start at boot", "stop the service"]
+    steps = [] if kind.name == "vib" else ["end its start at boot"]
+    steps.append("stop the service")
     steps += ["remove the route to the service"] if route else []
+    steps += ["esxcli software vib remove -n reroute"] if kind.name == "vib" else []
     steps += [f"remove {path}" for path in (kind.binary, kind.config, kind.service)]
     steps.append(f"remove the agent's files in {kind.state}")
     return steps

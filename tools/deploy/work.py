@@ -15,10 +15,10 @@ CHANGE_S = 240  # a change is given up by then, whatever it waits for
 class Wanted:
     """What hosts are to have. Programs and texts are read once."""
 
-    def __init__(self, programs, template, template_name, services):
-        """services: the texts from which services are made, by the names of their files."""
+    def __init__(self, programs, template, template_name, services, vib):
+        """services: the texts from which services are made, by the names of their files; vib: its bytes, or None."""
         self.programs, self.template, self.template_name = programs, template, template_name
-        self.services = services
+        self.services, self.vib = services, vib
 
     def files(self, host, kind, facts):
         config = None
@@ -28,6 +28,8 @@ class Wanted:
             if reason:
                 raise kinds.Refused(reason)
             config = text.encode()
+        if kind.name == "vib":
+            return kinds.wanted(kind, None, config, self.vib)
         service = kinds.service_text(kind, self.services[kinds.service_file(kind, facts)]).encode()
         return kinds.wanted(kind, self.programs.of(kind, facts.get("machine", "")), config, service)
 
@@ -46,7 +48,7 @@ class Work:
     def meet(self):
         self.say("connects")
         self.hello = self.remote.call("host_hello")
-        self.kind = kinds.kind_of(self.hello.get("kind", ""), self.host.directory)
+        self.kind = kinds.kind_of(kinds.kind_name(self.hello, self.wanted.vib is not None), self.host.directory)
         self.result["kind"] = self.kind.name
         if self.hello.get("user") != "0":
             raise Trouble("needs root there: log in as root (ssh=root@...), or give sudo=yes in the host's line")
@@ -90,9 +92,7 @@ class Work:
         """install and upgrade."""
         self.meet()
         self.look()
-        reason = kinds.refuse(self.kind, self.facts)
-        if reason:
-            raise Trouble(reason)
+        self.refuse(kinds.refuse(self.kind, self.facts))
         was_there = kinds.is_there(self.kind, self.facts)
         if self.options.action == "upgrade" and not was_there:
             raise Trouble("it is not installed there; expected an install first")
@@ -103,6 +103,9 @@ class Work:
         if not todo and self.is_well():
             self.result["result"] = "unchanged"
             return
+        for file in todo:
+            if file.what == kinds.VIB:
+                self.refuse(kinds.refuse_vib(self.kind, file, self.facts))
         self.result["steps"] = kinds.change_steps(self.kind, todo, self.facts, self.options.wait_s)
         if self.options.dry_run:
             self.result["result"] = "planned"
@@ -110,6 +113,11 @@ class Work:
         self.change(todo)
         self.look()
         self.result["result"] = "upgraded" if was_there else "installed"
+
+    @staticmethod
+    def refuse(reason):
+        if reason:
+            raise Trouble(reason)
 
     def is_well(self):
         return (self.facts.get("state") in ("active", "activating") and self.facts.get("boot", "").startswith("yes")
@@ -134,7 +142,7 @@ class Work:
         """Copies all beside, and tries it there. Nothing that is in use is touched."""
         arguments = []
         for file in todo:
-            new = f"{file.path}.deploy-new"
+            new = f"{file.beside}.deploy-new"
             self.say(f"copies the {file.what}")
             self.staged.append(new)
             self.made += self.remote.send(new, file.data)
@@ -142,9 +150,11 @@ class Work:
         self.say("verifies")
         if arguments:
             self.remote.call("host_verify", *arguments)
-        paths = {file.path for file in todo}
-        self.remote.call("host_try", *(f"{path}.deploy-new" if path in paths else path
-                                       for path in (self.kind.binary, self.kind.config)))
+        new = {file.path: f"{file.beside}.deploy-new" for file in todo}
+        if self.kind.name == "vib" and self.kind.service in new:
+            self.remote.call("host_try_vib", new[self.kind.service], seconds=CHANGE_S)
+        else:
+            self.remote.call("host_try", *(new.get(path, path) for path in (self.kind.binary, self.kind.config)))
 
     def tidy(self):
         """What was copied goes again, and the directories made for it. False: the host cannot be reached."""
