@@ -12,7 +12,8 @@ import sys
 
 sys.path.append(os.path.dirname(os.path.abspath(__file__)))
 from deploying import as_before, fails, of_all, results, snapshots, stage
-from stage import ROOT, TEMPLATE, eventually, missing, skip
+from stage import REROUTE, ROOT, TEMPLATE, eventually, missing, skip
+from netlab.namespace import entering
 from tap import check, run, same, test
 
 KIND = {"esx1": "vmkernel"}
@@ -94,6 +95,11 @@ def from_nothing_to_nothing():
             code, found = deploy(s, "check", *arguments)
             same((code, results(found)), (0, of_all(s, "good")), "check after a boot")
         same(results(deploy(s, "install", "--vib", first)[1]), of_all(s, "unchanged"))
+
+        shown = subprocess.run([REROUTE, "status", "--all", "--hosts", s.list(), "--ssh", f"ssh -F {s.path('ssh_config')}"],
+                               stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=120,
+                               preexec_fn=entering(s.desk))
+        check("1 hosts: 0 did not answer" in shown.stdout, shown.stdout, shown.stderr)
 
         code, found = s.deploy("clear", "--hosts", s.list())
         same((code, results(found)), (0, of_all(s, "cleared")))

@@ -17,7 +17,8 @@ COLUMNS = ("HOST", "ENTERS THROUGH", "TIER", "HOME", "SINCE", "WHY")
 # What runs on a host. $1: a directory that is looked at first, or nothing.
 ASK = r"""
 ask() {
-    for program in ${1:+"$1/reroute"} /usr/local/bin/reroute /usr/bin/reroute /vmfs/volumes/datastore1/reroute/reroute; do
+    for program in ${1:+"$1/reroute"} /usr/local/bin/reroute /usr/bin/reroute /opt/reroute/bin/reroute \
+        /vmfs/volumes/datastore1/reroute/reroute; do
         [ -x "$program" ] || continue
         config=${program%/*}/reroute.conf
         [ -e "$config" ] || config=
