@@ -49,7 +49,32 @@ def from_nothing_to_nothing():
         same({name: host.route() for name, host in s.hosts.items()}, routes, "the route stays")
         same({name: host.snapshot() for name, host in s.hosts.items()}, before, "all is as before")
         check(not any(host.status() for host in s.hosts.values()), "no agent runs")
-        same(results(s.deploy("clear", "--hosts", s.path("hosts"))[1]), of_all(s, "nothing there"))
+        notes = {name: f"the route to {SERVICE} via {hops[0]} stays; to remove it: reroute deploy clear --route"
+                 for name, hops in routes.items()}
+        same({name: r["note"] for name, r in found.items()}, notes, "which is said")
+
+        code, found = s.deploy("clear", "--hosts", s.path("hosts"))
+        same((code, results(found)), (0, of_all(s, "nothing there")))
+        same({name: r["note"] for name, r in found.items()}, notes, "said again")
+        for arguments, word in ((["--dry-run"], "planned"), ([], "cleared"), ([], "nothing there")):
+            same(results(s.deploy("clear", "--hosts", s.path("hosts"), "--route", *arguments)[1]), of_all(s, word))
+            same({name: host.route() for name, host in s.hosts.items()},
+                 routes if arguments else {name: [] for name in routes}, word)
+
+
+@test
+def a_route_of_somebody_else():
+    """Without the program only a route that says it is an agent's is removed, and none below an agent that runs."""
+    with stage({"web1": "systemd"}) as s:
+        host = s.hosts["web1"]
+        host.run("ip", "route", "add", SERVICE, "via", "10.77.16.121")
+        same(results(s.deploy("clear", "--hosts", s.list(), "--route")[1]), of_all(s, "nothing there"))
+        same(host.route(), ["10.77.16.121"], "it stays")
+        host.run("ip", "route", "change", SERVICE, "via", "10.77.16.121", "proto", "213")
+        host.run("/bin/sh", "-c", "cp /bin/sleep /run/reroute && { /run/reroute 100 >/dev/null 2>&1 & }")
+        fails(s.deploy("clear", "--hosts", s.path("hosts"), "--route")[1], "web1", "/proc/",
+              " is a running reroute: the route stays")
+        same(host.route(), ["10.77.16.121"], "it stays")
 
 
 @test

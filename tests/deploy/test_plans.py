@@ -202,6 +202,21 @@ def steps():
     check("remove the route to the service" not in kinds.clear_steps(kind, False))
 
 
+@test
+def what_stays():
+    route = {"address": "10.9.9.9", "route": "10.1.0.15"}
+    for name, facts, text in (
+            ("systemd", {**route, "ours": "10.9.9.9 via 10.1.0.15 dev data"},
+             "the route to 10.9.9.9 via 10.1.0.15 stays; to remove it: reroute deploy clear --route"),
+            ("linux", {**route, "ours": ""},
+             "the route to 10.9.9.9 via 10.1.0.15 stays; to remove it: ip route del 10.9.9.9 via 10.1.0.15"),
+            ("vmkernel", route,
+             "the route to 10.9.9.9 via 10.1.0.15 stays; to remove it: esxcfg-route -d 10.9.9.9/32 10.1.0.15"),
+            ("systemd", {"address": "10.9.9.9", "route": ""}, None), ("systemd", {}, None),
+            ("vmkernel", {}, "esxcfg-route -l shows whether a route of the agent still stands")):
+        same(kinds.route_that_stays(kind_of(name, None), facts), text, (name, facts))
+
+
 REASONS = [
     ("Warning: a banner\n\nssh: connect to host a port 22: Connection refused\n", "no ssh there (ssh: connect"),
     ("ssh: connect to host a port 22: Connection refused", "no ssh there"),

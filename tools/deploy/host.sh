@@ -99,18 +99,38 @@ look_at_service() # KIND SERVICE
     fi
 }
 
+# The routes that an agent made: protocol 213 marks them (reroute.conf(5)). Each a line ADDRESS via NEXTHOP dev INTERFACE.
+our_routes()
+{
+    for family in -4 -6; do
+        ip "$family" route show proto 213 2>/dev/null |
+            awk '$1 !~ /\// && $1 != "default" && $2 == "via" && $4 == "dev" { print $1, $2, $3, $4, $5 }'
+    done
+}
+
+family_of() # ADDRESS
+{
+    case $1 in
+    *:*) echo -6 ;;
+    *) echo -4 ;;
+    esac
+}
+
+# Where no configuration says which it is: the first one of ours.
 look_at_route() # CONFIG
 {
-    address=$(sed -n 's/^[[:space:]]*service[[:space:]]*=[[:space:]]*"\([0-9A-Fa-f.:]*\)".*/\1/p' "$1" | head -n 1)
+    address=$(sed -n 's/^[[:space:]]*service[[:space:]]*=[[:space:]]*"\([0-9A-Fa-f.:]*\)".*/\1/p' "$1" 2>/dev/null |
+        head -n 1)
+    ours=$(our_routes | awk -v a="$address" 'a == "" || a == $1' | head -n 1)
+    [ -n "$address" ] || address=${ours%% *}
     [ -n "$address" ] || return 0
-    case $address in
-    *:*) six=-6 ;;
-    *) six=-4 ;;
-    esac
+    say address "$address"
+    say ours "$ours"
     if command -v esxcfg-route >/dev/null; then
         say route "$(esxcfg-route -l 2>/dev/null | awk -v a="$address" '$1 == a && $2 == "255.255.255.255" { print $3 }')"
     else
-        say route "$(ip "$six" route show "$address" 2>/dev/null | sed -n 's/.* via \([^ ]*\).*/\1/p' | head -n 1)"
+        say route "$(ip "$(family_of "$address")" route show "$address" 2>/dev/null |
+            sed -n 's/.* via \([^ ]*\).*/\1/p' | head -n 1)"
     fi
 }
 
@@ -144,7 +164,7 @@ host_look() # KIND BINARY CONFIG SERVICE
     done
     [ ! -e "$2" ] || say version "$("$2" --version 2>&1 | tail -n 1)"
     look_at_service "$1" "$4"
-    [ ! -e "$3" ] || look_at_route "$3"
+    look_at_route "$3"
     [ ! -e "$3" ] || say digest "$("$2" check-config --json "$3" 2>/dev/null |
         sed -n 's/.*"digest":[[:space:]]*"\([0-9a-f]*\)".*/\1/p')"
     [ ! -e "$3" ] || say status "$("$2" status --json --config "$3" 2>/dev/null | tr -d '\n')"
@@ -600,6 +620,20 @@ remove_all() # KIND BINARY CONFIG SERVICE STATE ROUTE
     say 'done'
 }
 
+# Of a host from which the program is gone. An agent that runs, of whatever file, keeps its route.
+remove_our_routes()
+{
+    for name in /proc/[0-9]*/comm; do
+        [ "$(cat "$name" 2>/dev/null)" != reroute ] || fail "${name%/comm} is a running reroute: the route stays"
+    done
+    our_routes | while read -r address _ next_hop _ interface; do
+        text=$(ip "$(family_of "$address")" route del "$address" via "$next_hop" dev "$interface" proto 213 2>&1) ||
+            fail "the route to $address is not removed: $(last_line "$text")"
+    done
+    [ -z "$(our_routes)" ] || exit 1
+    say 'done'
+}
+
 turn=/var/run/reroute-deploy
 [ -d /var/run ] || turn=/tmp/reroute-deploy
 
@@ -676,4 +710,9 @@ host_clear() # TOKEN KIND BINARY CONFIG SERVICE STATE yes|no
     token=$1
     shift
     beside_the_connection "$token" remove_all "$@"
+}
+
+host_clear_routes() # TOKEN
+{
+    beside_the_connection "$1" remove_our_routes
 }

@@ -265,3 +265,17 @@ def clear_steps(kind, route):
     steps += [f"remove {path}" for path in (kind.binary, kind.config, kind.service)]
     steps.append(f"remove the agent's files in {kind.state}")
     return steps
+
+
+def route_that_stays(kind, facts):
+    """Which route is left when the program goes, and how it is removed later; None: there is none."""
+    address, next_hop = facts.get("address"), facts.get("route")
+    if not address or not next_hop:
+        return "esxcfg-route -l shows whether a route of the agent still stands" if kind.name == "vmkernel" else None
+    if facts.get("ours"):
+        remove = "reroute deploy clear --route"
+    elif kind.name == "vmkernel":
+        remove = f"esxcfg-route -d {address}/32 {next_hop}"
+    else:
+        remove = f"ip route del {address} via {next_hop}"
+    return f"the route to {address} via {next_hop} stays; to remove it: {remove}"

@@ -40,6 +40,8 @@ def text(results):
     for result in results:
         for line in [result["reason"]] if result["reason"] else result["differences"]:
             lines.append(f"{result['name']}: {clean(line)}")
+        if result.get("note"):
+            lines.append(f"{result['name']}: {clean(result['note'])}")
         if result["result"] == "planned":
             lines.append(f"{result['name']} ({result['kind']}), nothing of this is done:")
             lines += [f"  {number}. {clean(step)}" for number, step in enumerate(result["steps"], 1)]

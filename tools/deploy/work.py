@@ -40,8 +40,8 @@ class Work:
         self.host, self.remote, self.wanted, self.options, self.say = remote.host, remote, wanted, options, say
         self.kind, self.hello, self.facts, self.status = None, {}, {}, {}
         self.made, self.staged = [], []
-        self.result = {"name": self.host.name, "kind": None, "result": "failed", "reason": None, "differences": [],
-                       "steps": []}
+        self.result = {"name": self.host.name, "kind": None, "result": "failed", "reason": None, "note": None,
+                       "differences": [], "steps": []}
 
     # --- looking ------------------------------------------------------------------------------------------------
 
@@ -200,7 +200,7 @@ class Work:
         self.look()
         kind = self.kind
         if not kinds.is_there(kind, self.facts):
-            self.result["result"] = "nothing there"
+            self.clear_rest()
             return
         self.result["steps"] = kinds.clear_steps(kind, self.options.route)
         if self.options.dry_run:
@@ -208,10 +208,26 @@ class Work:
             return
         self.say("stops and removes")
         self.survive("host_clear", *kind[:1], *kind[2:6], "yes" if self.options.route else "no", seconds=CHANGE_S)
-        route = self.result["route"]
+        route, note = self.result["route"], kinds.route_that_stays(kind, self.facts)
         self.look()
         self.result["route"] = None if self.options.route else route
+        self.result["note"] = None if self.options.route else note
         self.result["result"] = "cleared"
+
+    def clear_rest(self):
+        """Nothing is installed; a route of ours may be left."""
+        package, ours = self.facts.get("package"), self.facts.get("ours")
+        if package or not ours or not self.options.route:
+            self.result["result"] = "nothing there"
+            self.result["note"] = None if package else kinds.route_that_stays(self.kind, self.facts)
+            return
+        self.result["steps"] = [f"ip route del {ours}"]
+        if self.options.dry_run:
+            self.result["result"] = "planned"
+            return
+        self.say("removes the route")
+        self.survive("host_clear_routes", seconds=CHANGE_S)
+        self.result.update(result="cleared", route=None)
 
     # --- all of it ----------------------------------------------------------------------------------------------
 
