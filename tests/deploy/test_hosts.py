@@ -120,6 +120,15 @@ def a_program_that_does_not_run_there():
             as_before(s, before, *s.hosts)
 
 
+# Asked for lines of this unit that were written after the start.
+JOURNALCTL = """#!/bin/sh
+case "$*" in *"--unit reroute --since @"[1-9]*) ;; *) exit 1 ;; esac
+echo 'level=info event=start'
+echo 'reroute agent: said by the journal'
+echo 'reroute.service: Main process exited, code=exited, status=4'
+"""
+
+
 @test
 def an_agent_that_does_not_come_up():
     """Of a first installation nothing stays; of an upgrade the old one is put back, and runs."""
@@ -131,9 +140,14 @@ def an_agent_that_does_not_come_up():
                s.template(own, "bad.conf"), "--wait", "4"]
         code, found = s.deploy("install", *bad, "--binary", programs(s.path("program")))
         same(code, 1)
-        for name in s.hosts:
-            fails(found, name, "the agent does not come up: ", "; put back, nothing runs, as before")
+        for name, host in s.hosts.items():
+            fails(found, name, f"the agent does not come up: service {host.address} is an address of this host: ",
+                  "; put back, nothing runs, as before")
         as_before(s, before, *s.hosts)
+        s.hosts["web1"].write("/usr/local/sbin/journalctl", JOURNALCTL, 0o755)
+        _, found = s.deploy("install", *bad, "--binary", programs(s.path("program")))
+        fails(found, "web1", "the agent does not come up: said by the journal; put back")
+        os.unlink(s.hosts["web1"].files("/usr/local/sbin/journalctl"))
         same(results(install(s)[1]), of_all(s, "installed"))
         before, routes = snapshots(s), {name: host.route() for name, host in s.hosts.items()}
         code, found = s.deploy("upgrade", *bad, "--binary", programs(s.path("program"), "2"))

@@ -475,13 +475,30 @@ wait_for_agent() # BINARY CONFIG OLD SECONDS
     return 1
 }
 
-# One line: the agent's own last error where the journal has it, else what `status` says.
-why_not() # KIND BINARY CONFIG
+# Why the agent refuses to start: the error of a dry run, which gets 3 s. Nothing when it starts.
+refusal() # BINARY CONFIG
+{
+    "$1" agent --dry-run --config "$2" >"$turn/refusal" 2>&1 </dev/null &
+    tried=$!
+    for _ in 1 2 3; do
+        sleep 1
+        kill -0 "$tried" 2>/dev/null || break
+    done
+    kill "$tried" 2>/dev/null
+    wait "$tried"
+    sed -n 's/^reroute agent: //p' "$turn/refusal" | tail -n 1
+}
+
+# One line: the agent's own last error, from the journal since BEGAN (seconds since 1970) or from a dry run; else what
+# `status` says.
+why_not() # KIND BINARY CONFIG BEGAN
 {
     text=
     if [ "$1" = systemd ]; then
-        text=$(journalctl --unit reroute --lines 20 --output cat --no-pager 2>/dev/null | grep 'level=error' | tail -n 1)
+        text=$(journalctl --unit reroute --since "@$4" --output cat --no-pager 2>/dev/null |
+            sed -n 's/^reroute agent: //p; /level=error/p' | tail -n 1)
     fi
+    [ -n "$text" ] || text=$(refusal "$2" "$3")
     [ -n "$text" ] || text=$("$2" status --config "$3" 2>&1)
     last_line "$text"
 }
@@ -578,10 +595,11 @@ commit() # KIND BINARY CONFIG SERVICE STATE SECONDS DIGEST FILE...
     [ "$(digest "$@" </dev/null)" = "$sum" ] || put_back "another deploy copied other files there" "$@"
     text=$(service_enable "$kind" "$service" 2>&1) ||
         put_back "cannot be enabled: $(last_line "$text")" "$@"
+    began=$(date +%s)
     text=$(service_restart "$kind" "$service" 2>&1) ||
         put_back "cannot be started: $(last_line "$text")" "$@"
     wait_for_agent "$binary" "$config" "${old_pid:-none}" "$seconds" ||
-        put_back "the agent does not come up: $(why_not "$kind" "$binary" "$config")" "$@"
+        put_back "the agent does not come up: $(why_not "$kind" "$binary" "$config" "$began")" "$@"
     for file in "$@"; do
         rm -f "$(beside "$file").deploy-old"
     done
