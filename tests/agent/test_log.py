@@ -85,6 +85,7 @@ def bounded(t):
         if files() == ["a.log", "a.log.1", "a.log.2"]:
             break
         agent.command("unpin")
+    t.ok(agent.terminate() == 0, "it ends: nothing is written any more")
     t.ok(files() == ["a.log", "a.log.1", "a.log.2"], "three of them", files())
     sizes = [os.path.getsize(os.path.join(os.path.dirname(path), name)) for name in files()]
     t.ok(max(sizes) <= 16384 and max(sizes[1:]) > 12000, "bounded, and full", sizes)
