@@ -50,7 +50,7 @@ static int loop(struct meter *m)
 
         if (poll(fds, ARRAY_SIZE(fds), -1) < 0 && errno != EINTR)
             return -errno;
-        icmp_ticks = fds[1].revents ? meter_ticks(m->icmp_timer) : 0;
+        icmp_ticks = meter_ticks(m->icmp_timer); /* whatever poll() says: we may have stood still since */
         if (icmp_ticks > 1)
             meter_note_stall(&m->stalls, (icmp_ticks - 1) * m->set.interval_ns);
         /* What has arrived is read before anything is judged. */

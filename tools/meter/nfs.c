@@ -150,7 +150,7 @@ static int step(struct writer *w)
     if (poll(fds, ARRAY_SIZE(fds), -1) < 0)
         return errno == EINTR ? 0 : -errno;
     w->stopping |= fds[0].revents != 0;
-    ticks = fds[1].revents ? meter_ticks(w->timer) : 0;
+    ticks = meter_ticks(w->timer); /* whatever poll() says: we may have stood still since */
     if (ticks) /* first, so that a stall of ours is not taken for a write that took long */
         meter_note_stall(&w->writes.stalls, (ticks - 1) * WRITES_TICK_NS);
     if (fds[2].revents)
