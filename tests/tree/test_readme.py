@@ -43,6 +43,9 @@ NOT_RUN = {
     "systemctl disable --now reroute": "the same",
     "journalctl -u reroute": "the same",
     "sudo reroute bench tune --config /etc/reroute/reroute.conf": "ten minutes; tests/bench",
+    "sudo tools/lab up 2": "another lab; tests/lab/test_lab.py",
+    "sudo tools/lab down": "the same",
+    "tools/lab": "says how it is called",
     "reroute status --all --hosts FILE": "needs hosts behind sshd; tests/deploy/test_overview.py",
 }
 # All of these are: need hosts behind sshd.
