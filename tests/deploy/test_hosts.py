@@ -43,6 +43,17 @@ def from_nothing_to_nothing():
         same((code, results(found)), (0, of_all(s, "unchanged")), "again")
         same({name: r["pid"] for name, r in found.items()}, pids, "nothing is restarted")
 
+        for name, host in s.hosts.items():
+            config = host.read("/etc/reroute/reroute.conf")
+            host.write("/etc/reroute/reroute.conf", config.replace("service =", "servic ="))
+            _, found = install(s, "--host", name, action="check")
+            first = TEMPLATE.splitlines()[0]
+            same((found[name]["pid"], found[name]["differences"][0]),
+                 (pids[name], f"the configuration differs: line 1 is '{first.replace('service', 'servic')}' there, '{first}' here"))
+            wrong = "the agent runs, but its file is wrong: /etc/reroute/reroute.conf:1: unknown key 'servic'"
+            check(found[name]["differences"][1].startswith(wrong) and len(found[name]["differences"]) == 2, found[name])
+            host.write("/etc/reroute/reroute.conf", config)
+
         routes = {name: host.route() for name, host in s.hosts.items()}
         code, found = s.deploy("clear", "--hosts", s.path("hosts"))
         same((code, results(found)), (0, of_all(s, "cleared")), "clear")

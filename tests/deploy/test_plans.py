@@ -134,9 +134,17 @@ def services():
 
 
 CHANGES = [  # what is other than it is to be: facts, status, one difference
-    ({"file:/etc/reroute/reroute.conf": "x"}, {}, "the configuration differs"),
+    ({"file:/etc/reroute/reroute.conf": "x", "line:1": "confog"}, {},
+     "the configuration differs: line 1 is 'confog' there, 'config' here"),
+    ({"file:/etc/reroute/reroute.conf": "x", "line:1": "config", "line:2": "", "line:10": "b", "line:9": "a"}, {},
+     "the configuration differs: line 9 is 'a' there, '' here"),
+    ({"file:/etc/reroute/reroute.conf": "x", "line:1": "config"}, {}, "the configuration differs"),
+    ({"wrong": "a:1: no"}, {}, "the agent runs, but its file is wrong: a:1: no"),
     ({"file:/etc/reroute/reroute.conf": "none"}, {}, "the configuration is not there"),
-    ({"file:/usr/local/bin/reroute": "x"}, {}, "the program differs"),
+    ({"file:/usr/local/bin/reroute": "0123456789"}, {},
+     f"the program differs: another build, of checksum 01234567 there, {digest(b'program')[:8]} here"),
+    ({"file:/usr/local/bin/reroute": "x", "version": "reroute 0.0.9"}, {"version": "0.0.9"},
+     "the program differs: version 0.0.9 there, 0.1.0 here"),
     ({"file:/etc/systemd/system/reroute.service": "x"}, {}, "the service differs"),
     ({"version": "reroute 0.2.0"}, {}, "version 0.1.0 is running, 0.2.0 is installed"),
     ({"digest": "1"}, {"config_digest": "2"}, "the agent runs with another configuration than the one in the file"),
@@ -155,7 +163,7 @@ def what_differs():
     kind, files, facts = setting()
     same(kinds.differences(kind, files, facts, GOOD_STATUS), [])
     for changed, status, line in CHANGES:
-        same(kinds.differences(kind, files, {**facts, **changed}, {**GOOD_STATUS, **status}), [line])
+        same(kinds.differences(kind, files, {**facts, **changed}, {**GOOD_STATUS, **status}, "0.1.0"), [line])
     same(kinds.differences(kind, files, facts, {}), ["the agent does not answer, the service is active"])
     nothing = {f"file:{file.path}": "none" for file in files}
     same(kinds.differences(kind, files, nothing, {}), ["it is not installed"])

@@ -49,8 +49,8 @@ def only_what_differs():
         check(len(steps) == 1 and steps[0].startswith("copy the configuration"), steps)
         code, found = s.deploy("check", "--hosts", s.path("hosts"), "--config", s.path("template.conf"), "--binary",
                                s.path("program"))
-        same((code, {n: r["differences"] for n, r in found.items()}),
-             (1, {"web1": ["the configuration differs"], "web2": [], "old1": ["the configuration differs"]}))
+        line = ["the configuration differs: line 8 is '' there, '# more' here"]
+        same((code, {n: r["differences"] for n, r in found.items()}), (1, {"web1": line, "web2": [], "old1": line}))
         same({n: found[n]["pid"] for n in ("web1", "old1")}, {n: before[n]["pid"] for n in ("web1", "old1")})
 
 

@@ -156,6 +156,33 @@ look_at_vmkernel()
         awk '$1 == "httpClient" { print $2 }')"
 }
 
+# What an agent runs with may be better than the file: then its socket is the one of the kind.
+ask_status() # BINARY CONFIG
+{
+    if "$1" check-config --quiet "$2" >/dev/null 2>&1; then
+        "$1" status --json --config "$2" 2>/dev/null
+    else
+        "$1" status --json --socket /run/reroute/control.sock 2>/dev/null
+    fi
+}
+
+look_at_config() # BINARY CONFIG
+{
+    text=$("$1" check-config --quiet "$2" 2>&1)
+    [ $? -ne 3 ] || say wrong "$(last_line "$text")"
+    say digest "$("$1" check-config --json "$2" 2>/dev/null |
+        sed -n 's/.*"digest":[[:space:]]*"\([0-9a-f]*\)".*/\1/p')"
+    say status "$(ask_status "$1" "$2" | tr -d '\n')"
+}
+
+# Each line of the configuration as line:NUMBER=TEXT.
+host_config() # CONFIG
+{
+    check_paths "$1"
+    awk '{ print "line:" NR "=" $0 }' "$1"
+    say 'done'
+}
+
 host_look() # KIND BINARY CONFIG SERVICE
 {
     check_paths "$2" "$3" "$4"
@@ -165,9 +192,7 @@ host_look() # KIND BINARY CONFIG SERVICE
     [ ! -e "$2" ] || say version "$("$2" --version 2>&1 | tail -n 1)"
     look_at_service "$1" "$4"
     look_at_route "$3"
-    [ ! -e "$3" ] || say digest "$("$2" check-config --json "$3" 2>/dev/null |
-        sed -n 's/.*"digest":[[:space:]]*"\([0-9a-f]*\)".*/\1/p')"
-    [ ! -e "$3" ] || say status "$("$2" status --json --config "$3" 2>/dev/null | tr -d '\n')"
+    [ ! -e "$3" ] || look_at_config "$2" "$3"
     case $1 in
     vmkernel)
         look_at_datastore "${4%/*}"
@@ -455,7 +480,7 @@ service_restart() # KIND SERVICE
 # The process that answers, nothing when none does.
 answering_pid() # BINARY CONFIG
 {
-    "$1" status --json --config "$2" 2>/dev/null | sed -n 's/.*"pid":[[:space:]]*\([0-9][0-9]*\).*/\1/p' | head -n 1
+    ask_status "$1" "$2" | sed -n 's/.*"pid":[[:space:]]*\([0-9][0-9]*\).*/\1/p' | head -n 1
 }
 
 # Waits until an agent answers that is not process OLD, and still is there two seconds later.

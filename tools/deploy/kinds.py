@@ -196,18 +196,53 @@ def unhealthy(facts, status):
     return None
 
 
-def differences(kind, files, facts, status):
-    """One line for each."""
+def first_difference(wanted, facts):
+    """Of a configuration. facts: the lines there, by line:NUMBER. Empty: they differ in no line, but in how lines end."""
+    here = {f"line:{number}": line for number, line in enumerate(wanted.decode().split("\n"), 1) if line}
+    there = {key: line for key, line in facts.items() if key.startswith("line:") and line}
+    differing = [key for key in {**here, **there} if here.get(key) != there.get(key)]
+    if not differing:
+        return ""
+    first = min(differing, key=lambda key: int(key[len("line:"):]))
+    return f"line {first[len('line:'):]} is '{there.get(first, '')[:80]}' there, '{here.get(first, '')[:80]}' here"
+
+
+def how(file, facts, here):
+    """How a file there differs from that here; empty: it is not said."""
+    if file.what == "configuration":
+        return first_difference(file.data, facts)
+    if file.what != "program":
+        return ""
+    there = version_of(facts)
+    if there and here and there != here:
+        return f"version {there} there, {here} here"
+    return f"another build, of checksum {facts[f'file:{file.path}'][:8]} there, {digest(file.data)[:8]} here"
+
+
+def version_of(facts):
+    return facts.get("version", "").replace("reroute ", "")
+
+
+def different(file, facts, here):
+    """The line for a file that differs."""
+    if facts.get(f"file:{file.path}") == "none":
+        return f"the {file.what} is not there"
+    return ": ".join(filter(None, [f"the {file.what} differs", how(file, facts, here)]))
+
+
+def differences(kind, files, facts, status, here=None):
+    """One line for each. here: the version of the program that it is to have, None: not known."""
     if not is_there(kind, facts):
         return ["it is not installed"]
     found = []
     for file in files:
-        have = facts.get(f"file:{file.path}")
-        if have != digest(file.data):
-            found.append(f"the {file.what} is not there" if have == "none" else f"the {file.what} differs")
+        if facts.get(f"file:{file.path}") != digest(file.data):
+            found.append(different(file, facts, here))
         if other_version(file, facts):
             found.append(f"VIB {facts.get('vib') or 'none'} is installed, expected {vib_version(file.data)}")
-    version = facts.get("version", "").replace("reroute ", "")
+    if facts.get("wrong"):
+        found.append(f"{'the agent runs, but ' if status else ''}its file is wrong: {facts['wrong']}")
+    version = version_of(facts)
     if status and status.get("version") != version:
         found.append(f"version {status.get('version')} is running, {version} is installed")
     if facts.get("digest") and status.get("config_digest", facts["digest"]) != facts["digest"]:

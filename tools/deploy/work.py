@@ -2,6 +2,7 @@
 """What is done with one host: look, then check, change or clear. Its result is a dict; see reroute-deploy(8)."""
 import contextlib
 import os
+import subprocess
 import time
 
 import kinds
@@ -85,7 +86,10 @@ class Work:
         self.meet()
         self.look()
         files = self.wanted.files(self.host, self.kind, self.facts)
-        self.result["differences"] = kinds.differences(self.kind, files, self.facts, self.status)
+        if any(file.what == "configuration" for file in kinds.differing(files, self.facts)) and self.seen(self.kind.config):
+            self.facts.update(self.remote.call("host_config", self.kind.config))
+        self.result["differences"] = kinds.differences(self.kind, files, self.facts, self.status,
+                                                       self.wanted.programs.version())
         self.result["result"] = "differs" if self.result["differences"] else "good"
 
     def bring(self):
@@ -293,6 +297,15 @@ class Programs:
         if not os.path.exists(self.static):
             raise Trouble("VMkernel needs the static program; tools/build-static makes it: expected --binary FILE")
         return self.read(self.static)
+
+    def version(self):
+        """Of the program that was given, else of this one; None: it does not run here."""
+        try:
+            done = subprocess.run([os.path.abspath(self.given or self.own), "--version"], capture_output=True, text=True,
+                                  timeout=10, check=False)
+        except (OSError, ValueError, subprocess.TimeoutExpired):
+            return None
+        return done.stdout.strip().replace("reroute ", "") if done.returncode == 0 else None
 
     def read(self, path):
         if path not in self.data:
