@@ -65,6 +65,8 @@ d4    no route        -     -     -                    so it is
 
 4 hosts: 1 did not answer, 1 not at home
 """, "the table", shown)
+    one = table([entry("a1", ROWS[0][1], None)])
+    tap.ok(one.endswith("\n1 host: 0 did not answer, 0 not at home\n"), "the table of one", one)
 
 
 # What a host may send in place of a status; the document is that of a good one but for these members.
@@ -139,6 +141,8 @@ def of_hosts():
         tap.ok(code == 1 and "\x1b" not in out and "6 hosts: 3 did not answer, 0 not at home\n" in out, "as a table", out)
         code, out, error = run(stage, "--hosts", stage.path("some"))
         tap.ok(code == 0 and "3 hosts: 0 did not answer, 0 not at home\n" in out, "all answer", out + error)
+        code, out, error = run(stage, "--hosts", stage.path("hosts"), "--host", "good1")
+        tap.ok(code == 0 and "\n1 host: 0 did not answer, 0 not at home\n" in out, "one of the list", out + error)
     finally:
         stage.close()
 
@@ -146,6 +150,9 @@ def of_hosts():
 def of_arguments():
     for what, arguments, said in (
             ("no list", ["--all"], "reroute status: --all: expected --hosts FILE too\n"),
+            ("a host that is not in the list", ["--all", "--hosts", "@list@", "--host", "none"],
+             "reroute status: --host 'none': expected a name of the list: "),
+            ("a host without --all", ["--host", "x"], "reroute status: --host: expected with --all only\n"),
             ("a list without --all", ["--hosts", "x"], "reroute status: --hosts: expected with --all only\n"),
             ("a list that is not there", ["--all", "--hosts", "/nonexistent/x"],
              "reroute status: /nonexistent/x: No such file or directory\n"),

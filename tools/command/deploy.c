@@ -14,24 +14,12 @@
 #include "tools/command/script.h"
 #include "tools/options.h"
 
-#define HOSTS_MAX 1000
-
 static void add_number(struct script_words *words, const char *name, uint32_t number)
 {
     char text[16];
 
     snprintf(text, sizeof(text), "%" PRIu32, number);
     script_add(words, name, text);
-}
-
-static int take_host(const struct option_row *row, const char *value, char *message, size_t size_bytes)
-{
-    struct script_words *hosts = row->context;
-
-    if (hosts->count >= HOSTS_MAX)
-        return options_bad(message, size_bytes, "--host '%s': expected %d hosts at most", value, HOSTS_MAX);
-    script_add(hosts, "host", value);
-    return 0;
 }
 
 /* What belongs together; 0 or an exit code. */
@@ -78,7 +66,7 @@ int command_deploy(int argc, char **argv)
          "only this host of the list; without a list: a host,\n\"NAME [KEY=VALUE ...]\". May be given more "
          "than "
          "once",
-         .take = take_host, .context = &hosts},
+         .take = script_take_host, .context = &hosts},
         {'c', "config", "TEMPLATE", "configuration, with marks for what differs from host to host",
          .value = &config},
         {0, "binary", "FILE", "the program for the hosts (default: this one; VMkernel: the static one)",
@@ -87,7 +75,7 @@ int command_deploy(int argc, char **argv)
          .value = &vib},
         {0, "ssh", "COMMAND", "how to call ssh, with options (default: ssh)", .value = &ssh},
         {0, "rolling", "N", "N hosts at a time, and go on only while all that are done are healthy",
-         OPTION_NUMBER(rolling, 1, HOSTS_MAX)},
+         OPTION_NUMBER(rolling, 1, SCRIPT_HOSTS_MAX)},
         {0, "wait", "SECONDS", "for an agent that was started to answer (default: 60)",
          OPTION_NUMBER(seconds, 1, 3600)},
         {0, "route", .help = "clear: remove the route to the service too", .flag = &route},

@@ -14,6 +14,17 @@ void script_add(struct script_words *words, const char *name, const char *value)
         words->count++;
 }
 
+int script_take_host(const struct option_row *row, const char *value, char *message, size_t size_bytes)
+{
+    struct script_words *hosts = row->context;
+
+    if (hosts->count >= SCRIPT_HOSTS_MAX)
+        return options_bad(message, size_bytes, "--host '%s': expected %d hosts at most", value,
+                           SCRIPT_HOSTS_MAX);
+    script_add(hosts, "host", value);
+    return 0;
+}
+
 /* A script beside this program, whose path is `self`, in a build directory, else where it is installed. */
 static void find(const char *self, const char *script, char path[static PATH_MAX])
 {

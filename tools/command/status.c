@@ -144,18 +144,18 @@ static bool is_dumb(void)
 }
 
 /* one: the name of an option that is given and asks one agent; NULL: none is. */
-static int show_all(const char *program, const char *hosts, const char *ssh, bool json, const char *one)
+static int show_all(const char *program, const char *list, const char *ssh, bool json,
+                    struct script_words *words, const char *one)
 {
-    static struct script_words words;
 
-    if (!hosts)
+    if (!list)
         return options_complain(program, "--all: expected --hosts FILE too");
     if (one)
         return options_complain(program, "--%s: not expected with --all", one);
-    script_add(&words, "hosts", hosts);
-    script_add(&words, "ssh", ssh);
-    script_add(&words, "json", json ? "yes" : NULL);
-    return script_become(program, "overview.py", &words);
+    script_add(words, "hosts", list);
+    script_add(words, "ssh", ssh);
+    script_add(words, "json", json ? "yes" : NULL);
+    return script_become(program, "overview.py", words);
 }
 
 int command_status(int argc, char **argv)
@@ -163,6 +163,7 @@ int command_status(int argc, char **argv)
     const char *config_path = NULL, *socket_option = NULL, *hosts = NULL, *ssh = NULL;
     char socket_path[CONFIG_TEXT_SIZE], message[512];
     bool json = false, watch = false, all = false;
+    static struct script_words words; /* of --all; the hosts that were chosen come first */
     const struct option_row rows[] = {
         {.name = "json",
          .help = "print one document, schema reroute.status/1; with --all reroute.status-all/1",
@@ -181,6 +182,11 @@ int command_status(int argc, char **argv)
          .argument = "FILE",
          .help = "the list of hosts, as of reroute deploy: a line is NAME [KEY=VALUE ...]",
          .value = &hosts},
+        {.name = "host",
+         .argument = "NAME",
+         .help = "only this host of the list; may be given more than once",
+         .take = script_take_host,
+         .context = &words},
         {.name = "ssh",
          .argument = "COMMAND",
          .help = "how to call ssh, with options (default: ssh)",
@@ -197,13 +203,16 @@ int command_status(int argc, char **argv)
     if (code <= 0)
         return code ? EXIT_USAGE : 0;
     if (all)
-        return show_all(argv[0], hosts, ssh, json,
+        return show_all(argv[0], hosts, ssh, json, &words,
                         watch           ? "watch"
                         : config_path   ? "config"
                         : socket_option ? "socket"
                                         : NULL);
-    if (hosts || ssh)
-        return options_complain(argv[0], "--%s: expected with --all only", hosts ? "hosts" : "ssh");
+    if (hosts || ssh || words.count)
+        return options_complain(argv[0], "--%s: expected with --all only",
+                                hosts ? "hosts"
+                                : ssh ? "ssh"
+                                      : "host");
     if (control_client_socket(socket_option, config_path, socket_path, message, sizeof(message)) < 0) {
         text_error("reroute status: %s", message);
         return EXIT_USAGE;

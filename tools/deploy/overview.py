@@ -7,7 +7,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 from desk import AT_ONCE, EXIT_INTERRUPTED, EXIT_NOT_ALL, end, read, ssh_words, ways
-from hosts import parse_list
+from hosts import choose, parse_list
 from kinds import current_path
 from remote import Trouble
 from show import Progress, aligned, clean
@@ -92,7 +92,8 @@ def cells(one):
 def summary(entries):
     answered = [one for one in entries if one["answered"]]
     away = sum(one["home"] is False for one in answered)
-    return f"{len(entries)} hosts: {len(entries) - len(answered)} did not answer, {away} not at home"
+    hosts = "1 host" if len(entries) == 1 else f"{len(entries)} hosts"
+    return f"{hosts}: {len(entries) - len(answered)} did not answer, {away} not at home"
 
 
 def table(entries):
@@ -156,8 +157,10 @@ def look_at_all(hosts, ssh):
             progress.end()
 
 
-def show_all(given):
-    hosts = parse_list(read(given["hosts"]), given["hosts"])
+def show_all(words):
+    pairs = [word.partition("=")[::2] for word in words]
+    given = dict(pairs)
+    hosts = choose(parse_list(read(given["hosts"]), given["hosts"]), [value for name, value in pairs if name == "host"])
     entries, interrupted = look_at_all(hosts, ssh_words(given.get("ssh")))
     print(document(entries) if "json" in given else table(entries), end="", flush=True)
     if interrupted:
@@ -166,4 +169,4 @@ def show_all(given):
 
 
 if __name__ == "__main__":
-    sys.exit(end("reroute status", lambda: show_all(dict(word.partition("=")[::2] for word in sys.argv[2:]))))
+    sys.exit(end("reroute status", lambda: show_all(sys.argv[2:])))
