@@ -103,6 +103,10 @@ def bash_knows_the_studies():
 def bash_knows_values():
     same(bash("report", "--order", ""), ["given", "random"])
     same(bash("report", "--count", ""), [], "a number")
+    same(bash("report", "--transport", ""), ["auto", "epoll", "io_uring", "poll"])
+    same(bash("capabilities", "--backend", ""), ["auto", "esxcfg", "ip", "netlink"])
+    same(bash("replay", "--set", "s"), ["sessions=off", "sessions=on"])
+    same(bash("deploy", ""), ["check", "clear", "install", "upgrade"])
     same(bash("pin", ""), ["one", "two"], "what the agent knows")
     same(bash("drain", "t"), ["two"])
     with tempfile.TemporaryDirectory() as directory:
@@ -110,9 +114,21 @@ def bash_knows_values():
         for path in paths:
             with open(path, "w", encoding="ascii"):
                 pass
-        same(bash("agent", "--config", directory + "/"), paths)
+        for words in (("agent", "--config"), ("deploy", "--config"), ("deploy", "--binary")):
+            same(bash(*words, directory + "/"), paths, words)
         same(bash("status", "-c", directory + "/b"), paths[1:])
         same(bash("replay", directory + "/a"), paths[:1])
+
+
+@test
+def bash_asks_the_agent_that_is_meant():
+    for words, want in ((("-c", "/f"), "status -c /f"), (("--config", "=", "/f"), "status --config /f"),
+                        (("--socket", "/s"), "status --socket /s"), (("--for", "2h"), "status")):
+        script = ASK_BASH.replace("printf '%s' \"$STATUS\"", "echo \"$*\" >\"$ASKED\"")
+        with tempfile.NamedTemporaryFile("r", encoding="utf-8") as asked:
+            os.environ["ASKED"] = asked.name
+            ask(["bash"], "reroute", script, "drain", *words, "")
+            same(asked.read(), want + "\n", words)
 
 
 @test

@@ -90,7 +90,7 @@ int command_deploy(int argc, char **argv)
                  "  check    compares and reports, changes nothing\n"
                  "  upgrade  changes what differs on hosts that have it\n"
                  "  clear    stops it and removes all of it; the route stays\n",
-        .operands = "ACTION",
+        .operands = "install|check|upgrade|clear",
         .operand = &operand,
         .rows = rows,
         .after = "Exit code: 0 all is well, 1 a host differs or failed, 3 bad arguments, list or template, "

@@ -9,6 +9,8 @@ import sys
 COMMAND = re.compile(r"^  ([a-z-]+) +(\S.*)$", re.M)
 USAGE = re.compile(r"^Usage: reroute (\S+(?: [a-z-]+)?) \[OPTION\.\.\.\](?: (.*))?$", re.M)
 OPTION = re.compile(r"^  (?:-(\w)(?:, |  )|    )(?:--([a-z-]+)(\[)?(?:[ =]([^\s\]]+)\]?)?)? {1,}(\S.*)$", re.M)
+SETTING = re.compile(r"([a-z-]+)=([\w|-]+)")
+LISTED = re.compile(r"(\w+) \(default\), (\w+(?:, \w+)*) or (\w+)")
 CHOICES = re.compile(r"[a-z0-9_-]+(\|[a-z0-9_-]+)+")
 
 
@@ -19,7 +21,17 @@ class Option:
 
     def value(self):
         """What its argument is: a list of words, "files", "accesses", "" for anything else; None: it has none."""
-        return kind(self.argument) if self.argument and not self.optional else None
+        if not self.argument or self.optional:
+            return None
+        if "=" in self.argument:
+            return settings(self.text)
+        listed = LISTED.fullmatch(self.text)
+        return re.findall(r"\w+", " ".join(listed.groups())) if listed else kind(self.argument)
+
+
+def settings(text):
+    """The words of "a=on|off, b=on|NUMBER": what stands in capitals is for people to choose."""
+    return [f"{key}={value}" for key, values in SETTING.findall(text) for value in values.split("|") if value.islower()] or ""
 
 
 def kind(argument):
@@ -27,7 +39,7 @@ def kind(argument):
         return argument.split("|")
     if "ACCESS" in argument:
         return "accesses"
-    return "files" if re.search(r"FILE|PATH|JOURNAL|DIRECTORY", argument) else "hosts" if "TARGET" in argument else ""
+    return "files" if re.search(r"FILE|PATH|TEMPLATE|JOURNAL|DIRECTORY", argument) else "hosts" if "TARGET" in argument else ""
 
 
 class Command:
@@ -47,10 +59,21 @@ def read(path):
 BASH = """# SPDX-License-Identifier: Apache-2.0
 # Completion of reroute for bash.
 
-# The accesses that the agent knows.
+# The accesses that the agent knows, the one that the line means. Bash cuts --config=FILE into three words.
 _reroute_accesses()
 {
-    reroute status 2>/dev/null | sed -n 's/^[> ] \\([^ ]*\\)  *\\(data\\|secondary\\|management\\) .*/\\1/p' | sort -u
+    local at name value given=()
+    for ((at = 2; at < COMP_CWORD - 1; at++)); do
+        name=${COMP_WORDS[at]}
+        case $name in
+        -c | --config | --socket)
+            [[ ${COMP_WORDS[at + 1]} != "=" ]] || ((++at))
+            value=${COMP_WORDS[at + 1]}
+            given+=("$name" "${value/#\\~\\//$HOME/}")
+            ;;
+        esac
+    done
+    reroute status "${given[@]}" 2>/dev/null | sed -n 's/^[> ] \\([^ ]*\\)  *\\(data\\|secondary\\|management\\) .*/\\1/p' | sort -u
 }
 
 # One of: accesses, files, hosts, or "words" and what they are.
@@ -135,8 +158,15 @@ ZSH = """#compdef reroute
 
 _reroute_accesses()
 {
-    local -a accesses
-    accesses=(${(f)"$(reroute status 2>/dev/null | sed -n 's/^[> ] \\([^ ]*\\)  *\\(data\\|secondary\\|management\\) .*/\\1/p' |
+    local -a accesses given
+    local at
+    for ((at = 2; at < CURRENT; at++)); do
+        case $words[at] in
+        -c | --config | --socket) given+=($words[at] ${~${(Q)words[at + 1]}}) ;;
+        --config=* | --socket=*) given+=(${(Q)words[at]}) ;;
+        esac
+    done
+    accesses=(${(f)"$(reroute status $given 2>/dev/null | sed -n 's/^[> ] \\([^ ]*\\)  *\\(data\\|secondary\\|management\\) .*/\\1/p' |
         sort -u)"})
     compadd -a accesses
 }
