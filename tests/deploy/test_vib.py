@@ -99,7 +99,7 @@ def from_nothing_to_nothing():
         shown = subprocess.run([REROUTE, "status", "--all", "--hosts", s.list(), "--ssh", f"ssh -F {s.path('ssh_config')}"],
                                stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=120,
                                preexec_fn=entering(s.desk))
-        check("1 hosts: 0 did not answer" in shown.stdout, shown.stdout, shown.stderr)
+        check("1 host: 0 did not answer" in shown.stdout, shown.stdout, shown.stderr)
 
         code, found = s.deploy("clear", "--hosts", s.list())
         same((code, results(found)), (0, of_all(s, "cleared")))
@@ -154,7 +154,8 @@ def only_what_differs():
         same(host.read("/bootbank/reroute.conf"), host.read(CONFIG), "saved")
         code, found = deploy(s, "check", "--vib", vib(s, "0.3.2"))
         same((code, found["esx1"]["differences"]), (1, [
-            "the file of the VIB differs", "VIB 0.3.1-1 is installed, expected 0.3.2-1", "the configuration differs"]))
+            "the file of the VIB differs", "VIB 0.3.1-1 is installed, expected 0.3.2-1",
+            "the configuration differs: line 8 is '# more' there, '' here"]))
         host.inside(f"chmod 644 {CONFIG}")
         code, found = s.deploy("check", "--hosts", s.list(), "--config", more, "--vib", first)
         same((code, found["esx1"]["differences"]), (1, [f"it does not survive a reboot: {CONFIG} has no sticky bit"]))
