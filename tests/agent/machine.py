@@ -9,7 +9,6 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 
 from harness import BUILD, REROUTE
 from netlab.namespace import entering
@@ -191,7 +190,5 @@ class Machine:
 def remove_cgroups(name):
     """With all that is in it; what ends just now is waited for."""
     script = 'mount -t cgroup2 none "$0" && cd "$0" && find "$1" -depth -type d -exec rmdir {} + 2>/dev/null; ! [ -e "$1" ]'
-    for _ in range(50):
-        if subprocess.run(["unshare", "--mount", "sh", "-c", script, "/mnt", name], check=False).returncode == 0:
-            return
-        time.sleep(0.1)
+    wait_for(lambda: subprocess.run(["unshare", "--mount", "sh", "-c", script, "/mnt", name], check=False).returncode == 0,
+             seconds=5, look_s=0.1)
