@@ -77,7 +77,7 @@ static bool loses(const struct world *w)
 
 static uint64_t interval_ns(const struct world *w)
 {
-    return w->input.current == 0 ? PACE_NS : w->decision.doubt ? SELECT_NS : CANDIDATE_NS;
+    return w->input.current == 0 || w->decision.doubt ? PACE_NS : CANDIDATE_NS;
 }
 
 static bool gets_through(struct world *w)

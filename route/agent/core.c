@@ -51,6 +51,8 @@ struct tcp_watch_host agent_tcp_watch_host(const struct agent *agent)
         .ours = guard_report(agent->service.guard)->packets == PACKETS_OURS,
         .path.answers = !path || (path->health.state == HEALTH_UP && path->health.misses == 0),
         .path.first_missed_ns = path ? path->health.first_missed_ns : 0,
+        .path.proven_ns = path ? path->health.proven_ns : 0,
+        .path.doubtful = path && health_is_doubtful(&path->health, &agent->host.health_settings),
         .path.window_ns = probe->select_timeout_ns * probe->select_count,
         .path.select_timeout_ns = probe->select_timeout_ns,
     };

@@ -155,10 +155,10 @@ void agent_intervals_step(struct agent *agent)
 
     for (uint32_t i = 0; i < agent->host.table.path_count; i++) {
         struct agent_path *path = &agent->host.table.paths[i];
-        uint64_t interval_ns = i == agent->service.current     ? health_pace(probe->select_timeout_ns)
-                               : agent->service.decision.doubt ? probe->select_timeout_ns
-                               : choice                        ? candidate_interval_ns(agent, i)
-                                                               : probe->candidate_interval_ns;
+        bool often = i == agent->service.current || agent->service.decision.doubt;
+        uint64_t interval_ns = often    ? health_pace(probe->select_timeout_ns)
+                               : choice ? candidate_interval_ns(agent, i)
+                                        : probe->candidate_interval_ns;
 
         if (!path->probing.streamed || interval_ns == path->probing.interval_ns)
             continue;
@@ -196,5 +196,6 @@ void agent_fill_input(const struct agent *agent, struct selector_input *input)
         .host.pin_now = agent->orders.pin_now,
         .host.contradicted_ns = agent->service.watch.verdict.contradicted_ns,
         .host.stalled = agent->service.watch.verdict.doubtful,
+        .host.held_up = agent->service.watch.verdict.held_up,
     };
 }

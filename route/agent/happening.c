@@ -81,6 +81,9 @@ static void log_witness(const struct agent *agent, const struct happening *h)
         [WITNESSED_STANDSTILL] = {LOG_LEVEL_WARN, "stalled",
                                   "pings are answered, but data of the host's own connection are not "
                                   "acknowledged: the service is checked"},
+        [WITNESSED_HELD_UP] = {LOG_LEVEL_WARN, "held-up",
+                               "pings are lost, and what the host's own connection sent again is not "
+                               "acknowledged either: the path loses too much"},
     };
     enum agent_witnessed witnessed = agent->service.witnessed;
     char text[ADDRESS_TEXT_SIZE];

@@ -65,7 +65,7 @@ struct agent_switching {
 };
 
 /* What the host's own connections say while pings say otherwise. */
-enum agent_witnessed { WITNESSED_NOTHING, WITNESSED_PROGRESS, WITNESSED_STANDSTILL };
+enum agent_witnessed { WITNESSED_NOTHING, WITNESSED_PROGRESS, WITNESSED_STANDSTILL, WITNESSED_HELD_UP };
 
 /* One service, and its route. */
 struct agent_service {

@@ -120,6 +120,8 @@ static enum agent_witnessed witnessed(const struct agent *agent)
         return WITNESSED_NOTHING;
     if (verdict->contradicted_ns && agent->host.table.paths[service->current].health.state == HEALTH_DOWN)
         return WITNESSED_PROGRESS;
+    if (verdict->held_up)
+        return WITNESSED_HELD_UP;
     if (verdict->doubtful || (verdict->says == WITNESS_STALLED && service->witnessed == WITNESSED_STANDSTILL))
         return WITNESSED_STANDSTILL;
     return WITNESSED_NOTHING;

@@ -84,8 +84,15 @@ static void judge_degraded(struct health *health, const struct health_settings *
         return;
     loss_test_answer(&health->alarm, settings->degraded_percent);
     if (!health->degraded && loss_test_alarms(&health->alarm, settings->degraded_percent,
-                                              health_pace(settings->select_timeout_ns)))
+                                              health_pace(settings->select_timeout_ns), 0))
         become_degraded(health);
+}
+
+bool health_is_doubtful(const struct health *health, const struct health_settings *settings)
+{
+    return health->state == HEALTH_UP && !health->degraded && may_be_degraded(settings) &&
+           loss_test_alarms(&health->alarm, settings->degraded_percent,
+                            health_pace(settings->select_timeout_ns), HEALTH_DOUBT_LOSSES);
 }
 
 static void become_up(struct health *health)

@@ -28,7 +28,7 @@
 #include "route/decide/loss.h"
 
 /* So many answers in a row, and a path loses nothing at present. */
-#define HEALTH_LOSSLESS 10
+#define HEALTH_LOSSLESS 15
 
 struct health_settings {
     uint64_t select_timeout_ns;
@@ -79,7 +79,7 @@ struct health_evidence {
 
 struct health_evidence health_evidence(const struct health *health);
 
-/* How often the path in use is asked: twice in a select-timeout. In the unit of that. */
+/* How often the path in use is asked, and in doubt each: twice in a select-timeout. In the unit of that. */
 static inline uint64_t health_pace(uint64_t select_timeout)
 {
     return select_timeout / 2;
@@ -88,6 +88,14 @@ static inline uint64_t health_pace(uint64_t select_timeout)
 /* One observation of a usual request of this path, or the reply to an extra one. */
 void health_observe(struct health *health, const struct health_settings *settings,
                     const struct probe_observation *observation);
+
+/*
+ * It is up and not degraded, but would be if HEALTH_DOUBT_LOSSES more of its requests had been lost. So many packets has a
+ * connection lost whose retransmission by timer got no answer: the segment, what was sent again at once for those behind
+ * it or as a probe of the tail (RFC 8985 section 7), and the retransmission.
+ */
+#define HEALTH_DOUBT_LOSSES 3
+bool health_is_doubtful(const struct health *health, const struct health_settings *settings);
 
 /* The link or the address at this end is gone: down at once, whatever the window says. */
 void health_link_lost(struct health *health);

@@ -120,11 +120,11 @@ void loss_test_take_back(struct loss_test *test, uint32_t bad_percent)
         test->sum = fmax(0, test->sum - weight_of_loss(test, bad_of(bad_percent)));
 }
 
-bool loss_test_alarms(const struct loss_test *test, uint32_t bad_percent, uint64_t interval_ns)
+bool loss_test_alarms(const struct loss_test *test, uint32_t bad_percent, uint64_t interval_ns, uint32_t more)
 {
-    double requests = YEAR_S / ((double)interval_ns / 1e9);
+    double requests = YEAR_S / ((double)interval_ns / 1e9), bad = bad_of(bad_percent);
     uint32_t lost = (uint32_t)__builtin_popcount(test->newest);
 
-    return lost && lost * 100 >= bad_percent * NEWEST &&
-           test->sum >= log(requests * bad_of(bad_percent) / LOSS_FALSE_A_YEAR);
+    return lost && test->sum > 0 && (lost + more) * 100 >= bad_percent * NEWEST &&
+           test->sum + more * weight_of_loss(test, bad) >= log(requests * bad / LOSS_FALSE_A_YEAR);
 }

@@ -63,5 +63,6 @@ void loss_test_answer(struct loss_test *test, uint32_t bad_percent);
 void loss_test_loss(struct loss_test *test, uint32_t bad_percent, uint32_t lost,
                     const struct loss_span *span);
 void loss_test_take_back(struct loss_test *test, uint32_t bad_percent); /* one loss was only a late answer */
-/* Of a path that is asked at this interval. */
-bool loss_test_alarms(const struct loss_test *test, uint32_t bad_percent, uint64_t interval_ns);
+/* Of a path that is asked at this interval. more: if so many more requests, one by one, had been lost. */
+bool loss_test_alarms(const struct loss_test *test, uint32_t bad_percent, uint64_t interval_ns,
+                      uint32_t more);

@@ -18,7 +18,7 @@
  *   8 pin and drain: selector_rank() in selector_level.c, decide_pin_hard(), leave() with planned
  *   9 stall guard: not here, but in probe/stream.c, before anything becomes evidence
  *  10 not back at once: was_just_left(), used by pick() and hold_over_ns()
- *  11 the host's own connection: selector_contradicted_until_ns() in selector_level.c
+ *  11 the host's own connection: selector_contradicted_until_ns(), is_degraded() in selector_level.c
  *
  * "Level" says how far a path may be used at all, "rank" which of the usable ones is preferred; level goes
  * first.
@@ -114,13 +114,13 @@ static bool is_better_refuge(const struct selector *selector, const struct selec
     return level_a <= LEVEL_DEGRADED && left_a != left_b ? left_b : is_preferred(input, a, b);
 }
 
-/* How long all paths must be probed every select-timeout before it is known which of them lose, too. */
+/* How long all paths must be probed as often as the one in use before it is known which of them lose, too. */
 static uint64_t compared_ns(const struct selector *selector, const struct selector_input *input,
                             unsigned times)
 {
     uint64_t since_ns = selector->asked_since_ns ? selector->asked_since_ns : input->now_ns;
 
-    return add_sat_u64(since_ns, times * HEALTH_LOSSLESS * input->host.select_timeout_ns);
+    return add_sat_u64(since_ns, times * HEALTH_LOSSLESS * health_pace(input->host.select_timeout_ns));
 }
 
 /*

@@ -13,7 +13,7 @@ struct selector_decision {
     uint32_t to;  /* path, when switch_now */
     bool planned; /* nobody is waiting: probe, refresh, then move (failback, drain, pin) */
     enum selector_reason reason;
-    bool doubt;                 /* probe all paths every select-timeout */
+    bool doubt;                 /* probe all paths as often as the one in use */
     uint32_t candidate;         /* better path that is waited for; SELECTOR_NO_PATH: none */
     uint64_t candidate_at_ns;   /* when its hold is over; NEVER_NS: not known */
     uint64_t candidate_hold_ns; /* its hold, damping included */

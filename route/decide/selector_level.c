@@ -58,6 +58,12 @@ static enum selector_level level_beside_health(const struct selector_input *inpu
     return LEVEL_CLEAN;
 }
 
+/* By the pings alone, or by what the host's own connection adds (rule 11). */
+static bool is_degraded(const struct selector_input *input, uint32_t path)
+{
+    return input->paths[path].health.degraded || (path == input->current && input->host.held_up);
+}
+
 enum selector_level selector_path_level(const struct selector_input *input, uint32_t path,
                                         enum selector_reason *reason)
 {
@@ -79,7 +85,7 @@ enum selector_level selector_path_level(const struct selector_input *input, uint
     if (p->health.state == HEALTH_UNKNOWN)
         return LEVEL_UNJUDGED;
     beside = level_beside_health(input, path, reason);
-    if (beside != LEVEL_CLEAN || !p->health.degraded)
+    if (beside != LEVEL_CLEAN || !is_degraded(input, path))
         return beside;
     *reason = SWITCH_DEGRADED;
     return LEVEL_DEGRADED;

@@ -107,6 +107,7 @@ struct host_evidence {
     uint64_t
         contradicted_ns; /* they made progress since the pings were lost that began then; 0: they do not say so */
     bool stalled;        /* their data wait for a window, while pings are answered */
+    bool held_up;        /* they are held up by a loss that pings nearly prove */
 };
 
 struct selector_input {

@@ -33,7 +33,7 @@ struct selector {
     /* Of the current path: when its first missed request was sent, or a cause to leave it came; 0: none. */
     uint64_t doubt_since_ns;
     uint32_t doubted;        /* the index of that path */
-    uint64_t asked_since_ns; /* since when all paths are probed every select-timeout; 0: they are not */
+    uint64_t asked_since_ns; /* since when all paths are probed as often as the one in use; 0: they are not */
 };
 
 /* The hold of a path with damping (rule 7). */

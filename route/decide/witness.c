@@ -18,12 +18,24 @@ static const struct witness_connection *find(const struct witness *witness, uint
     return NULL;
 }
 
+static uint64_t retransmitted_ns(const struct witness_connection *before, const struct witness_sample *sample,
+                                 uint64_t proven_ns, uint64_t now_ns)
+{
+    bool again = sample->retransmits > before->retransmits && proven_ns >= before->waiting_ns;
+
+    return before->retransmitted_ns ? before->retransmitted_ns : again ? now_ns : 0;
+}
+
 static struct witness_connection see(const struct witness *witness, const struct witness_sample *sample,
-                                     uint64_t now_ns)
+                                     uint64_t proven_ns, uint64_t now_ns)
 {
     const struct witness_connection *before = find(witness, sample->cookie);
     struct witness_connection now = {
-        .cookie = sample->cookie, .acked_bytes = sample->acked_bytes, .seen_ns = now_ns};
+        .cookie = sample->cookie,
+        .acked_bytes = sample->acked_bytes,
+        .seen_ns = now_ns,
+        .retransmits = sample->retransmits,
+    };
     bool progress = before && sample->acked_bytes > before->acked_bytes;
 
     if (before) {
@@ -31,18 +43,22 @@ static struct witness_connection see(const struct witness *witness, const struct
         now.acked_ns = progress ? witness->looked_ns : before->acked_ns;
     }
     if (sample->waiting)
-        now.waiting_ns = before && before->waiting_ns && !progress ? before->waiting_ns : now_ns;
+        now.waiting_ns = now_ns;
+    if (sample->waiting && before && before->waiting_ns && !progress) {
+        now.waiting_ns = before->waiting_ns;
+        now.retransmitted_ns = retransmitted_ns(before, sample, proven_ns, now_ns);
+    }
     return now;
 }
 
 void witness_look(struct witness *witness, const struct witness_sample *samples, size_t count,
-                  uint64_t now_ns)
+                  uint64_t proven_ns, uint64_t now_ns)
 {
     struct witness_connection connections[WITNESS_MAX];
 
     count = min_u64(count, WITNESS_MAX);
     for (size_t i = 0; i < count; i++)
-        connections[i] = see(witness, &samples[i], now_ns);
+        connections[i] = see(witness, &samples[i], proven_ns, now_ns);
     memcpy(witness->connections, connections, count * sizeof(*connections));
     witness->count = count;
     witness->looked_ns = now_ns;
@@ -69,11 +85,24 @@ static bool goes_over_path(const struct witness *witness, const struct witness_c
 }
 
 /* One that the former path carried and this one never did says nothing about this one. */
+static bool may_complain(const struct witness *witness, const struct witness_connection *connection)
+{
+    return connection->seen_ns >= witness->moved_ns || goes_over_path(witness, connection);
+}
+
 static bool is_stalled(const struct witness *witness, const struct witness_connection *connection,
                        uint64_t window_ns, uint64_t now_ns)
 {
     return waits_for(connection, max_u64(window_ns, WITNESS_STALL_MIN_NS), now_ns) &&
-           (connection->seen_ns >= witness->moved_ns || goes_over_path(witness, connection));
+           may_complain(witness, connection);
+}
+
+static bool is_held_up(const struct witness *witness, const struct witness_connection *connection,
+                       const struct witness_path *path, uint64_t now_ns)
+{
+    return path->doubtful && connection->retransmitted_ns &&
+           now_ns >= connection->retransmitted_ns + path->select_timeout_ns &&
+           may_complain(witness, connection);
 }
 
 /* Progress of before the connection came to a standstill itself contradicts nothing. */
@@ -111,10 +140,14 @@ struct witness_verdict witness_judge(struct witness *witness, const struct witne
     else if (!witness->missed_ns)
         witness->missed_ns = path->first_missed_ns;
     verdict.doubtful = verdict.says == WITNESS_STALLED && path->answers;
-    if (!witness->missed_ns || verdict.says == WITNESS_NONE)
+    if (verdict.says == WITNESS_NONE)
         return verdict;
-    for (size_t i = 0; i < witness->count; i++)
-        if (contradicts(witness, &witness->connections[i], path, now_ns))
+    for (size_t i = 0; i < witness->count; i++) {
+        const struct witness_connection *connection = &witness->connections[i];
+
+        if (witness->missed_ns && contradicts(witness, connection, path, now_ns))
             verdict.contradicted_ns = witness->missed_ns;
+        verdict.held_up = verdict.held_up || is_held_up(witness, connection, path, now_ns);
+    }
     return verdict;
 }

@@ -4,7 +4,9 @@
  *
  * Data that are acknowledged went over the path, and the acknowledgement came back. So a connection that makes progress
  * contradicts lost pings: they were dropped or limited on the way, the path works. Data that wait for a window while
- * pings are answered are a doubt: pings do not show all.
+ * pings are answered are a doubt: pings do not show all. A connection whose retransmission got no answer either, though
+ * pings of that time were answered, has lost packets at moments that are apart from each other; so it adds to a loss that
+ * pings nearly prove (held up).
  *
  * When an acknowledgement came is known by two looks: after the first of them if more bytes are acknowledged at the
  * second. It counts
@@ -28,7 +30,8 @@
 struct witness_sample {
     uint64_t cookie; /* no other connection has it */
     uint64_t acked_bytes;
-    bool waiting; /* data were sent and are not acknowledged */
+    bool waiting;         /* data were sent and are not acknowledged */
+    uint32_t retransmits; /* how often they were sent again, by the retransmission timer (RFC 6298) */
 };
 
 /* What is known of it. */
@@ -38,6 +41,12 @@ struct witness_connection {
     uint64_t seen_ns;    /* when it was first seen */
     uint64_t acked_ns;   /* the newest moment after which data were acknowledged; 0: none */
     uint64_t waiting_ns; /* since when data wait without any progress, as far as was seen; 0: none do */
+    uint32_t retransmits;
+    /*
+     * When they were sent again although a ping had been answered that was sent since they wait: what lost the data was
+     * over by then. 0: they were not.
+     */
+    uint64_t retransmitted_ns;
 };
 
 /* All zero: nothing was seen. */
@@ -55,6 +64,8 @@ struct witness_path {
     bool answers; /* it is up, and its newest ping was answered */
     uint64_t
         first_missed_ns; /* when the first of a row of lost pings was sent; 0: the newest one was answered */
+    uint64_t proven_ns;  /* when the newest answered ping was sent; 0: none was */
+    bool doubtful;       /* its pings nearly prove that it loses too much (health_is_doubtful()) */
     uint64_t window_ns;
     uint64_t select_timeout_ns;
 };
@@ -71,11 +82,12 @@ struct witness_verdict {
     uint64_t
         contradicted_ns; /* the lost pings since then are contradicted; 0: there are none, or they are not */
     bool doubtful;       /* stalled while pings are answered */
+    bool held_up; /* the path is doubtful, and a retransmission has got no answer for a select-timeout */
 };
 
-/* All connections that are open now, the first WITNESS_MAX of them. now_ns: not after the look. */
+/* All connections that are open now, the first WITNESS_MAX of them. now_ns: not after the look. proven_ns: of the path. */
 void witness_look(struct witness *witness, const struct witness_sample *samples, size_t count,
-                  uint64_t now_ns);
+                  uint64_t proven_ns, uint64_t now_ns);
 /* The route leads elsewhere from now on. */
 void witness_moved(struct witness *witness, uint64_t now_ns);
 

@@ -46,6 +46,7 @@ int fib_tcp_message(const struct nlmsghdr *message, const struct address *peer, 
     *found = (struct fib_tcp_found){
         .socket = {.cookie = (uint64_t)socket.id.idiag_cookie[1] << 32 | socket.id.idiag_cookie[0],
                    .unacked = info.tcpi_unacked,
+                   .retransmits = info.tcpi_retransmits,
                    .acked_bytes = info.tcpi_bytes_acked},
         .family = socket.idiag_family,
         .id = socket.id,

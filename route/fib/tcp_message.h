@@ -12,6 +12,7 @@
 struct fib_tcp_socket {
     uint64_t cookie;      /* no other socket has it until the next boot */
     uint32_t unacked;     /* segments that were sent and wait for their acknowledgement */
+    uint8_t retransmits;  /* of the oldest of them, by its timer, in a row */
     uint64_t acked_bytes; /* acknowledged since it was opened (RFC 4898, tcpEStatsAppHCThruOctetsAcked) */
 };
 

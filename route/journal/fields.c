@@ -62,6 +62,7 @@ const struct field fields_host[] = {
     {"asked_since_ns", FIELD_TIME, HOST(asked_since_ns), .soft = true},
     {"contradicted_ns", FIELD_TIME, HOST(evidence.contradicted_ns), .soft = true},
     {"stalled", FIELD_BOOL, HOST(evidence.stalled)},
+    {"held_up", FIELD_BOOL, HOST(evidence.held_up)},
     {0},
 };
 

@@ -116,6 +116,7 @@ static struct selector_input input_of(const struct player *p)
     if (p->settings->without_witness || p->current != p->host_current) {
         input.host.contradicted_ns = 0;
         input.host.stalled = false;
+        input.host.held_up = false;
     }
     return input;
 }

@@ -143,6 +143,7 @@ static const struct meaning access_meanings[] = {
 static const struct meaning agent_meanings[] = {
     {"stalled", "true", "data of the host's own connection to the service are not acknowledged", ""},
     {"stalled", "false", "data of the host's own connection to the service are acknowledged again", ""},
+    {"held_up", "true", "the host's own connection to the service retransmits in vain", ""},
 };
 
 /* As a word; "" for what is none. */

@@ -18,7 +18,7 @@ union message {
 /* One about a socket to that peer, with tcp_info cut to so many bytes; 0: without it. */
 static struct nlmsghdr *make(union message *message, uint8_t state, uint32_t peer, size_t info_bytes)
 {
-    const struct tcp_info info = {.tcpi_unacked = 3, .tcpi_bytes_acked = 4711};
+    const struct tcp_info info = {.tcpi_unacked = 3, .tcpi_retransmits = 2, .tcpi_bytes_acked = 4711};
     struct nlmsghdr *header = mnl_nlmsg_put_header(message->bytes);
     struct inet_diag_msg *socket = mnl_nlmsg_put_extra_header(header, sizeof(*socket));
 
@@ -67,7 +67,7 @@ Test(tcp_message, what_counts)
         cr_expect_eq(read_message(make(&message, rows[i].state, rows[i].peer, rows[i].info_bytes), &found),
                      rows[i].want, "%s", rows[i].name);
         if (rows[i].want > 0)
-            cr_expect(found.socket.unacked == 3 && found.socket.acked_bytes == 4711 &&
+            cr_expect(found.socket.unacked == 3 && found.socket.retransmits == 2 && found.socket.acked_bytes == 4711 &&
                           found.socket.cookie == UINT64_C(0x100000005) && found.family == AF_INET,
                       "%s: what it says", rows[i].name);
     }

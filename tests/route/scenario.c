@@ -243,6 +243,8 @@ static void apply(const struct row *row, uint64_t now_ns)
             row->contradicted == YES ? path_of(c.current)->health.first_missed_ns : 0;
     if (row->stalled)
         c.input.host.stalled = row->stalled == YES;
+    if (row->held_up)
+        c.input.host.held_up = row->held_up == YES;
     c.input.host.failback_now = row->failback_now;
     c.input.host.pin_now = row->pin_now;
     c.input.host.pin_hard = row->pin_hard;

@@ -72,6 +72,7 @@ struct row {
     enum choice list;          /* has a session list arrived? */
     enum choice contradicted;  /* do the host's own data go over the path in use all the same? */
     enum choice stalled;       /* do their data wait for a window? */
+    enum choice held_up;       /* do they retransmit in vain while nearly enough pings are lost? */
     bool failback_now, pin_now, pin_hard, waived;
     bool route_gone; /* somebody removed it */
 

@@ -301,6 +301,39 @@ Test(health, verdicts)
         check_row(&rows[i]);
 }
 
+/* --- nearly degraded --- */
+
+Test(health, doubtful)
+{
+    static const struct {
+        const char *script; /* a request every 50 ms */
+        bool doubtful, degraded;
+    } table[] = {
+        {"300r"},
+        {"300r 2(t r)", false},
+        {"300r 9t 30r", false},
+        {"300r 3(t r)", true},
+        {"300r 4(t r) 20r", false}, /* none of the last twenty is lost */
+        {"300r 6(t r)", true},
+        {"300r 7(t r)", false, true},
+        {"3r 4(t r)", false}, /* who knows what is usual there? */
+        {"300r 4(t r) 30t", false},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+        struct health_settings settings = settings_of(0, 0);
+        struct script *script = write_script(table[i].script, settings.select_timeout_ns, true);
+        struct health health = {0};
+
+        for (size_t j = 0; j < script->count; j++)
+            health_observe(&health, &settings, &script->observations[j]);
+        cr_expect_eq(health_is_doubtful(&health, &settings), table[i].doubtful, "%s", table[i].script);
+        cr_expect_eq(health.degraded, table[i].degraded, "%s", table[i].script);
+        settings.degraded_percent = 100;
+        cr_expect_not(health_is_doubtful(&health, &settings), "%s, never degraded", table[i].script);
+    }
+}
+
 /* --- loss over hold --- */
 
 Test(health, loss_over_hold)

@@ -264,22 +264,22 @@ static const struct scenario rule_3[] = {
     {"failover: from a degraded path, not to one that may lose as much: all are asked first", LOCAL, .rows = {
         {"well", .t_ms = 0, .want = KEEP, .why = KEEP_BEST, .doubt = NO},
         {"it loses one: all are asked", .t_ms = 200, .is[LOCAL] = LOSING, .want = KEEP, .why = KEEP_BEST, .doubt = YES},
-        {"too many", .t_ms = 900, .is[LOCAL] = DEGRADED, .want = KEEP, .why = KEEP_WAIT_PROOF, .again_ms = 1200},
-        {"asked ten times: the best loses, too", .t_ms = 1200, .is[NEAR] = LOSING, .is[TWIN] = LOSING, .want = KEEP,
-         .why = KEEP_WAIT_PROOF, .again_ms = 2200},
+        {"too many", .t_ms = 900, .is[LOCAL] = DEGRADED, .want = KEEP, .why = KEEP_WAIT_PROOF, .again_ms = 950},
+        {"asked 15 times: the best loses, too", .t_ms = 950, .is[NEAR] = LOSING, .is[TWIN] = LOSING, .want = KEEP,
+         .why = KEEP_WAIT_PROOF, .again_ms = 1700},
         {"no longer", .t_ms = 1400, .is[NEAR] = UP, .want = SWITCH, .to = NEAR, .why = SWITCH_DEGRADED},
         {"it is well, all the same", .t_ms = 1500, .want = KEEP, .why = KEEP_BEST, .doubt = NO},
     }},
     {"failover: from a degraded path, after twice the time to the best that loses nothing", LOCAL, .rows = {
         {"", .t_ms = 0, .is[LOCAL] = DEGRADED, .is[NEAR] = LOSING, .want = KEEP, .why = KEEP_WAIT_PROOF,
-         .again_ms = 1000},
-        {"not yet", .t_ms = 1999, .want = KEEP, .why = KEEP_WAIT_PROOF, .again_ms = 2000},
-        {"now", .t_ms = 2000, .want = SWITCH, .to = TWIN, .why = SWITCH_DEGRADED},
+         .again_ms = 750},
+        {"not yet", .t_ms = 1499, .want = KEEP, .why = KEEP_WAIT_PROOF, .again_ms = 1500},
+        {"now", .t_ms = 1500, .want = SWITCH, .to = TWIN, .why = SWITCH_DEGRADED},
     }},
     {"failover: from a degraded path, not to one that lost more over the hold", LOCAL, .rows = {
         {"", .t_ms = 0, .is[LOCAL] = DEGRADED, .lost_per_mille[LOCAL] = 20, .lost_per_mille[NEAR] = 21,
-         .lost_per_mille[TWIN] = 20, .want = KEEP, .why = KEEP_WAIT_PROOF, .again_ms = 1000},
-        {"another one will do, after twice the time", .t_ms = 2000, .want = SWITCH, .to = TWIN, .why = SWITCH_DEGRADED},
+         .lost_per_mille[TWIN] = 20, .want = KEEP, .why = KEEP_WAIT_PROOF, .again_ms = 750},
+        {"another one will do, after twice the time", .t_ms = 1500, .want = SWITCH, .to = TWIN, .why = SWITCH_DEGRADED},
     }},
     {"failover: all lose at once, the host's own link: nowhere", LOCAL, .rows = {
         {"", .t_ms = 0, .is[LOCAL] = DEGRADED, .is[LOCAL_MGMT] = LOSING, .is[NEAR] = LOSING, .is[NEAR_MGMT] = LOSING,
@@ -951,7 +951,7 @@ static const struct scenario rule_10[] = {
     }},
     {"not back at once: of what is degraded alike, the first whose time comes", FAR, .stay_s = 300, .rows = {
         {"left", .t_ms = 0, .node[LOCAL_NODE] = DEGRADED, .node[NEAR_NODE] = DEGRADED, .node[TWIN_NODE] = DEGRADED,
-         .is[FAR] = DEGRADED, .want = KEEP, .why = KEEP_WAIT_PROOF, .again_ms = 1000},
+         .is[FAR] = DEGRADED, .want = KEEP, .why = KEEP_WAIT_PROOF, .again_ms = 750},
         {"a window later", .t_ms = 1000, .want = SWITCH, .to = FAR_MGMT, .why = SWITCH_DEGRADED},
         {"none is clean now", .t_ms = 1000, .is[FAR_MGMT] = DEGRADED, .want = KEEP, .why = KEEP_DEGRADED,
          .again_ms = 181000},
@@ -959,7 +959,7 @@ static const struct scenario rule_10[] = {
     }},
     {"not back at once: nor to what was just left, though it is degraded alike", FAR, .stay_s = 300, .rows = {
         {"left", .t_ms = 0, .node[LOCAL_NODE] = DOWN, .node[NEAR_NODE] = DOWN, .node[TWIN_NODE] = DOWN,
-         .is[FAR] = DEGRADED, .want = KEEP, .why = KEEP_WAIT_PROOF, .again_ms = 1000},
+         .is[FAR] = DEGRADED, .want = KEEP, .why = KEEP_WAIT_PROOF, .again_ms = 750},
         {"a window later", .t_ms = 1000, .want = SWITCH, .to = FAR_MGMT, .why = SWITCH_DEGRADED},
         {"none is clean now", .t_ms = 1000, .is[FAR_MGMT] = DEGRADED, .want = KEEP, .why = KEEP_DEGRADED,
          .again_ms = 301000},
@@ -1061,6 +1061,21 @@ static const struct scenario rule_11[] = {
     {"stalled: and over", LOCAL, .rows = {
         {"data wait", .t_ms = 0, .stalled = YES, .want = KEEP, .why = KEEP_BEST, .doubt = YES},
         {"no more", .t_ms = 900, .stalled = NO, .want = KEEP, .why = KEEP_BEST, .doubt = NO},
+    }},
+    {"held up: as if the path in use were degraded", LOCAL, .rows = {
+        {"a loss", .t_ms = 0, .is[LOCAL] = LOSING, .want = KEEP, .why = KEEP_BEST, .doubt = YES},
+        {"all have been compared", .t_ms = 1000, .held_up = YES, .want = SWITCH, .to = NEAR, .why = SWITCH_DEGRADED},
+    }},
+    {"held up: not before all have been compared", LOCAL, .rows = {
+        {"", .t_ms = 0, .is[LOCAL] = LOSING, .held_up = YES, .want = KEEP, .why = KEEP_WAIT_PROOF, .again_ms = 750},
+        {"no more", .t_ms = 700, .held_up = NO, .want = KEEP, .why = KEEP_BEST},
+    }},
+    {"held up: of the path in use, and of no other", LOCAL, .rows = {
+        {"moved", .t_ms = 0, .is[LOCAL] = DOWN, .held_up = YES, .want = SWITCH, .to = NEAR, .why = SWITCH_PATH_DOWN},
+    }},
+    {"held up: nothing else is clean", LOCAL, .rows = {
+        {"", .t_ms = 1000, .is[LOCAL] = LOSING, .node[NEAR_NODE] = DEGRADED, .node[TWIN_NODE] = DEGRADED,
+         .node[FAR_NODE] = DEGRADED, .is[LOCAL_MGMT] = DEGRADED, .held_up = YES, .want = KEEP, .why = KEEP_DEGRADED},
     }},
 };
 

@@ -58,7 +58,7 @@ struct world {
     bool was_steady[PATHS], was_blocked[PATHS];
     uint64_t steady_since_ns[PATHS], down_seen_ns[PATHS], used_ns[PATHS];
     uint64_t trouble_since_ns; /* of the current path; 0: none */
-    uint64_t asked_since_ns;   /* since when all paths are probed every select-timeout; 0: they are not */
+    uint64_t asked_since_ns;   /* since when all paths are probed twice a select-timeout; 0: they are not */
     uint64_t unwell_since_ns;  /* since when it has not been clean and answering; 0: it is */
     uint64_t digest;           /* of all decisions */
     const char *broken;        /* the property that did not hold */
@@ -366,10 +366,10 @@ static bool has_proved(const struct world *w, uint32_t i)
     return w->health[i].proven_ns > 0 && w->health[i].proven_ns + w->input.host.window_ns >= w->input.now_ns;
 }
 
-/* How long all paths have been probed every select-timeout, in requests. */
+/* How long all paths have been probed twice a select-timeout, in requests. */
 static uint64_t asked(const struct world *w)
 {
-    return w->asked_since_ns ? (w->input.now_ns - w->asked_since_ns) / SELECT_NS : 0;
+    return w->asked_since_ns ? (w->input.now_ns - w->asked_since_ns) / (SELECT_NS / 2) : 0;
 }
 
 static bool leaves_degraded(const struct world *w)
@@ -380,7 +380,7 @@ static bool leaves_degraded(const struct world *w)
 /* Has it proved that it works, and where the current path is only degraded, that it is better? */
 static bool is_safe(const struct world *w, uint32_t i)
 {
-    return has_proved(w, i) && (!leaves_degraded(w) || (asked(w) >= 10 && w->health[i].replies >= 10));
+    return has_proved(w, i) && (!leaves_degraded(w) || (asked(w) >= 15 && w->health[i].replies >= 15));
 }
 
 /* May a path like this be gone to from the current one? The worse that one is, the more. */
@@ -531,7 +531,7 @@ static void check_leaving(struct world *w, const struct selector_decision *d)
         if (!is_acceptable(w, i) || !is_safe(w, i))
             continue;
         MUST(d->switch_now || (leaves_degraded(w)
-                                   ? asked(w) < 20
+                                   ? asked(w) < 30
                                    : w->input.now_ns < w->trouble_since_ns + w->input.host.select_timeout_ns),
              "failover: not eligible, while something that has proved that it works is there");
         MUST(!d->switch_now || !is_better(w, i, d->to),

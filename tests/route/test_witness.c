@@ -13,7 +13,10 @@
 
 struct line {
     int at_ms;
-    /* "a100 b20w": connection a has 100 bytes acknowledged, b 20, and data of b wait. NULL: nobody looks; "": none. */
+    /*
+     * "a100 b20w c5w2": connection a has 100 bytes acknowledged, b 20, and data of b wait; those of c were sent again
+     * twice. NULL: nobody looks; "": none.
+     */
     const char *seen;
     int missed_ms; /* when the first of the lost pings was sent, or a word of above */
     const char *says;
@@ -175,7 +178,9 @@ static size_t read_samples(const char *text, struct witness_sample *samples)
         text += length;
         samples[count] =
             (struct witness_sample){.cookie = (uint64_t)name, .acked_bytes = acked, .waiting = *text == 'w'};
-        text += samples[count++].waiting;
+        text += samples[count].waiting;
+        samples[count++].retransmits = (uint32_t)strtoul(text, NULL, 10);
+        text += strspn(text, "0123456789");
     }
     return count;
 }
@@ -214,7 +219,7 @@ static void play(const struct row *row)
             witness_moved(&witness, at(row->moved_ms));
         moved = line->at_ms >= row->moved_ms;
         if (line->seen)
-            witness_look(&witness, samples, read_samples(line->seen, samples), at(line->at_ms));
+            witness_look(&witness, samples, read_samples(line->seen, samples), 0, at(line->at_ms));
         verdict = witness_judge(&witness, &path, at(line->at_ms));
         if (path.answers)
             first_missed_ns = 0;
@@ -240,7 +245,7 @@ Test(witness, more_connections_than_it_has_room_for)
 
     for (size_t i = 0; i < ARRAY_SIZE(samples); i++)
         samples[i] = (struct witness_sample){.cookie = i + 1};
-    witness_look(&witness, samples, ARRAY_SIZE(samples), BEGIN_NS);
+    witness_look(&witness, samples, ARRAY_SIZE(samples), 0, BEGIN_NS);
     cr_expect_eq(witness.count, WITNESS_MAX);
 }
 
@@ -252,9 +257,95 @@ Test(witness, a_short_window_is_no_cause_to_doubt_a_late_acknowledgement)
     struct witness witness = {0};
 
     for (int ms = 0; ms < 500; ms += 20) {
-        witness_look(&witness, &waiting, 1, at(ms));
+        witness_look(&witness, &waiting, 1, 0, at(ms));
         cr_expect_not(witness_judge(&witness, &path, at(ms)).doubtful, "at %d ms", ms);
     }
-    witness_look(&witness, &waiting, 1, at(500));
+    witness_look(&witness, &waiting, 1, 0, at(500));
     cr_expect(witness_judge(&witness, &path, at(500)).doubtful);
+}
+
+/* --- held up --- */
+
+struct retransmission_line {
+    int at_ms;
+    const char *seen; /* NULL: nobody looks */
+    int proven_ms;    /* when the newest answered ping was sent */
+    bool held_up;
+};
+
+static const struct retransmission_row {
+    const char *what;
+    bool sure;    /* the pings do not nearly prove a loss */
+    int moved_ms; /* when the route was led to this path; 0: it stood */
+    struct retransmission_line lines[10];
+} retransmission_rows[] = {
+    {"sent again in vain for a select-timeout, while pings are answered",
+     .lines = {{0, "a10w", 0, false},
+               {50, "a20w", 40, false},
+               {100, "a20w", 90, false},
+               {250, "a20w1", 190, false},
+               {349, "a20w1", 290, false},
+               {350, "a20w1", 290, true},
+               {450, "a20w1", 390, true},
+               {500, "a90", 490, false}}},
+    {"nothing speaks for a loss but this", .sure = true,
+     .lines = {{0, "a10w", 0, false}, {250, "a10w1", 240, false}, {900, "a10w2", 890, false}}},
+    {"a standstill of all loses the data and what was sent again; what is sent after it is another matter",
+     .lines = {{0, "a10w", 0, false},
+               {50, "a20w", 0, false},
+               {250, "a20w1", 0, false},
+               {500, "a20w1", 480, false},
+               {650, "a20w2", 640, false},
+               {749, "a20w2", 740, false},
+               {750, "a20w2", 740, true}}},
+    {"what waits but was not sent again",
+     .lines = {{0, "a10w", 0, false}, {250, "a10w", 240, false}, {1000, "a10w", 990, false}}},
+    {"one that was retransmitting when it was first seen, until it does again",
+     .lines = {{0, "a10w3", 0, false},
+               {500, "a10w3", 490, false},
+               {600, "a10w4", 590, false},
+               {700, "a10w4", 690, true}}},
+    {"one of two",
+     .lines = {{0, "a10w b10w", 0, false}, {250, "a10w1 b70w", 240, false}, {350, "a10w1 b90w", 340, true}}},
+    {"progress ends it, and what comes after it begins anew", .lines = {{0, "a10w", 0, false},
+                                                                        {250, "a10w1", 240, false},
+                                                                        {350, "a30w1", 340, false},
+                                                                        {600, "a30w1", 590, false},
+                                                                        {650, "a30w2", 640, false},
+                                                                        {750, "a30w2", 740, true}}},
+    {"a connection that only the former path carried", .moved_ms = 10,
+     .lines = {{0, "a10w", 0, false}, {250, "a10w1", 240, false}, {350, "a10w1", 340, false}}},
+    {"nobody has looked for a window", .lines = {{0, "a10w", 0, false},
+                                                 {250, "a10w1", 240, false},
+                                                 {1249, NULL, 1240, true},
+                                                 {1250, NULL, 1240, false}}},
+};
+
+static void play_retransmissions(const struct retransmission_row *row)
+{
+    struct witness witness = {0};
+
+    for (const struct retransmission_line *line = row->lines;
+         line == row->lines || (line < row->lines + ARRAY_SIZE(row->lines) && line->at_ms); line++) {
+        const struct witness_path path = {.answers = true,
+                                          .proven_ns = at(line->proven_ms),
+                                          .doubtful = !row->sure,
+                                          .window_ns = 1 * NS_PER_S,
+                                          .select_timeout_ns = 100 * NS_PER_MS};
+        struct witness_sample samples[8];
+
+        if (line->seen)
+            witness_look(&witness, samples, read_samples(line->seen, samples), path.proven_ns,
+                         at(line->at_ms));
+        if (line == row->lines && row->moved_ms)
+            witness_moved(&witness, at(row->moved_ms));
+        cr_expect_eq(witness_judge(&witness, &path, at(line->at_ms)).held_up, line->held_up, "%s, at %d ms",
+                     row->what, line->at_ms);
+    }
+}
+
+Test(witness, held_up)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(retransmission_rows); i++)
+        play_retransmissions(&retransmission_rows[i]);
 }
