@@ -113,3 +113,14 @@ int line_file_rotate(struct line_file *file, unsigned keep)
     }
     return shift(file, 0);
 }
+
+void line_file_trim(const struct line_file *file, unsigned keep)
+{
+    bool removed = true;
+
+    while (removed) {
+        CLEANUP(free) char *old = numbered(file, ++keep);
+
+        removed = old && unlink(old) == 0;
+    }
+}

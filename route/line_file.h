@@ -31,3 +31,6 @@ int line_file_append(struct line_file *file, const char *line);
 /* It becomes PATH.1, what was that PATH.2, and so on; what was PATH.`keep` goes. Then it is to be opened again. 0 or a
  * negative errno. */
 int line_file_rotate(struct line_file *file, unsigned keep);
+
+/* Removes what is older than PATH.`keep`, up to the first number that is missing: somebody kept more before. */
+void line_file_trim(const struct line_file *file, unsigned keep);

@@ -97,8 +97,10 @@ static int write_line(struct place *place, const char *line, struct log_file_sta
         if (!opened)
             opened = line_file_open(&place->lines);
     }
-    if (opened > 0)
+    if (opened > 0) {
+        line_file_trim(&place->lines, place->keep);
         state->link_error = make_link(place->link, place->lines.path);
+    }
     return opened < 0 ? opened : line_file_append(&place->lines, line);
 }
 

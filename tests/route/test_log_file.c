@@ -151,6 +151,31 @@ Test(log_file, is_bounded, .init = begin, .fini = end)
     free(names);
 }
 
+static bool is_there(unsigned number)
+{
+    char name[160];
+
+    snprintf(name, sizeof(name), "%s.%u", path, number);
+    return access(name, F_OK) == 0;
+}
+
+Test(log_file, keeps_fewer_when_it_is_told_so, .init = begin, .fini = end)
+{
+    settings.size_bytes = 1000;
+    settings.keep = 9;
+    log_file_configure(file, &settings);
+    put_all(0, 500);
+    file = log_file_free(file, PATIENCE_NS);
+    cr_assert(is_there(1) && is_there(9));
+    settings.size_bytes = 1 << 20;
+    settings.keep = 2;
+    file = log_file_new(&settings);
+    put(500);
+    file = log_file_free(file, PATIENCE_NS);
+    for (unsigned i = 1; i < 10; i++)
+        cr_expect_eq(is_there(i), i <= 2, "%s.%u", path, i);
+}
+
 Test(log_file, begins_anew_where_others_moved_it, .init = begin, .fini = end)
 {
     char moved[160];
