@@ -37,6 +37,16 @@ static int load(struct config_reader *reader, struct config *config)
     return config_check(reader, config);
 }
 
+/* What to do about a file that cannot be read; "" where its errno says all. */
+static const char *advice(const char *path, int error)
+{
+    if (error != -ENOENT || strcmp(path, CONFIG_PATH_DEFAULT) != 0)
+        return "";
+    return access(REROUTE_EXAMPLE, R_OK) == 0
+               ? ": write it (an example: " REROUTE_EXAMPLE "), then run `reroute check-config`"
+               : ": write it (examples: reroute.conf(5)), then run `reroute check-config`";
+}
+
 int config_load(struct config **out, const char *path, char *message, size_t size_bytes)
 {
     struct config_reader reader = {.path = path, .message = message, .message_bytes = size_bytes};
@@ -50,7 +60,7 @@ int config_load(struct config **out, const char *path, char *message, size_t siz
         return 0;
     }
     if (!reader.failed)
-        snprintf(message, size_bytes, "%s: %s", path, strerror(-rc));
+        snprintf(message, size_bytes, "%s: %s%s", path, strerror(-rc), advice(path, rc));
     raw = strdup(message); /* the path may hold anything */
     if (raw)
         text_clean(raw, message, size_bytes);

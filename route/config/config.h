@@ -9,7 +9,8 @@
 #define CONFIG_PATH_DEFAULT "/etc/reroute/reroute.conf"
 /*
  * Reads and checks a file. Returns 0 with *out filled (free with config_free), or a negative errno with one
- * line in message: "FILE:LINE: what is wrong, what was expected" (-EINVAL), "FILE: ..." (-ENOENT, -EACCES).
+ * line in message: "FILE:LINE: what is wrong, what was expected" (-EINVAL), "FILE: ..." (-ENOENT, -EACCES). Where the
+ * default file is missing it says what to do.
  * Does not look at the host: whether the service address is local is checked by who opens the FIB.
  */
 int config_load(struct config **out, const char *path, char *message, size_t size_bytes);

@@ -75,9 +75,11 @@ def missing_files():
         ok(code == 0 and error == f'{config}: warning: token-file "{directory}/none": No such file or directory\n',
            "check-config warns of a file that is not there", f"{code} {error}")
     if not os.path.exists("/etc/reroute/reroute.conf"):
-        code, _, error = run("check-config")
-        ok(code == 3 and error.count("\n") == 1 and "reroute.conf.example" in error,
-           "without a configuration it says where an example is", f"{code} {error}")
+        for command in ("check-config", "agent", "sessions", "clear"):
+            code, _, error = run(command)
+            ok(code == 3 and error.count("\n") == 1 and "write it (" in error and "`reroute check-config`" in error and
+               ("reroute.conf.example)" in error or "reroute.conf(5)" in error),
+               f"{command} without a configuration says where an example is and what to do", f"{code} {error}")
 
 
 def sessions_of_a_file():

@@ -326,9 +326,7 @@ int command_check_config(int argc, char **argv)
     if (!path)
         path = at < argc ? argv[at] : CONFIG_PATH_DEFAULT;
     if (config_load(&config, path, message, sizeof(message))) {
-        bool is_new = strcmp(path, CONFIG_PATH_DEFAULT) == 0 && access(path, F_OK) < 0 && errno == ENOENT;
-
-        text_error("%s%s", message, is_new ? " (an example: " REROUTE_EXAMPLE ")" : "");
+        text_error("%s", message);
         return EXIT_USAGE;
     }
     if (!session_provider_possible(config->session.provider, config->session.tls, message, sizeof(message))) {
