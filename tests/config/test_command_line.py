@@ -141,6 +141,9 @@ full_disk()
 ok(run("help") == run("--help") == run("-h") and run("help")[0] == 0, "reroute help")
 ok(all(run("help", name) == run(name, "--help") for name in [*OPERANDS, "report", "bench"]), "reroute help COMMAND")
 ok(run("help", "nonsense") == run("nonsense"), "reroute help of no command")
+ok(run("--version")[1].startswith("reroute ") and
+   all(run(word) == run("--version") == (0, run(word)[1], "") for word in ("version", "-V", "-v")), "reroute --version",
+   run("version"))
 code, _, error = run("nonsense")
 ok(code == 3 and error.endswith("Try 'reroute --help'.\n"), "no such command", error)
 sys.exit(tap.done())

@@ -45,6 +45,17 @@ static void usage(FILE *out)
                  "version.\n");
 }
 
+/* As other programs have it: people try all of these. */
+static bool asks_version(const char *word)
+{
+    static const char *const words[] = {"--version", "version", "-V", "-v"};
+
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+        if (strcmp(word, words[i]) == 0)
+            return true;
+    return false;
+}
+
 /*
  * Our parent may have closed these. Then the next file opened (a lock, a socket) would get what is meant for
  * them. Input and output stay as unusable as they are; what goes to standard error is gone.
@@ -79,7 +90,7 @@ int main(int argc, char **argv)
         usage(stdout);
         return options_written("reroute");
     }
-    if (strcmp(argv[1], "--version") == 0) {
+    if (asks_version(argv[1])) {
         puts("reroute " REROUTE_VERSION);
         return options_written("reroute");
     }
