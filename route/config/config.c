@@ -14,9 +14,13 @@
  */
 #include "route/config/config.h"
 
+#include <fcntl.h>
+
 #include "probe/text.h"
 #include "route/config/check.h"
 #include "route/config/parse.h"
+
+#define LINE_MOST_BYTES 4096
 
 static int load(struct config_reader *reader, struct config *config)
 {
@@ -65,6 +69,52 @@ int config_load(struct config **out, const char *path, char *message, size_t siz
     if (raw)
         text_clean(raw, message, size_bytes);
     return rc;
+}
+
+static bool has_comment(const char *line, const char *before)
+{
+    for (; line < before; line++)
+        if (line[0] == '#' || (line[0] == '/' && line[1] == '/'))
+            return true;
+    return false;
+}
+
+/* KEY = "/PATH" somewhere in a line, but not in its comment. */
+static bool path_in_line(const char *line, const char *key, char out[static CONFIG_TEXT_SIZE])
+{
+    const char *at = strstr(line, key);
+    size_t length;
+
+    if (!at || has_comment(line, at))
+        return false;
+    at += strlen(key);
+    at += strspn(at, " \t");
+    if (*at++ != '=')
+        return false;
+    at += strspn(at, " \t\"'");
+    length = strcspn(at, " \t\"'\r\n");
+    if (at[0] != '/' || length >= CONFIG_TEXT_SIZE)
+        return false;
+    snprintf(out, CONFIG_TEXT_SIZE, "%.*s", (int)length, at);
+    return true;
+}
+
+bool config_find_path(const char *path, const char *key, char out[static CONFIG_TEXT_SIZE])
+{
+    int fd =
+        open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY); /* a pipe that was read has no writer now */
+    FILE *in = fd < 0 ? NULL : fdopen(fd, "r");
+    CLEANUP(free) char *line = NULL;
+    size_t room = 0;
+    bool found = false;
+
+    if (!in)
+        close_fd(fd);
+    while (in && !found && text_read_line(in, &line, &room, LINE_MOST_BYTES) > 0)
+        found = path_in_line(line, key, out);
+    if (in)
+        fclose(in);
+    return found;
 }
 
 struct config *config_free(struct config *config)

@@ -14,6 +14,11 @@
  * Does not look at the host: whether the service address is local is checked by who opens the FIB.
  */
 int config_load(struct config **out, const char *path, char *message, size_t size_bytes);
+/*
+ * The absolute path that a file gives for this key of the top level, for who needs no more of a file that config_load()
+ * refuses: by its lines, whatever else is wrong. False: it gives none.
+ */
+bool config_find_path(const char *path, const char *key, char out[static CONFIG_TEXT_SIZE]);
 /* What is allowed but should be known: one line, static; NULL: nothing. */
 const char *config_warning(const struct config *config);
 struct config *config_free(struct config *config);

@@ -332,6 +332,18 @@ def asking(t):
     code, out, error = bad.command("check-config")
     t.ok(code == 3 and "bad.conf:1" in out + error, "check-config of a bad one", f"{code} {out} {error}")
 
+    with open(agent.config_path) as f:
+        good = f.read()
+    for what, text in (("an unknown key", "nonsense = 1\n"), ("a text without its end", 'zone = "b\n')):
+        agent.write(text + good)
+        code, out, error = agent.command("status", "--json")
+        t.ok(code == 0 and json.loads(out)["next_hop"] == home and re.search(r"a\.conf:\d+: ", error)
+             and f"{agent.socket_path} is asked" in error and error.count("\n") == 2,
+             f"a file that is wrong by now ({what}): the agent is asked all the same", f"{code} {out} {error}")
+        code, out, error = agent.command("journal")
+        t.ok(code == 0 and out and re.search(r"a\.conf:\d+: ", error), "so is its journal", f"{code} {out} {error}")
+    agent.write(good)
+
     def fetch(path):
         try:
             return inside(world.host.namespace, lambda: urllib.request.urlopen(

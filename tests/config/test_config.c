@@ -385,3 +385,34 @@ Test(config, durations_are_written_in_the_largest_exact_unit_up_to_seconds)
         cr_expect_eq(back_ns, rows[i].ns, "%s", text);
     }
 }
+
+Test(config, a_path_is_found_in_a_file_that_is_wrong)
+{
+    static const struct {
+        const char *text, *path; /* NULL: none */
+    } rows[] = {
+        {"control-socket = \"/a/b\"\nnonsense = 1\n", "/a/b"},
+        {"zone = \"b\ncontrol-socket=/a/b", "/a/b"},
+        {"a { } control-socket = '/a/b' state-directory = \"/c\"", "/a/b"},
+        {"# control-socket = \"/a/b\"\n// control-socket = \"/c\"\n", NULL},
+        {"control-socket = \"/a/b\" # not control-socket = \"/c\"", "/a/b"},
+        {"control-socket \"/a/b\"", NULL},
+        {"control-socket = \"a/b\"", NULL},
+        {"control-socket =", NULL},
+        {"state-directory = \"/a/b\"", NULL},
+        {"", NULL},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        char path[64], found[CONFIG_TEXT_SIZE] = "as it was";
+        int fd = memfd_create("config", MFD_CLOEXEC);
+
+        cr_assert_eq(write(fd, rows[i].text, strlen(rows[i].text)), (ssize_t)strlen(rows[i].text));
+        snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+        cr_expect_eq(config_find_path(path, "control-socket", found), rows[i].path != NULL, "%s",
+                     rows[i].text);
+        cr_expect_str_eq(found, rows[i].path ? rows[i].path : "as it was", "%s", rows[i].text);
+        close(fd);
+    }
+    cr_expect_not(config_find_path("/nonexistent/x", "control-socket", (char[CONFIG_TEXT_SIZE]){""}));
+}

@@ -16,22 +16,22 @@ int control_client_socket(const char *socket_path, const char *config_path, char
                           char *message, size_t size_bytes)
 {
     CLEANUP(config_free) struct config *config = NULL;
+    const char *path = config_path ? config_path : CONFIG_PATH_DEFAULT;
     int error;
 
     if (socket_path) {
         snprintf(out, CONFIG_TEXT_SIZE, "%s", socket_path);
         return 0;
     }
-    error = config_load(&config, config_path ? config_path : CONFIG_PATH_DEFAULT, message, size_bytes);
-    if (error < 0 && config_path) {
-        size_t n = strlen(message);
-
-        snprintf(message + n, size_bytes - n, " (--socket PATH reaches an agent that runs all the same)");
+    error = config_load(&config, path, message, size_bytes);
+    if (error < 0 && error != -EINVAL && config_path)
         return error;
-    }
-    if (error < 0 && error != -ENOENT) /* an agent that runs has read another one */
-        text_error("warning: %s; the usual socket is asked", message);
     snprintf(out, CONFIG_TEXT_SIZE, "%s", config ? config->control_socket : SOCKET_DEFAULT);
+    if (error == 0 || error == -ENOENT)
+        return 0;
+    config_find_path(path, "control-socket", out);
+    text_error("warning: %s", message);
+    text_error("warning: an agent that runs goes on with what it read before: %s is asked", out);
     return 0;
 }
 

@@ -10,8 +10,9 @@
 
 /*
  * Which socket to ask: `socket_path` when it is given, else the one that the configuration names
- * (`config_path`, or the usual place when that is NULL and the file is there), else the usual one. A file at the usual
- * place that is wrong is a warning. 0, or a negative errno with one line in message: that of `config_path` is wrong.
+ * (`config_path`, or the usual place when that is NULL and the file is there), else the usual one. A file that is wrong
+ * is a warning: it need not be what an agent has read that runs. 0, or a negative errno with one line in message:
+ * `config_path` cannot be read.
  */
 int control_client_socket(const char *socket_path, const char *config_path, char out[static CONFIG_TEXT_SIZE],
                           char *message, size_t size_bytes);

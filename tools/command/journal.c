@@ -194,11 +194,19 @@ static int read_journal(struct reader *reader, const char *path, bool go_on)
 static int find_journal(const char *config_path, char **path, char *message, size_t size_bytes)
 {
     CLEANUP(config_free) struct config *config = NULL;
-    int error = config_load(&config, config_path ? config_path : CONFIG_PATH_DEFAULT, message, size_bytes);
+    const char *file = config_path ? config_path : CONFIG_PATH_DEFAULT;
+    char directory[CONFIG_TEXT_SIZE] = STATE_DIRECTORY_DEFAULT;
+    int error = config_load(&config, file, message, size_bytes);
 
-    if (error < 0 && (config_path || error != -ENOENT))
+    if (error < 0 && error != -EINVAL && (config_path || error != -ENOENT))
         return error;
-    if (asprintf(path, "%s/" JOURNAL_FILE, config ? config->state_directory : STATE_DIRECTORY_DEFAULT) < 0)
+    if (config)
+        snprintf(directory, sizeof(directory), "%s", config->state_directory);
+    else if (error == -EINVAL) {
+        config_find_path(file, "state-directory", directory);
+        text_error("warning: %s", message);
+    }
+    if (asprintf(path, "%s/" JOURNAL_FILE, directory) < 0)
         *path = NULL;
     return 0;
 }
