@@ -138,12 +138,16 @@ int options_help(const struct command_line *line, const char *program)
 
 /* --- values -------------------------------------------------------------------------------------------- */
 
-/* Hours too, which people write. */
-static const char *time_text(uint64_t ns, char text[static QUANTITY_TEXT_SIZE])
+const char *options_time_text(uint64_t ns, char text[static QUANTITY_TEXT_SIZE])
 {
-    if (ns == 0 || ns % (3600 * NS_PER_S) != 0)
+    static const uint64_t minute_ns = 60 * NS_PER_S, hour_ns = 3600 * NS_PER_S;
+
+    if (ns == 0 || ns % minute_ns != 0)
         return quantity_time_text(ns, text);
-    snprintf(text, QUANTITY_TEXT_SIZE, "%" PRIu64 "h", ns / (3600 * NS_PER_S));
+    if (ns % hour_ns != 0)
+        snprintf(text, QUANTITY_TEXT_SIZE, "%" PRIu64 "m", ns / minute_ns);
+    else
+        snprintf(text, QUANTITY_TEXT_SIZE, "%" PRIu64 "h", ns / hour_ns);
     return text;
 }
 
@@ -156,7 +160,7 @@ static int take_time(const struct option_row *row, const char *value, char *mess
     return options_bad(
         message, size_bytes,
         "--%s '%s': expected a time from %s to %s, such as %s (units: us, ms, s, m, h; without one: s)",
-        row->name, value, time_text(row->least, least), time_text(row->most, most),
+        row->name, value, options_time_text(row->least, least), options_time_text(row->most, most),
         row->least < NS_PER_S ? "100ms" : "90s");
 }
 

@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "probe/quantity.h"
+
 struct option_row;
 
 /*
@@ -88,6 +90,9 @@ int options_help(const struct command_line *line, const char *program);
 /* For option_take: says what is wrong. Returns -EINVAL. */
 int options_bad(char *message, size_t size_bytes, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* As people write it: "2h", "30m", "90s", "100ms". */
+const char *options_time_text(uint64_t ns, char text[static QUANTITY_TEXT_SIZE]);
 
 /* What was printed must have arrived, or it was not done: 0, or a line that says why and EXIT_SYSTEM. */
 int options_written(const char *program);

@@ -44,7 +44,7 @@ def pins(t):
     agent.start()
     t.eventually(lambda: agent.get("pin") == second.name, "the pin is kept")
     out = run(t, agent, "pin to an address, hard", 0, "pin", "--hard", third.address("management"))
-    t.ok("pinned hard" in out and "unpin" in out, "the answer says what that means", out)
+    t.ok("pinned, hard:" in out and "unpin" in out, "the answer says what that means", out)
     t.eventually(agent.on(third.address("management")), "goes there")
     t.ok(agent.get("mode") == "pinned-hard", "the status says so", agent.status())
     world.cut(third, "management")
@@ -137,7 +137,7 @@ def maintenance(t):
     world, service, monitor, agent, home = t.settled(hold="1s", top='metrics-listen = "127.0.0.1:9322"')
     first, second = world.node(1), world.node(2)
     out = run(t, agent, "drain", 0, "drain", "--for", "1h", "--because", "a disk is replaced", first.name)
-    t.ok(out.startswith(f"{first.name} is drained until 20"), "the answer says until when", out)
+    t.ok(out.startswith(f"{first.name} is drained for 1h, until 20"), "the answer says until when", out)
     t.eventually(lambda: agent.get("next_hop") not in (None, home), "left")
     seen = agent.access(first.name)
     t.ok(seen["drained"] and seen["drain_because"] == "a disk is replaced" and seen["drain_until"].endswith("Z"),
@@ -159,7 +159,8 @@ def maintenance(t):
     t.eventually(lambda: agent.access(first.name).get("drain_until") == seen["drain_until"], "kept over a restart",
                  detail=agent.status)
     t.ok(agent.access(first.name)["drain_because"] == "a disk is replaced", "with its reason", agent.status())
-    run(t, agent, "another end", 0, "drain", "--for", "2s", first.name)
+    out = run(t, agent, "another end", 0, "drain", "--for", "2", first.name)
+    t.ok(out.startswith(f"{first.name} is drained for 2s, until 20"), "a time without a unit is said with its unit", out)
     t.eventually(lambda: not agent.access(first.name)["drained"], "it ends by itself", detail=agent.status)
     t.ok(agent.events("undrain")[0].get("why") == "its time is over", "the log says why", agent.log())
     t.eventually(agent.on(home), "and the route goes home", detail=agent.status)

@@ -18,7 +18,7 @@ struct control_command {
     bool must;             /* that option must be given */
     bool terms;            /* it takes --for and --because */
     const char *done;      /* what is true then; after the operand */
-    const char *own_done;  /* the same with that option; NULL: nothing else */
+    const char *own_means; /* what is true besides with that option; NULL: nothing */
 };
 
 /* What the command line says. */
@@ -48,17 +48,28 @@ static char *request_body(const struct control_command *command, const struct co
     return body;
 }
 
-/* What is true then: "node1 is drained until ...: what the agent has to add". */
+/* " for 2h, until ...", as a time without a unit is understood too; "" where the order has no end. */
+static void describe_end(uint64_t for_ns, char *text, size_t size_bytes)
+{
+    char span[QUANTITY_TEXT_SIZE], until[LOG_TIME_SIZE];
+
+    text[0] = '\0';
+    if (for_ns)
+        snprintf(text, size_bytes, " for %s, until %s", options_time_text(for_ns, span),
+                 log_time_text(clock_now_ns(CLOCK_REALTIME) + for_ns, until));
+}
+
+/* What is true then: "node1 is drained for 2h, until ...: what the agent has to add". */
 static void describe(const struct control_command *command, const struct control_order *order,
                      const char *more, char *text, size_t size_bytes)
 {
-    char until[LOG_TIME_SIZE] = "";
+    char end[80];
 
-    if (order->for_ns)
-        log_time_text(clock_now_ns(CLOCK_REALTIME) + order->for_ns, until);
+    describe_end(order->for_ns, end, sizeof(end));
     snprintf(text, size_bytes, "%s%s%s%s%s%s%s", order->operand ? TEXT(order->operand) : "",
-             order->operand ? " " : "", order->own && command->own_done ? command->own_done : command->done,
-             until[0] ? " until " : "", until, more ? ": " : "", more ? TEXT(more) : "");
+             order->operand ? " " : "", command->done, end,
+             order->own && command->own_means ? command->own_means : "", more ? ": " : "",
+             more ? TEXT(more) : "");
 }
 
 static int ask(const char *program, const struct control_command *command, const char *socket_path,
@@ -91,7 +102,7 @@ static int run(int argc, char **argv, struct control_command command)
     bool json = false;
     const struct option_row for_row = {.name = "for",
                                        .argument = "TIME",
-                                       .help = "only for so long, such as 2h",
+                                       .help = "only for so long, such as 2h (without a unit: seconds)",
                                        .time_ns = &order.for_ns,
                                        .least = NS_PER_S,
                                        .most = 365 * 24 * 3600 * NS_PER_S};
@@ -138,18 +149,17 @@ static int run(int argc, char **argv, struct control_command command)
 
 int command_pin(int argc, char **argv)
 {
-    return run(
-        argc, argv,
-        (struct control_command){
-            .about = "Prefers one access or path to all others until `reroute unpin`.\n",
-            .path = "/v1/pin",
-            .operand = "target",
-            .operands = "ACCESS|ADDRESS",
-            .own = {.name = "hard", .help = "never leave it automatically, not even when it is down"},
-            .terms = true,
-            .done = "is pinned",
-            .own_done = "is pinned hard, and not left even when it is down (`reroute unpin` ends that)",
-        });
+    return run(argc, argv,
+               (struct control_command){
+                   .about = "Prefers one access or path to all others until `reroute unpin`.\n",
+                   .path = "/v1/pin",
+                   .operand = "target",
+                   .operands = "ACCESS|ADDRESS",
+                   .own = {.name = "hard", .help = "never leave it automatically, not even when it is down"},
+                   .terms = true,
+                   .done = "is pinned",
+                   .own_means = ", hard: it is not left even when it is down (`reroute unpin` ends that)",
+               });
 }
 
 int command_unpin(int argc, char **argv)
