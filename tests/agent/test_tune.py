@@ -50,7 +50,7 @@ def with_history(t, mode, days=3):
     now = tune(agent)
     t.ok(now["advice"] is None and 86000 < now["needs_s"] < 86400 and "h more" in now["why"], "it says what it waits for",
          now)
-    t.ok("tune      nothing yet: the path in use is to be watched for 24.0 h more" in agent.command("status")[1],
+    t.ok("tune      advice in 24.0 h\n" in agent.command("status")[1],
          "so does the table", agent.command("status")[1])
     t.ok(agent.terminate() == 0, "ends")
     make_up(agent, days)

@@ -68,7 +68,17 @@ static void print_command(const cJSON *command)
                document_text(command, "waits_for"));
 }
 
-/* The pair that the agent has found by itself; what it waits for is in the document. */
+static void print_no_advice(const cJSON *tune)
+{
+    const cJSON *needs = document_get(tune, "needs_s");
+
+    if (cJSON_IsNumber(needs) && needs->valuedouble > 0)
+        printf("tune      advice in %.1f h\n", needs->valuedouble / 3600);
+    else
+        printf("tune      no advice: %s\n", document_text(tune, "why"));
+}
+
+/* The pair that the agent has found by itself, or how long it has to watch until it may find one. */
 static void print_tune(const cJSON *tune)
 {
     const cJSON *advice = document_get(tune, "advice");
@@ -82,7 +92,7 @@ static void print_tune(const cJSON *tune)
                document_number(advice, "detection_ms", "%.0f", detection),
                document_number(advice, "false_per_year_at_most", "%.2g", high));
     else if (document_is_text(tune, "mode") && !document_is(tune, "mode", "off"))
-        printf("tune      nothing yet: %s\n", document_text(tune, "why"));
+        print_no_advice(tune);
 }
 
 static void print_route(const cJSON *status)
