@@ -105,6 +105,46 @@ Test(watch, at_80x24)
     watch_free(watch);
 }
 
+Test(watch, a_long_warning_is_wrapped)
+{
+    static const char long_one[] =
+        "'refresh':{'error':'10.0.0.2: the connection ended after 12 of 1042 bytes, and 10.0.0.3: timeout'},";
+    struct watch *watch = watch_new();
+    int first;
+
+    watch_take(watch, status_of(1, 0.1, long_one), "12:00:00");
+    draw(watch, 80, 24);
+    first =
+        (int)(row("WARNING   the cluster has not been told where this host enters: 10.0.0.2:") - frame.lines);
+    cr_expect_eq(frame.lines[first + 1].style, WATCH_WARNING);
+    cr_expect_str_eq(frame.lines[first + 1].text,
+                     "          connection ended after 12 of 1042 bytes, and 10.0.0.3: timeout");
+    row("> node1");
+    draw(watch, 30, 24);
+    row("          timeout");
+    draw(watch, 200, 24);
+    cr_expect_eq(row("WARNING   the cluster")[1].style, WATCH_PLAIN);
+    watch_free(watch);
+}
+
+Test(watch, warnings_leave_room_for_the_chosen_path)
+{
+    struct watch *watch = watch_new();
+    char file[400], more[600];
+
+    memset(file, 'x', sizeof(file) - 1);
+    file[sizeof(file) - 1] = '\0';
+    snprintf(more, sizeof(more), "'not_kept':[{'file':'%s','reason':'r'},{'file':'journal','reason':'r'}],",
+             file);
+    watch_take(watch, status_of(1, 0.1, more), "12:00:00");
+    draw(watch, 80, 24);
+    row("> node1");
+    row("  node2");
+    for (int i = 0; i < frame.rows; i++)
+        cr_expect_leq(width_of(frame.lines[i].text), 80);
+    watch_free(watch);
+}
+
 Test(watch, why_a_path_cannot_be_used)
 {
     struct watch *watch = watch_new();

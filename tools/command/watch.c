@@ -10,9 +10,10 @@
 #include "tools/command/document.h"
 #include "tools/command/warnings.h"
 
-#define CHANGES_LEAST 3 /* lines that paths leave to them */
-#define BAR_CELLS     30
-#define WARNINGS_MOST 4
+#define CHANGES_LEAST      3 /* lines that paths leave to them */
+#define BAR_CELLS          30
+#define WARNING_INDENT     10 /* of the rows after its first */
+#define WARNING_ROWS_LEAST 4  /* that all of them may have; a third of the screen, if that is more */
 
 /* What was seen of a path. */
 struct track {
@@ -221,6 +222,38 @@ static void put(struct canvas *canvas, enum watch_style style, const char *forma
     cut(line->text, canvas->columns);
 }
 
+/* How many bytes of a text so many columns hold: up to the last blank that is among them, if there is one. */
+static size_t fitting(const char *text, int columns)
+{
+    size_t at, blank = 0;
+
+    for (at = 0; text[at]; at++) {
+        if (text[at] == ' ')
+            blank = at;
+        if (((unsigned char)text[at] & 0xc0) != 0x80 && columns-- == 0)
+            return blank ? blank : at;
+    }
+    return at;
+}
+
+/* In as many rows as it takes, but no more than this; returns how many. */
+static int put_warning(struct canvas *canvas, const char *text, int most)
+{
+    int rows = 0, indent = 0;
+
+    while (*text && rows < most) {
+        int columns = canvas->columns - indent;
+        size_t length = rows + 1 < most && columns > 0 ? fitting(text, columns) : strlen(text);
+
+        put(canvas, WATCH_WARNING, "%*s%.*s", indent, "", (int)length, text);
+        text += length;
+        text += strspn(text, " ");
+        indent = WARNING_INDENT;
+        rows++;
+    }
+    return rows;
+}
+
 static void draw_title(struct canvas *canvas, const struct watch *watch)
 {
     char title[WATCH_LINE_BYTES];
@@ -276,16 +309,16 @@ static void draw_warnings(struct canvas *canvas, const struct watch *watch)
     char *text = NULL, *rest, *line;
     size_t length;
     FILE *out = open_memstream(&text, &length);
+    int room = canvas->rows / 3 > WARNING_ROWS_LEAST ? canvas->rows / 3 : WARNING_ROWS_LEAST;
 
-    if (watch->silence[0])
-        put(canvas, WATCH_WARNING, "%s", watch->silence);
+    room -= put_warning(canvas, watch->silence, room);
     if (!out)
         return;
     warnings_print(out, watch->status);
     fclose(out);
     rest = text;
-    for (int i = 0; i < WARNINGS_MOST && (line = strsep(&rest, "\n")) && line[0]; i++)
-        put(canvas, WATCH_WARNING, "%s", line);
+    while (room > 0 && (line = strsep(&rest, "\n")) && line[0])
+        room -= put_warning(canvas, line, room);
     free(text);
 }
 
@@ -421,7 +454,7 @@ void watch_draw(const struct watch *watch, int columns, int rows, bool blocks, c
         draw_warnings(&canvas, watch);
         draw_paths(&canvas, watch);
     } else {
-        put(&canvas, WATCH_WARNING, "%s", watch->silence);
+        put_warning(&canvas, watch->silence, canvas.rows);
     }
     draw_changes(&canvas, watch);
     put(&canvas, WATCH_BOLD, "%s", prompt);
