@@ -101,6 +101,7 @@ static cJSON *path_status(const struct agent *agent, uint32_t index)
     struct selector_input input;
     cJSON *item = cJSON_CreateObject();
     char buffer[160] = "", name[IF_NAMESIZE] = "";
+    uint64_t stay_over_ns;
 
     agent_fill_input(agent, &input);
     cJSON_AddStringToObject(item, "access", agent_table_access_name(&agent->host.table, index));
@@ -124,6 +125,11 @@ static cJSON *path_status(const struct agent *agent, uint32_t index)
     else
         cJSON_AddNullToObject(item, "up_s");
     add_serves(item, path->serving.check);
+    stay_over_ns = selector_stay_over_ns(&agent->host.table.selector, &input, index);
+    if (stay_over_ns > agent->now_ns)
+        cJSON_AddNumberToObject(item, "stay_s", (double)(stay_over_ns - agent->now_ns) / (double)NS_PER_S);
+    else
+        cJSON_AddNullToObject(item, "stay_s");
     cJSON_AddBoolToObject(item, "eligible", selector_path_level(&input, index, NULL) <= LEVEL_DEGRADED);
     cJSON_AddStringToObject(item, "why", agent_path_why(agent, index, buffer, sizeof(buffer)));
     return item;

@@ -17,7 +17,7 @@
  *   7 damping: watch_access() and selector_hold_ns() in selector_memory.c
  *   8 pin and drain: selector_rank() in selector_level.c, decide_pin_hard(), leave() with planned
  *   9 stall guard: not here, but in probe/stream.c, before anything becomes evidence
- *  10 not back at once: was_just_left(), used by pick() and hold_over_ns()
+ *  10 not back at once: was_just_left(), used by pick() and obstacle()
  *  11 the host's own connection: selector_contradicted_until_ns(), is_degraded() in selector_level.c
  *
  * "Level" says how far a path may be used at all, "rank" which of the usable ones is preferred; level goes
@@ -73,8 +73,8 @@ static bool is_proven(const struct selector_input *input, uint32_t path)
  * Rule 10: a node keeps its half of a connection for a while after the host has gone. When the host comes back with the
  * same ports it meets that: a storage client has hung for more than a minute by it. Without a route nobody is connected.
  */
-static uint64_t stay_over_ns(const struct selector *selector, const struct selector_input *input,
-                             uint32_t path)
+uint64_t selector_stay_over_ns(const struct selector *selector, const struct selector_input *input,
+                               uint32_t path)
 {
     uint64_t used_ns = selector->paths[path].used_ns;
 
@@ -85,7 +85,7 @@ static uint64_t stay_over_ns(const struct selector *selector, const struct selec
 
 static bool was_just_left(const struct selector *selector, const struct selector_input *input, uint32_t path)
 {
-    return input->now_ns < stay_over_ns(selector, input, path);
+    return input->now_ns < selector_stay_over_ns(selector, input, path);
 }
 
 /* When the next path that was just left counts by its rank again; NEVER_NS: none. */
@@ -95,7 +95,7 @@ static uint64_t next_stay_over_ns(const struct selector *selector, const struct 
 
     for (uint32_t i = 0; i < input->path_count; i++)
         if (was_just_left(selector, input, i))
-            next_ns = min_u64(next_ns, stay_over_ns(selector, input, i));
+            next_ns = min_u64(next_ns, selector_stay_over_ns(selector, input, i));
     return next_ns;
 }
 
@@ -249,7 +249,7 @@ static void settle(const struct selector *selector, const struct selector_input 
     if (input->paths[input->current].access == SELECTOR_NO_ACCESS)
         return;
     for (uint32_t i = 0; i < input->path_count; i++) {
-        uint64_t ready_ns = max_u64(settled_ns, stay_over_ns(selector, input, i));
+        uint64_t ready_ns = max_u64(settled_ns, selector_stay_over_ns(selector, input, i));
 
         if (!is_alike(input, i))
             continue;
@@ -319,7 +319,7 @@ static bool is_candidate(const struct selector_input *input, uint32_t path)
            is_hurried(input, path);
 }
 
-/* When the path has been steadily eligible for its hold, and was not just left. An hour of health ends the damping. */
+/* When the path has been steadily eligible for its hold. An hour of health ends the damping. */
 static uint64_t hold_over_ns(const struct selector *selector, const struct selector_input *input,
                              uint32_t path)
 {
@@ -336,18 +336,21 @@ static uint64_t hold_over_ns(const struct selector *selector, const struct selec
         damped_ns =
             min_u64(damped_ns, max_u64(add_sat_u64(since_ns, input->host.hold_ns),
                                        add_sat_u64(memory->healthy_since_ns, SELECTOR_HEALTHY_AGAIN_NS)));
-    return max_u64(damped_ns, stay_over_ns(selector, input, path));
+    return damped_ns;
 }
 
 /* When time alone stands in the way of this candidate no more; NEVER_NS: not known. */
 static uint64_t ready_at_ns(const struct selector *selector, const struct selector_input *input,
                             uint32_t path)
 {
+    uint64_t over_ns;
+
     if (is_hurried(input, path))
         return input->now_ns;
+    over_ns = max_u64(hold_over_ns(selector, input, path), selector_stay_over_ns(selector, input, path));
     if (input->host.sessions_waived)
-        return hold_over_ns(selector, input, path);
-    return max_u64(hold_over_ns(selector, input, path), selector_access(input, path)->stable_at_ns);
+        return over_ns;
+    return max_u64(over_ns, selector_access(input, path)->stable_at_ns);
 }
 
 static bool lacks_full_size(const struct selector_input *input, uint32_t path)
@@ -365,6 +368,8 @@ static enum selector_reason obstacle(const struct selector *selector, const stru
     if (!is_hurried(input, path)) {
         if (input->now_ns < hold_over_ns(selector, input, path))
             return KEEP_HOLD;
+        if (was_just_left(selector, input, path))
+            return KEEP_STAY;
         if (!input->host.sessions_waived && selector_access(input, path)->session != SESSION_STABLE)
             return KEEP_WAIT_STABLE;
         if (selector_loses(p->health.loss_ppm, input->paths[input->current].health.loss_ppm))
@@ -402,7 +407,7 @@ static bool is_soon(const struct selector *selector, const struct selector_input
 
     if (why == KEEP_WAIT_FULL_SIZE)
         return input->paths[path].full_size == FULL_SIZE_UNTESTED;
-    return (why == KEEP_HOLD || why == KEEP_WAIT_STABLE) && ready_ns > input->now_ns &&
+    return (why == KEEP_HOLD || why == KEEP_STAY || why == KEEP_WAIT_STABLE) && ready_ns > input->now_ns &&
            ready_ns - input->now_ns <= input->host.hold_ns / 10;
 }
 

@@ -25,6 +25,13 @@ void selector_decide(struct selector *selector, const struct selector_input *inp
                      struct selector_decision *decision);
 
 /*
+ * Rule 10: until when a path that was left comes after all others that work as well; 0: it was not left, or is in use, or
+ * there is no route.
+ */
+uint64_t selector_stay_over_ns(const struct selector *selector, const struct selector_input *input,
+                               uint32_t path);
+
+/*
  * Rules 4 and 6: does a path lose so much over the hold that it is not returned to, nor fled to from a degraded one? More
  * than 1 %, and more than the current path.
  */

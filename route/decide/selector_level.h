@@ -33,6 +33,7 @@ enum selector_reason {
     KEEP_COLD_START,
     KEEP_WAIT_PROOF,
     KEEP_HOLD,
+    KEEP_STAY,
     KEEP_WAIT_STABLE,
     KEEP_WAIT_LOSS,
     KEEP_WAIT_SERVICE_CHECK,

@@ -12,6 +12,7 @@ static const struct {
     [KEEP_COLD_START] = {"cold-start", "just started: waiting for the top-ranked path and a session list"},
     [KEEP_WAIT_PROOF] = {"wait-proof", "no other path has proved yet that it works better"},
     [KEEP_HOLD] = {"hold", "a better path waits for its hold to end"},
+    [KEEP_STAY] = {"stay", "a better path was left just now: its stay must end first"},
     [KEEP_WAIT_STABLE] = {"wait-stable", "a better path waits for its session to be stable"},
     [KEEP_WAIT_LOSS] = {"wait-loss", "a better path loses too many packets"},
     [KEEP_WAIT_SERVICE_CHECK] = {"wait-service-check", "a better path waits for a successful service check"},

@@ -225,6 +225,27 @@ def explains(t):
     run(t, agent, "no agent", 4, "explain")
 
 
+def left_just_now(t):
+    """What was left is not taken again at once: the status, its table, the words and the log say so."""
+    world, service, monitor, agent, home = t.settled(hold="1s", route='stay = "60s"')
+    second = world.node(2)
+    t.eventually(agent.up(home, 1.5), "home is up for longer than its hold", detail=agent.status)
+    run(t, agent, "pin", 0, "pin", second.name)
+    t.eventually(agent.on(second.address("data")), "goes there", detail=agent.status)
+    run(t, agent, "unpin", 0, "unpin")
+    t.eventually(lambda: agent.get("decision") == "stay", "home waits for stay", detail=agent.status)
+    waits = agent.get("failback")
+    t.ok(waits["to"] == home and waits["waits_for"] == "stay" and 1 < waits["in_s"] <= 60, "how long, too", waits)
+    t.ok(1 < agent.path(home)["stay_s"] <= 60 and agent.path(second.address("data"))["stay_s"] is None,
+         "of the path that was left", agent.status())
+    table, words = agent.command("status")[1], agent.command("explain")[1]
+    t.ok("left just now: the last choice for" in table and "waits for: stay" in table, "the table", table)
+    t.ok("not taken again before its stay is over" in words, "in words", words)
+    t.eventually(lambda: [e for e in agent.events("decision") if e["reason"] == "stay"], "the log", detail=agent.log)
+    run(t, agent, "a person's word", 0, "failback", "--now")
+    t.eventually(agent.on(home), "does not wait for it", detail=agent.status)
+
+
 def with_query(t):
     """A command with a query behind it is that command, or none: not another one."""
     world, service, monitor, agent, home = t.settled(nodes=4, hold="60s")
@@ -374,4 +395,5 @@ def asking(t):
     t.ok("reroute_agent_up 0\n" in text and "route_present" not in text, "say so in the file", text)
 
 
-sys.exit(main([pins, pinned_to_nobody, drains, maintenance, failback, explains, with_query, by_hand, asking], parallel=4))
+sys.exit(main([pins, pinned_to_nobody, drains, maintenance, failback, explains, left_just_now, with_query, by_hand,
+               asking], parallel=4))

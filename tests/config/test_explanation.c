@@ -107,6 +107,16 @@ static const struct {
                   "To go there without waiting: reroute failback --now\n"
                   "If the path in use fails, the route goes to n1 (data, 10.0.0.1) at once.\n"},
 
+        {"away, what would be better was left just now",
+         AT_N2 DECISION("stay", "so it is") "'failback':{'to':'10.0.0.1','access':'n1','in_s':7.4,'hold_s':5,"
+                                            "'waits_for':'stay'},'paths':[" HOME(
+                                                GOOD ",'stay_s':7.4") "," AWAY(USED) "," LAST(GOOD) "]",
+         PLACE_N2 "That is not home.\n" CAME_DOWN "Now: so it is.\n"
+                  "Better is n1 (10.0.0.1). The route goes there in 7 s (its hold is 5 s), if it stays "
+                  "healthy until then; it was left just now, and is not taken again before its stay is over.\n"
+                  "To go there without waiting: reroute failback --now\n"
+                  "If the path in use fails, the route goes to n1 (management, 10.9.0.1) at once.\n"},
+
         {"away, damped",
          AT_N2 DECISION(
              "hold",

@@ -936,7 +936,9 @@ static const struct scenario rule_10[] = {
     {"not back at once: a hold that is shorter does not count", LOCAL, .stay_s = 300, .rows = {
         {"left", .t_ms = 0, .node[LOCAL_NODE] = DOWN, .want = SWITCH, .to = NEAR, .why = SWITCH_PATH_DOWN},
         {"back", .t_ms = 10000, .node[LOCAL_NODE] = UP, .want = KEEP, .why = KEEP_HOLD, .again_ms = 300000},
-        {"1 ms before the end", .t_ms = 299999, .want = KEEP, .why = KEEP_HOLD},
+        {"1 ms before the end of hold", .t_ms = 189999, .want = KEEP, .why = KEEP_HOLD, .again_ms = 300000},
+        {"its end", .t_ms = 190000, .want = KEEP, .why = KEEP_STAY, .again_ms = 300000, .candidate = LOCAL},
+        {"1 ms before the end", .t_ms = 299999, .want = KEEP, .why = KEEP_STAY},
         {"the end", .t_ms = 300000, .want = PLANNED, .to = LOCAL, .why = SWITCH_FAILBACK},
     }},
     {"not back at once: without a route nobody is connected", LOCAL, .rows = {
@@ -964,6 +966,12 @@ static const struct scenario rule_10[] = {
         {"none is clean now", .t_ms = 1000, .is[FAR_MGMT] = DEGRADED, .want = KEEP, .why = KEEP_DEGRADED,
          .again_ms = 301000},
         {"settled", .t_ms = 301000, .want = SWITCH, .to = FAR, .why = SWITCH_DEGRADED},
+    }},
+    {"not back at once: a pin that is taken back", LOCAL, .rows = {
+        {"pinned", .t_ms = 0, .pinned[FAR] = YES, .pin_now = true, .want = PLANNED, .to = FAR, .why = SWITCH_PIN},
+        {"unpinned", .t_ms = 2000, .pinned[FAR] = NO, .want = KEEP, .why = KEEP_STAY, .again_ms = 10000,
+         .candidate = LOCAL},
+        {"home", .t_ms = 10000, .want = PLANNED, .to = LOCAL, .why = SWITCH_FAILBACK},
     }},
     {"not back at once: a person's word", LOCAL, .rows = {
         {"left", .t_ms = 0, .node[LOCAL_NODE] = DOWN, .want = SWITCH, .to = NEAR, .why = SWITCH_PATH_DOWN},

@@ -31,11 +31,17 @@ static const cJSON *better(const cJSON *best, const cJSON *path)
     return !best || rank_of(path) < rank_of(best) ? path : best;
 }
 
+/* As the selector orders those to flee to: what was just left comes after all others. */
+static double refuge_rank(const cJSON *path)
+{
+    return rank_of(path) + (document_is_number(path, "stay_s") ? 1e6 : 0);
+}
+
 static void take_next(struct picture *p, const cJSON *path)
 {
-    if (p->next && rank_of(path) == rank_of(p->next))
+    if (p->next && refuge_rank(path) == refuge_rank(p->next))
         p->equals++;
-    if (p->next && rank_of(path) >= rank_of(p->next))
+    if (p->next && refuge_rank(path) >= refuge_rank(p->next))
         return;
     p->next = path;
     p->equals = 1;
@@ -176,6 +182,7 @@ static void write_wait(FILE *out, const cJSON *failback)
     static const struct {
         const char *word, *text;
     } waits[] = {
+        {"stay", "it was left just now, and is not taken again before its stay is over"},
         {"wait-stable", "its session must be stable first"},
         {"wait-loss", "it must lose fewer packets first"},
         {"wait-service-check", "its service check must succeed first"},

@@ -20,10 +20,23 @@ static void print_failback(const cJSON *failback)
                document_number(failback, "hold_s", "%.0f", hold), document_text(failback, "waits_for"));
 }
 
+/* Why it cannot be used, or is not to be taken again at once. */
+static const char *why_not(const cJSON *path, char text[static TEXT_SIZE])
+{
+    const char *why = document_text_in(path, "why", text);
+    char seconds[32];
+
+    if (why[0] || !document_is_number(path, "stay_s"))
+        return why;
+    snprintf(text, TEXT_SIZE, "left just now: the last choice for %s s",
+             document_number(path, "stay_s", "%.0f", seconds));
+    return text;
+}
+
 static void print_paths(const cJSON *paths)
 {
     const cJSON *path;
-    char rtt[32], loss[32];
+    char rtt[32], loss[32], why[TEXT_SIZE];
 
     printf("\n  %-16s %-11s %-18s %-8s %9s %7s  %s\n", "ACCESS", "TIER", "ADDRESS", "STATE", "RTT ms",
            "LOSS %", "WHY NOT");
@@ -32,7 +45,7 @@ static void print_paths(const cJSON *paths)
         printf("%s %-16s %-11s %-18s %-8s %9s %7s  %s\n", document_is_true(path, "current") ? ">" : " ",
                document_text(path, "access"), document_text(path, "tier"), document_text(path, "address"),
                document_text(path, "state"), document_number(path, "rtt_ms", "%.3f", rtt),
-               document_number(path, "loss_percent", "%.2f", loss), document_text(path, "why"));
+               document_number(path, "loss_percent", "%.2f", loss), why_not(path, why));
     }
 }
 
