@@ -31,14 +31,50 @@ uint64_t agent_orders_deadline_ns(const struct agent *agent)
     return agent->now_ns + sub_sat_u64(end_ns, clock_now_ns(CLOCK_REALTIME));
 }
 
+/* Is a better to go to than b, of two paths that are pinned? */
+static bool is_better_pinned(const struct selector_input *input, uint32_t a, uint32_t b)
+{
+    enum selector_level level_a = selector_level_of(input, a), level_b = selector_level_of(input, b);
+
+    if (level_a != level_b)
+        return level_a < level_b;
+    if (input->paths[a].on_link != input->paths[b].on_link)
+        return input->paths[a].on_link;
+    return selector_rank(input, a) < selector_rank(input, b);
+}
+
+/* Where a pin does not lead to a path that works: what becomes of it. */
+static void foretell_pin(const struct agent *agent, char *message, size_t size_bytes)
+{
+    const struct agent_table *table = &agent->host.table;
+    struct selector_input input;
+    uint32_t best = SELECTOR_NO_PATH;
+    char why[160];
+
+    agent_fill_input(agent, &input);
+    for (uint32_t i = 0; i < input.path_count; i++)
+        if (orders_pins(&agent->orders, table, i) &&
+            (best == SELECTOR_NO_PATH || is_better_pinned(&input, i, best)))
+            best = i;
+    if (best == SELECTOR_NO_PATH || selector_level_of(&input, best) == LEVEL_CLEAN)
+        return;
+    snprintf(message, size_bytes, "%s cannot be used now (%s): %s", ADDRESS_TEXT(&table->paths[best].address),
+             agent_path_why(agent, best, why, sizeof(why)),
+             !agent->orders.pin_hard     ? "the route goes there when it can"
+             : input.paths[best].on_link ? "the route goes there all the same, and no failure moves it away"
+                                         : "the route stays where it is until that can be entered");
+}
+
 int agent_pin(struct agent *agent, const char *target, bool hard, const struct terms *terms, char *message,
               size_t size_bytes)
 {
     int error = orders_pin(&agent->orders, &agent->host.table, target, hard, terms, message, size_bytes);
 
-    if (!error)
-        ordered(agent, hard ? ORDER_PIN_HARD : ORDER_PIN, target, terms);
-    return error;
+    if (error)
+        return error;
+    ordered(agent, hard ? ORDER_PIN_HARD : ORDER_PIN, target, terms);
+    foretell_pin(agent, message, size_bytes);
+    return 0;
 }
 
 int agent_unpin(struct agent *agent, char *message, size_t size_bytes)

@@ -28,6 +28,14 @@ def run(t, agent, what, code, *arguments):
     return out
 
 
+def warned(t, agent, what, *arguments):
+    """Done, with a warning: what it says."""
+    code, out, error = agent.command(*arguments)
+    t.ok(code == 0 and out.count("\n") == 1 and error.count("\n") == 1
+         and error.startswith(f"reroute {arguments[0]}: warning: "), what, f"{code}: {out} {error}")
+    return error
+
+
 def pins(t):
     world, service, monitor, agent, home = t.settled(hold="2s")
     second, third = world.node(2), world.node(3)
@@ -43,6 +51,7 @@ def pins(t):
     t.ok(agent.terminate() == 0, "restart")
     agent.start()
     t.eventually(lambda: agent.get("pin") == second.name, "the pin is kept")
+    t.eventually(lambda: agent.path(third.address("management"))["up"], "the next one is up", detail=agent.status)
     out = run(t, agent, "pin to an address, hard", 0, "pin", "--hard", third.address("management"))
     t.ok("pinned, hard:" in out and "unpin" in out, "the answer says what that means", out)
     t.eventually(agent.on(third.address("management")), "goes there")
@@ -63,13 +72,41 @@ def pins(t):
     t.ok(len(monitor.standing()) == 1, "one route", monitor.standing())
 
 
+def pinned_to_the_dead(t):
+    """A pin to a path that does not work: done, and it is said at once what becomes of it."""
+    world, service, monitor, agent, home = t.settled(hold="1s")
+    second = world.node(2)
+    data = second.address("data")
+    for network in world.networks:
+        world.cut(second, network)
+    t.eventually(lambda: not any(p["up"] for p in agent.get("paths") if p["access"] == second.name), "a node dies")
+    answer = warned(t, agent, "a pin", "pin", second.name)
+    t.ok(f"{data} cannot be used now (" in answer and "the route goes there when it can" in answer,
+         "waits for the node", answer)
+    t.ok(stays(agent.on(home), agent.up(home, 2)), "and the route with it", agent.log())
+    answer = warned(t, agent, "a hard pin", "pin", "--hard", second.name)
+    t.ok(f"{data} cannot be used now (" in answer and "goes there all the same" in answer,
+         "is a person's order", answer)
+    t.eventually(agent.on(data), "and is done", detail=agent.status)
+    code, out, error = agent.command("pin", "--hard", "--json", second.name)
+    document = json.loads(out)
+    t.ok(code == 0 and document["ok"] and "cannot be used" in document["warning"] and document["warning"] in error
+         and "cannot be used" not in document["message"], "the warning in the document", f"{out} {error}")
+    run(t, agent, "unpin", 0, "unpin")
+    t.eventually(agent.on(home), "home again", detail=agent.status)
+    out = run(t, agent, "drain home, which can be left", 0, "drain", world.node(1).name)
+    t.eventually(lambda: agent.get("next_hop") != home, "left", detail=agent.status)
+    answer = warned(t, agent, "a pin to what is drained", "pin", home)
+    t.ok("(its access is drained)" in answer, "says so", answer)
+
+
 def pinned_to_nobody(t):
     """A hard pin to an access that a reload takes out of the configuration: it keeps the route nowhere."""
     world, service, monitor, agent, home = t.settled(hold="1s")
     second = world.node(2)
     run(t, agent, "pin, hard", 0, "pin", "--hard", second.name)
     t.eventually(agent.on(second.address("data")), "goes there", detail=agent.status)
-    answer = run(t, agent, "drain it", 0, "drain", second.name)
+    answer = warned(t, agent, "drain it", "drain", second.name)
     t.ok("pinned hard" in answer and "unpin" in answer, "the answer says that the route stays, and why", answer)
     run(t, agent, "undrain it", 0, "undrain", second.name)
     agent.write(agent.text(hold="1s", accesses=[world.node(1), world.node(3)]))
@@ -121,9 +158,10 @@ def drains(t):
     run(t, agent, "undrain", 0, "undrain", world.node(1).name)
     t.eventually(agent.on(home), "home after hold")
     t.ok(agent.access(world.node(1).name)["failures"] == 0, "maintenance is no failure")
-    answers = [run(t, agent, f"drain {node.name}", 0, "drain", node.name) for node in world.nodes]
-    t.ok("stays" not in answers[0] and "the route stays" in answers[-1], "the last one's answer says what to expect",
-         answers)
+    for node in world.nodes[:-1]:
+        run(t, agent, f"drain {node.name}", 0, "drain", node.name)
+    answer = warned(t, agent, "drain the last one", "drain", world.nodes[-1].name)
+    t.ok("the route stays where it is until another path can be used" in answer, "says what to expect", answer)
     t.ok(stays(lambda: monitor.gateway() is not None, agent.up(home, 1)), "all drained: the last way stays",
          monitor.standing(), unless=NO_SWAP)
     run(t, agent, "drain nobody: refused", 1, "drain", "nobody")
@@ -160,7 +198,7 @@ def maintenance(t):
                  detail=agent.status)
     t.ok(agent.access(first.name)["drain_because"] == "a disk is replaced", "with its reason", agent.status())
     out = run(t, agent, "another end", 0, "drain", "--for", "2", first.name)
-    t.ok(out.startswith(f"{first.name} is drained for 2s, until 20"), "a time without a unit is said with its unit", out)
+    t.ok(out.startswith(f"{first.name} is drained for 2s, until 20"), "a time without a unit is said with one", out)
     t.eventually(lambda: not agent.access(first.name)["drained"], "it ends by itself", detail=agent.status)
     t.ok(agent.events("undrain")[0].get("why") == "its time is over", "the log says why", agent.log())
     t.eventually(agent.on(home), "and the route goes home", detail=agent.status)
@@ -284,6 +322,11 @@ def by_hand(t):
     run(t, agent, "of another family", 3, "route", "--to", "fd00::1")
     run(t, agent, "an address of this host", 3, "route", "--to", world.host.address("data"))
     t.ok(monitor.gateway() == other, "none of these did anything", monitor.standing())
+    nobody = world.networks["data"].address(250)
+    answer = warned(t, agent, "an address that nobody has", "route", "--to", nobody)
+    t.ok(f"{nobody} does not answer pings (" in answer and monitor.gateway() == nobody, "done, and said", answer)
+    answer = json.loads(agent.command("route", "--json", "--to", nobody)[1])
+    t.ok(answer["ok"] is True and "does not answer pings" in answer["warning"], "in the document too", answer)
     run(t, agent, "clear", 0, "clear")
     t.ok(monitor.standing() == [], "the route is gone", monitor.standing())
     answer = json.loads(run(t, agent, "clear again", 0, "clear", "--json"))
@@ -395,5 +438,5 @@ def asking(t):
     t.ok("reroute_agent_up 0\n" in text and "route_present" not in text, "say so in the file", text)
 
 
-sys.exit(main([pins, pinned_to_nobody, drains, maintenance, failback, explains, left_just_now, with_query, by_hand,
-               asking], parallel=4))
+sys.exit(main([pins, pinned_to_the_dead, pinned_to_nobody, drains, maintenance, failback, explains, left_just_now,
+               with_query, by_hand, asking], parallel=4))

@@ -5,7 +5,7 @@
 
 #include "probe/text.h"
 
-static void print_document(bool ok, const char *message, cJSON *route)
+static void print_document(bool ok, const char *message, const char *warning, cJSON *route)
 {
     cJSON *root = cJSON_CreateObject();
     CLEANUP(free) char *text = NULL;
@@ -13,6 +13,8 @@ static void print_document(bool ok, const char *message, cJSON *route)
     cJSON_AddStringToObject(root, "schema", "reroute.answer/1");
     cJSON_AddBoolToObject(root, "ok", ok);
     cJSON_AddStringToObject(root, "message", message);
+    if (warning)
+        cJSON_AddStringToObject(root, "warning", warning);
     if (route)
         cJSON_AddItemToObject(root, "route", route);
     text = text_json(cJSON_Print(root));
@@ -20,19 +22,22 @@ static void print_document(bool ok, const char *message, cJSON *route)
     puts(text ? text : "{}");
 }
 
-void answer_done(bool json, const char *message, cJSON *route)
+void answer_done(const char *program, bool json, const char *message, const char *warning, cJSON *route)
 {
     if (json) {
-        print_document(true, message, route);
-        return;
+        print_document(true, message, warning, route);
+    } else {
+        puts(message);
+        cJSON_Delete(route);
     }
-    puts(message);
-    cJSON_Delete(route);
+    fflush(stdout); /* whoever reads both reads what was done first */
+    if (warning)
+        text_error("%s: warning: %s", program, warning);
 }
 
 void answer_refused(const char *program, bool json, const char *message)
 {
     text_error("%s: %s", program, message);
     if (json)
-        print_document(false, message, NULL);
+        print_document(false, message, NULL, NULL);
 }

@@ -59,26 +59,24 @@ static void describe_end(uint64_t for_ns, char *text, size_t size_bytes)
                  log_time_text(clock_now_ns(CLOCK_REALTIME) + for_ns, until));
 }
 
-/* What is true then: "node1 is drained for 2h, until ...: what the agent has to add". */
-static void describe(const struct control_command *command, const struct control_order *order,
-                     const char *more, char *text, size_t size_bytes)
+/* What is true then: "node1 is drained for 2h, until ...". */
+static void describe(const struct control_command *command, const struct control_order *order, char *text,
+                     size_t size_bytes)
 {
     char end[80];
 
     describe_end(order->for_ns, end, sizeof(end));
-    snprintf(text, size_bytes, "%s%s%s%s%s%s%s", order->operand ? TEXT(order->operand) : "",
+    snprintf(text, size_bytes, "%s%s%s%s%s", order->operand ? TEXT(order->operand) : "",
              order->operand ? " " : "", command->done, end,
-             order->own && command->own_means ? command->own_means : "", more ? ": " : "",
-             more ? TEXT(more) : "");
+             order->own && command->own_means ? command->own_means : "");
 }
 
 static int ask(const char *program, const struct control_command *command, const char *socket_path,
                const struct control_order *order, bool json)
 {
     CLEANUP(free) char *body = request_body(command, order);
-    char message[512] = "out of memory", done[2 * TEXT_SIZE + 160];
+    char message[512] = "out of memory", done[TEXT_SIZE + 160];
     cJSON *answer = NULL;
-    const char *more;
     int error =
         body ? control_client_ask(socket_path, command->path, body, &answer, NULL, message, sizeof(message))
              : -ENOMEM;
@@ -87,10 +85,10 @@ static int ask(const char *program, const struct control_command *command, const
         answer_refused(program, json, message);
         return error == -EREMOTEIO ? EXIT_NOT_ALL : EXIT_SYSTEM;
     }
-    more = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(answer, "message"));
-    describe(command, order, more, done, sizeof(done));
+    describe(command, order, done, sizeof(done));
+    answer_done(program, json, done,
+                cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(answer, "message")), NULL);
     cJSON_Delete(answer);
-    answer_done(json, done, NULL);
     return 0;
 }
 
@@ -130,7 +128,9 @@ static int run(int argc, char **argv, struct control_command command)
         .least = command.operand ? 1 : 0,
         .most = command.operand ? 1 : 0,
         .rows = rows,
-        .after = "Exit code: 0 done, 1 the agent refuses, 3 bad arguments, 4 no agent answers.\n",
+        .after =
+            "Exit code: 0 done (a warning says what may surprise), 1 the agent refuses, 3 bad arguments,\n"
+            "4 no agent answers.\n",
     };
     int at = options_parse(&line, argc, argv);
 

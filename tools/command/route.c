@@ -7,6 +7,7 @@
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 
+#include "probe/sweep.h"
 #include "probe/text.h"
 #include "route/agent/connections.h"
 #include "route/agent/fib_settings.h"
@@ -100,7 +101,8 @@ static int standing_route(const struct by_hand *hand, struct fib_route *route)
 }
 
 static const char by_hand_codes[] =
-    "Exit code: 0 done, 1 the agent runs, 3 bad arguments or configuration, 4 system error.\n";
+    "Exit code: 0 done (a warning says what may surprise), 1 the agent runs, 3 bad arguments or\n"
+    "configuration, 4 system error.\n";
 
 static cJSON *route_json(const struct fib_route *route)
 {
@@ -117,6 +119,50 @@ static cJSON *route_json(const struct fib_route *route)
     return json;
 }
 
+/* Runs to the end of a sweep of one target. 0, or a negative errno without a result. */
+static int run_sweep(struct probe_sweep *sweep, struct probe_result *result)
+{
+    int error = 0;
+
+    while (!error && !probe_sweep_done(sweep)) {
+        error = front_end_step(probe_sweep_front(sweep), NEVER_NS);
+        while (probe_sweep_next(sweep, result)) {
+            /* there is one */
+        }
+    }
+    return error;
+}
+
+/* Pings it, for a window at most: nothing in text when it answers, else what that means. */
+static void ask_next_hop(const struct config_probe *probe, const struct address *to, char *text,
+                         size_t size_bytes)
+{
+    struct probe_settings settings = probe_settings_default();
+    CLEANUP(probe_sweep_free) struct probe_sweep *sweep = NULL;
+    struct probe_result result = {.outcome = PROBE_TIMEOUT};
+    char why[256] = "";
+    uint32_t index;
+    int error;
+
+    settings.select_timeout_ns = probe->select_timeout_ns;
+    settings.select_count = probe->select_count;
+    settings.payload_bytes = probe->payload_bytes;
+    text[0] = '\0';
+    error = probe_sweep_new(&sweep, &settings, why, sizeof(why));
+    if (!error)
+        error = probe_sweep_add(sweep, to, &index);
+    if (!error)
+        error = run_sweep(sweep, &result);
+    if (error)
+        snprintf(text, size_bytes, "nobody knows whether %s answers: %s", ADDRESS_TEXT(to),
+                 why[0] ? why : strerror(-error));
+    else if (result.outcome != PROBE_REPLY)
+        snprintf(text, size_bytes, "%s does not answer pings (%s): what is sent to the service is lost there",
+                 ADDRESS_TEXT(to),
+                 probe_reason_text(result.outcome, &result.error,
+                                   probe->select_timeout_ns * probe->select_count, why, sizeof(why)));
+}
+
 static int go_to(struct by_hand *hand, const struct address *to)
 {
     struct fib_route standing, shadow = {0};
@@ -124,7 +170,7 @@ static int go_to(struct by_hand *hand, const struct address *to)
     const char *wanted = hand->config->route.reset_connections;
     const struct fib_connections connections = {
         .peer = &hand->config->service, .which = connections_which(wanted), .source = &source};
-    char text[160], message[400];
+    char text[160], message[400], warning[400];
     uint32_t ifindex = 0;
     unsigned count = 0;
     bool stands = standing_route(hand, &standing) == 0 && standing.type == RTN_UNICAST;
@@ -148,7 +194,8 @@ static int go_to(struct by_hand *hand, const struct address *to)
         return complain(hand, EXIT_SYSTEM, "the route is gone again: somebody else removed it");
     snprintf(message, sizeof(message), "%s; %u connections reset",
              TEXT(fib_route_text(&standing, text, sizeof(text))), count);
-    answer_done(hand->json, message, route_json(&standing));
+    ask_next_hop(&hand->config->probe, to, warning, sizeof(warning));
+    answer_done(hand->name, hand->json, message, warning[0] ? warning : NULL, route_json(&standing));
     return 0;
 }
 
@@ -170,7 +217,7 @@ static int clear(struct by_hand *hand, bool adopted)
         snprintf(message, sizeof(message), "%s\nstill there: %s%s", what,
                  TEXT(fib_route_text(&standing, text, sizeof(text))),
                  adopted ? "" : " (not ours; --adopted removes it)");
-    answer_done(hand->json, stands && !hand->json ? message : what,
+    answer_done(hand->name, hand->json, stands && !hand->json ? message : what, NULL,
                 stands ? route_json(&standing) : cJSON_CreateNull());
     return 0;
 }
