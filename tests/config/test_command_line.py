@@ -18,6 +18,7 @@ OPERANDS = {"agent": [], "status": [], "pin": ["x"], "unpin": [], "drain": ["x"]
             "capabilities": [], "journal": [], "explain": []}
 SOCKET = {"status", "explain", "pin", "unpin", "drain", "undrain", "failback"}
 ANSWER = {"pin", "unpin", "drain", "undrain", "failback", "route", "clear"}
+ALONE = ["unshare", "-n"] if os.geteuid() == 0 else ["unshare", "-Urn"]
 tap = Tap()
 ok = tap.ok
 
@@ -97,20 +98,33 @@ def sessions_of_a_file():
         ok(code == 0 and json.loads(out)["from"] == file, "sessions of a file, as a document", out)
 
 
+def own_addresses():
+    """The service or a node's address that this host has itself: a warning, for the file may be another host's."""
+    with tempfile.TemporaryDirectory() as directory:
+        config = os.path.join(directory, "conf")
+        with open(config, "w") as f:
+            f.write('service = "10.9.9.9"\naccess "a" { data = "10.9.9.1" management = "10.9.9.2" }\n'
+                    'session { provider = "none" }\n')
+        done = subprocess.run([*ALONE, "sh", "-c", "ip link set lo up && ip address add 10.9.9.9 dev lo && "
+                               'ip address add 10.9.9.2 dev lo && exec "$0" check-config "$1"', REROUTE, config],
+                              capture_output=True, text=True, timeout=20)
+        lines = done.stderr.splitlines()
+        ok(done.returncode == 0 and len(lines) == 2 and all(line.startswith(f"{config}: warning: ") for line in lines)
+           and "service 10.9.9.9 is an address of this host" in lines[0] and "10.9.9.2 of access 'a'" in lines[1],
+           "check-config warns of addresses that this host has itself", done)
+        ok(run("check-config", "-q", config) == (0, "", ""), "and of no others", run("check-config", "-q", config))
+
+
 def closed_files():
     """An agent whose service is an address of its host is refused when it has its lock file already: nothing of
     what it says may be in there."""
-    alone = ["unshare", "-n"] if os.geteuid() == 0 else ["unshare", "-Urn"]
-    if subprocess.run([*alone, "true"], capture_output=True).returncode:
-        tap.skipped("closed standard files", "no network namespace to be had")
-        return
     with tempfile.TemporaryDirectory() as directory:
         config = os.path.join(directory, "conf")
         with open(config, "w") as f:
             f.write('service = "10.9.9.9"\naccess "a" { data = "10.9.9.1" }\nsession { provider = "none" }\n'
                     f'state-directory = "{directory}/state"\ncontrol-socket = "{directory}/sock"\n')
         for redirection in ("<&-", ">&-", "2>&-", "<&- 2>&-", "<&- >&- 2>&-"):
-            code = subprocess.run([*alone, "sh", "-c", "ip link set lo up && ip address add 10.9.9.9 dev lo && "
+            code = subprocess.run([*ALONE, "sh", "-c", "ip link set lo up && ip address add 10.9.9.9 dev lo && "
                                    f'exec "$0" agent -c "$1" {redirection}', REROUTE, config],
                                   capture_output=True, timeout=20).returncode
             with open(os.path.join(directory, "state", "lock"), errors="replace") as f:
@@ -136,7 +150,11 @@ for name in sorted(ANSWER):
 missing_files()
 no_studies()
 sessions_of_a_file()
-closed_files()
+if subprocess.run([*ALONE, "true"], capture_output=True).returncode:
+    tap.skipped("own addresses, closed standard files", "no network namespace to be had")
+else:
+    own_addresses()
+    closed_files()
 full_disk()
 ok(run("help") == run("--help") == run("-h") and run("help")[0] == 0, "reroute help")
 ok(all(run("help", name) == run(name, "--help") for name in [*OPERANDS, "report", "bench"]), "reroute help COMMAND")

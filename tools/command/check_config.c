@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `reroute check-config`: is this file good, and what would the agent make of it? Of the host only one thing is looked
- * at, whether the interfaces and files that the configuration names are there. That they are not is a warning.
+ * `reroute check-config`: is this file good, and what would the agent make of it? Of the host is looked at whether the
+ * interfaces and files that the configuration names are there, and the addresses are not. Otherwise that is a warning: a
+ * file may be checked on another machine than its own.
  */
 #include <cjson/cJSON.h>
 #include <errno.h>
@@ -11,6 +12,7 @@
 #include "route/config/config.h"
 #include "route/config/keys.h"
 #include "route/decide/selector.h"
+#include "route/fib/host.h"
 #include "session/provider.h"
 #include "tools/command/command.h"
 #include "tools/options.h"
@@ -213,6 +215,30 @@ static void warn_of_interfaces(const char *path, const struct config *config)
         warn_of_interface(path, &config->session.client_addresses[i]);
 }
 
+static void warn_of_own_paths(const char *path, const struct config_access *access,
+                              const struct fib_host *host)
+{
+    const struct address *addresses[] = {&access->data, &access->secondary, &access->management};
+
+    for (size_t i = 0; i < ARRAY_SIZE(addresses); i++)
+        if (address_is_set(addresses[i]) && fib_host_owns(host, addresses[i]))
+            text_error(
+                "%s: warning: %s of access '%s' is an address of this host: that path is never used here",
+                path, ADDRESS_TEXT(addresses[i]), access->name);
+}
+
+static void warn_of_own_addresses(const char *path, const struct config *config)
+{
+    struct fib_host host = {0};
+
+    if (fib_host_read(&host) == 0 && fib_host_owns(&host, &config->service))
+        text_error("%s: warning: service %s is an address of this host: no agent will start here", path,
+                   ADDRESS_TEXT(&config->service));
+    for (size_t i = 0; i < config->access_count; i++)
+        warn_of_own_paths(path, &config->accesses[i], &host);
+    fib_host_clear(&host);
+}
+
 /* They are read when the agent starts, and it may be put there until then. */
 static void warn_of_file(const char *path, const char *key, const char *file)
 {
@@ -334,6 +360,7 @@ int command_check_config(int argc, char **argv)
         return EXIT_USAGE;
     }
     warn_of_interfaces(path, config);
+    warn_of_own_addresses(path, config);
     warn_of_file(path, "token-file", config->session.token_file);
     warn_of_file(path, "ca-file", config->session.ca_file);
     warning = config_warning(config);
