@@ -400,14 +400,24 @@ uint64_t lists_age_ns(const struct lists *lists, const struct situation *now)
     return sub_sat_u64(now->now_ns, fresh_ns == NEVER_NS ? now->started_ns : fresh_ns);
 }
 
+/* Perhaps there is no such service: then waiting helps nobody. */
+static const char *overdue_hint(const struct lists *lists)
+{
+    return session_liveness_fresh_ns(lists->liveness) == NEVER_NS
+               ? " hint=\"none ever came: for a cluster without this service say provider = none\""
+               : "";
+}
+
 static void note_age(struct lists *lists, const struct situation *now)
 {
     uint64_t age_ns = lists_age_ns(lists, now);
     bool overdue = situation_has_provider(now) && age_ns >= patience_ns(&now->config->session);
 
     if (overdue && !lists->overdue)
-        log_event(LOG_LEVEL_WARN, "session-lists-overdue", "seconds=%" PRIu64 " error=%s", age_ns / NS_PER_S,
-                  LOG_QUOTE(lists->polls.message[0] ? lists->polls.message : "nobody can be asked"));
+        log_event(LOG_LEVEL_WARN, "session-lists-overdue", "seconds=%" PRIu64 " error=%s%s",
+                  age_ns / NS_PER_S,
+                  LOG_QUOTE(lists->polls.message[0] ? lists->polls.message : "nobody can be asked"),
+                  overdue_hint(lists));
     if (!overdue && lists->overdue && situation_has_provider(now))
         log_event(LOG_LEVEL_INFO, "session-lists-fresh", "accesses=%u", now->table->access_count);
     lists->overdue = overdue;

@@ -391,6 +391,7 @@ def asking(t):
     t.ok(all(service.uuid(n) in out for n in world.nodes), "as a table", out)
     service.behave("502")
     run(t, agent, "sessions, but nobody answers well", 1, "sessions")
+    t.ok('provider = "none"' in agent.command("sessions")[2], "what to do where there is no such service")
     service.behave("normal")
     run(t, agent, "check-config", 0, "check-config")
     bad = t.agent(world, name="bad", start=False, config="service = 7\n")

@@ -111,11 +111,12 @@ static const struct {
          AT_N2 DECISION("stay", "so it is") "'failback':{'to':'10.0.0.1','access':'n1','in_s':7.4,'hold_s':5,"
                                             "'waits_for':'stay'},'paths':[" HOME(
                                                 GOOD ",'stay_s':7.4") "," AWAY(USED) "," LAST(GOOD) "]",
-         PLACE_N2 "That is not home.\n" CAME_DOWN "Now: so it is.\n"
-                  "Better is n1 (10.0.0.1). The route goes there in 7 s (its hold is 5 s), if it stays "
-                  "healthy until then; it was left just now, and is not taken again before its stay is over.\n"
-                  "To go there without waiting: reroute failback --now\n"
-                  "If the path in use fails, the route goes to n1 (management, 10.9.0.1) at once.\n"},
+         PLACE_N2
+         "That is not home.\n" CAME_DOWN "Now: so it is.\n"
+         "Better is n1 (10.0.0.1). The route goes there in 7 s (its hold is 5 s), if it stays "
+         "healthy until then; it was left just now, and is not taken again before its stay is over.\n"
+         "To go there without waiting: reroute failback --now\n"
+         "If the path in use fails, the route goes to n1 (management, 10.9.0.1) at once.\n"},
 
         {"away, damped",
          AT_N2 DECISION(
@@ -271,14 +272,24 @@ static const struct {
          "Nothing moves it before the route command answers.\n"},
 
         {"warnings come first",
-         AT_HOME DECISION("best",
-                          "the best path is in use") "'packets':'shadowed','shadowed_by':'a route',"
-                                                     "'sessions':{'overdue_s':31.2},'refresh':{'error':'"
-                                                     "timeout'},'paths':[" HOME(USED) "," AWAY(GOOD) "]",
+         AT_HOME DECISION(
+             "best",
+             "the best path is in use") "'packets':'shadowed','shadowed_by':'a route',"
+                                        "'sessions':{'list_age_s':31.2,'overdue_s':31.2},'refresh':{'error':'"
+                                        "timeout'},'paths':[" HOME(USED) "," AWAY(GOOD) "]",
          "WARNING   a foreign route hides ours: a route\n"
          "WARNING   the cluster has not been told where this host enters: timeout\n"
          "WARNING   no fresh session list for 31 s: what the cluster said before stands\n" PLACE_HOME IS_HOME
              CAME_FIRST "Now: the best path is in use.\n"
+         "If the path in use fails, the route goes to n2 (data, 10.0.0.2) at once.\n"},
+
+        {"no list ever came",
+         AT_HOME DECISION("best",
+                          "the best path is in use") "'sessions':{'list_age_s':null,'overdue_s':31.2},"
+                                                     "'paths':[" HOME(USED) "," AWAY(GOOD) "]",
+         "WARNING   no session list for 31 s, none ever came: without one there is no failback. A cluster "
+         "without this service: session { provider = \"none\" }\n" PLACE_HOME IS_HOME CAME_FIRST
+         "Now: the best path is in use.\n"
          "If the path in use fails, the route goes to n2 (data, 10.0.0.2) at once.\n"},
 
         {"observe only",

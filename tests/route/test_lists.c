@@ -119,9 +119,13 @@ Test(lists, a_failure_at_once_is_a_failure_like_others, .init = begin, .fini = e
 
 Test(lists, nobody_speaks_of_lists_that_are_asked_for_no_more, .init = begin, .fini = end)
 {
+    const char *text;
+
     poll_for(30 * NS_PER_S);
     cr_assert(lists.overdue);
-    cr_assert_eq(count_of(said(), "event=session-lists-overdue"), 1);
+    text = said();
+    cr_assert_eq(count_of(text, "event=session-lists-overdue"), 1);
+    cr_expect_eq(count_of(text, "provider = none"), 1, "nobody was ever there: %s", text);
     strcpy(config.session.provider, "none");
     lists_provider_changed(&lists);
     poll_for(30 * NS_PER_S);

@@ -13,7 +13,7 @@
 
 struct query {
     struct event_base *base;
-    const char *file; /* who answers where nobody has an address */
+    const char *file; /* who answers where nobody has an address; empty: somebody has */
     bool json;
     int code;
 };
@@ -64,6 +64,9 @@ static void on_list(void *context, const struct session_answer *answer)
 
     if (answer->error < 0) {
         text_error("reroute sessions: %s", answer->message);
+        if (!query->file[0])
+            text_error(
+                "reroute sessions: for a cluster without this service: session { provider = \"none\" }");
         query->code = EXIT_NOT_ALL;
     } else if (query->json) {
         print_json(answer, from);

@@ -47,9 +47,18 @@ static void print_cluster(FILE *out, const cJSON *status)
     if (document_is_text(refresh, "error"))
         fprintf(out, "WARNING   the cluster has not been told where this host enters: %s\n",
                 document_text(refresh, "error"));
-    if (document_is_number(sessions, "overdue_s"))
+    if (!document_is_number(sessions, "overdue_s"))
+        return;
+    document_number(sessions, "overdue_s", "%.0f", overdue);
+    if (document_is_number(sessions, "list_age_s"))
         fprintf(out, "WARNING   no fresh session list for %s s: what the cluster said before stands\n",
-                document_number(sessions, "overdue_s", "%.0f", overdue));
+                overdue);
+    else
+        fprintf(
+            out,
+            "WARNING   no session list for %s s, none ever came: without one there is no failback. A cluster "
+            "without this service: session { provider = \"none\" }\n",
+            overdue);
 }
 
 void warnings_print(FILE *out, const cJSON *status)
