@@ -123,27 +123,27 @@ struct meaning {
 static const struct meaning path_meanings[] = {
     {"link_usable", "false", "the interface of ", " is down"},
     {"link_usable", "true", "the interface of ", " is up again"},
-    {"on_link", "false", "", " cannot be entered directly any more"},
-    {"on_link", "true", "", " can be entered directly"},
+    {"on_link", "false", "", " is not directly connected any more"},
+    {"on_link", "true", "", " is directly connected"},
     {"state", "up", "", " answers"},
     {"state", "down", "", " does not answer any more"},
     {"degraded", "true", "", " loses too many packets"},
-    {"degraded", "false", "", " is clean again"},
-    {"service_bad", "true", "", " answers pings but does not serve"},
-    {"service_bad", "false", "", " serves again"},
-    {"full_size", "lost", "a packet of full size did not get through ", ""},
+    {"degraded", "false", "", " loses few packets again"},
+    {"service_bad", "true", "", " answers pings, but its storage service does not work"},
+    {"service_bad", "false", "the storage service of ", " works again"},
+    {"full_size", "lost", "a packet of full size did not get through ", ": is an MTU wrong?"},
 };
 
 static const struct meaning access_meanings[] = {
-    {"session", "dead", "the session of ", " is dead"},
-    {"session", "alive", "the session of ", " is alive"},
-    {"session", "stable", "the session of ", " is stable"},
+    {"session", "dead", "the session of ", " is dead: the cluster does not list it any more"},
+    {"session", "alive", "the session of ", " is alive: the cluster lists it"},
+    {"session", "stable", "the session of ", " is stable: it has lived for a hold"},
 };
 
 static const struct meaning agent_meanings[] = {
-    {"stalled", "true", "data of the host's own connection to the service are not acknowledged", ""},
-    {"stalled", "false", "data of the host's own connection to the service are acknowledged again", ""},
-    {"held_up", "true", "the host's own connection to the service retransmits in vain", ""},
+    {"stalled", "true", "the data that this host sends to the service are not acknowledged", ""},
+    {"stalled", "false", "the data that this host sends to the service are acknowledged again", ""},
+    {"held_up", "true", "the data that this host sends again to the service are not acknowledged either", ""},
 };
 
 /* As a word; "" for what is none. */
@@ -201,8 +201,8 @@ static bool is_time(const cJSON *object, const char *name)
 static int take_agent(struct story *story, const cJSON *item)
 {
     if (!story->quiet && is_time(item, "contradicted_ns") && !is_time(story->agent, "contradicted_ns"))
-        tell(story,
-             "pings of the path in use are lost, but data of the host's own connection are acknowledged");
+        tell(story, "pings on the path in use are lost, but the data that this host sends to the service are "
+                    "acknowledged");
     tell_meanings(story, agent_meanings, ARRAY_SIZE(agent_meanings), story->agent, item, "");
     return take_over(story->agent, item);
 }
@@ -295,19 +295,49 @@ static void tell_adoption(struct story *story, const cJSON *line)
 {
     char name[NAME_SIZE];
 
-    tell(story, "a route to %s stood already, and is kept", path_name(story, text_of(line, "to"), name));
+    tell(story, "there was a route already, to %s: it is kept", path_name(story, text_of(line, "to"), name));
     story->moved = true;
+}
+
+struct order_words {
+    const char *command;
+    const char *before, *after; /* the sentence around the target */
+    const char *over;           /* before the target, when the time of the order is over; NULL: it has none */
+};
+
+/* NULL: the command is not known. */
+static const struct order_words *words_of(const char *command)
+{
+    static const struct order_words all[] = {
+        {"pin", "a person pinned ", "", NULL},
+        {"pin --hard", "a person pinned ", ", hard", NULL},
+        {"unpin", "a person ended the pin of ", "", "the time is over of the pin of "},
+        {"drain", "a person drained ", "", NULL},
+        {"undrain", "a person ended the drain of ", "", "the time is over of the drain of "},
+        {"failback --now", "a person ended the wait for the move to ", "", NULL},
+        {"observe only", "the observe-file is there: the agent only watches, and moves nothing", "", NULL},
+        {"act again", "the observe-file is gone: the agent moves the route again", "", NULL},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(all); i++)
+        if (strcmp(command, all[i].command) == 0)
+            return &all[i];
+    return NULL;
 }
 
 static void tell_command(struct story *story, const cJSON *line)
 {
-    const char *because = text_of(line, "because"), *target = text_of(line, "target");
+    const char *command = text_of(line, "command"), *because = text_of(line, "because"),
+               *target = text_of(line, "target");
+    const struct order_words *words = words_of(command);
 
-    if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(line, "over")))
-        tell(story, "%.20s %.64s: its time is over", text_of(line, "command"), target);
+    if (!words)
+        tell(story, "a person said: %.20s %.64s", command, target);
+    else if (words->over && cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(line, "over")))
+        tell(story, "%s%.64s", words->over, target);
     else
-        tell(story, "a person said: %.20s%s%.64s%s%.120s", text_of(line, "command"), target[0] ? " " : "",
-             target, because[0] ? ", because: " : "", because);
+        tell(story, "%s%.64s%s%s%.120s", words->before, target, words->after, because[0] ? ", because: " : "",
+             because);
 }
 
 static void tell_snapshot(struct story *story, const cJSON *line)
@@ -321,11 +351,11 @@ static void tell_snapshot(struct story *story, const cJSON *line)
     if (strcmp(why, "reload") == 0)
         tell(story, "the configuration was read again");
     if (strcmp(why, "paths") == 0)
-        tell(story, "the set of paths changed");
+        tell(story, "the list of paths changed");
     if (strcmp(why, "start") != 0)
         return;
-    tell(story, "the agent began: reroute %.40s, %s%s", text_of(line, "version"),
-         current[0] ? "the route leads to " : "without a route",
+    tell(story, "the agent started: reroute %.40s, %s%s", text_of(line, "version"),
+         current[0] ? "the route leads to " : "there is no route",
          current[0] ? path_name(story, current, name) : "");
 }
 
@@ -381,7 +411,7 @@ int story_line(struct story *story, const cJSON *line, story_say *say, void *con
     else if (strcmp(kind, "command") == 0)
         tell_command(story, line);
     else if (strcmp(kind, "stop") == 0)
-        tell(story, "the agent ended");
+        tell(story, "the agent stopped");
     if (!error)
         tell_decision(story, line);
     if (error == -ENOMEM)

@@ -138,7 +138,7 @@ def for_people(t):
     t.ok(agent.terminate() == 0, "ends")
     code, out, error = told(t, journal(agent))
     sentences = [line.split("  ", 1)[1] for line in out.splitlines()]
-    wanted = [f"the agent began: reroute {lines(agent)[0]['version']}, without a route",
+    wanted = [f"the agent started: reroute {lines(agent)[0]['version']}, there is no route",
               f"the route was set to {node.name} data {home}: first choice after the start",
               f"{node.name} data {home} does not answer any more",
               f"the route moved from {node.name} data {home} to {other.name} data {away}: the path in use does not "
@@ -147,8 +147,8 @@ def for_people(t):
               f"the move to {node.name} data {home} begins: a better path has been healthy for its hold",
               f"the route moved from {other.name} data {away} to {node.name} data {home}: a better path has been "
               "healthy for its hold",
-              f"a person said: drain {node.name}",
-              "the agent ended"]
+              f"a person drained {node.name}",
+              "the agent stopped"]
     rest = iter(sentences)
     t.ok(code == 0 and error == "" and all(sentence in rest for sentence in wanted), "all of it, in this order",
          f"{out}{error}")
@@ -191,7 +191,7 @@ def followed(t):
                      daemon=True).start()
 
     def said(*targets):
-        return lambda: heard == [f"a person said: pin {target}" for target in targets]
+        return lambda: heard == [f"a person pinned {target}" for target in targets]
 
     t.eventually(said("old", "new"), "what was within the hour, of whole lines", detail=lambda: heard)
     with open(path, "a") as f:

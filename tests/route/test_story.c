@@ -25,16 +25,16 @@ static const struct {
     {STEP "'paths':[{'path':'10.0.0.2','state':'up'}]," DECISION("best") "}", "n2 data 10.0.0.2 answers;"},
     {STEP "'paths':[{'path':'10.0.0.2','missing':true,'loss_ppm':12}]," DECISION("best") "}", ""},
     {STEP "'accesses':[{'access':'n2','session':'alive'}]," DECISION("best") "}",
-     "the session of n2 is alive;"},
+     "the session of n2 is alive: the cluster lists it;"},
     {STEP "'paths':[{'path':'10.0.0.1','degraded':true,'service_bad':false}]," DECISION("degraded") "}",
      "n1 data 10.0.0.1 loses too many packets;the path in use loses too many packets, but no clean one is "
      "there;"},
     {STEP "'paths':[{'path':'10.0.0.1','degraded':false,'service_bad':true}]," DECISION("best") "}",
-     "n1 data 10.0.0.1 is clean again;n1 data 10.0.0.1 answers pings but does not serve;the best path is in "
-     "use;"},
+     "n1 data 10.0.0.1 loses few packets again;n1 data 10.0.0.1 answers pings, but its storage service does "
+     "not work;the best path is in use;"},
     {STEP "'paths':[{'path':'10.0.0.1','link_usable':false,'on_link':false,'state':'down'}],"
           "'decision':{'action':'switch','reason':'link-down','to':'10.0.0.2'}}",
-     "the interface of n1 data 10.0.0.1 is down;n1 data 10.0.0.1 cannot be entered directly any more;"
+     "the interface of n1 data 10.0.0.1 is down;n1 data 10.0.0.1 is not directly connected any more;"
      "n1 data 10.0.0.1 does not answer any more;"},
     {"{'kind':'switch','from':'10.0.0.1','to':'10.0.0.2','reason':'link-down','done':true}",
      "the route moved from n1 data 10.0.0.1 to n2 data 10.0.0.2: the interface of the path in use is down;"},
@@ -50,34 +50,46 @@ static const struct {
      "the route could not be moved to n1 data 10.0.0.1: Operation not permitted;"},
     {"{'kind':'switch','from':null,'to':'10.0.0.9','reason':'cold-start','done':true}",
      "the route was set to 10.0.0.9: first choice after the start;"},
-    {"{'kind':'adopt','to':'10.0.0.2'}", "a route to n2 data 10.0.0.2 stood already, and is kept;"},
-    {"{'kind':'command','command':'pin --hard','target':'n2'}", "a person said: pin --hard n2;"},
+    {"{'kind':'adopt','to':'10.0.0.2'}", "there was a route already, to n2 data 10.0.0.2: it is kept;"},
+    {"{'kind':'command','command':'pin --hard','target':'n2'}", "a person pinned n2, hard;"},
     {"{'kind':'command','command':'drain','target':'n2','because':'a "
      "disk','until':'2027-01-01T00:00:00.000Z'}",
-     "a person said: drain n2, because: a disk;"},
-    {"{'kind':'command','command':'undrain','target':'n2','over':true}", "undrain n2: its time is over;"},
+     "a person drained n2, because: a disk;"},
+    {"{'kind':'command','command':'undrain','target':'n2','over':true}",
+     "the time is over of the drain of n2;"},
+    {"{'kind':'command','command':'unpin','target':'n2','over':true}", "the time is over of the pin of n2;"},
+    {"{'kind':'command','command':'pin','target':'n2'}", "a person pinned n2;"},
+    {"{'kind':'command','command':'unpin','target':'n2'}", "a person ended the pin of n2;"},
+    {"{'kind':'command','command':'undrain','target':'n2'}", "a person ended the drain of n2;"},
+    {"{'kind':'command','command':'failback --now','target':'10.0.0.1'}",
+     "a person ended the wait for the move to 10.0.0.1;"},
+    {"{'kind':'command','command':'observe only','target':''}",
+     "the observe-file is there: the agent only watches, and moves nothing;"},
+    {"{'kind':'command','command':'act again','target':''}",
+     "the observe-file is gone: the agent moves the route again;"},
+    {"{'kind':'command','command':'a later one','target':'n2'}", "a person said: a later one n2;"},
     {STEP "'agent':{'stalled':true,'contradicted_ns':'0'}," DECISION("pin-hard") "}",
-     "data of the host's own connection to the service are not acknowledged;pinned hard: never left "
+     "the data that this host sends to the service are not acknowledged;pinned hard: never left "
      "automatically;"},
     {STEP "'agent':{'stalled':false,'contradicted_ns':'7'}," DECISION("pin-hard") "}",
-     "pings of the path in use are lost, but data of the host's own connection are acknowledged;"
-     "data of the host's own connection to the service are acknowledged again;"},
+     "pings on the path in use are lost, but the data that this host sends to the service are acknowledged;"
+     "the data that this host sends to the service are acknowledged again;"},
     {STEP "'agent':{'contradicted_ns':'8'}," DECISION("pin-hard") "}", ""},
     {STEP "'accesses':[{'access':'n1','uuid':'b','session':'alive'}]," DECISION("nothing-eligible") "}",
-     "n1 has a new session: it restarted;the session of n1 is alive;"
+     "n1 has a new session: it restarted;the session of n1 is alive: the cluster lists it;"
      "no path is eligible: the route stays as it is;"},
     {STEP "'paths':[{'path':'10.0.0.1','full_size':'lost'}]," DECISION("a-later-word") "}",
-     "a packet of full size did not get through n1 data 10.0.0.1;a-later-word;"},
+     "a packet of full size did not get through n1 data 10.0.0.1: is an MTU wrong?;a-later-word;"},
     {STEP "'decision':{'action':'keep','reason':''}}", ""},
     {"{'kind':'alive','t_ns':'5'}", ""},
     {"{'kind':'a later kind','t_ns':'5'}", ""},
-    {"{'kind':'stop','t_ns':'5'}", "the agent ended;"},
+    {"{'kind':'stop','t_ns':'5'}", "the agent stopped;"},
     {"{'kind':'snapshot','schema':'reroute.journal/"
      "1','why':'start','version':'9','current':null,"
      "'accesses':[{'access':'n1','session':'unknown'}],"
      "'paths':[{'path':'10.0.0.1','access':'n1','tier':'data','state':'unknown'}]"
      "," DECISION("cold-start") "}",
-     "the agent began: reroute 9, without a route;"
+     "the agent started: reroute 9, there is no route;"
      "just started: waiting for the top-ranked path and a session list;"},
     {"{'kind':'snapshot','schema':'reroute.journal/"
      "1','why':'resumed','lost':'3','current':'10.0.0.1',"
@@ -90,7 +102,7 @@ static const struct {
      "'paths':[{'path':'10.0.0.7','access':'n7','tier':'data','state':'up','on_link':"
      "true,"
      "'service_bad':false}]}",
-     "the set of paths changed;"},
+     "the list of paths changed;"},
 };
 
 static void add(void *context, const char *sentence)

@@ -59,7 +59,7 @@ ENDLESS = {
     "reroute agent --dry-run": ("event=decision", 0),
     "reroute agent --supervise": ("event=start", 0),
     "reroute report --watch=5s -f hosts.txt": ("reachable", 130),
-    "reroute journal --since 1h --follow": ("the agent began", -signal.SIGINT),
+    "reroute journal --since 1h --follow": ("the agent started", -signal.SIGINT),
 }
 OWN = ("/etc", "/run", "/var/lib")
 # An agent would be in their way.
