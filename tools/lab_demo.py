@@ -140,6 +140,15 @@ class Play(Stand):
                 self.say("status", f"the cluster knows that the host enters through {', '.join(holders) or 'none'}")
                 return
 
+    def ending(self):
+        """Where the host is now; if that is not home, what the agent says of it."""
+        status = self.status()
+        if status["local"]:
+            return f"The demo ends with the host at home: {status['access']}."
+        words = [line for line in self.reroute("explain").splitlines() if line.startswith(("Better", "The route goes"))]
+        return (f"The demo ends before the host is at home again: it enters through {status['access']}. "
+                f"{' '.join(words)}")
+
     def table(self):
         rows = [("what happened", "then through", "why", *(f"{s.upper()} away" for s in self.streams))]
         ends = [s["at"] for s in self.steps[1:]] + [float("inf")]
@@ -237,12 +246,14 @@ def perform(reroute, nfs):
         play = Play(lab, reroute)
         try:
             timeline(play)
+            ending = play.ending()
             play.end("meter")
             if nfs:
                 play.end("storage client", STORAGE_END_S)
             play.end("agent")
             play.show(float("inf"))
             play.table()
+            print(f"\n{ending}")
         finally:
             play.close()
 

@@ -38,6 +38,8 @@ def to_the_end():
                 "its service restarts over and over", "the host loses its storage network",
                 "everything returns"):
         tap.ok(row in table, f"the table tells: {row}", table)
+    tap.ok(re.search(r"^The demo ends (with the host at home: scvm1\.|before the host is at home again: it enters "
+                     r"through scvm[23]\. .*scvm1.*)$", table, re.M), "it says where the host is in the end", table)
     if nfs:
         tap.ok("NFS away" in table and re.search(r"^\d{4,} NFS writes.*: met\.$", table, re.M),
                "... what the NFS client felt, and that all it wrote is there", table)
