@@ -346,6 +346,13 @@ def files_that_end_too_early():
 
 
 @test
+def words_of_a_host_with_another_locale():
+    done = subprocess.run(["sh", "-c", remote.RECEIVE, "receive", "/dev/null/made/file", "1"], input=b"x",
+                          capture_output=True, env={**os.environ, "LC_ALL": "C.UTF-8"}, check=False)
+    check(done.returncode == 1 and done.stderr and done.stderr.isascii(), done)
+
+
+@test
 def empty_paths():
     """A function of host.sh that gets an empty path does nothing."""
     paths = [f"/nonexistent/{name}" for name in "abcd"]

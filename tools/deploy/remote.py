@@ -13,8 +13,10 @@ import threading
 OPTIONS = ("BatchMode=yes", "ConnectTimeout=10", "ServerAliveInterval=5", "ServerAliveCountMax=3", "LogLevel=ERROR",
            "ControlMaster=auto", "ControlPersist=60")
 CALL_S, COPY_S = 60, 900
-# Takes a file from its input, which may end too early; then nothing of it stays. $1: path, $2: how many bytes.
-RECEIVE = ('umask 077; d=${1%/*}; m=; [ -d "$d" ] || { mkdir "$d" && chmod 755 "$d" && m=$d && echo "made=$d"; } && '
+# Takes a file from its input, which may end too early; then nothing of it stays. $1: path, $2: how many bytes. What its
+# commands say is plain ASCII, and can be looked up in HOST_SAYS, whatever the host's language is.
+RECEIVE = ('umask 077; export LC_ALL=C; d=${1%/*}; m=; '
+           '[ -d "$d" ] || { mkdir "$d" && chmod 755 "$d" && m=$d && echo "made=$d"; } && '
            'rm -f "$1" && cat >"$1" && [ "$(wc -c <"$1")" -eq "$2" ] && echo done= || '
            '{ rm -f "$1"; [ -z "$m" ] || rmdir "$m"; exit 1; }')
 
