@@ -71,6 +71,33 @@ Test(check_config, says_what_the_example_means, .init = cr_redirect_stdout)
               "%s", text);
 }
 
+/* A text of a configuration in a file of its own; what check-config prints of it. */
+static const char *printed_of(const char *text)
+{
+    char path[32];
+    int fd = memfd_create("config", MFD_CLOEXEC);
+
+    cr_assert_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    cr_assert_eq(run((const char *const[]){path, NULL}), 0);
+    close(fd);
+    return printed(cr_get_redirected_stdout());
+}
+
+Test(check_config, who_says_which_access_is_local, .init = cr_redirect_stdout)
+{
+    static const char list[] = "the session list says at run time which one is",
+                      none[] = "without a session list only local = true says which one is";
+    const char *text = printed_of("service = 192.0.2.1\naccess a { data = 10.0.0.1 }");
+
+    cr_expect(strstr(text, list) && !strstr(text, none), "%s", text);
+    text = printed_of("service = 192.0.2.1\naccess a { data = 10.0.0.1 }\nsession { provider = none }");
+    cr_expect(strstr(text, none) && !strstr(text, list), "%s", text);
+    text = printed_of(
+        "service = 192.0.2.1\naccess a { local = true data = 10.0.0.1 }\nsession { provider = none }");
+    cr_expect(!strstr(text, none) && !strstr(text, list), "%s", text);
+}
+
 Test(check_config, a_bad_file_is_one_line_and_exit_code_3, .init = cr_redirect_stderr)
 {
     cr_assert_eq(run((const char *const[]){"--config", "/nonexistent/x", NULL}), EXIT_USAGE);

@@ -189,7 +189,11 @@ static void print_summary(const char *path, const struct config *config)
         print_paths(config);
     else
         printf("\npaths: from the session list\n");
-    if (!all_say_whether_local(config))
+    if (all_say_whether_local(config))
+        return;
+    if (strcmp(session->provider, "none") == 0)
+        printf("No access is local: without a session list only local = true says which one is.\n");
+    else
         printf("No access is local for certain: the session list says at run time which one is.\n");
 }
 
