@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What this proves: `reroute check-config` finds its file in every way it may be named, tells people and
- * programs what is in it, and ends with 0 or 3; the example file and the manual page have every key with the
- * default that the code has.
+ * programs what is in it, and ends with 0 or 3; the example file has the defaults of the code, the manual page
+ * has every key with its default, its range and its choices.
  */
 #include <cjson/cJSON.h>
 #include <criterion/criterion.h>
 #include <criterion/redirect.h>
 #include <getopt.h>
+#include <limits.h>
 
 #include "route/config/keys.h"
 #include "tests/config/config_file.h"
@@ -199,26 +200,141 @@ Test(check_config, what_the_example_comments_out_is_the_default)
     config_free(without.config);
 }
 
-/* reroute.conf.5: one ".It Ic KEY" for each key, followed by its default. */
-Test(check_config, the_manual_page_has_every_key_and_its_default)
-{
-    const char *manual = read_file(MANUAL);
+/* --- reroute.conf(5) ------------------------------------------------------------------------------------ */
 
+/* What the page says of the keys of a section, up to the next heading; static. */
+static char *section_text(const struct config_section *section)
+{
+    static char text[65536];
+    char heading[96];
+    char *start = strcpy(text, read_file(MANUAL)), *end = NULL;
+
+    snprintf(heading, sizeof(heading), "\n.\\\" keys of section: %s\n",
+             *section->name ? section->name : "top");
+    start = strstr(start, heading);
+    cr_assert(start, "no%s", heading);
+    end = strstr(start, "\n.Ss ");
+    end = end ? end : strstr(start, "\n.Sh ");
+    cr_assert(end, "no end of%s", heading);
+    *end = '\0';
+    return start;
+}
+
+/* What it says of one key, as one line: ".It Ic KEY ..." up to the next key; "": nothing. static. */
+static const char *key_text(const struct config_section *section, const struct config_key *key)
+{
+    static char text[65536];
+    char entry[96];
+    char *start = section_text(section), *end = NULL;
+    size_t length = (size_t)snprintf(entry, sizeof(entry), "\n.It Ic %s", key->name);
+
+    do {
+        start = strstr(start + 1, entry);
+    } while (start && start[length] != '\n' && start[length] != ' ');
+    if (!start)
+        return "";
+    end = strstr(start + 1, "\n.It Ic ");
+    snprintf(text, sizeof(text), "%.*s", end ? (int)(end - start) : INT_MAX, start);
+    for (char *c = text; *c; c++)
+        *c = (char)(*c == '\n' ? ' ' : *c);
+    return text;
+}
+
+/* The number that a word is, in the unit of the key. */
+static bool is_value(const struct config_key *key, const char *word, size_t length, uint64_t *value)
+{
+    struct config_key any = *key;
+    char text[32], why[128];
+
+    any.min = 0;
+    any.max = UINT64_MAX;
+    any.size_bytes = sizeof(*value);
+    snprintf(text, sizeof(text), "%.*s", (int)length, word);
+    return any.type->parse(&any, text, value, why, sizeof(why)) == 0;
+}
+
+/* Is there "LEAST to MOST", with those of the key? */
+static bool says_range(const struct config_key *key, const char *text)
+{
+    for (const char *to = text; (to = strstr(to, " to ")); to++) {
+        const char *word = to;
+        uint64_t least, most;
+
+        while (word > text && word[-1] != ' ')
+            word--;
+        if (is_value(key, word, (size_t)(to - word), &least) &&
+            is_value(key, to + 4, strcspn(to + 4, " ,.;"), &most) && least == key->min && most == key->max)
+            return true;
+    }
+    return false;
+}
+
+static bool has_range(const struct config_key *key)
+{
+    const struct config_type *types[] = {&config_type_number, &config_type_duration, &config_type_size,
+                                         &config_type_percent};
+
+    for (size_t i = 0; i < ARRAY_SIZE(types); i++)
+        if (key->type == types[i])
+            return true;
+    return false;
+}
+
+/* Of the choices of a key the first one that the text does not have; NULL: it has all. static. */
+static const char *missing_choice(const struct config_key *key, const char *text)
+{
+    static char word[32];
+
+    for (const char *choice = key->choices; choice && *choice; choice += strspn(choice, " ")) {
+        size_t length = strcspn(choice, " ");
+
+        snprintf(word, sizeof(word), "%.*s", (int)length, choice);
+        if (!strstr(text, word))
+            return word;
+        choice += length;
+    }
+    return NULL;
+}
+
+/* How the page says the default. What stays empty and is no list nor name has none. */
+static void default_text(const struct config_section *section, const struct config_key *key, char *text,
+                         size_t size_bytes)
+{
+    if (key->value && *key->value)
+        snprintf(text, size_bytes, " .It Ic %s Pq default %s ", key->name, key->value);
+    else if (section == &config_sections[CONFIG_FIELDS] || key->type == &config_type_address)
+        snprintf(text, size_bytes, " .It Ic %s ", key->name);
+    else
+        snprintf(text, size_bytes, " Default: %s",
+                 key->type == &config_type_name && !key->value ? "" : "empty");
+}
+
+Test(manual_page, has_each_key_with_its_default_range_and_choices)
+{
     for (size_t s = 0; s < CONFIG_SECTIONS; s++) {
         for (size_t k = 0; k < config_sections[s].key_count; k++) {
             const struct config_key *key = &config_sections[s].keys[k];
-            char heading[96], entry[192];
-            const char *section = NULL;
+            const char *text = key_text(&config_sections[s], key), *choice = missing_choice(key, text);
+            char wanted[192];
 
-            snprintf(heading, sizeof(heading), "\n.\\\" keys of section: %s\n",
-                     *config_sections[s].name ? config_sections[s].name : "top");
-            section = strstr(manual, heading);
-            cr_assert(section, "no%s", heading);
-            if (key->value && *key->value)
-                snprintf(entry, sizeof(entry), "\n.It Ic %s Pq default %s", key->name, key->value);
-            else
-                snprintf(entry, sizeof(entry), "\n.It Ic %s", key->name);
-            cr_expect(strstr(section, entry), "%s: no%s", config_sections[s].name, entry);
+            default_text(&config_sections[s], key, wanted, sizeof(wanted));
+            cr_expect(strstr(text, wanted), "%s, %s: no '%s' in:%s", config_sections[s].name, key->name,
+                      wanted, text);
+            cr_expect(!has_range(key) || says_range(key, text),
+                      "%s, %s: no range %" PRIu64 " to %" PRIu64 " in:%s", config_sections[s].name, key->name,
+                      key->min, key->max, text);
+            cr_expect(!choice, "%s, %s: no %s in:%s", config_sections[s].name, key->name, choice, text);
         }
+    }
+}
+
+Test(manual_page, has_no_other_key)
+{
+    for (size_t s = 0; s < CONFIG_SECTIONS; s++) {
+        size_t count = 0;
+
+        for (const char *at = section_text(&config_sections[s]); (at = strstr(at, "\n.It Ic ")); at++)
+            count++;
+        cr_expect_eq(count, config_sections[s].key_count, "%s: %zu", config_sections[s].name, count);
     }
 }
