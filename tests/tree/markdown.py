@@ -22,11 +22,14 @@ def anchor(title):
 class Page:
     """headings  (level, text) of each
     blocks    of each its lines, without their indent
-    code      all code in the order of the page: lines of blocks, texts between backquotes
-    links     where they lead"""
+    spans     texts between backquotes
+    code      all code in the order of the page: lines of blocks, and spans
+    links     where they lead
+    text      all of it"""
 
     def __init__(self, text):
-        self.headings, self.blocks, self.code, self.links = [], [], [], []
+        self.text = text
+        self.headings, self.blocks, self.spans, self.code, self.links = [], [], [], [], []
         self._prose = []
         in_code, after_blank, inner = False, True, 0
         for line in text.splitlines():
@@ -50,6 +53,8 @@ class Page:
     def _end_prose(self):
         text = "\n".join(self._prose)
         self.headings += [(len(level), title) for level, title in HEADING.findall(text)]
-        self.code += [" ".join(span.split()) for span in SPAN.findall(text)]
+        spans = [" ".join(span.split()) for span in SPAN.findall(text)]
+        self.spans += spans
+        self.code += spans
         self.links += LINK.findall(text)
         self._prose = []

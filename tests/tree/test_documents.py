@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """The links of all documents lead to files and headings that are there, what they show of reroute, of tests and of
-tools has words that these know, and the files of the tree that they name exist. README.zh.md says what README.md says:
-as far as a test can know, the same headings in the same order, the same code and the same links."""
+tools has words that these know, and the files, functions and cases of tests that they name exist. README.zh.md says
+what README.md says: as far as a test can know, the same headings in the same order, the same code and the same links."""
 import collections
+import functools
 import glob
 import os
 import re
@@ -12,7 +13,7 @@ import sys
 sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lib"))
 from tap import Tap
 from markdown import Page, anchor, without_comment
-from told import wrong_lab, wrong_tables, wrong_tests, wrong_words
+from told import wrong_kernels, wrong_lab, wrong_tables, wrong_tests, wrong_words
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 # What is shown, and who knows what is wrong with it. What follows in a pipe is not looked at.
@@ -21,9 +22,14 @@ KNOWN = (
     (re.compile(BEFORE + r"(?:(?:build|/opt/reroute/bin)/)?(reroute [a-z].*)"), wrong_words),
     (re.compile(BEFORE + r"meson test -C \S+ (.+)"), wrong_tests),
     (re.compile(BEFORE + r"tools/bench-tables ([a-z].*)"), wrong_tables),
+    (re.compile(BEFORE + r"tools/kernels (.+)"), wrong_kernels),
     (re.compile(BEFORE + r"tools/lab (.+)"), wrong_lab),
 )
 FILE = re.compile(r"(?<![\w/.-])(?:tools|tests|route|probe|session|bench)/[\w./*-]*[\w*]")
+FOLDERS = ("probe", "session", "route", "tools", "bench")
+FUNCTION = re.compile(r"\b([a-z]\w+)\(\)")
+PLACED = re.compile(r"`(\w+)\(\)`\s+in\s+`([\w/]+\.c)`")
+CASES = re.compile(r"`(tests/[\w/]+\.\w+)` \((\w+(?:, \w+)*)\)")
 FIRST, SECOND = "README.md", "README.zh.md"
 
 
@@ -61,11 +67,31 @@ def lost_files(page):
     return sorted(name for name in named if not glob.glob(name, root_dir=ROOT))
 
 
+@functools.cache
+def source(name):
+    with open(os.path.join(ROOT, name), encoding="utf-8") as f:
+        return f.read()
+
+
+def lost_functions(page):
+    """Those that no source has, or not the one that stands beside it."""
+    sources = [file for folder in FOLDERS for file in glob.glob(f"{folder}/**/*.[ch]", root_dir=ROOT, recursive=True)]
+    named = {name for code in page.code for name in FUNCTION.findall(code)}
+    placed = [(name, file) for name, file in PLACED.findall(page.text) if os.path.exists(os.path.join(ROOT, file))]
+    return (sorted(name for name in named if not any(f"{name}(" in source(file) for file in sources))
+            + [f"{name}() in {file}" for name, file in placed if not re.search(rf"^\w.*\b{name}\(", source(file), re.M)])
+
+
+def lost_cases(page):
+    """Tests that are named by their file and, in brackets, by scenario or case."""
+    return [f"{file}: {case}" for file, cases in CASES.findall(page.text) for case in cases.split(", ")
+            if not re.search(rf"\b{case}\b", source(file))]
+
+
 def spans_and_links(page):
     """How often each code stands between the words, and each link."""
-    in_blocks = collections.Counter(line for block in page.blocks for line in block)
     links = [link for link in page.links if link not in (FIRST, SECOND) and not link.startswith("#")]
-    return collections.Counter(page.code) - in_blocks, collections.Counter(links)
+    return collections.Counter(page.spans), collections.Counter(links)
 
 
 def differences(mine, other):
@@ -91,7 +117,8 @@ def main():
         page = pages[name]
         for what, wrong in ((f"the links of {name} lead somewhere", lost_links(name, pages)),
                             ("... its commands have no word that is unknown", wrong_commands(page)),
-                            ("... the files that it names exist", lost_files(page))):
+                            ("... the files that it names exist", lost_files(page)),
+                            ("... and the functions", lost_functions(page)), ("... and the cases of tests", lost_cases(page))):
             tap.ok(not wrong, what, "\n".join(wrong))
     check_translation(tap, pages[FIRST], pages[SECOND])
     return tap.done()

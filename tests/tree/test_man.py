@@ -13,7 +13,7 @@ import sys
 
 sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lib"))
 from tap import Tap, skip
-from told import all_commands, examples, help_of, options, shown, wrong_words
+from told import ManualPage, all_commands, help_of, options, shown, wrong_words
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 # As written by mdoc (.Xr reroute 8) and by man (\fBreroute\fR(8)).
@@ -55,10 +55,10 @@ def check_options(tap, pages):
             tap.ok(not missing, f"{page} has the options of {' '.join(command)}", ", ".join(sorted(missing)))
         else:
             tap.skipped(f"the options of {command[0]}", "no page has it yet")
-    for name, text in texts.items():
-        for example in examples(text):
-            wrong = wrong_words(example)
-            tap.ok(not wrong, f"{name}, example: {example}", ", ".join(wrong))
+    for page in pages:
+        for example in filter(re.compile("reroute ").match, ManualPage(page).code):
+            wrong = wrong_words(re.split(r" [|<>] ", example)[0])
+            tap.ok(not wrong, f"{os.path.basename(page)}, example: {example}", ", ".join(wrong))
 
 
 def main():

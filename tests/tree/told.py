@@ -5,12 +5,16 @@ import functools
 import json
 import os
 import re
+import shlex
 import subprocess
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("REROUTE_BUILD") or os.path.join(ROOT, "build")
 OPTION = re.compile(r"(?<![\w-])--?[A-Za-z0-9][\w-]*")
 STUDIES = ("bench",)  # commands that have commands
+NO_OPTION = "--no-such-option"
+EXIT_USAGE = 3
+OF_THE_MACHINE = "there is no such interface on this host"
 
 
 @functools.cache
@@ -36,14 +40,31 @@ def options(text):
 
 
 def wrong_words(line):
-    """What the program would not know of `reroute COMMAND ...`: the command, or options of it."""
-    _, *words = line.split()
+    """What the program would not know of `reroute COMMAND ...`: the command, options of it, or their values."""
+    _, *words = shlex.split(line)
     if words[0] == "help" or words[0] in STUDIES and len(words) == 1:
         return []
     command = tuple(words[:2] if words[0] in STUDIES else words[:1])
     if command not in all_commands():
         return [" ".join(command)]
-    return sorted(options(" ".join(words[len(command):])) - options(help_of(*command)))
+    return sorted(options(" ".join(words[len(command):])) - options(help_of(*command))) or wrong_values(words)
+
+
+@functools.cache
+def complaint(*words):
+    """What the program says of these words where they are wrong. It finds no other program."""
+    done = subprocess.run([os.path.join(BUILD, "reroute"), *words], capture_output=True, text=True, check=False,
+                          stdin=subprocess.DEVNULL, env={**os.environ, "PATH": "/nonexistent"})
+    return done.stderr if done.returncode == EXIT_USAGE else ""
+
+
+def wrong_values(words):
+    """An option that it does not have stands at the end: it reads one after the other, and does nothing then. The study of
+    failovers looks at its values later, and would then become a program of Python."""
+    said = complaint(*words, NO_OPTION)
+    if NO_OPTION in said or OF_THE_MACHINE in said:
+        said = complaint(*words) if words[:2] == ["bench", "failover"] else ""
+    return said.splitlines()[:1]
 
 
 def shown(page):
@@ -52,11 +73,16 @@ def shown(page):
     return re.sub(r".\x08", "", done.stdout)
 
 
-def examples(text):
-    """The commands of a page's examples, each without what follows in a pipe."""
-    section = re.search(r"^EXAMPLES$(.*?)^(?=\S)", text, re.M | re.S)
-    lines = section[1].splitlines() if section else []
-    return [re.split(r" [|<>] ", line)[0].strip() for line in lines if re.match(r" *reroute [a-z]", line)]
+class ManualPage:
+    """The examples of a page, as markdown.Page has what a document shows: its commands, configurations, lists of hosts."""
+
+    def __init__(self, path):
+        section = re.search(r"^EXAMPLES$(.*?)^(?=\S)", shown(path), re.M | re.S)
+        paragraphs = [[line.strip() for line in text.splitlines() if line.strip()]
+                      for text in re.split(r"\n[ \t]*\n", section[1] if section else "")]
+        self.blocks = [[line] for lines in paragraphs for line in lines if re.match(r"(?:reroute|jq) ", line)]
+        self.blocks += [lines for lines in paragraphs if lines and re.match(r"service +=|\S+ +ssh=", lines[0])]
+        self.code, self.spans = [line for block in self.blocks for line in block], []
 
 
 @functools.cache
@@ -84,6 +110,14 @@ def wrong_tables(words):
         return [words]
     shown = [re.split(r" [|<>&] ?", line)[0] for line in re.findall(r"^\$ (reroute [a-z].*)", done.stdout, re.M)]
     return [wrong for line in shown for wrong in wrong_words(line)]
+
+
+def wrong_kernels(words):
+    """Of `tools/kernels ...`: options that it does not have, tests that are not there."""
+    words = shlex.split(words)
+    tests = [test.split(" ")[0] for option, test in zip(words, words[1:]) if option == "--test"]
+    return sorted({word for word in words if word.startswith("-")} - options(run_tool("kernels", "--help").stdout)
+                  | set(tests) - all_tests())
 
 
 def wrong_lab(words):

@@ -1,0 +1,183 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Each command that a document shows, and each example of a manual page, is run on the host of a lab whose addresses
+are the documents', with the configuration of README.md; or command_tables.py has it, with the reason. What stands behind a
+command that begins with $ is what it prints. Configurations that documents show are good ones."""
+import contextlib
+import os
+import re
+import shutil
+import sys
+import tempfile
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path += [os.path.join(TOP, "tests", "lib"), os.path.join(TOP, "tools", "deploy")]
+from hosts import parse_list
+from tap import Tap, skip
+from netlab.lab import Lab
+from netlab.wait import Failed
+from command_tables import ENDLESS, EXIT_CODES, PREPARED, STANDS_FOR, UNDONE, WITHOUT_AGENT, unused, why_not
+from document_host import ROOT, Host, hide_system, own_directories
+from shown import all_commands, blocks_of, printed_by, read_pages, what_block
+from template import check_local, check_words, fill
+
+SERVICE, ACCESS = 'service = "192.168.33.2"\n', 'access "node1" { data = "10.10.85.15" }\n'
+FRAGMENT = re.compile(r'(?:(?!service)[a-z][\w-]* = (?:"[^"]*"|\{.*\}|\w+)|(?:probe|session|route|log) \{ [^.]*=.*\})')
+PLACES = ("%s", "probe { %s }", "session { %s }", "route { %s }", "log { %s }",
+          'access "node2" { data = "10.10.85.16" %s }')
+
+
+# --- configurations ----------------------------------------------------------------------------------------------
+
+def is_good(host, text):
+    """(good, what is said)"""
+    host.write("tried.conf", text + "\n")
+    code, output = host.run("reroute check-config tried.conf")
+    return code == 0, output
+
+
+def check_configurations(tap, host, name, page):
+    for block in blocks_of(page, "configuration"):
+        good, said = is_good(host, "\n".join(block))
+        tap.ok(good, f"{name}: a good configuration: {block[1]}", said)
+    for fragment in dict.fromkeys(code for code in page.code if FRAGMENT.fullmatch(code) and "..." not in code):
+        base = SERVICE + ("" if fragment.startswith("bootstrap") else ACCESS)
+        tap.ok(any(is_good(host, base + place % fragment)[0] for place in PLACES),
+               f"{name}: a key with a good value: {fragment}")
+
+
+def check_templates(tap, host, name, page):
+    """With the list of hosts it gives a good configuration for each."""
+    for template in map("\n".join, blocks_of(page, "template")):
+        for one in parse_list("\n".join(blocks_of(page, "hosts")[0]), "hosts"):
+            check_words(template, "template", one)
+            check_local(template, one)
+            good, said = is_good(host, fill(template, "template", one, {}))
+            tap.ok(good, f"{name}: the template is good for {one.name}", said)
+
+
+def check_lists(tap, host, name, page):
+    """A list of sessions is one."""
+    for block in blocks_of(page, "list"):
+        host.write("sessions.json", "\n".join(block))
+        host.write("list.conf", SERVICE + f'session {{ provider = "file" file = "{host.directory}/sessions.json" }}\n')
+        code, output = host.run("reroute sessions --config list.conf")
+        tap.ok(code == 0 and "10.10.85.15" in output, f"{name}: a list of sessions", output)
+
+
+def check_prometheus(tap, host, name, page):
+    for block in blocks_of(page, "prometheus"):
+        if not shutil.which("promtool"):
+            tap.skipped(f"{name}: a configuration of Prometheus", "no promtool here: tools/setup --tests installs it")
+            continue
+        host.write("prometheus.yml", "\n".join(block))
+        code, output = host.run("promtool check config prometheus.yml")
+        tap.ok(code == 0, f"{name}: a configuration of Prometheus", output)
+
+
+# --- commands ----------------------------------------------------------------------------------------------------
+
+def check_status(tap, host, page):
+    """What README.md shows has the parts of what the command prints."""
+    [shown] = blocks_of(page, "status")
+    host.with_agent(True)
+    printed = host.run("reroute status")[1].splitlines()
+    for line in shown:
+        first = line.split()[0] if not line.startswith("  ACCESS") else line.strip()
+        if re.match(r"[a-z]+ |  ACCESS", line) and first != "failback":  # which comes and goes
+            tap.ok(any(p.strip().startswith(first) for p in printed), f"the status has: {first}", "\n".join(printed))
+
+
+def lost_line(output, lines):
+    """The first line of the document that the command does not print behind the ones before; None: it prints all. A
+    line may be broken elsewhere."""
+    printed, at = output.split(), 0
+    for words in map(str.split, lines):
+        at = next((i + len(words) for i in range(at, len(printed) - len(words) + 1) if printed[i:i + len(words)] == words), None)
+        if at is None:
+            return " ".join(words)
+    return None
+
+
+def check_picture(tap, host):
+    """The numbers in the picture are those that gnuplot draws of the table."""
+    texts = []
+    for root in (ROOT, host.directory):
+        with open(os.path.join(root, "tools", "doc", "interruptions.svg"), encoding="utf-8") as f:
+            texts.append(re.findall(r"<text>(?:<tspan[^>]*>)?([^<]*)<", f.read()))
+    tap.ok(texts[0] == texts[1] and len(texts[0]) > 10, "... and the picture in the tree is that of its table", texts)
+
+
+def check_command(tap, host, name, command, printed):
+    run = command
+    for placeholder, value in STANDS_FOR.items():
+        run = re.sub(rf"\b{placeholder}\b", value, run)
+    lacking = [program for program in ("jq", "gnuplot") if re.search(rf"\b{program} ", run) and not shutil.which(program)]
+    if lacking:
+        tap.skipped(f"{name}: {command}", f"no {lacking[0]} here: tools/setup --tests installs it")
+        return
+    host.with_agent(not command.startswith(WITHOUT_AGENT))
+    if command in PREPARED:
+        host.run(PREPARED[command])
+    text, wanted = ENDLESS.get(command, (None, EXIT_CODES.get(command, (0,))))
+    code, output = host.run(run) if text is None else host.run_endless(run, text)
+    tap.ok(code in wanted, f"{name}: {command}", f"exit code {code}, expected {wanted}: {output[-2000:]}")
+    for lines in printed:
+        lost = lost_line(output, lines)
+        tap.ok(lines and lost is None, f"... prints what stands there: {lines[0]}", f"{lost}\nis not in\n{output}")
+    if command in UNDONE:
+        host.run(UNDONE[command])
+    if command.startswith("gnuplot"):
+        check_picture(tap, host)
+
+
+# -----------------------------------------------------------------------------------------------------------------
+
+def check_blocks(tap, pages):
+    strange = [f"{name}: {block[0]}" for name, page in pages.items() for block in page.blocks if what_block(block) is None]
+    tap.ok(not strange, "each block of a document is known", "\n".join(strange))
+
+
+def check_commands(tap, host, pages):
+    """Each once. Those in whose way an agent would be are the last: so it is not started again and again."""
+    commands = all_commands(pages)
+    printed = [pair for page in pages.values() for pair in printed_by(page)]
+    tap.ok(len(commands) >= 100, "the commands are found", commands)
+    if "reroute.8" in pages:
+        tap.ok(not unused(commands), "... and each that the tables have", "\n".join(unused(commands)))
+    else:
+        tap.skipped("the examples of the manual pages", "no mandoc here: tools/setup --tests installs it")
+    for command, name in sorted(commands.items(), key=lambda pair: pair[0].startswith(WITHOUT_AGENT)):
+        why = why_not(command)
+        if why:
+            tap.skipped(f"{name}: {' '.join(command.split())}", why)
+        else:
+            check_command(tap, host, name, command, [lines for c, lines in printed if c == command])
+    host.with_agent(False)
+
+
+def main():
+    own_directories()
+    tap, pages = Tap(), read_pages()
+    check_blocks(tap, pages)
+    with contextlib.ExitStack() as stack:
+        work = stack.enter_context(tempfile.TemporaryDirectory())
+        hide_system(work)
+        try:
+            lab = stack.enter_context(Lab(f"rr-documents-{os.getpid()}", 3))
+        except Failed as why:
+            skip(f"no lab: {why}")
+        host = Host(work, lab)
+        for name, page in pages.items():
+            check_configurations(tap, host, name, page)
+            check_templates(tap, host, name, page)
+            check_lists(tap, host, name, page)
+            check_prometheus(tap, host, name, page)
+        host.configure("\n".join(blocks_of(pages["README.md"], "configuration")[0]))
+        check_status(tap, host, pages["README.md"])
+        check_commands(tap, host, pages)
+    return tap.done()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
