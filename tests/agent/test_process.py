@@ -199,7 +199,11 @@ def reload(t):
     for text, expected in ((good + 'colour = "blue"\n', "colour"), (good.replace("hold =", "holt ="), "holt"),
                            (good.replace(world.service, "10.0.0.300"), "10.0.0.300"),
                            (good.replace(world.service, "198.18.7.10"), "service"), ("", "service"),
-                           (good.replace(agent.socket_path, agent.socket_path + "2"), "control-socket")):
+                           (good.replace(agent.socket_path, agent.socket_path + "2"), "control-socket"),
+                           (good.replace(f'{agent.state_directory}"', f'{agent.state_directory}2"'), "state-directory"),
+                           (good.replace("hold =", "metric = 7 hold ="), "metric"),
+                           (good.replace("hold =", 'command-timeout = "2s" hold ='), "command-timeout"),
+                           (good + 'metrics-listen = "127.0.0.1:1"\n', "metrics-listen")):
         agent.write(text)
         refused = len(agent.events("reload-refused"))
         hup()
