@@ -3,12 +3,15 @@
 journal's priorities, and what root sees of it."""
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 
+sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "tree"))
 from harness import SANITIZED, main
 from machine import UNIT, Machine, why_not
+from shown import all_commands, read_pages
 from tap import skip
 
 NET_ADMIN, NET_RAW = 1 << 12, 1 << 13
@@ -153,6 +156,19 @@ def upgraded(t):
     t.ok(made.run("sh", "-c", f"head -c 1 {state}/journal.jsonl") == (0, "{"), "root reads it", made.run("ls", "-lL", state))
 
 
+def documents(t):
+    """What documents say to a service manager and to the journal, in their order."""
+    _, _, made, _, _ = machine(t)
+    t.eventually(active(made), "active", detail=lambda: made.run("systemctl", "status", "reroute")[1])
+    t.eventually(lambda: "event=switch " in made.journal("-o", "cat"), "a switch is in the journal", detail=made.journal)
+    wanted = re.compile("(?:systemctl|journalctl) .*(?:reroute|daemon-reload)")
+    commands = list(filter(wanted.match, all_commands(read_pages())))
+    t.ok(len(commands) >= 7, "there are such commands", commands)
+    for command in commands:
+        code, said = made.run("sh", "-c", command)
+        t.ok(code == 0 and (said or command.startswith("systemctl")), command, said)
+
+
 def reroute(made):
     return [made.show("ExecStart").split("path=")[1].split()[0]]
 
@@ -161,4 +177,5 @@ if why_not():
     skip(why_not())
 if SANITIZED:
     skip("a sanitizer needs memory that is writable and executable")
-sys.exit(main([reload_crash_watchdog, waits_for_a_node, rights_and_order, priorities, upgraded, security], parallel=2))
+sys.exit(main([reload_crash_watchdog, waits_for_a_node, rights_and_order, priorities, upgraded, documents, security],
+              parallel=2))
