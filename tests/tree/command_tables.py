@@ -3,12 +3,12 @@
 A command stands here as in the document, but for `sudo`, `$` and the directory of reroute."""
 import fnmatch
 
-# * stands for anything.
+# The first that matches counts. * stands for anything.
 NOT_RUN = {
     "names a command, and is none that could be given": (
         "reroute agent", "reroute bench", "reroute bench compare", "reroute bench tune", "reroute report", "reroute deploy",
-        "reroute deploy install", "reroute capabilities --try-route", "reroute replay --set witness=off",
-        "reroute report --json", "ip route replace", "meson setup -Dsystemd=219", "build/tools/lab-sessiond"),
+        "reroute deploy install", "reroute deploy install --host NAME", "reroute capabilities --try-route",
+        "reroute replay --set witness=off", "reroute report --json", "ip route replace", "meson setup -Dsystemd=219", "build/tools/lab-sessiond"),
     "minutes; tests/lab/test_demo.py": ("tools/demo", "tools/demo --nfs"),
     "this is one of its tests": ("tools/test", "meson test*", "REROUTE_BUILD=* python3 tests/*", "build/tests/*"),
     "what is tested was built so; tools/bare begins with it": (
@@ -21,18 +21,18 @@ NOT_RUN = {
     "may build; tools/kernels installs": ("meson install -C build",),
     "changes a file": ("clang-format -i FILE",),
     "tests/agent/test_systemd.py runs it, under a systemd that boots": ("systemctl *", "journalctl *"),
-    "makes a user of the machine; tests/agent/test_systemd.py has one": ("systemd-sysusers && chown reroute FILE",),
-    "needs hosts behind sshd; tests/deploy has some": (
-        "reroute deploy *", "reroute status --all *", "ssh *", "ssh-keygen *", "scp *"),
     "needs a host of ESXi; tests/esxi and tests/deploy have stand-ins": (
-        "esxcli *", "esxcfg-route *", "/etc/init.d/reroute *", "vi *", "ps -c"),
+        "reroute deploy install *--vib *", "esxcli *", "esxcfg-route *", "/etc/init.d/reroute *", "vi *", "ps -c"),
+    "tests/deploy/test_documents.py runs it, on hosts behind sshd": ("reroute deploy *", "reroute status --all *"),
+    "makes a user of the machine; tests/agent/test_systemd.py has one": ("systemd-sysusers && chown reroute FILE",),
+    "needs a host; tests/deploy/test_connections.py": ("ssh *", "ssh-keygen *", "scp *"),
     "minutes or hours; tests/bench has small ones": (
         "reroute bench failover *", "reroute bench sweep *", "reroute bench compare *", "reroute bench tune --config *",
         "tools/bench-tables*"),
     "needs a trace of a network; tests/bench/test_tune.py": ("reroute bench tune --trace *",),
     "a minute; tests/report/rounds.py, tests/report/report.py": (
         "reroute report --count 600 *", "reroute report --rate 20000 *"),
-    "a million targets; tests/report/scale.py": ("unshare -n *",),
+    "a million targets; tests/report/scale.py has some fewer": ("unshare -n *",),
     "a capture; tests/report/capture.py is a test, too": ("tests/report/capture.py *",),
     "boots machines; tools/test does so once": ("tools/kernels*",),
     "another lab; tests/lab/test_lab.py": ("tools/lab *", "sleep 60", "grep RssAnon *"),
@@ -68,7 +68,7 @@ JOURNAL = "/var/lib/reroute/journal.jsonl"
 # What must be there first.
 PREPARED = {
     "reroute check-config new.conf": "cp /etc/reroute/reroute.conf new.conf",
-    "reroute bench hold --hold 60s,180s --journal host1.jsonl,host2.jsonl": f"cp {JOURNAL} host1.jsonl; cp {JOURNAL} host2.jsonl",
+    "reroute bench hold --hold 60s,180s --journal host1.jsonl,host2.jsonl": f"tee host1.jsonl host2.jsonl <{JOURNAL}",
     "jq -r 'select(.kind == \"switch\") | [.time, .from, .to, .reason] | @tsv' journal.jsonl": f"cp {JOURNAL} journal.jsonl",
 }
 # What is put right behind them.
@@ -88,4 +88,5 @@ def why_not(command):
 def unused(commands):
     """What stands here of commands that no document has."""
     patterns = [pattern for patterns in NOT_RUN.values() for pattern in patterns]
-    return [p for p in [*patterns, *ENDLESS, *EXIT_CODES, *PREPARED, *UNDONE] if not (p in commands or fnmatch.filter(commands, p))]
+    others = [*ENDLESS, *EXIT_CODES, *PREPARED, *UNDONE]
+    return [p for p in patterns if not fnmatch.filter(commands, p)] + [c for c in others if c not in commands]

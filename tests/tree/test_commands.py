@@ -93,7 +93,8 @@ def lost_line(output, lines):
     line may be broken elsewhere."""
     printed, at = output.split(), 0
     for words in map(str.split, lines):
-        at = next((i + len(words) for i in range(at, len(printed) - len(words) + 1) if printed[i:i + len(words)] == words), None)
+        starts = range(at, len(printed) - len(words) + 1)
+        at = next((i + len(words) for i in starts if printed[i:i + len(words)] == words), None)
         if at is None:
             return " ".join(words)
     return None
