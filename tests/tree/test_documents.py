@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """The links of all documents lead to files and headings that are there, what they show of reroute, of tests and of
-tools has words that these know, and the files, functions and cases of tests that they name exist. README.zh.md says
-what README.md says: as far as a test can know, the same headings in the same order, the same code and the same links."""
+tools has words that these know, and the files, functions and cases of tests that they name exist. Each alert leads to a
+command. README.zh.md says what README.md says: as far as a test can know, the same headings in the same order, the same
+code and the same links."""
 import collections
 import functools
 import glob
@@ -108,6 +109,14 @@ def check_translation(tap, first, second):
         tap.ok(mine == other, f"... its {what}", differences(mine, other))
 
 
+def check_alerts(tap):
+    """Each leads to a command."""
+    for alert in source("tools/monitoring/alerts.yml").split("- alert: ")[1:]:
+        commands = re.findall(r"`([^`]+)`", alert)
+        wrong = [word for command in commands if command.startswith("reroute ") for word in wrong_words(command)]
+        tap.ok(commands and not wrong, f"what to do at the alert {alert.split()[0]}", wrong or "no command")
+
+
 def main():
     names = sorted(glob.glob("*.md", root_dir=ROOT) + glob.glob("tools/doc/*.md", root_dir=ROOT))
     pages = {name: read(name) for name in names}
@@ -120,6 +129,7 @@ def main():
                             ("... the files that it names exist", lost_files(page)),
                             ("... and the functions", lost_functions(page)), ("... and the cases of tests", lost_cases(page))):
             tap.ok(not wrong, what, "\n".join(wrong))
+    check_alerts(tap)
     check_translation(tap, pages[FIRST], pages[SECOND])
     return tap.done()
 
