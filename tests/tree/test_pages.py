@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every member of the status document, every word of a decision and every metric that the sources can produce
 stands in the manual page reroute-status(5), and every metric of a report in reroute-report(8). What the program is
-told that is run at every change stands in reroute-agent(8). The page
+told that is run at every change stands in reroute-agent(8), and which keys a reload refuses to change. The page
 tools/doc/troubleshooting.md has the events of the agent's log: all of them, and no other."""
 import glob
 import os
@@ -40,6 +40,15 @@ def check_events(tap):
            f"not in the page: {sorted(code - page)}; not in the code: {sorted(page - code)}")
 
 
+def check_reload(tap):
+    said = re.search(r"^static const char \*needs_restart\(.*?^}", read("route/agent/reload.c"), re.M | re.S)[0]
+    code = set(re.findall(r"[a-z][a-z-]+", " ".join(re.findall(r'return "(.*)"', said)))) - {"route", "or"}
+    told = re.search(r"^Only a restart changes$.*?^a file that changes", read("tools/man/reroute-agent.8"), re.M | re.S)[0]
+    page = set(re.findall(r"[a-z][a-z-]+", " ".join(re.findall(r"^\.Ic (.*)", told, re.M)))) - {"route"}
+    tap.ok(code == page and len(code) >= 10, "reroute-agent.8 has the keys that only a restart changes, and no other",
+           f"not in the page: {sorted(code - page)}; not in the code: {sorted(page - code)}")
+
+
 def main():
     metrics, notice = read("route/agent/metrics.c"), read("route/agent/notice.c")
     report = "".join(read(name) for name in sorted(glob.glob("tools/report/*.c", root_dir=ROOT)))
@@ -56,6 +65,7 @@ def main():
         tap.ok(not missing and len(names) >= 10, f"{page} has all {len(set(names))} {kind}",
                f"but {', '.join(missing)}")
     check_events(tap)
+    check_reload(tap)
     return tap.done()
 
 
