@@ -3,7 +3,7 @@
 """mandoc finds no fault in the manual pages, not even one of style, and each page of ours that another one refers to
 is there. What pages of others this machine has says nothing of ours.
 
-The pages have the options that `reroute COMMAND --help` tells, and their examples have no other."""
+The pages have the options that `reroute COMMAND --help` tells, and their examples and what they quote have no other."""
 import glob
 import os
 import re
@@ -56,9 +56,11 @@ def check_options(tap, pages):
         else:
             tap.skipped(f"the options of {command[0]}", "no page has it yet")
     for page in pages:
-        for example in filter(re.compile("reroute ").match, ManualPage(page).code):
+        name = os.path.basename(page)
+        quoted = re.findall(r"[‘“](reroute [a-z][^’”]*)[’”]", texts[name])
+        for example in [*filter(re.compile("reroute ").match, ManualPage(page).code), *dict.fromkeys(quoted)]:
             wrong = wrong_words(re.split(r" [|<>] ", example)[0])
-            tap.ok(not wrong, f"{os.path.basename(page)}, example: {example}", ", ".join(wrong))
+            tap.ok(not wrong, f"{name}, example: {example}", ", ".join(wrong))
 
 
 def main():
