@@ -25,9 +25,8 @@
  * owns its state and gets what else it may read as a struct situation. Around all of it, where there is no service
  * manager: supervise.h.
  *
- * Nothing here blocks but netlink's round trips and the look for observe-file, whose disk must not hang; a thread of its
- * own writes to the state directory, see disk.h, and another one runs a program at every change, see notifier.h. On exit
- * the route stays.
+ * Nothing here blocks but netlink's round trips. Threads of their own write to the state directory (disk.h), look for
+ * observe-file (presence.h), and run a program at every change (notifier.h). On exit the route stays.
  */
 #include <signal.h>
 
@@ -189,8 +188,7 @@ static int watch_fib(struct agent *agent)
 static int open_fib(struct agent *agent, char *message, size_t size_bytes)
 {
     struct fib_settings settings = agent_fib_settings(&agent->config->route);
-    struct keeper_settings keeper = {.service = agent->config->service,
-                                     .follow_only = agent->options->dry_run};
+    struct keeper_settings keeper = {.service = agent->config->service, .follow_only = !agent_acts(agent)};
     int error;
 
     settings.dry_run = agent->options->dry_run;
@@ -253,6 +251,19 @@ static int open_disk(struct agent *agent, char *message, size_t size_bytes)
     return add_event(agent->loop.disk_event);
 }
 
+static int open_observe(struct agent *agent, char *message, size_t size_bytes)
+{
+    struct presence *presence;
+    int error = agent_observe_open(agent, agent->config, &presence);
+
+    snprintf(message, size_bytes, "out of memory");
+    agent->now_ns = clock_now_ns(CLOCK_MONOTONIC);
+    if (!error)
+        error = agent_observe_install(agent, presence);
+    agent->observing.told = agent->observing.state; /* the guard begins with it */
+    return error;
+}
+
 static int open_notifier(struct agent *agent, char *message, size_t size_bytes)
 {
     int error;
@@ -283,6 +294,8 @@ static int start(struct agent *agent, char *message, size_t size_bytes)
         error = watch_ends(agent, message, size_bytes);
     if (!error)
         error = open_disk(agent, message, size_bytes);
+    if (!error)
+        error = open_observe(agent, message, size_bytes);
     if (!error)
         error = open_notifier(agent, message, size_bytes);
     if (!error)
@@ -335,6 +348,7 @@ static void finish(struct agent *agent)
                               agent->loop.guard_event, agent->loop.disk_event,   agent->loop.notifier_event,
                               agent->loop.terminate,   agent->loop.interrupt,    agent->loop.hangup};
 
+    agent_observe_close(agent);
     control_close(agent->control);
     journal_free(agent->files.journal);
     session_provider_free(agent->provider);
@@ -367,6 +381,7 @@ int agent_run(const struct agent_options *options)
     struct agent agent = {.options = options,
                           .mtus = FIB_MTUS_EMPTY,
                           .service = {.current = SELECTOR_NO_PATH},
+                          .observing = {.state = OBSERVING_START},
                           .files = {.lock = {.name_fd = -1, .file_fd = -1}, .spare = SPARE_FDS_NONE}};
     char message[512] = "out of memory";
     int error;

@@ -3,6 +3,7 @@
 
 #include "probe/text.h"
 #include "route/agent/private.h"
+#include "route/own_file.h"
 
 /* --- the log --- */
 
@@ -105,13 +106,26 @@ static void log_session(const struct agent *agent, const struct happening *h)
 
 static void log_observing(const struct agent *agent, const struct happening *h)
 {
-    if (agent->observing.now)
+    if (agent->observing.state.there)
         log_event(LOG_LEVEL_WARN, "observe-only", "file=%s hint=%s", LOG_VALUE(agent->config->observe_file),
                   LOG_QUOTE("decisions are told and not carried out until this file is gone"));
     else
         log_event(LOG_LEVEL_INFO, "acts-again", "observed_s=%.0f",
                   (double)sub_sat_u64(clock_now_ns(CLOCK_REALTIME), agent->observing.since_realtime_ns) /
                       (double)NS_PER_S);
+}
+
+static void log_observe_file(const struct agent *agent, const struct happening *h)
+{
+    const struct observing *observing = &agent->observing.state;
+
+    if (observing->error)
+        log_event(LOG_LEVEL_WARN, "observe-file-unknown", "file=%s acts=%s error=%s hint=%s",
+                  LOG_VALUE(agent->config->observe_file), observing->holds ? "false" : "true",
+                  LOG_QUOTE(own_error_text(observing->error)),
+                  LOG_QUOTE("the last answer counts; without one the agent acts 5 s after its start"));
+    else
+        log_event(LOG_LEVEL_INFO, "observe-file-known", "file=%s", LOG_VALUE(agent->config->observe_file));
 }
 
 static void log_accesses(const struct agent *agent, const struct happening *h)
@@ -368,7 +382,7 @@ static void record_order(struct agent *agent, const struct happening *h)
 static void record_observing(struct agent *agent, const struct happening *h)
 {
     const struct journal_order order = {
-        .command = agent->observing.now ? "observe only" : "act again",
+        .command = agent->observing.state.there ? "observe only" : "act again",
         .target = "",
         .because = "",
     };
@@ -431,6 +445,7 @@ static const struct {
     [HAPPENED_WITNESS] = {log_witness, NULL, 0},
     [HAPPENED_SESSION] = {log_session, NULL, SAVE, session_news},
     [HAPPENED_OBSERVING] = {log_observing, record_observing, STEP},
+    [HAPPENED_OBSERVE_FILE] = {log_observe_file, NULL, 0},
     [HAPPENED_ACCESSES] = {log_accesses, NULL, 0},
     [HAPPENED_PIN_LOST] = {log_pin_lost, NULL, 0},
     [HAPPENED_DECISION] = {log_decision, NULL, 0, decision_news},

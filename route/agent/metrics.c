@@ -136,6 +136,8 @@ static void add_agent(const struct agent *agent, struct evbuffer *out)
                seconds_left(&agent->orders.pin_terms));
     add_metric(out, "observe_only", "gauge", "The agent decides and says so, but touches nothing.",
                !agent_situation(agent).acts);
+    add_metric(out, "observe_file_known", "gauge", "It is known whether the file of observe-file is there.",
+               agent->observing.state.error == 0);
     add_metric(out, "state_kept", "gauge", "Every file of the state directory can be written.",
                kept_all(&agent->files.kept));
     add_metric(out, "notify_runs_total", "counter", "Runs of the program that is told of changes.",

@@ -17,6 +17,7 @@
 #include "route/agent/lock.h"
 #include "route/agent/manager.h"
 #include "route/agent/news.h"
+#include "route/agent/observing.h"
 #include "route/agent/orders.h"
 #include "route/agent/provider_settings.h"
 #include "route/agent/situation.h"
@@ -94,7 +95,7 @@ struct agent_host {
     int probe_error;       /* the last one, not to be logged again and again */
     uint32_t lacking_told; /* a bit for each thing that this host lacks and the log has */
     struct health_settings health_settings;
-    uint64_t pair_ns; /* not before: another pair could not be put in force */
+    uint64_t pair_ns;   /* not before: another pair could not be put in force */
     bool egress_wanted; /* the host changed: how the paths are entered is to be found out again */
     uint64_t egress_ns; /* not before: the kernel did not say */
     uint64_t reread_ns; /* behind a slow FIB, which has no events: when links and addresses are read again */
@@ -102,9 +103,11 @@ struct agent_host {
 
 /* Whether the agent only observes. */
 struct agent_observing {
-    bool now;
-    uint64_t since_realtime_ns; /* since when, if it does */
-    uint64_t look_ns;           /* when it is found out next */
+    struct observing state, told; /* told: what the guard and the log have */
+    struct presence *presence;    /* who looks for the file; NULL: there is none to look for */
+    struct event *event;
+    uint64_t since_realtime_ns; /* since when the file is there, if it is */
+    uint64_t error_realtime_ns; /* since when that is not known, or is known again */
 };
 
 struct agent {
@@ -149,7 +152,8 @@ bool agent_saves_by_time(const struct agent *agent); /* also without news, every
 void agent_step(struct agent *agent);
 
 /* tune.c */
-void agent_tune_load(struct agent *agent); /* at the start; puts the pair that is in force into the configuration */
+void agent_tune_load(
+    struct agent *agent); /* at the start; puts the pair that is in force into the configuration */
 void agent_tune_save(struct agent *agent);
 void agent_tune_observe(struct agent *agent, uint32_t path, const struct probe_observation *observation);
 void agent_tune_step(struct agent *agent);
@@ -202,6 +206,11 @@ void agent_journal_step(struct agent *agent, const struct selector_input *input)
 
 /* observe.c */
 bool agent_acts(const struct agent *agent); /* false: it decides and says so, and touches nothing */
+/* Begins to look for the file of this configuration. *out NULL: there is none. 0 or -ENOMEM. */
+int agent_observe_open(const struct agent *agent, const struct config *config, struct presence **out);
+int agent_observe_install(struct agent *agent,
+                          struct presence *presence); /* in place of the old one; the same */
+void agent_observe_close(struct agent *agent);
 void agent_observe_step(struct agent *agent);
 uint64_t agent_observe_deadline_ns(const struct agent *agent);
 

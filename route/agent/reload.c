@@ -129,12 +129,14 @@ static void install_provider(struct agent *agent, struct session_provider *provi
 /* Takes over what has been opened for the new configuration; nothing can fail from here on but memory. */
 static void install_config(struct agent *agent, struct config *config, const struct tuning_settings *tuning,
                            struct probe_stream *stream, struct session_provider *provider,
-                           struct agent_table *table)
+                           struct presence *presence, struct agent_table *table)
 {
     struct session_liveness_settings liveness = lists_liveness_settings(config);
     struct config *old_config = agent->config;
 
     agent->config = config;
+    if (strcmp(old_config->observe_file, config->observe_file) != 0)
+        agent_observe_install(agent, presence);
     if (stream)
         agent_stream_install(agent, stream);
     if (provider)
@@ -172,6 +174,7 @@ void agent_reload(struct agent *agent)
     CLEANUP(config_free) struct config *config = NULL;
     CLEANUP(probe_stream_free) struct probe_stream *stream = NULL;
     CLEANUP(session_provider_free) struct session_provider *provider = NULL;
+    CLEANUP(presence_close) struct presence *presence = NULL;
     struct agent_table table = {0};
     struct tuning_settings tuning;
     char message[512] = "out of memory";
@@ -191,6 +194,8 @@ void agent_reload(struct agent *agent)
         error = agent_stream_open(config, &stream, message, sizeof(message));
     if (!error && !asks_alike(&agent->config->session, &config->session))
         error = config_session_provider(&provider, agent->loop.base, config, message, sizeof(message));
+    if (!error && strcmp(agent->config->observe_file, config->observe_file) != 0)
+        error = agent_observe_open(agent, config, &presence);
     if (!error)
         error = agent_build_table(agent, config, &table);
     if (error) {
@@ -198,7 +203,7 @@ void agent_reload(struct agent *agent)
         log_event(LOG_LEVEL_ERROR, "reload-refused", "kept=old error=%s", LOG_QUOTE(message));
         return;
     }
-    install_config(agent, TAKE(config), &tuning, TAKE(stream), TAKE(provider), &table);
+    install_config(agent, TAKE(config), &tuning, TAKE(stream), TAKE(provider), TAKE(presence), &table);
     agent_open_log(agent);
     log_event(LOG_LEVEL_INFO, "reload", "config=%s accesses=%u paths=%u",
               LOG_VALUE(agent->options->config_path), agent->host.table.access_count,

@@ -396,11 +396,30 @@ static cJSON *observe_status(const struct agent *agent)
     char when[LOG_TIME_SIZE];
     cJSON *item;
 
-    if (!agent->observing.now)
+    if (!agent->observing.state.there)
         return cJSON_CreateNull();
     item = cJSON_CreateObject();
     cJSON_AddStringToObject(item, "file", agent->config->observe_file);
     add_text(item, "since", log_time_text(agent->observing.since_realtime_ns, when));
+    return item;
+}
+
+/* null, or what is known of the file because of which the agent would only observe. */
+static cJSON *observe_file_status(const struct agent *agent)
+{
+    const struct observing *observing = &agent->observing.state;
+    char when[LOG_TIME_SIZE];
+    cJSON *item;
+
+    if (!agent->observing.presence)
+        return cJSON_CreateNull();
+    item = cJSON_CreateObject();
+    cJSON_AddStringToObject(item, "file", agent->config->observe_file);
+    cJSON_AddItemToObject(item, "there",
+                          observing->settled ? cJSON_CreateBool(observing->there) : cJSON_CreateNull());
+    add_text(item, "error", observing->error ? own_error_text(observing->error) : NULL);
+    add_text(item, "error_since",
+             observing->error ? log_time_text(agent->observing.error_realtime_ns, when) : NULL);
     return item;
 }
 
@@ -447,6 +466,7 @@ cJSON *agent_status(const struct agent *agent)
     cJSON_AddItemToObject(root, "not_kept", not_kept_status(agent));
     cJSON_AddItemToObject(root, "notify", notify_status(agent));
     cJSON_AddItemToObject(root, "observe_only", observe_status(agent));
+    cJSON_AddItemToObject(root, "observe_file", observe_file_status(agent));
     cJSON_AddNumberToObject(root, "switches", (double)switches);
     cJSON_AddNumberToObject(root, "repairs", (double)report->repairs);
     cJSON_AddItemToObject(root, "refresh", refresh_status(agent));

@@ -52,6 +52,12 @@ int openat(int fd, const char *path, int flags, ...)
     return (int)syscall(SYS_openat, fd, path, flags, mode);
 }
 
+int stat(const char *restrict path, struct stat *restrict st)
+{
+    hang(path);
+    return fstatat(AT_FDCWD, path, st, 0);
+}
+
 int lstat(const char *restrict path, struct stat *restrict st)
 {
     hang(path);

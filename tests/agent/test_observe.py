@@ -1,18 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
 """Observing only: while the file is there the agent decides and says, and touches nothing: no route, no connection, no
-refresh, whatever happens and whoever changes the route."""
+refresh, whatever happens and whoever changes the route. The disk of the file may hang: nothing waits for it."""
 import os
+import signal
 import socket
 import sys
 import urllib.request
 
-from harness import main, stays
+from harness import BUILD, SANITIZED, main, stays
 from netlab.namespace import inside
+
+HANG = os.path.join(BUILD, "tests", "agent", "libhang.so")
 
 
 def put(path):
     with open(path, "w"):
         pass
+
+
+def metrics(world):
+    def ask():
+        with urllib.request.urlopen("http://127.0.0.1:9323/metrics", timeout=5) as answer:
+            return answer.read().decode()
+    return inside(world.host.namespace, ask)
 
 
 def connect(world):
@@ -39,11 +49,7 @@ def touches_nothing(t):
     t.eventually(lambda: agent.get("observe_only"), "it observes", detail=agent.status)
     t.ok(agent.events("observe-only")[0]["file"] == path and agent.get("observe_only")["file"] == path,
          "log and status say why", agent.log())
-
-    def metrics():
-        with urllib.request.urlopen("http://127.0.0.1:9323/metrics", timeout=5) as answer:
-            return answer.read().decode()
-    t.ok("reroute_observe_only 1\n" in inside(world.host.namespace, metrics), "and the metrics")
+    t.ok("reroute_observe_only 1\n" in metrics(world), "and the metrics")
     connection = connect(world)
     changes, told = monitor.changes(), len(service.seen("PUT"))
     t.ok(agent.command("drain", first.name)[0] == 0, "a drain is taken")
@@ -100,4 +106,114 @@ def follows_what_others_do(t):
     t.eventually(lambda: agent.get("next_hop"), "until it acts", detail=agent.status)
 
 
-sys.exit(main([touches_nothing, follows_what_others_do]))
+def hanging(t, which):
+    """An agent, not started, whose disk with `which` of its things hangs on demand: (world, monitor, agent, home, path
+    of observe-file, path of a file: while it is there the disk hangs)."""
+    world, _, monitor = t.cluster(settings=dict(nodes=3))
+    far, hang = os.path.join(t.directory, "far"), os.path.join(t.directory, "hang")
+    os.mkdir(far)
+    path = os.path.join(far, "observe-only")
+    agent = t.agent(world, start=False, hold="1s", top=f'observe-file = "{path}" metrics-listen = "127.0.0.1:9323"')
+    agent.environment = {"LD_PRELOAD": HANG, "HANG_WHILE": hang,
+                         "HANG_DIRECTORY": far if which == "file" else agent.state_directory}
+    return world, monitor, agent, world.node(1).address("data"), path, hang
+
+
+def unknown(agent):
+    return (agent.get("observe_file") or {}).get("error") == "the disk does not answer"
+
+
+def its_disk_hangs(t):
+    """A look that does not come back: the failover comes in time, it is said once, and the last answer counts."""
+    if SANITIZED:
+        t.ok(True, "not with a sanitizer, which would be loaded first")
+        return
+    world, monitor, agent, home, path, hang = hanging(t, "file")
+    agent.start()
+    t.eventually(agent.settled(home), "at home", detail=agent.status)
+    t.ok(agent.get("observe_file") == {"file": path, "there": False, "error": None, "error_since": None},
+         "it is looked for", agent.get("observe_file"))
+    put(hang)
+    t.eventually(lambda: unknown(agent), "it hangs: status", detail=agent.status)
+    t.ok("reroute_observe_file_known 0\n" in metrics(world) and "reroute_observe_only 0\n" in metrics(world), "and metric",
+         metrics(world))
+    t.ok("cannot be looked for since" in agent.command("status")[1], "for people too", agent.command("status")[1])
+    before = agent.get("probe")["sent"]
+    world.cut(world.node(1), "data")
+    t.eventually(lambda: monitor.gateway() not in (None, home), "failover", detail=agent.status)
+    silent_ms = agent.events("switch")[-1]["silent_ms"]
+    t.ok(float(silent_ms) < 5000, "that waited for no look", silent_ms)
+    t.ok(stays(lambda: len(agent.events("observe-file-unknown")) == 1, lambda: agent.get("probe")["sent"] > before + 100),
+         "said once, and probing goes on", agent.log())
+    t.ok(agent.events("observe-file-unknown")[0]["acts"] == "true" and not agent.get("not_kept"),
+         "it acts, and its state is kept", agent.status())
+    put(path)
+    os.unlink(hang)
+    t.eventually(lambda: agent.get("observe_only") and not unknown(agent), "it answers: the file counts", detail=agent.status)
+    t.ok(agent.events("observe-file-known"), "and that is said", agent.log())
+    put(hang)
+    t.eventually(lambda: unknown(agent), "hangs again", detail=agent.status)
+    os.unlink(path)
+    changes = monitor.changes()
+    world.cut(next(n for n in world.nodes if n.address("data") == agent.get("next_hop")), "data")
+    t.eventually(lambda: agent.events("decision")[-1]["action"] == "switch-not-done", "it would move the route",
+                 detail=agent.log)
+    t.ok(stays(lambda: agent.get("observe_only") and monitor.changes() == changes, agent.asks(100)),
+         "but observes by what it knew last", agent.status())
+    t.ok(agent.events("observe-file-unknown")[1]["acts"] == "false", "the log says so", agent.log())
+    os.unlink(hang)
+    t.eventually(lambda: agent.events("acts-again") and monitor.changes() > changes, "it answers: the file is gone, it acts",
+                 detail=agent.log)
+    put(hang)
+    t.ok(agent.terminate() == 0, "ends though the disk hangs")
+
+
+def starts_while_its_disk_hangs(t):
+    """Nothing is known: nothing is touched, but not for good. Another file by a reload is looked at all the same."""
+    if SANITIZED:
+        t.ok(True, "not with a sanitizer, which would be loaded first")
+        return
+    world, monitor, agent, home, path, hang = hanging(t, "file")
+    other = os.path.join(t.directory, "observe-only")
+    put(hang)
+    agent.start()
+    t.eventually(lambda: (agent.get("observe_file") or {}).get("there", 0) is None, "it is not known", detail=agent.status)
+    t.eventually(lambda: any(e["action"] == "switch-not-done" for e in agent.events("decision")), "it would set a route",
+                 detail=agent.log)
+    t.eventually(agent.on(home), "and does after a while", detail=agent.status)
+    t.ok(not agent.events("observe-only") and not agent.events("acts-again"), "nobody says that a file was there", agent.log())
+    t.eventually(lambda: unknown(agent), "why is said", detail=agent.status)
+    put(other)
+    with open(agent.config_path, encoding="ascii") as f:
+        agent.write(f.read().replace(path, other))
+    agent.signal(signal.SIGHUP)
+    t.eventually(lambda: (agent.get("observe_only") or {}).get("file") == other, "another file is found",
+                 detail=agent.status)
+    t.ok(not unknown(agent), "and is known", agent.status())
+    with open(agent.config_path, encoding="ascii") as f:
+        agent.write(f.read().replace(f'observe-file = "{other}"', ""))
+    agent.signal(signal.SIGHUP)
+    t.eventually(lambda: agent.events("acts-again"), "no file: it acts", detail=agent.status)
+    t.ok(agent.get("observe_file") is None, "and looks for none", agent.status())
+
+
+def state_hangs(t):
+    """A write of the state that hangs does not keep it from seeing the file."""
+    if SANITIZED:
+        t.ok(True, "not with a sanitizer, which would be loaded first")
+        return
+    world, monitor, agent, home, path, hang = hanging(t, "state")
+    agent.start()
+    t.eventually(agent.settled(home), "at home", detail=agent.status)
+    put(hang)
+    t.ok(agent.command("drain", world.node(3).name)[0] == 0, "an order")
+    t.eventually(lambda: agent.get("not_kept"), "is not kept", detail=agent.status)
+    put(path)
+    t.eventually(lambda: agent.get("observe_only"), "the file is seen", detail=agent.status)
+    os.unlink(path)
+    t.eventually(lambda: agent.events("acts-again"), "and that it is gone", detail=agent.log)
+    t.ok(agent.get("not_kept"), "while the state hangs", agent.status())
+
+
+sys.exit(main([touches_nothing, follows_what_others_do, its_disk_hangs, starts_while_its_disk_hangs, state_hangs],
+              parallel=5))

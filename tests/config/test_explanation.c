@@ -303,6 +303,15 @@ static const struct {
          "Now: the path in use does not answer any more.\nOf the path in use: no reply in 1 s.\n"
          "Nothing moves it while this host only observes.\n"},
 
+        {"the disk of observe-file hangs",
+         AT_HOME DECISION("best",
+                          "the best path is in use") "'observe_only':null,'observe_file':{'file':'/f',"
+                                                     "'there':false,'error':'why','error_since':'T'},"
+                                                     "'paths':[" HOME(USED) "," AWAY(GOOD) "]",
+         "WARNING   /f cannot be looked for since T: why\n" PLACE_HOME IS_HOME CAME_FIRST
+         "Now: the best path is in use.\n"
+         "If the path in use fails, the route goes to n2 (data, 10.0.0.2) at once.\n"},
+
         {"other timeouts are advised",
          AT_HOME DECISION(
              "best",

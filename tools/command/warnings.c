@@ -61,13 +61,21 @@ static void print_cluster(FILE *out, const cJSON *status)
             overdue);
 }
 
-void warnings_print(FILE *out, const cJSON *status)
+static void print_observing(FILE *out, const cJSON *status)
 {
-    const cJSON *observe = document_get(status, "observe_only");
+    const cJSON *observe = document_get(status, "observe_only"), *file = document_get(status, "observe_file");
 
     if (cJSON_IsObject(observe))
         fprintf(out, "WARNING   this host only observes since %s: nothing is done until %s is gone\n",
                 document_text(observe, "since"), document_text(observe, "file"));
+    if (document_is_text(file, "error"))
+        fprintf(out, "WARNING   %s cannot be looked for since %s: %s\n", document_text(file, "file"),
+                document_text(file, "error_since"), document_text(file, "error"));
+}
+
+void warnings_print(FILE *out, const cJSON *status)
+{
+    print_observing(out, status);
     if (document_is(status, "decision", "nothing-eligible"))
         fprintf(out, "WARNING   no path to the service can be used\n");
     print_packets(out, status);
