@@ -9,8 +9,8 @@
  * O_NONBLOCK belongs to the open file, which others may share. So a pipe or a terminal is opened anew by its
  * name in /proc, and that one is ours; a socket is told with each message. Where that cannot be had (no
  * /proc, no right) it is asked whether there is room before each line: a pipe that polls writable takes
- * PIPE_BUF bytes without blocking, which no line exceeds. A plain file never makes us wait, and is not opened
- * anew, for its position is shared.
+ * PIPE_BUF bytes without blocking, which no line exceeds. A plain file makes us wait only when its disk hangs, and is
+ * not opened anew, for its position is shared.
  *
  * One thread; deliberately no queue here: an old line is worth less than memory. A file has a thread and a queue of
  * its own, log_file.h.

@@ -33,8 +33,8 @@ const char *session_provider_flaw(const struct session_provider *provider);
  * hedged, the first good answer wins and the others are cancelled; when all fail the callback gets the last
  * error. A list request that is still under way is replaced by the new one (its callback never comes). An
  * empty list is a failure as long as another access can still answer, else it is given. file: endpoints are
- * ignored; besides answering it calls back again whenever the file changes. none: -ENOTSUP from the call
- * itself. -EINVAL: no endpoint, or one without an address.
+ * ignored; besides answering it calls back again whenever the file changes; -ETIMEDOUT while its disk hangs. none:
+ * -ENOTSUP from the call itself. -EINVAL: no endpoint, or one without an address.
  */
 int session_provider_list(struct session_provider *provider, const struct session_endpoint *endpoints,
                           size_t count, session_answer_fn *done, void *context);

@@ -374,6 +374,35 @@ def disk_hangs(t):
     t.ok(agent.terminate() == 0, "ends all the same", agent.log())
 
 
+def list_hangs(t):
+    """The file of the session list, on a disk that hangs: what was known stands, and nothing waits for it."""
+    if SANITIZED:
+        t.ok(True, "not with a sanitizer, which would be loaded first")
+        return
+    world, service, monitor = t.cluster(settings=dict(nodes=3))
+    far, hang = os.path.join(t.directory, "far"), os.path.join(t.directory, "hang")
+    home, path = world.node(1).address("data"), os.path.join(far, "list.json")
+    os.mkdir(far)
+    with open(path, "w") as f:
+        json.dump(service.entries(), f)
+    agent = t.agent(world, start=False, provider="file", session=f'file = "{path}"', hold="1s")
+    agent.environment = {"LD_PRELOAD": HANG, "HANG_DIRECTORY": far, "HANG_WHILE": hang}
+    agent.start()
+    t.eventually(agent.on(home), "at home", detail=agent.status)
+    t.eventually(lambda: agent.get("sessions")["accesses"][0]["state"] != "unknown", "the list is read", detail=agent.status)
+    with open(hang, "w"):
+        pass
+    t.eventually(lambda: agent.events("session-list-failed"), "that it hangs is said", detail=agent.log)
+    t.ok("list.json: the disk does not answer" in agent.events("session-list-failed")[0]["error"], "in words", agent.log())
+    fails_over(t, world, monitor, home, "a list that hangs")
+    t.eventually(lambda: agent.get("sessions")["overdue_s"], "lists are overdue", detail=agent.status)
+    os.unlink(hang)
+    t.eventually(lambda: agent.get("sessions")["overdue_s"] is None, "the disk answers: no longer", detail=agent.status)
+    with open(hang, "w"):
+        pass
+    t.ok(agent.terminate() == 0, "ends though it hangs", agent.log())
+
+
 def in_place_of(t):
     """Something else in place of the directory, or of each of its files: starts, keeps what it can, never waits."""
     world, service, monitor = t.cluster(settings=dict(nodes=2))
@@ -632,4 +661,4 @@ def commands(t):
 
 
 sys.exit(main([idle_on_control, idle_on_metrics, clients_that_misbehave, no_descriptors, full_or_read_only,
-               disk_hangs, in_place_of, lock_of_others, token, listening_later, journal_priorities, commands], parallel=4))
+               disk_hangs, list_hangs, in_place_of, lock_of_others, token, listening_later, journal_priorities, commands], parallel=4))

@@ -1,15 +1,35 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Proves that the file provider answers with the file's list, follows every way in which files are changed
- * (replaced by rename, written in place, removed and made again, the directory made later), and says nothing
- * while the file holds no list.
+ * (replaced by rename, written in place, removed and made again, the directory made later), says nothing
+ * while the file holds no list, and lets nobody wait for a disk that hangs.
+ *
+ * open(2) is this program's own: it can be held up.
  */
 #include "tests/lib/forbid.h"
 #include "tests/session/client.h"
 
 #include <criterion/criterion.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdarg.h>
 #include <sys/stat.h>
+
+static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+
+int open(const char *path, int flags, ...)
+{
+    mode_t mode = 0;
+    va_list rest;
+
+    va_start(rest, flags);
+    if (flags & O_CREAT)
+        mode = va_arg(rest, mode_t);
+    va_end(rest);
+    pthread_mutex_lock(&gate);
+    pthread_mutex_unlock(&gate);
+    return (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
+}
 
 struct fixture {
     struct client client;
@@ -224,6 +244,35 @@ Test(file, without_inotify)
         cr_expect_str_eq(client->uuid, i ? "c" : "b");
     }
     client_close(client);
+}
+
+/* The loop's thread holds the gate: whatever waited for the disk would wait for good. */
+Test(file, a_disk_that_hangs)
+{
+    struct fixture fixture;
+    struct client *client = &fixture.client;
+
+    fixture_open(&fixture);
+    list_replace(fixture.path, "a");
+    ask(client);
+    cr_expect_str_eq(client->uuid, "a");
+    pthread_mutex_lock(&gate);
+    ask(client);
+    cr_expect_eq(client->error, -ETIMEDOUT, "%s", client->message);
+    cr_expect(strstr(client->message, "sessions.json: the disk does not answer"), "%s", client->message);
+    pthread_mutex_unlock(&gate);
+    client_wait(client, client->answers + 1); /* what comes late is news */
+    cr_expect_str_eq(client->uuid, "a");
+    list_replace(fixture.path, "b");
+    client_wait(client, client->answers + 1);
+    cr_expect_str_eq(client->uuid, "b");
+    pthread_mutex_lock(&gate);
+    for (unsigned i = 0; i < 2; i++) { /* each who asks is told */
+        ask(client);
+        cr_expect_eq(client->error, -ETIMEDOUT, "%s", client->message);
+    }
+    client_close(client);
+    pthread_mutex_unlock(&gate);
 }
 
 Test(file, what_cannot_be_read)
