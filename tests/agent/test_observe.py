@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Observing only: while the file is there the agent decides and says, and touches nothing: no route, no connection, no
 refresh, whatever happens and whoever changes the route. The disk of the file may hang: nothing waits for it."""
+import ctypes
 import os
 import signal
 import socket
+import subprocess
 import sys
 import urllib.request
 
 from harness import BUILD, SANITIZED, main, stays
-from netlab.namespace import inside
+from netlab.namespace import inside, libc
 
 HANG = os.path.join(BUILD, "tests", "agent", "libhang.so")
 
@@ -119,8 +121,12 @@ def hanging(t, which):
     return world, monitor, agent, world.node(1).address("data"), path, hang
 
 
+def why_unknown(agent):
+    return (agent.get("observe_file") or {}).get("error") or ""
+
+
 def unknown(agent):
-    return (agent.get("observe_file") or {}).get("error") == "the disk does not answer"
+    return why_unknown(agent) == "the disk does not answer"
 
 
 def its_disk_hangs(t):
@@ -215,5 +221,47 @@ def state_hangs(t):
     t.ok(agent.get("not_kept"), "while the state hangs", agent.status())
 
 
-sys.exit(main([touches_nothing, follows_what_others_do, its_disk_hangs, starts_while_its_disk_hangs, state_hangs],
-              parallel=5))
+def mount_what_hangs(directory):
+    """Mounts there a FUSE whose server answers nobody, not even the kernel's first question: the server's descriptor.
+    When that is closed, at the latest with this process, whoever waits gets an error."""
+    server = os.open("/dev/fuse", os.O_RDWR)
+    options = f"fd={server},rootmode=40000,user_id=0,group_id=0"
+    if libc.mount(b"hangs", directory.encode(), b"fuse", 0, options.encode()) < 0:
+        raise OSError(ctypes.get_errno(), "mount")
+    return server
+
+
+def a_file_system_hangs(t):
+    """No stand-in: the kernel itself does not come back from the look."""
+    world, _, monitor = t.cluster(settings=dict(nodes=3))
+    far = os.path.join(t.directory, "far")
+    os.mkdir(far)
+    if libc.unshare(0x00020000) < 0:  # CLONE_NEWNS: nothing is left in the end
+        raise OSError(ctypes.get_errno(), "unshare")
+    subprocess.run(["mount", "--make-rprivate", "/"], check=True)
+    agent = t.agent(world, hold="1s", top=f'observe-file = "{far}/observe-only"')
+    home = world.node(1).address("data")
+    t.eventually(agent.settled(home), "at home", detail=agent.status)
+    try:
+        server = mount_what_hangs(far)
+    except OSError as error:
+        t.ok(True, "it hangs", unless=f"no FUSE: {error}")
+        return
+    t.eventually(lambda: unknown(agent), "it hangs", detail=agent.status)
+    world.cut(world.node(1), "data")
+    t.eventually(lambda: monitor.gateway() not in (None, home), "failover", detail=agent.status)
+    silent_ms = agent.events("switch")[-1]["silent_ms"]
+    t.ok(float(silent_ms) < 5000, "that waited for no look", silent_ms)
+    os.close(server)
+    t.eventually(lambda: "not connected" in why_unknown(agent), "an error is said as well", detail=agent.status)
+    subprocess.run(["umount", far], check=True)
+    t.eventually(lambda: agent.events("observe-file-known"), "the directory is back", detail=agent.log)
+    server = mount_what_hangs(far)
+    t.eventually(lambda: unknown(agent), "hangs again", detail=agent.status)
+    t.ok(agent.terminate() == 0, "ends all the same", agent.log(),
+         unless=SANITIZED and "the sanitizer looks for leaks at the end, and waits for each thread")
+    os.close(server)
+
+
+sys.exit(main([touches_nothing, follows_what_others_do, its_disk_hangs, starts_while_its_disk_hangs, state_hangs,
+               a_file_system_hangs], parallel=6))
