@@ -48,6 +48,8 @@ ROWS = (
     ("drained", status(path("n1", 10, why="its access is drained"), path("n2", 12, True), sessions=DRAINED), False,
      "n1 is drained until T (a disk); n1 data: its access is drained"),
     ("observing", status(*AT_HOME, observe_only={"file": "/f"}), True, "only observes"),
+    ("not observing", status(*AT_HOME, observe_file={"file": "/f", "error": None}), True, ""),
+    ("who knows", status(*AT_HOME, observe_file={"file": "/f", "error": "no"}), True, "cannot look for /f: no"),
 )
 
 
@@ -72,6 +74,7 @@ d4    no route        -     -     -                    so it is
 # What a host may send in place of a status; the document is that of a good one but for these members.
 STRANGE = ("", "[]", "{}", "[" * 100000, '"schema"', {"paths": 3}, {"paths": [3]}, {"paths": None}, {"sessions": []},
            {"sessions": {"accesses": ["n1"]}}, {"since": 5}, {"failback": {"in_s": "x"}}, {"failback": {"in_s": 5}},
+           {"observe_file": 3}, {"observe_file": {"error": 5}},
            {"paths": [path("n1", "x", True), path("n2", 12)]}, {"explanation": 5, "decision": "hold"})
 
 

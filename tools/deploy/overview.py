@@ -57,6 +57,9 @@ def why(status):
     current, failback, found = current_path(status), status.get("failback"), []
     if status.get("observe_only"):
         found.append("only observes")
+    looked_for = status.get("observe_file") or {}
+    if looked_for.get("error"):
+        found.append(f"cannot look for {looked_for['file']}: {looked_for['error']}")
     if status.get("pin"):
         found.append(order_text(f"pinned to {status['pin']}", status.get("pin_until"), status.get("pin_because")))
     for access in status.get("sessions", {}).get("accesses", []):
