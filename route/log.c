@@ -132,17 +132,31 @@ void log_set_level(enum log_level level)
     most = level;
 }
 
+/* What strftime(3) does not write: the milliseconds, and what stands behind them. */
+static const char *end_time(uint64_t realtime_ns, const char *zone, char buffer[static LOG_TIME_SIZE],
+                            size_t length)
+{
+    snprintf(buffer + length, LOG_TIME_SIZE - length, ".%03u%s",
+             (unsigned)(realtime_ns % NS_PER_S / NS_PER_MS), zone);
+    return buffer;
+}
+
 const char *log_time_text(uint64_t realtime_ns, char buffer[static LOG_TIME_SIZE])
 {
     time_t seconds = (time_t)(realtime_ns / NS_PER_S);
     struct tm tm;
-    size_t length;
 
-    gmtime_r(&seconds, &tm);
-    length = strftime(buffer, LOG_TIME_SIZE, "%Y-%m-%dT%H:%M:%S", &tm);
-    snprintf(buffer + length, LOG_TIME_SIZE - length, ".%03uZ",
-             (unsigned)(realtime_ns % NS_PER_S / NS_PER_MS));
-    return buffer;
+    return end_time(realtime_ns, "Z", buffer,
+                    strftime(buffer, LOG_TIME_SIZE, "%Y-%m-%dT%H:%M:%S", gmtime_r(&seconds, &tm)));
+}
+
+const char *log_time_local(uint64_t realtime_ns, char buffer[static LOG_TIME_SIZE])
+{
+    time_t seconds = (time_t)(realtime_ns / NS_PER_S);
+    struct tm tm;
+
+    return end_time(realtime_ns, "", buffer,
+                    strftime(buffer, LOG_TIME_SIZE, "%Y-%m-%d %H:%M:%S", localtime_r(&seconds, &tm)));
 }
 
 /* The digits where the form has them, as a number. */

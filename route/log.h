@@ -59,5 +59,7 @@ const char *log_value(const char *text, char buffer[static LOG_QUOTED_SIZE]);
 #define LOG_TIME_SIZE 32
 /* CLOCK_REALTIME nanoseconds as "2026-01-31T12:00:00.123Z" (RFC 3339); returns buffer. */
 const char *log_time_text(uint64_t realtime_ns, char buffer[static LOG_TIME_SIZE]);
-/* The other way round, for years from 1970 to 2199; 0 for anything else. */
+/* The same for people, in local time: "2026-01-31 13:00:00.123". */
+const char *log_time_local(uint64_t realtime_ns, char buffer[static LOG_TIME_SIZE]);
+/* What log_time_text() wrote the other way round, for years from 1970 to 2199; 0 for anything else. */
 uint64_t log_time_read(const char *text);

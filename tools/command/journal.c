@@ -14,7 +14,6 @@
 
 #define STATE_DIRECTORY_DEFAULT "/var/lib/reroute"
 #define LOOK_NS                 (200 * NS_PER_MS) /* how often it is looked for new lines */
-#define LOCAL_TIME_SIZE         32
 
 struct reader {
     struct story *story;
@@ -29,27 +28,13 @@ struct reader {
 
 /* --- a line --- */
 
-/* "2026-01-31 13:00:00.123", in local time. */
-static const char *local_time(uint64_t realtime_ns, char text[static LOCAL_TIME_SIZE])
-{
-    time_t seconds = (time_t)(realtime_ns / NS_PER_S);
-    struct tm tm;
-    size_t length;
-
-    localtime_r(&seconds, &tm);
-    length = strftime(text, LOCAL_TIME_SIZE, "%Y-%m-%d %H:%M:%S", &tm);
-    snprintf(text + length, LOCAL_TIME_SIZE - length, ".%03u",
-             (unsigned)(realtime_ns % NS_PER_S / NS_PER_MS));
-    return text;
-}
-
 static void say(void *context, const char *sentence)
 {
     const struct reader *reader = context;
-    char when[LOCAL_TIME_SIZE];
+    char when[LOG_TIME_SIZE];
 
     if (!reader->json && reader->line_ns >= reader->since_ns)
-        printf("%s  %s\n", local_time(reader->line_ns, when), TEXT(sentence));
+        printf("%s  %s\n", log_time_local(reader->line_ns, when), TEXT(sentence));
 }
 
 /* 0, or a negative errno with one line in message, without the place. */
