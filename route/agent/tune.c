@@ -41,7 +41,7 @@ void agent_tune_load(struct agent *agent)
         log_event(LOG_LEVEL_WARN, "not-read", "file=%s/%s error=%s", agent->config->state_directory,
                   kept_name(KEPT_TUNE),
                   LOG_QUOTE("it is damaged, or of another version: what was seen of the paths begins anew"));
-    tuning->save_ns = now_ns + TUNING_SAVE_NS;
+    tuning_saved(tuning, now_ns);
     pair = tuning_in_force(tuning, &settings);
     put_pair(agent->config, &pair);
 }
@@ -54,6 +54,7 @@ void agent_tune_save(struct agent *agent)
         return;
     text = tuning_text(&agent->tuning, agent->now_ns);
     disk_replace(agent->files.disk, KEPT_TUNE, text);
+    tuning_saved(&agent->tuning, agent->now_ns);
 }
 
 void agent_tune_observe(struct agent *agent, uint32_t path, const struct probe_observation *observation)

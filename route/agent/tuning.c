@@ -128,6 +128,11 @@ static void note_pair(struct tuning *tuning)
     tuning->save_ns = 0;
 }
 
+void tuning_saved(struct tuning *tuning, uint64_t now_ns)
+{
+    tuning->save_ns = now_ns + TUNING_SAVE_NS;
+}
+
 static bool is_life(const struct probe_observation *observation)
 {
     return observation->outcome == PROBE_REPLY || observation->outcome == PROBE_LATE;

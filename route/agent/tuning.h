@@ -86,8 +86,10 @@ const char *tuning_mode_text(enum tuning_mode mode); /* as in the configuration 
 #define TUNING_SAVE_NS (3600 * NS_PER_S)
 #define TUNING_OLD_NS  (UINT64_C(30) * 86400 * NS_PER_S) /* what is older is not taken */
 
-/* The records and the rule as text, malloc'ed; NULL without memory. The next time to save is an hour later. */
-char *tuning_text(struct tuning *tuning, uint64_t now_ns);
+/* The records and the rule as text, malloc'ed; NULL without memory. */
+char *tuning_text(const struct tuning *tuning, uint64_t now_ns);
+/* They were saved, or read: they are to be saved an hour later. */
+void tuning_saved(struct tuning *tuning, uint64_t now_ns);
 /*
  * Takes what tuning_text() made, after tuning_configure() and before anything was observed. The rule goes on only with
  * the same configured pair and within the limits. 0; -ENOMEM; -EINVAL: it is no such text, or damaged. Then nothing is

@@ -71,12 +71,11 @@ static void add_rule(cJSON *root, const struct tuning *tuning, uint64_t now_ns)
     cJSON_AddNumberToObject(object, "since_s", (double)tuning->since_realtime_ns / 1e9);
 }
 
-char *tuning_text(struct tuning *tuning, uint64_t now_ns)
+char *tuning_text(const struct tuning *tuning, uint64_t now_ns)
 {
     cJSON *root = cJSON_CreateObject(), *list;
     char *text;
 
-    tuning->save_ns = now_ns + TUNING_SAVE_NS;
     cJSON_AddStringToObject(root, "schema", SCHEMA);
     cJSON_AddNumberToObject(root, "saved_s", (double)clock_now_ns(CLOCK_REALTIME) / 1e9);
     add_rule(root, tuning, now_ns);
