@@ -419,7 +419,7 @@ void record_observe(struct record *record, struct record_watch *watch, uint64_t 
         watch->interval_ns = interval_ns;
     }
     if (life)
-        record_answered(record, observation->at_ns, failure_ns);
+        record_answered(record, observation->at_ns, failure_ns); /* never left: it is in use again */
     if (record->silent_ns)
         return;
     if (life)

@@ -55,7 +55,7 @@ struct record {
         struct record_tail tails[RECORD_TIMEOUTS];
     } spans[RECORD_SPANS];
     uint64_t silent_ns; /* since when the path is silent, if it is not watched any more; 0: it is not */
-    bool left;          /* and the route has left it because of that */
+    bool left;          /* and the route has left it because of that, and did not come back yet */
 };
 
 /* The stretch of the path in use that is not judged yet. All zero: nothing was seen. */
@@ -72,7 +72,8 @@ struct record_watch {
 
 /*
  * A usual observation of the path in use, which is asked every interval_ns. failure_ns: a longer silence is a
- * failure.
+ * failure. A path to which the route came back before it answered (a person pinned it) was no false failover: nobody
+ * knows whether to wait would have been right. Its silence counts as one.
  */
 void record_observe(struct record *record, struct record_watch *watch, uint64_t interval_ns,
                     const struct probe_observation *observation, uint64_t failure_ns);

@@ -133,6 +133,24 @@ Test(tuning, false_failover)
     tuning_clear(&tuning);
 }
 
+Test(tuning, a_path_that_is_in_use_again_before_it_answers)
+{
+    struct tuning tuning = {0};
+
+    configure(&tuning, TUNING_AUTO);
+    use(&tuning, 1, false, BEGIN_NS);
+    record_watched(&tuning.in_use->record, DAY_NS, 10 * NS_PER_MS);
+    lose_and_leave(&tuning);
+    use(&tuning, 1, false, BEGIN_NS + DAY_NS + 1300 * NS_PER_MS);
+    observe(&tuning, 1, PROBE_REPLY, BEGIN_NS + DAY_NS + 1500 * NS_PER_MS, NS_PER_MS);
+    cr_expect_eq(tuning.false_failovers, 0);
+    cr_expect_float_eq(tuning.in_use->record.spans[RECORD_MONTH].watched_s, 86401, 2,
+                       "what was seen is kept");
+    cr_expect_gt(tuning.in_use->record.spans[RECORD_MONTH].tails[0].levels[40].count, 0,
+                 "the silence counts");
+    tuning_clear(&tuning);
+}
+
 Test(tuning, remembers_the_paths_that_were_in_use_last)
 {
     struct tuning tuning = {0};
