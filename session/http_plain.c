@@ -228,14 +228,10 @@ struct http_request *http_request_cancel(struct http_request *request)
 
 struct http_client *http_client_free(struct http_client *client)
 {
-    struct http_request *request, *next;
-
     if (!client)
         return NULL;
-    for (request = LIST_FIRST(&client->requests); request; request = next) {
-        next = LIST_NEXT(request, link);
-        request_free(request);
-    }
+    while (!LIST_EMPTY(&client->requests))
+        request_free(LIST_FIRST(&client->requests));
     free(client->header);
     free(client);
     return NULL;
