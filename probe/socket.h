@@ -102,7 +102,7 @@ struct socket_transport {
     bool singly; /* receive by recvmsg(), a call for each message */
     struct socket_way ways[SOCKET_WAYS_MAX];
     unsigned way_count;
-    bool ways_are_stale; /* one could not send: the addresses may be others by now */
+    bool ways_are_stale; /* one could not send, for instance: the addresses may be others by now */
 };
 
 /* The socket that sends this packet. */
@@ -110,7 +110,6 @@ struct icmp_socket *socket_way(struct socket_transport *t, const struct packet_o
 /* For which interface a packet came that begins with an IPv4 header; 0: the kernel tells that, or nobody does. */
 uint32_t socket_way_of(const struct socket_transport *t, const struct icmp_socket *s, const uint8_t *bytes,
                        size_t size_bytes);
-/* They are opened again as they are needed, with the addresses of then. */
 void socket_ways_close(struct socket_transport *t);
 
 int socket_transport_init(struct socket_transport *t, const struct transport_operations *operations,

@@ -120,7 +120,7 @@ void socket_transport_refresh(struct transport *transport)
 {
     struct socket_transport *t = (struct socket_transport *)transport;
 
-    socket_ways_close(t);
+    t->ways_are_stale = true;
     for (size_t i = 0; i < ARRAY_SIZE(t->sockets); i++)
         icmp_socket_bind_interface(&t->sockets[i], &t->settings);
 }

@@ -17,20 +17,40 @@ static bool has_ways(const struct icmp_socket *s)
     return s->raw && s->family == AF_INET && !s->tells_interface;
 }
 
+/* Empty: the interface is gone, or has none. */
+static struct address address_of(uint32_t ifindex)
+{
+    char name[IF_NAMESIZE];
+
+    return if_indextoname(ifindex, name) ? interface_first_address(name, AF_INET) : (struct address){0};
+}
+
 /* NULL: there is no room, or the interface has no address. */
 static struct icmp_socket *way_open(struct socket_transport *t, const struct icmp_socket *s, uint32_t ifindex)
 {
     struct socket_way *way = &t->ways[t->way_count];
-    char name[IF_NAMESIZE];
 
-    if (t->way_count == ARRAY_SIZE(t->ways) || !if_indextoname(ifindex, name))
+    if (t->way_count == ARRAY_SIZE(t->ways))
         return NULL;
-    *way = (struct socket_way){.ifindex = ifindex, .address = interface_first_address(name, AF_INET)};
+    *way = (struct socket_way){.ifindex = ifindex, .address = address_of(ifindex)};
     if (!address_is_set(&way->address) ||
         icmp_socket_open_sender(&way->socket, s, &t->settings, &way->address) < 0)
         return NULL;
     t->way_count++;
     return &way->socket;
+}
+
+/* Those whose interface has another address by now. The others stay: replies to them may be under way. */
+static void close_changed(struct socket_transport *t)
+{
+    for (unsigned i = t->way_count; i-- > 0;) {
+        const struct address now = address_of(t->ways[i].ifindex);
+
+        if (address_equal(&now, &t->ways[i].address))
+            continue;
+        icmp_socket_close(&t->ways[i].socket);
+        t->ways[i] = t->ways[--t->way_count];
+    }
 }
 
 struct icmp_socket *socket_way(struct socket_transport *t, const struct packet_out *packet)
@@ -40,7 +60,7 @@ struct icmp_socket *socket_way(struct socket_transport *t, const struct packet_o
     if (packet->ifindex == 0 || !has_ways(s))
         return s;
     if (t->ways_are_stale)
-        socket_ways_close(t);
+        close_changed(t);
     t->ways_are_stale = false;
     for (unsigned i = 0; i < t->way_count && !way; i++)
         if (t->ways[i].ifindex == packet->ifindex)

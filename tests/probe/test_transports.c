@@ -11,10 +11,12 @@
 #include <sys/eventfd.h>
 #include <sys/wait.h>
 
+#include "probe/icmp.h"
 #include "probe/lacking.h"
 #include "probe/simulated.h"
 #include "probe/stream.h"
 #include "probe/sweep.h"
+#include "probe/transport.h"
 #include "tests/probe/cluster.h"
 
 enum kind { RAW, PING, SIMULATED };
@@ -435,6 +437,64 @@ Test(transports, an_address_stands_for_its_interface)
         netns_must(NETNS_HERE,
                    "ip address del 10.5.0.3/24 dev second && ip address add 10.5.0.1/24 dev second");
     }
+}
+
+#define ECHO_BYTES 64
+
+static struct packet_out echo_to(const char *text, uint32_t ifindex, uint16_t ident, uint8_t *bytes)
+{
+    struct icmp_echo echo = {.ident = ident};
+
+    icmp_pattern_fill(bytes, ECHO_BYTES);
+    icmp_request_build(bytes, ECHO_BYTES, AF_INET, &echo, 0);
+    return (struct packet_out){
+        .to = address(text), .ifindex = ifindex, .bytes = bytes, .size_bytes = ECHO_BYTES};
+}
+
+/* Replies are on the way to both when one of them cannot send. */
+Test(transports, what_cannot_be_sent_costs_others_no_reply)
+{
+    struct probe_settings settings = probe_settings_default();
+    struct transport *transport;
+    uint64_t deadline_ns;
+    unsigned replies = 0;
+    uint16_t ident;
+    bool complete;
+    int fd;
+    char text[128] = "";
+    struct cluster c;
+
+    cluster_make(&c);
+    cluster_allow_ping_sockets(false);
+    lacking_note(LACKING_PKTINFO, -ENOPROTOOPT);
+    settings.transport = "poll";
+    cr_assert_eq(transport_open(&transport, &settings, 1, text, sizeof(text)), 0, "%s", text);
+    cr_assert_eq(transport->operations->open_family(transport, AF_INET, &ident, text, sizeof(text)), 0);
+    fd = transport->operations->fd(transport, &complete);
+    cr_assert_eq(setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &(int){0}, sizeof(int)),
+                 0); /* this kernel would tell */
+
+    uint8_t bytes[3][ECHO_BYTES];
+    struct packet_out out[] = {echo_to("10.1.0.2", c.first_ifindex, ident, bytes[0]),
+                               echo_to("10.99.0.1", c.second_ifindex, ident, bytes[1]),
+                               echo_to("10.5.0.2", c.second_ifindex, ident, bytes[2])};
+
+    cr_assert_eq(transport->operations->send(transport, out, ARRAY_SIZE(out)), ARRAY_SIZE(out));
+    cr_assert_eq(out[1].error, ENETUNREACH);
+    deadline_ns = transport->operations->now(transport) + 20 * NS_PER_S;
+    while (replies < 2 && transport->operations->now(transport) < deadline_ns) {
+        struct packet_in in[TRANSPORT_BATCH];
+        int got;
+
+        cr_assert_eq(transport->operations->wait(transport, deadline_ns, -1), 0);
+        got = transport->operations->receive(transport, AF_INET, in, TRANSPORT_BATCH);
+        for (int i = 0; i < got; i++, replies++)
+            cr_expect_eq(in[i].ifindex,
+                         if_nametoindex(address_equal(&in[i].from, &out[0].to) ? "first" : "second"), "%s",
+                         ADDRESS_TEXT(&in[i].from));
+    }
+    cr_expect_eq(replies, 2);
+    transport_close(transport);
 }
 
 Test(transports, full_size_requests_beside_the_usual_ones)
