@@ -13,7 +13,7 @@
 struct session_provider_settings client_settings(void)
 {
     return (struct session_provider_settings){
-        .kind = "rest", .port = CLIENT_PORT, .timeout_ns = 400 * NS_PER_MS, .hedge_ns = 100 * NS_PER_MS};
+        .kind = "rest", .port = CLIENT_PORT, .timeout_ns = 10 * NS_PER_S, .hedge_ns = 10 * NS_PER_S};
 }
 
 /* Files that the test makes there are gone with it, however it ends. */

@@ -139,6 +139,8 @@ Test(misbehaviour, connecting_hangs)
     struct server *second;
     int fds[SERVER_FULL_FDS];
 
+    settings.timeout_ns = 2 * NS_PER_S;
+    settings.hedge_ns = 100 * NS_PER_MS;
     client_open(&client);
     client_provider(&client, &settings);
     server_full("127.0.0.1", CLIENT_PORT, fds);
@@ -234,7 +236,6 @@ Test(misbehaviour, hundreds_of_failed_polls_leak_nothing, .timeout = 120)
 
     client_open(&client);
     settings.body_limit_bytes = 1 << 20;
-    settings.timeout_ns = 10 * NS_PER_S;
     server = server_new(client.base, "127.0.0.1", CLIENT_PORT, &rows[0].answer);
     client_provider(&client, &settings);
     for (int round = 0; round < 3; round++)

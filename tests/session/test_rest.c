@@ -12,7 +12,9 @@
 #include <sys/stat.h>
 
 #define OK       "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
-#define TIMER_NS (10 * NS_PER_MS) /* the loop's timers start at its cached time, a moment ago */
+#define TIMER_NS (10 * NS_PER_MS)  /* the loop's timers start at its cached time, a moment ago */
+#define HEDGE_NS (500 * NS_PER_MS) /* where somebody hangs: the next one is asked soon */
+#define SHORT_NS (400 * NS_PER_MS) /* where the timeout is over in the test, and nothing happens */
 
 static const struct server_answer hangs = {.end = SERVER_HANG};
 static const struct server_answer list_a = {
@@ -56,7 +58,7 @@ Test(rest, second_access_is_asked_when_the_first_hangs)
     struct server *first, *second;
     struct session_provider_settings settings = client_settings();
 
-    settings.timeout_ns = 10 * NS_PER_S;
+    settings.hedge_ns = HEDGE_NS;
     client_open(&client);
     first = server_new(client.base, "127.0.0.1", CLIENT_PORT, &hangs);
     second = server_new(client.base, "127.0.0.2", CLIENT_PORT, &list_b);
@@ -83,7 +85,7 @@ Test(rest, third_access_is_asked_when_two_hang)
     struct server *servers[3];
     struct session_provider_settings settings = client_settings();
 
-    settings.timeout_ns = 10 * NS_PER_S;
+    settings.hedge_ns = HEDGE_NS;
     client_open(&client);
     servers[0] = server_new(client.base, "127.0.0.1", CLIENT_PORT, &hangs);
     servers[1] = server_new(client.base, "127.0.0.2", CLIENT_PORT, &hangs);
@@ -104,7 +106,6 @@ Test(rest, first_access_is_not_hurried)
     struct server *first, *second;
     struct session_provider_settings settings = client_settings();
 
-    settings.hedge_ns = 10 * NS_PER_S;
     client_open(&client);
     first = server_new(client.base, "127.0.0.1", CLIENT_PORT, &list_a);
     second = server_new(client.base, "127.0.0.2", CLIENT_PORT, &list_b);
@@ -125,7 +126,6 @@ Test(rest, failures_go_on_at_once_through_accesses_and_addresses)
     struct server *server;
     struct session_provider_settings settings = client_settings();
 
-    settings.timeout_ns = settings.hedge_ns = 10 * NS_PER_S;
     client_open(&client);
     server = server_new(client.base, "127.0.0.4", CLIENT_PORT, &list_a);
     client_provider(&client, &settings);
@@ -181,6 +181,7 @@ Test(rest, new_list_request_replaces_the_one_under_way)
     struct session_endpoint endpoint[1];
     struct session_provider_settings settings = client_settings();
 
+    settings.timeout_ns = SHORT_NS;
     client_open(&client);
     first = server_new(client.base, "127.0.0.1", CLIENT_PORT, &hangs);
     second = server_new(client.base, "127.0.0.2", CLIENT_PORT, &list_b);
@@ -204,6 +205,7 @@ Test(rest, no_callback_from_inside_the_call_nor_after_free)
     struct session_provider_settings settings = client_settings();
     unsigned fds;
 
+    settings.timeout_ns = SHORT_NS;
     client_open(&client);
     client_provider(&client, &settings);
     fds = open_fds();
@@ -260,26 +262,31 @@ Test(rest, refresh_failures)
         const char *title;
         const struct server_answer *first, *second; /* NULL: refuses */
         int error;
+        uint64_t timeout_ns, hedge_ns; /* 0: never */
     } rows[] = {
-        {"gone", &gone, NULL, -ENOENT},
-        {"gone says more than silence", &gone, &hangs, -ENOENT},
-        {"gone here, fine there", &gone, &done, 0},
-        {"a proxy's 502 and nobody else", &broken, NULL, -ECONNREFUSED},
-        {"502 twice", &broken, &broken, -EREMOTEIO},
-        {"a page with 200 is no success", &page, NULL, -ECONNREFUSED},
-        {"an error answer with 200", &denied, &denied, -EREMOTEIO},
-        {"hangs, then fine", &hangs, &done, 0},
+        {"gone", &gone, NULL, -ENOENT, 0, 0},
+        {"gone says more than silence", &gone, &hangs, -ENOENT, 2 * NS_PER_S, 0},
+        {"gone here, fine there", &gone, &done, 0, 0, 0},
+        {"a proxy's 502 and nobody else", &broken, NULL, -ECONNREFUSED, 0, 0},
+        {"502 twice", &broken, &broken, -EREMOTEIO, 0, 0},
+        {"a page with 200 is no success", &page, NULL, -ECONNREFUSED, 0, 0},
+        {"an error answer with 200", &denied, &denied, -EREMOTEIO, 0, 0},
+        {"hangs, then fine", &hangs, &done, 0, 0, HEDGE_NS},
     };
-    struct session_provider_settings settings = client_settings();
     struct client client;
 
     client_open(&client);
-    client_provider(&client, &settings);
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         struct server *first = server_new(client.base, "127.0.0.1", CLIENT_PORT, rows[i].first);
         struct server *second =
             rows[i].second ? server_new(client.base, "127.0.0.2", CLIENT_PORT, rows[i].second) : NULL;
+        struct session_provider_settings settings = client_settings();
 
+        if (rows[i].timeout_ns)
+            settings.timeout_ns = rows[i].timeout_ns;
+        if (rows[i].hedge_ns)
+            settings.hedge_ns = rows[i].hedge_ns;
+        client_provider(&client, &settings);
         refresh(&client, "1=127.0.0.1 2=127.0.0.2", "u");
         cr_expect_eq(client.error, rows[i].error, "%s: %d, %s", rows[i].title, client.error, client.message);
         server_free(first);
@@ -295,6 +302,7 @@ Test(rest, refresh_can_be_cancelled)
     struct session_endpoint endpoint[1];
     struct session_provider_settings settings = client_settings();
 
+    settings.timeout_ns = SHORT_NS;
     client_open(&client);
     server = server_new(client.base, "127.0.0.1", CLIENT_PORT, &hangs);
     client_provider(&client, &settings);

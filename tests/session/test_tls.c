@@ -88,7 +88,6 @@ Test(tls, certificate_is_checked)
     fixture_open(&fixture);
     server_start(&fixture);
     settings.tls = true;
-    settings.timeout_ns = 10 * NS_PER_S;
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         settings.ca_file = rows[i].our_ca ? fixture.ca_file : NULL;
         settings.tls_server_name = rows[i].name;
