@@ -122,7 +122,7 @@ class World:
         node.powered = on
 
     def lose(self, node, percent):
-        """Random loss of what arrives at a node, its neighbour protocol excepted; 0 ends it."""
+        """Random loss of what arrives at a node or the host, its neighbour protocol excepted; 0 ends it."""
         node.run("nft", "delete", "table", "inet", "loss", check=False)
         if percent:
             node.run("nft", "-f", "-", text="table inet loss {\n chain in {\n type filter hook input priority 0\n"
