@@ -165,6 +165,14 @@ void netns_must(int ns, const char *format, ...)
     }
 }
 
+void netns_await_address(int ns, const char *address)
+{
+    netns_must(
+        ns,
+        "timeout 20 sh -c 'until ip -6 route show table local | grep -q \"^local %s \"; do sleep 0.01; done'",
+        address);
+}
+
 /* What an end needs, as lines for ip -batch. Without duplicate address detection an IPv6 address is usable at once. */
 static const char *end_lines(char *buffer, size_t size_bytes, const char *name, const char *address)
 {

@@ -29,6 +29,12 @@ int netns_switch(int ns);
 int netns_run(int ns, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void netns_must(int ns, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/*
+ * Waits until an IPv6 address that was added without duplicate address detection can be reached: the kernel makes its
+ * local route a moment later, in a queue that waits while interfaces are made anywhere on the machine.
+ */
+void netns_await_address(int ns, const char *address);
+
 /* A veth pair, both ends up; ends the test on failure. An address ("10.0.0.1/24", or NULL) for each end. */
 void netns_veth(int ns_a, const char *name_a, const char *address_a, int ns_b, const char *name_b,
                 const char *address_b);

@@ -23,6 +23,7 @@ static void make_links(struct cluster *c)
                "ip link set beyond mtu 1300");
     netns_must(c->far, "ip address add fd04::2/64 dev far nodad && ip link set far mtu 1300 &&"
                        "ip route add default via 10.4.0.1 && ip route add default via fd04::1");
+    netns_await_address(c->peer, "fd01::2");
     c->first_ifindex = if_nametoindex("first");
     c->second_ifindex = if_nametoindex("second");
 }

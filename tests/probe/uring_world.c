@@ -68,6 +68,8 @@ void uring_world_make(struct uring_world *w)
     netns_veth(NETNS_HERE, "here", "10.1.0.1/24", w->peer, "there", "10.1.0.2/24");
     netns_must(NETNS_HERE, "ip address add fd01::1/64 dev here nodad");
     netns_must(w->peer, "ip address add fd01::2/64 dev there nodad");
+    netns_await_address(NETNS_HERE, "fd01::1");
+    netns_await_address(w->peer, "fd01::2");
     netns_must(NETNS_HERE, "echo 0 2147483647 > /proc/sys/net/ipv4/ping_group_range");
     w->sockets[0] = netns_socket(w->peer, AF_INET, SOCK_RAW, IPPROTO_ICMP);
     w->sockets[1] = netns_socket(w->peer, AF_INET6, SOCK_RAW, IPPROTO_ICMPV6);

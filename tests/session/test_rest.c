@@ -356,6 +356,7 @@ Test(rest, ipv6_with_and_without_scope)
     netns_must(NETNS_HERE,
                "ip link add name a0 type veth peer name a1 && ip link set a0 up && ip link set a1 up "
                "&& ip address add fe80::77/64 dev a0 nodad");
+    netns_await_address(NETNS_HERE, "fe80::77");
     server = server_new(client.base, "::1", CLIENT_PORT, &list_a);
     client_list(&client, "1=::1");
     cr_expect_eq(client.error, 0, "%s", client.message);
