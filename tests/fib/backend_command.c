@@ -209,6 +209,23 @@ Test(backend_command, a_table_that_was_just_read_is_not_read_again)
     close_all(&world);
 }
 
+/* The delete was done, the add was not: the next try must not go by the table of before. */
+Test(backend_command, a_table_is_not_believed_after_a_change)
+{
+    struct world world;
+    char called[256];
+
+    open_with(&world, OLD, "", (struct fib_settings){0});
+    cr_expect_eq(replace(&world, "10.1.0.3"), 0);
+    write_file("trouble", "-a refuse Timeout while waiting for lock, x");
+    cr_expect_eq(replace(&world, "10.1.0.4"), -EBUSY, "%s", fib_error(world.fib));
+    write_file("trouble", "%s", "");
+    write_file("log", "%s", "");
+    cr_expect_eq(replace(&world, "10.1.0.4"), 0, "%s", fib_error(world.fib));
+    cr_expect_str_eq(calls(called, sizeof(called)), "-l -a -l", "%s", called);
+    close_all(&world);
+}
+
 Test(backend_command, another_route_that_came_meanwhile_is_not_deleted)
 {
     struct world world;
