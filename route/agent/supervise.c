@@ -7,12 +7,16 @@
  * So nobody else can speak for it, and no name for the socket is needed.
  *
  * The lock is one of fcntl(2): a child does not have its parent's, and the kernel tells who holds it.
+ *
+ * An agent that is killed cannot end the programs that it runs. It notes their groups in memory that it shares with its
+ * supervisor, who ends them.
  */
 #include "route/agent/supervise.h"
 
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -22,16 +26,18 @@
 #include "route/agent/agent.h"
 #include "route/agent/sd_notify.h"
 #include "route/agent/supervision.h"
+#include "route/fib/command.h"
 #include "route/log.h"
 #include "route/own_file.h"
 
 struct supervisor {
     const struct agent_options *options;
     struct supervision supervision;
-    struct wakeup wakeup; /* rung by signals */
-    int lock_fd;          /* -1: not had */
-    int voice_fds[2];     /* what the agent says: our end, its end; -1: no way to speak */
-    pid_t agent;          /* 0: none runs */
+    struct wakeup wakeup;          /* rung by signals */
+    int lock_fd;                   /* or a negative errno: not had */
+    int voice_fds[2];              /* what the agent says: our end, its end; -1: no way to speak */
+    pid_t agent;                   /* 0: none runs */
+    struct command_groups *groups; /* that the agent runs; NULL: there is no way to share them */
 };
 
 /* --- signals --- */
@@ -138,6 +144,7 @@ static _Noreturn void become_agent(const struct supervisor *supervisor, pid_t pa
     sigprocmask(SIG_SETMASK, mask, NULL);
     end_with(parent);
     close_fd(supervisor->lock_fd);
+    command_note_groups(supervisor->groups);
     close_fd(supervisor->voice_fds[0]);
     if (supervisor->voice_fds[1] >= 0) {
         snprintf(period, sizeof(period), "%" PRIu64, SUPERVISION_WATCHDOG_NS / NS_PER_US);
@@ -223,6 +230,8 @@ static bool reap(struct supervisor *supervisor, uint64_t now_ns)
     if (!supervisor->agent || waitpid(supervisor->agent, &status, WNOHANG) != supervisor->agent)
         return false;
     supervisor->agent = 0;
+    if (supervisor->groups)
+        command_end_groups(supervisor->groups);
     well = (WIFEXITED(status) && WEXITSTATUS(status) == 0) || runs_elsewhere(supervision, status);
     if (supervision_ended(supervision, well, now_ns))
         return true;
@@ -304,6 +313,10 @@ static int open_supervisor(struct supervisor *supervisor)
         log_event(LOG_LEVEL_WARN, "not-alone", "error=%s hint=%s",
                   LOG_QUOTE(own_error_text(supervisor->lock_fd)),
                   LOG_QUOTE("nothing keeps a second supervisor out of " SUPERVISE_DIRECTORY));
+    supervisor->groups =
+        mmap(NULL, sizeof(*supervisor->groups), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (supervisor->groups == MAP_FAILED)
+        supervisor->groups = NULL;
     if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, supervisor->voice_fds) < 0)
         supervisor->voice_fds[0] = supervisor->voice_fds[1] = -1;
     ring_fd = supervisor->wakeup.ring_fd;
@@ -317,6 +330,8 @@ static void close_supervisor(struct supervisor *supervisor)
     close_fd(supervisor->voice_fds[0]);
     close_fd(supervisor->voice_fds[1]);
     wakeup_close(&supervisor->wakeup);
+    if (supervisor->groups)
+        munmap(supervisor->groups, sizeof(*supervisor->groups));
     close_fd(supervisor->lock_fd);
     log_close();
 }

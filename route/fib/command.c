@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -61,12 +62,20 @@ static bool take_input(int input_fd)
     return ends[0] == 0;
 }
 
-static _Noreturn void become(const char *const *arguments, const char **environment, int input_fd,
-                             int output_fd, int start_fd)
+static void end_with(pid_t parent)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent)
+        _exit(127);
+}
+
+static _Noreturn void become(pid_t parent, const char *const *arguments, const char **environment,
+                             int input_fd, int output_fd, int start_fd)
 {
     int error;
 
     setpgid(0, 0);
+    end_with(parent);
     signals_default();
     if (take_input(input_fd) && dup2(output_fd, 1) >= 0 && dup2(output_fd, 2) >= 0 &&
         dup2(start_fd, 3) >= 0 && fcntl(3, F_SETFD, FD_CLOEXEC) == 0) {
@@ -79,6 +88,36 @@ static _Noreturn void become(const char *const *arguments, const char **environm
         /* Then it looks as if it had run and said nothing. */
     }
     _exit(127);
+}
+
+/* --- the groups that run --- */
+
+static struct command_groups *noted;
+
+void command_note_groups(struct command_groups *groups)
+{
+    noted = groups;
+}
+
+/* Replaces the first one of this number; there may be none. */
+static void replace_group(pid_t from, pid_t to)
+{
+    for (size_t i = 0; noted && i < ARRAY_SIZE(noted->groups); i++) {
+        pid_t expected = from;
+
+        if (atomic_compare_exchange_strong(&noted->groups[i], &expected, to))
+            return;
+    }
+}
+
+void command_end_groups(struct command_groups *groups)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(groups->groups); i++) {
+        pid_t group = atomic_exchange(&groups->groups[i], 0);
+
+        if (group > 0)
+            kill(-group, SIGKILL);
+    }
 }
 
 /* --- ours --- */
@@ -166,12 +205,15 @@ static int open_input(const char *input, int *fd)
 static int fork_child(struct child *child, const struct command *command, const char **environment, int input,
                       const int output[2], const int start[2])
 {
+    pid_t parent = getpid();
+
     child->pid = fork();
     if (child->pid < 0)
         return -errno;
     if (child->pid == 0)
-        become(command->arguments, environment, input, output[1], start[1]);
+        become(parent, command->arguments, environment, input, output[1], start[1]);
     setpgid(child->pid, child->pid); /* the child does it too: whoever comes first */
+    replace_group(0, child->pid);
     child->output_fd = output[0];
     child->start_fd = start[0];
     fcntl(child->output_fd, F_SETFL, O_NONBLOCK);
@@ -292,6 +334,7 @@ static void reap_left(struct command_runner *runner)
 static void end_child(struct command_runner *runner, struct child *child, int *status)
 {
     kill(-child->pid, SIGKILL);
+    replace_group(child->pid, 0); /* before its number can be another's */
     for (int ms = 0; ms < KILL_MS && !has_ended(child); ms++)
         poll(NULL, 0, 1);
     if (!child->reaped && waitpid(child->pid, &child->status, WNOHANG) == 0)

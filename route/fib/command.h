@@ -7,6 +7,9 @@
  * whichever it is, the whole group is killed. One that does not even end then (it hangs inside the kernel) is left behind,
  * and reaped later.
  *
+ * When this process is killed the program is killed too, by the kernel where that can be (PR_SET_PDEATHSIG, prctl(2)).
+ * What the program has started itself only its group tells: who outlives this process ends that, see command_groups.
+ *
  * Not for two threads at once with the same runner.
  */
 #pragma once
@@ -51,3 +54,13 @@ struct command {
  *   others       it was not started: execve()'s, fork()'s, pipe()'s errno
  */
 int command_run(struct command_runner *runner, const struct command *command, char **output, int *status);
+
+/* The groups of the programs that run now; 0: a free place. In memory that two processes share. */
+struct command_groups {
+    _Atomic(pid_t) groups[8]; /* a runner has one at a time */
+};
+
+/* From now on this process notes them there, for all of its runners; NULL: nowhere. It stays the caller's. */
+void command_note_groups(struct command_groups *groups);
+/* Kills those that a process has left which is gone. */
+void command_end_groups(struct command_groups *groups);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`reroute agent --supervise`: started again when it ends badly or hangs, once for a configuration, ended and reloaded
 as the agent would be; and the route stays as it is in all that."""
+import contextlib
 import os
 import signal
 import subprocess
@@ -107,6 +108,31 @@ def signals(t):
     t.eventually(agent.settled(home), "the next one starts", detail=agent.status)
 
 
+def what_it_runs(t):
+    """A program that it runs, and that program's child, end with an agent that is killed, however that comes."""
+    path = os.path.join(t.directory, "notified")
+    with open(path, "w", encoding="ascii") as f:
+        f.write('#!/bin/sh\nsleep 1000 &\necho $$ $! >>"$0.pids"\nwait\n')
+    os.chmod(path, 0o700)
+
+    def programs():
+        with contextlib.suppress(OSError), open(path + ".pids", encoding="ascii") as f:
+            return [line.split() for line in f.read().splitlines()]
+        return []
+
+    world, _, monitor = t.cluster(settings=dict(nodes=2))
+    agent = supervised(t, t.agent(world, start=False, top=f'notify = "{path}" notify-timeout = "1h"'))
+    agent.start()
+    for run, number in enumerate((signal.SIGKILL, signal.SIGSTOP)):
+        t.eventually(lambda: len(programs()) > run, "it runs", detail=agent.log)
+        before = child(agent)
+        os.kill(before, number)
+        t.ok(replaced(agent, before), f"{number.name}: another agent runs", agent.log())
+        t.ok(wait_for(lambda: all(gone(pid) for pid in programs()[run])), "what the old one ran is gone", programs())
+    t.ok(agent.terminate(20) == 0, "ends")
+    t.ok(wait_for(lambda: all(gone(pid) for pids in programs() for pid in pids)), "and nothing is left", programs())
+
+
 def nobody_reads(t):
     """Who read standard error is gone (a login that ended): an agent that ends is started again all the same."""
     world, _, monitor = t.cluster(settings=dict(nodes=2))
@@ -175,4 +201,4 @@ def both_options(t):
     t.ok(code == 3 and "--supervise and --dry-run" in error, "not together with --dry-run", [code, error])
 
 
-sys.exit(main([machine_stood_still, hangs, crash, second, signals, nobody_reads, reload_at_the_start, wrong_file, both_options]))
+sys.exit(main([machine_stood_still, what_it_runs, hangs, crash, second, signals, nobody_reads, reload_at_the_start, wrong_file, both_options]))

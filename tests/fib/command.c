@@ -9,6 +9,8 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
@@ -238,6 +240,67 @@ Test(command, its_time_is_over_for_its_children_too)
         cr_expect_geq(clock_now_ns(CLOCK_MONOTONIC) - begun_ns, 300 * NS_PER_MS);
         cr_expect_not(runs("86311"), "%s", scripts[i]);
     }
+}
+
+/* Two numbers that a script writes. */
+static void read_numbers(const char *path, pid_t numbers[2])
+{
+    for (int i = 0; i < 10000; i++) {
+        FILE *file = fopen(path, "re");
+        int count = file ? fscanf(file, "%d %d\n", &numbers[0], &numbers[1]) : 0;
+
+        if (file)
+            fclose(file);
+        if (count == 2)
+            return;
+        usleep(1000);
+    }
+    cr_assert_fail("nothing was written");
+}
+
+static _Noreturn void run_until_killed(struct command_groups *groups)
+{
+    char *output;
+    int status;
+
+    command_note_groups(groups);
+    run("exit 0", &output, &status);
+    run_for(600 * NS_PER_S,
+            (const char *const[]){"/bin/sh", "-c", "sleep 600 & echo $$ $! >\"$NUMBERS\"; wait", NULL},
+            &output, &status);
+    _exit(0);
+}
+
+/* Who runs it is killed: so is the program, at once, and the rest of its group when that is asked for. */
+Test(command, it_does_not_outlive_who_runs_it, .timeout = 30)
+{
+    struct command_groups *groups =
+        mmap(NULL, sizeof(*groups), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    static const struct command_groups none;
+    char path[] = "/tmp/reroute-command-XXXXXX";
+    pid_t numbers[2], parent;
+    int status, fd = mkstemp(path);
+
+    cr_assert_neq(groups, MAP_FAILED);
+    cr_assert_geq(fd, 0);
+    cr_assert_eq(prctl(PR_SET_CHILD_SUBREAPER, 1), 0); /* who is left is ours */
+    setenv("NUMBERS", path, 1);
+    parent = fork();
+    if (parent == 0)
+        run_until_killed(groups);
+    read_numbers(path, numbers);
+    kill(parent, SIGKILL);
+    cr_assert_eq(waitpid(parent, &status, 0), parent);
+    cr_assert_eq(waitpid(numbers[0], &status, 0), numbers[0]);
+    cr_expect(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    cr_expect_eq(waitpid(numbers[1], &status, WNOHANG), 0, "its child is left");
+    cr_expect_eq(groups->groups[0], numbers[0]);
+    command_end_groups(groups);
+    cr_assert_eq(waitpid(numbers[1], &status, 0), numbers[1]);
+    cr_expect(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    cr_expect_arr_eq(groups, &none, sizeof(none), "no group is noted that is over");
+    close(fd);
+    unlink(path);
 }
 
 Test(command, too_much_output_is_none)
