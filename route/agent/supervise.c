@@ -6,7 +6,8 @@
  * It says that it lives through one end of a socket pair, by what it would send to a service manager (sd_notify.h).
  * So nobody else can speak for it, and no name for the socket is needed.
  *
- * The lock is one of fcntl(2): a child does not have its parent's, and the kernel tells who holds it.
+ * The locks are those of fcntl(2): a child does not have its parent's, and the kernel tells who holds them. They are on
+ * one file: a byte for the supervisor, one for its agent. So an agent is known whose supervisor was killed.
  *
  * An agent that is killed cannot end the programs that it runs. It notes their groups in memory that it shares with its
  * supervisor, who ends them.
@@ -85,10 +86,25 @@ static void lock_name(const char *config_path, char name[static 64])
     snprintf(name, 64, "supervise-%016" PRIx64, siphash24(path, strlen(path), key));
 }
 
+enum { BYTE_OF_SUPERVISOR, BYTE_OF_AGENT };
+
+static struct flock lock_of(int byte)
+{
+    return (struct flock){.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1};
+}
+
+/* The other process that has it; 0: none, or that is not known. */
+static pid_t lock_holder(int fd, int byte)
+{
+    struct flock lock = lock_of(byte);
+
+    return fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK && lock.l_pid > 0 ? lock.l_pid : 0;
+}
+
 /* The lock file's descriptor; -EWOULDBLOCK: another supervisor has it; or a negative errno for own_error_text(). */
 static int take_lock(const char *config_path)
 {
-    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    struct flock lock = lock_of(BYTE_OF_SUPERVISOR);
     char name[64];
     int fd, error;
 
@@ -98,7 +114,7 @@ static int take_lock(const char *config_path)
     fd = own_file_open(SUPERVISE_DIRECTORY, name, O_RDWR | O_CREAT);
     if (fd < 0)
         return fd;
-    if (fcntl(fd, F_SETLK, &whole) == 0)
+    if (fcntl(fd, F_SETLK, &lock) == 0)
         return fd;
     error = errno == EACCES || errno == EAGAIN ? -EWOULDBLOCK : -errno;
     close(fd);
@@ -107,18 +123,17 @@ static int take_lock(const char *config_path)
 
 pid_t supervise_pid(const char *config_path)
 {
-    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     char name[64];
-    bool told;
+    pid_t holder;
     int fd;
 
     lock_name(config_path, name);
     fd = own_file_open(SUPERVISE_DIRECTORY, name, O_RDONLY);
     if (fd < 0)
         return 0;
-    told = fcntl(fd, F_GETLK, &whole) == 0 && whole.l_type != F_UNLCK;
+    holder = lock_holder(fd, BYTE_OF_SUPERVISOR);
     close(fd);
-    return told ? whole.l_pid : 0;
+    return holder;
 }
 
 /* --- the agent --- */
@@ -135,6 +150,7 @@ static void end_with(pid_t supervisor)
 static _Noreturn void become_agent(const struct supervisor *supervisor, pid_t parent, const sigset_t *mask)
 {
     struct agent_options options = *supervisor->options;
+    struct flock lock = lock_of(BYTE_OF_AGENT);
     char period[24];
 
     options.restarts = supervisor->supervision.restarts;
@@ -143,7 +159,7 @@ static _Noreturn void become_agent(const struct supervisor *supervisor, pid_t pa
     signal(SIGHUP, SIG_IGN); /* until the agent listens to it: it has yet to read its file */
     sigprocmask(SIG_SETMASK, mask, NULL);
     end_with(parent);
-    close_fd(supervisor->lock_fd);
+    fcntl(supervisor->lock_fd, F_SETLK, &lock); /* for as long as the process lives */
     command_note_groups(supervisor->groups);
     close_fd(supervisor->voice_fds[0]);
     if (supervisor->voice_fds[1] >= 0) {
@@ -189,11 +205,34 @@ static double seconds(uint64_t from_ns, uint64_t to_ns)
 
 /* --- what is done --- */
 
+/* Of a supervisor that was killed: the agent cannot end with it on every host, and not at once on any. */
+static void end_left(struct supervisor *supervisor, pid_t left, uint64_t now_ns)
+{
+    switch (supervision_blocked(&supervisor->supervision, now_ns)) {
+    case SUPERVISION_END:
+        log_event(LOG_LEVEL_WARN, "agent-left", "pid=%d hint=%s", (int)left,
+                  LOG_QUOTE("its supervisor was killed; it is ended before another one starts"));
+        kill(left, SIGTERM);
+        break;
+    case SUPERVISION_KILL:
+        kill(left, SIGKILL);
+        break;
+    default:
+        break;
+    }
+}
+
 static void start(struct supervisor *supervisor, uint64_t now_ns)
 {
     struct supervision *supervision = &supervisor->supervision;
-    int error = start_agent(supervisor);
+    pid_t left = lock_holder(supervisor->lock_fd, BYTE_OF_AGENT);
+    int error;
 
+    if (left) {
+        end_left(supervisor, left, now_ns);
+        return;
+    }
+    error = start_agent(supervisor);
     if (!error) {
         supervision_started(supervision, now_ns);
         return;
@@ -292,6 +331,7 @@ static bool look(struct supervisor *supervisor)
     case SUPERVISION_KILL:
         kill_agent(supervisor, now_ns);
         break;
+    case SUPERVISION_END:
     case SUPERVISION_WAIT:
         break;
     }

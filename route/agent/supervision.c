@@ -3,8 +3,11 @@
 
 void supervision_begin(struct supervision *supervision, bool watched, uint64_t now_ns)
 {
-    *supervision = (struct supervision){
-        .watched = watched, .heard_ns = NEVER_NS, .due_ns = now_ns, .again_ns = SUPERVISION_AGAIN_NS};
+    *supervision = (struct supervision){.watched = watched,
+                                        .heard_ns = NEVER_NS,
+                                        .due_ns = now_ns,
+                                        .again_ns = SUPERVISION_AGAIN_NS,
+                                        .left_ns = NEVER_NS};
 }
 
 static uint64_t patience_ns(const struct supervision *supervision)
@@ -45,6 +48,16 @@ void supervision_heard(struct supervision *supervision, uint64_t now_ns)
     supervision->heard_ns = now_ns;
     if (!supervision->stopping)
         supervision->due_ns = now_ns + SUPERVISION_WATCHDOG_NS;
+}
+
+enum supervision_act supervision_blocked(struct supervision *supervision, uint64_t now_ns)
+{
+    supervision->due_ns = now_ns + SUPERVISION_LOOK_NS;
+    if (supervision->left_ns == NEVER_NS) {
+        supervision->left_ns = now_ns;
+        return SUPERVISION_END;
+    }
+    return now_ns - supervision->left_ns < SUPERVISION_STOP_NS ? SUPERVISION_WAIT : SUPERVISION_KILL;
 }
 
 bool supervision_ended(struct supervision *supervision, bool well, uint64_t now_ns)

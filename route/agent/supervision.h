@@ -6,6 +6,8 @@
  *   it ends badly               started again after 1 s, then 2, 4, ... 30 s; 1 s again after a run of a minute
  *   it has not spoken for 10 s  killed (90 s before its first word); then as if it had ended badly
  *   it was told to end          killed when it has not done so after 15 s
+ *   a supervisor was killed     the next one ends the agent that it has left, as one that is told to end, and only then
+ *                               starts its own
  *
  * A supervisor that was not running itself (a machine that stood still) judges nobody by that time.
  */
@@ -16,12 +18,13 @@
 #define SUPERVISION_WATCHDOG_NS (10 * NS_PER_S)
 #define SUPERVISION_FIRST_NS    (90 * NS_PER_S) /* for its first word */
 #define SUPERVISION_STOP_NS     (15 * NS_PER_S)
+#define SUPERVISION_LOOK_NS     (100 * NS_PER_MS) /* how often it is looked whether one that was left has ended */
 #define SUPERVISION_AGAIN_NS    (1 * NS_PER_S)
 #define SUPERVISION_MOST_NS     (30 * NS_PER_S)
 #define SUPERVISION_STEADY_NS   (60 * NS_PER_S)
 #define SUPERVISION_LATE_NS     (1 * NS_PER_S) /* who looks so much too late was not running */
 
-enum supervision_act { SUPERVISION_WAIT, SUPERVISION_START, SUPERVISION_KILL };
+enum supervision_act { SUPERVISION_WAIT, SUPERVISION_START, SUPERVISION_END, SUPERVISION_KILL };
 
 struct supervision {
     bool runs, stopping, killed;
@@ -31,6 +34,7 @@ struct supervision {
     uint64_t due_ns;     /* supervision_due() is to be asked then; NEVER_NS: there is nothing to wait for */
     uint64_t again_ns;   /* how long the next start waits */
     uint64_t restarts;   /* since the supervisor began */
+    uint64_t left_ns;    /* one that another supervisor has left was first seen then; NEVER_NS: none was */
 };
 
 /* A start is due at once. watched: false where agents have no way to speak; then none is killed for its silence. */
@@ -39,6 +43,9 @@ void supervision_begin(struct supervision *supervision, bool watched, uint64_t n
 enum supervision_act supervision_due(struct supervision *supervision, uint64_t now_ns);
 void supervision_started(struct supervision *supervision, uint64_t now_ns);
 void supervision_heard(struct supervision *supervision, uint64_t now_ns);
+
+/* It cannot be started yet, as one runs that another supervisor has left: what is to be done with that. */
+enum supervision_act supervision_blocked(struct supervision *supervision, uint64_t now_ns);
 
 /* It ended, or could not be started. True: the supervisor ends too; else due_ns is when the next one is started. */
 bool supervision_ended(struct supervision *supervision, bool well, uint64_t now_ns);

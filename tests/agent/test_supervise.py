@@ -133,6 +133,29 @@ def what_it_runs(t):
     t.ok(wait_for(lambda: all(gone(pid) for pids in programs() for pid in pids)), "and nothing is left", programs())
 
 
+def started_at_once(t):
+    """The supervisor is killed and the next one started before the agent has ended: it waits for that end."""
+    path = os.path.join(t.directory, "notified")
+    with open(path, "w", encoding="ascii") as f:
+        f.write('#!/bin/sh\n[ "$REROUTE_EVENT" != stop ] || sleep 1000\n')
+    os.chmod(path, 0o700)
+    world, _, monitor = t.cluster(settings=dict(nodes=2))
+    agent = supervised(t, t.agent(world, start=False, top=f'notify = "{path}"'))
+    home = world.node(1).address("data")
+    agent.start()
+    t.eventually(agent.settled(home), "at home", detail=agent.status)
+    changes, before = monitor.changes(), child(agent)
+    agent.signal(signal.SIGKILL)
+    agent.process.wait(10)
+    t.ok(not gone(before), "the agent takes its time to end")
+    agent.start()
+    t.ok(replaced(agent, before) and wait_for(lambda: gone(before)), "then another one runs", agent.log())
+    t.ok([told["pid"] for told in agent.events("agent-left")] == [str(before)], "that is said", agent.log())
+    t.eventually(agent.settled(home), "at home", detail=agent.status)
+    t.ok(monitor.changes() == changes and not agent.events("agent-ended"), "the route was not touched", monitor.events)
+    t.ok(agent.terminate(20) == 0, "ends")
+
+
 def nobody_reads(t):
     """Who read standard error is gone (a login that ended): an agent that ends is started again all the same."""
     world, _, monitor = t.cluster(settings=dict(nodes=2))
@@ -201,4 +224,4 @@ def both_options(t):
     t.ok(code == 3 and "--supervise and --dry-run" in error, "not together with --dry-run", [code, error])
 
 
-sys.exit(main([machine_stood_still, what_it_runs, hangs, crash, second, signals, nobody_reads, reload_at_the_start, wrong_file, both_options]))
+sys.exit(main([machine_stood_still, what_it_runs, hangs, started_at_once, crash, second, signals, nobody_reads, reload_at_the_start, wrong_file, both_options]))

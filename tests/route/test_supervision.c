@@ -132,6 +132,25 @@ Test(supervision, told_to_end, .init = begin)
     cr_expect(supervision_ended(&it, false, at(19)), "however it ends");
 }
 
+/* Told to end once, killed after its time, and none is started before it is gone. */
+Test(supervision, one_that_was_left)
+{
+    uint64_t now_ns = BEGIN_NS;
+
+    supervision_begin(&it, true, BEGIN_NS);
+    while (now_ns < at(16)) {
+        enum supervision_act expected = now_ns == BEGIN_NS ? SUPERVISION_END
+                                        : now_ns < at(15)  ? SUPERVISION_WAIT
+                                                           : SUPERVISION_KILL;
+
+        cr_assert_eq(supervision_due(&it, now_ns), SUPERVISION_START);
+        cr_expect_eq(supervision_blocked(&it, now_ns), expected);
+        cr_assert_gt(it.due_ns, now_ns);
+        now_ns = it.due_ns;
+    }
+    cr_expect(supervision_stop(&it, now_ns), "who is told to end meanwhile ends");
+}
+
 Test(supervision, told_to_end_while_none_runs, .init = begin)
 {
     supervision_ended(&it, false, at(2));
