@@ -188,11 +188,17 @@ static bool update_egress(struct agent *agent, uint32_t index)
 }
 
 /* Interfaces may have come or gone: what is only asked, or only compared. */
-static void refresh_scopes(struct agent *agent)
+static void refresh_others(struct agent *agent)
 {
     scope_refresh_address(&agent->config->service);
-    for (size_t i = 0; i < agent->config->bootstrap_count; i++)
-        scope_refresh_address(&agent->config->bootstrap[i]);
+    agent->host.bootstrap_on_link = false;
+    for (size_t i = 0; i < agent->config->bootstrap_count; i++) {
+        struct address *address = &agent->config->bootstrap[i], source;
+        uint32_t ifindex;
+
+        scope_refresh_address(address);
+        agent->host.bootstrap_on_link |= fib_egress(agent->fib, address, &ifindex, &source) == 0;
+    }
 }
 
 void agent_egress_step(struct agent *agent)
@@ -201,7 +207,7 @@ void agent_egress_step(struct agent *agent)
 
     if (!agent->host.egress_wanted || agent->now_ns < agent->host.egress_ns)
         return;
-    refresh_scopes(agent);
+    refresh_others(agent);
     for (uint32_t i = 0; i < agent->host.table.access_count; i++)
         agent->host.table.accesses[i].host_is_judged = false;
     for (uint32_t i = 0; i < agent->host.table.path_count; i++)

@@ -10,7 +10,7 @@
 
 /* How far the service's route has come. */
 enum manager_route {
-    MANAGER_NO_LINK,   /* no interface leads to a node that is known */
+    MANAGER_NO_LINK,   /* no interface leads to a node that is known, nor to one of bootstrap */
     MANAGER_NO_ANSWER, /* one does */
     MANAGER_STANDS,    /* it leads to a next hop that answers, or there is none to be set */
 };

@@ -95,9 +95,10 @@ struct agent_host {
     int probe_error;       /* the last one, not to be logged again and again */
     uint32_t lacking_told; /* a bit for each thing that this host lacks and the log has */
     struct health_settings health_settings;
-    uint64_t pair_ns;   /* not before: another pair could not be put in force */
-    bool egress_wanted; /* the host changed: how the paths are entered is to be found out again */
-    uint64_t egress_ns; /* not before: the kernel did not say */
+    uint64_t pair_ns;       /* not before: another pair could not be put in force */
+    bool bootstrap_on_link; /* an interface leads to one of bootstrap */
+    bool egress_wanted;     /* the host changed: how the paths are entered is to be found out again */
+    uint64_t egress_ns;     /* not before: the kernel did not say */
     uint64_t reread_ns; /* behind a slow FIB, which has no events: when links and addresses are read again */
 };
 

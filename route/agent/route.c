@@ -210,6 +210,9 @@ static bool concerns_us(const struct agent *agent, const struct fib_event *event
     for (uint32_t i = 0; i < agent->host.table.access_count; i++)
         if (is_within(event, &agent->host.table.accesses[i].judged_host))
             return true;
+    for (size_t i = 0; i < agent->config->bootstrap_count; i++)
+        if (is_within(event, &agent->config->bootstrap[i]))
+            return true;
     return guard_needs_source(agent->service.guard, &event->address);
 }
 

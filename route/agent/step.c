@@ -271,7 +271,7 @@ static enum manager_route route_reached(const struct agent *agent)
         if (!table->paths[i].entry.error)
             return MANAGER_NO_ANSWER;
     }
-    return MANAGER_NO_LINK;
+    return agent->host.bootstrap_on_link ? MANAGER_NO_ANSWER : MANAGER_NO_LINK;
 }
 
 /* What is to be done from time to time, wherever the route leads. */

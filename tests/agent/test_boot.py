@@ -162,6 +162,29 @@ def ready_when_an_interface_has_come(t):
     t.ok(manager.ready() == [world.node(1).address("data")], "after the route", manager.messages)
 
 
+def ready_by_bootstrap(t):
+    """No list has named a node yet: an interface leads to one when it leads to one of bootstrap, which may come late."""
+    world, service, monitor = t.cluster(settings=dict(nodes=2))
+    data = world.networks["data"]
+    for network in world.networks:
+        world.host.ip("address", "flush", "dev", world.host.interface(network))
+    for node in world.nodes:
+        world.power(node, False)
+    manager = Manager(t)
+    boot = ", ".join(f'"{node.address("data")}"' for node in world.nodes)
+    agent = manager.agent(t, world, accesses=[], top=f"bootstrap = {{{boot}}}")
+    t.eventually(lambda: f"waits up to {LINK_WAIT_S} s for an interface that leads to a node" in
+                 manager.hear(monitor).status(), "STATUS= says so", detail=manager.statuses)
+    world.host.ip("address", "add", f"{world.host.address('data')}/{data.prefix.prefixlen}", "dev", data.host_interface)
+    t.eventually(lambda: f"waits up to {WAIT_S} s for a next hop" in manager.hear(monitor).status(),
+                 "one is there: it waits for a node", detail=manager.statuses)
+    t.ok(manager.ready() == [], "not ready", manager.messages)
+    for node in world.nodes:
+        world.power(node, True)
+    t.eventually(lambda: manager.hear(monitor).ready(), "READY=1 when a node is there", detail=agent.log)
+    t.ok(manager.ready() == [world.node(1).address("data")], "after the route", manager.messages)
+
+
 class Client:
     """One TCP connection of the host to the service, with the way it took: the source address it began with."""
 
@@ -252,6 +275,6 @@ def died_before_the_boot(t):
 
 
 sys.exit(main([ready_in_vain, ready_with_the_route, ready_with_a_found_route, ready_in_a_dry_run,
-               ready_when_an_interface_has_come, first_route_leaves_what_goes_on, first_route_to_another_node,
+               ready_when_an_interface_has_come, ready_by_bootstrap, first_route_leaves_what_goes_on, first_route_to_another_node,
                first_route_where_answers_get_lost, died_before_the_boot],
               parallel=5))
