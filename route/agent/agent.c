@@ -337,9 +337,21 @@ static int start(struct agent *agent, char *message, size_t size_bytes)
     agent_observe_step(agent);
     agent_route_step(agent);
     agent_egress_step(agent);
+    agent_route_resume(agent);
     agent_route_warn(agent);
     agent_warn_config(agent);
     return 0;
+}
+
+/* Who has been told to end, and does, is not to be ended in the middle of it by being told again. */
+static void heed_no_more(void)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
 static void finish(struct agent *agent)
@@ -404,7 +416,9 @@ int agent_run(const struct agent_options *options)
             log_event(LOG_LEVEL_ERROR, "loop-failed", "error=%s", LOG_QUOTE(strerror(errno)));
             error = -EIO;
         }
+        heed_no_more();
         manager_stop();
+        agent_route_end(&agent);
         agent_notice_step(&agent);
         agent_save(&agent);
         agent_tune_save(&agent);

@@ -11,6 +11,8 @@
 /* For so long a path is not chosen again through which a route was refused, and longer where a try takes time. */
 #define REFUSED_FOR_NS     (1 * NS_PER_S)
 #define REFUSED_FOR_MAX_NS (60 * NS_PER_S)
+/* So long the end waits for a route command: it may wait for a lock itself. */
+#define END_NS (30 * NS_PER_S)
 
 static struct keeper_hop hop_of(const struct agent *agent, const struct agent_path *path)
 {
@@ -170,16 +172,22 @@ static void reread_host(struct agent *agent, bool doubt)
     agent->host.reread_ns = agent->now_ns + REREAD_NS;
 }
 
+/* Fills *hop; NULL: there is none in use. */
+static const struct keeper_hop *hop_in_use(const struct agent *agent, struct keeper_hop *hop)
+{
+    if (agent->service.current == SELECTOR_NO_PATH)
+        return NULL;
+    *hop = hop_of(agent, &agent->host.table.paths[agent->service.current]);
+    return hop;
+}
+
 void agent_route_step(struct agent *agent)
 {
     struct keeper_hop hop;
     bool doubt = is_in_doubt(agent);
 
     reread_host(agent, doubt);
-    if (agent->service.current != SELECTOR_NO_PATH)
-        hop = hop_of(agent, &agent->host.table.paths[agent->service.current]);
-    guard_step(agent->service.guard, agent->service.current == SELECTOR_NO_PATH ? NULL : &hop, doubt,
-               agent->now_ns);
+    guard_step(agent->service.guard, hop_in_use(agent, &hop), doubt, agent->now_ns);
     take_events(agent);
     agent_egress_step(agent); /* of an adopted next hop */
 }
@@ -190,6 +198,49 @@ void agent_route_want(struct agent *agent, uint32_t path)
 
     guard_want(agent->service.guard, &hop, agent->now_ns);
     take_events(agent);
+}
+
+/* --- from one run to the next --- */
+
+/* No evidence is waited for: a route to a node that may not answer is no worse than none. One that stands is kept. */
+void agent_route_resume(struct agent *agent)
+{
+    struct agent_service *service = &agent->service;
+    uint32_t path = agent_table_find(&agent->host.table, &service->unsettled);
+
+    if (path != SELECTOR_NO_PATH && agent_acts(agent)) {
+        service->switching =
+            (struct agent_switching){.to = service->unsettled, .reason = SWITCH_COLD_START, .resumed = true};
+        agent_route_want(agent, path);
+    }
+    service->unsettled = (struct address){0};
+}
+
+/* Where the route was to lead: no other way is known to be better. */
+static struct address wanted_hop(const struct agent *agent)
+{
+    const struct agent_service *service = &agent->service;
+
+    if (address_is_set(&service->switching.to) || service->current == SELECTOR_NO_PATH)
+        return service->switching.to;
+    return agent->host.table.paths[service->current].address;
+}
+
+void agent_route_end(struct agent *agent)
+{
+    uint64_t begun_ns = clock_now_ns(CLOCK_MONOTONIC);
+    uint64_t wait_ns = min_u64(END_NS, agent->config->route.command_timeout_ns);
+    struct keeper_hop hop;
+    bool settled = guard_end(agent->service.guard, hop_in_use(agent, &hop), wait_ns);
+
+    take_events(agent);
+    if (settled)
+        return;
+    agent->service.unsettled = wanted_hop(agent);
+    log_event(LOG_LEVEL_ERROR, "route-unsettled", "to=%s waited_s=%.0f hint=%s",
+              ADDRESS_TEXT(&agent->service.unsettled),
+              (double)(clock_now_ns(CLOCK_MONOTONIC) - begun_ns) / NS_PER_S,
+              LOG_QUOTE("a change of the route has not ended, there may be none; the next start puts it"));
 }
 
 /* --- events of the host --- */

@@ -51,7 +51,8 @@ void agent_save(struct agent *agent)
                           .pin_hard = agent->orders.pin_hard,
                           .pin_terms = agent->orders.pin_terms,
                           .service = agent->config->service,
-                          .next_hop = *guard_owned(agent->service.guard)};
+                          .next_hop = *guard_owned(agent->service.guard),
+                          .unsettled = agent->service.unsettled};
     CLEANUP(free) char *text = NULL;
 
     agent->files.save_wanted = false;
@@ -107,8 +108,10 @@ void agent_load(struct agent *agent)
     memcpy(agent->orders.pin, state.pin, sizeof(agent->orders.pin));
     agent->orders.pin_hard = state.pin_hard;
     agent->orders.pin_terms = state.pin_terms;
-    if (address_equal(&state.service, &agent->config->service))
+    if (address_equal(&state.service, &agent->config->service)) {
         guard_own(agent->service.guard, &state.next_hop);
+        agent->service.unsettled = state.unsettled;
+    }
     agent->orders.drained = TAKE(state.drained);
     agent->orders.drained_count = state.drained_count;
     for (size_t i = 0; i < state.path_count; i++) {

@@ -91,6 +91,7 @@ static void load_route(struct state *state, const cJSON *root)
 
     load_address(&state->service, cJSON_GetObjectItemCaseSensitive(route, "service"));
     load_address(&state->next_hop, cJSON_GetObjectItemCaseSensitive(route, "next_hop"));
+    load_address(&state->unsettled, cJSON_GetObjectItemCaseSensitive(route, "unsettled"));
 }
 
 /*
@@ -247,6 +248,21 @@ static void add_drains(cJSON *root, const struct state *state)
     }
 }
 
+static void add_address(cJSON *object, const char *name, const struct address *address)
+{
+    if (address_is_set(address))
+        cJSON_AddStringToObject(object, name, ADDRESS_TEXT(address));
+}
+
+static void add_route(cJSON *root, const struct state *state)
+{
+    cJSON *route = cJSON_AddObjectToObject(root, "route");
+
+    add_address(route, "service", &state->service);
+    add_address(route, "next_hop", &state->next_hop);
+    add_address(route, "unsettled", &state->unsettled);
+}
+
 char *state_text(const struct state *state)
 {
     cJSON *root = cJSON_CreateObject(), *list, *item;
@@ -266,11 +282,8 @@ char *state_text(const struct state *state)
     }
     if (state->pin[0])
         add_pin(root, state);
-    if (address_is_set(&state->next_hop)) {
-        item = cJSON_AddObjectToObject(root, "route");
-        cJSON_AddStringToObject(item, "service", ADDRESS_TEXT(&state->service));
-        cJSON_AddStringToObject(item, "next_hop", ADDRESS_TEXT(&state->next_hop));
-    }
+    if (address_is_set(&state->next_hop) || address_is_set(&state->unsettled))
+        add_route(root, state);
     add_drains(root, state);
     text = cJSON_Print(root);
     cJSON_Delete(root);
@@ -285,6 +298,7 @@ int state_own_route(const char *directory, const struct address *service, const 
     state_load(&state, directory, 0);
     state.service = *service;
     state.next_hop = *next_hop;
+    state.unsettled = (struct address){0};
     text = state_text(&state);
     state_clear(&state);
     return text ? own_file_write(directory, "state.json", text) : -ENOMEM;

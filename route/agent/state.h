@@ -32,7 +32,8 @@ struct state {
     bool pin_hard;
     struct terms pin_terms;
     struct address service,
-        next_hop; /* the route that was put, where no table says whose it is; empty: none */
+        next_hop;             /* the route that was put, where no table says whose it is; empty: none */
+    struct address unsettled; /* it is not known whether a route through this one was put; empty: it is */
     struct drain *drained;
     size_t drained_count;
 };

@@ -282,14 +282,19 @@ static bool reap(struct supervisor *supervisor, uint64_t now_ns)
 
 static void hear(struct supervisor *supervisor, uint64_t now_ns)
 {
+    static const char ends[] = "STOPPING=1";
     char text[512];
+    ssize_t n;
 
     while (supervisor->voice_fds[0] >= 0 &&
-           recv(supervisor->voice_fds[0], text, sizeof(text), MSG_DONTWAIT) >= 0)
+           (n = recv(supervisor->voice_fds[0], text, sizeof(text), MSG_DONTWAIT)) >= 0) {
         supervision_heard(&supervisor->supervision, now_ns);
+        if (n == sizeof(ends) - 1 && memcmp(text, ends, (size_t)n) == 0)
+            supervision_ends(&supervisor->supervision, now_ns);
+    }
 }
 
-/* True: the supervisor ends. */
+/* An agent is told to end once: what it then brings to an end takes time. True: the supervisor ends. */
 static bool pass_on(struct supervisor *supervisor, uint64_t now_ns)
 {
     if (reload_wanted) {
@@ -297,9 +302,8 @@ static bool pass_on(struct supervisor *supervisor, uint64_t now_ns)
         if (supervisor->agent)
             kill(supervisor->agent, SIGHUP);
     }
-    if (!stop_wanted)
+    if (!stop_wanted || supervisor->supervision.stopping)
         return false;
-    stop_wanted = 0;
     if (supervision_stop(&supervisor->supervision, now_ns))
         return true;
     kill(supervisor->agent, SIGTERM);

@@ -50,6 +50,12 @@ void supervision_heard(struct supervision *supervision, uint64_t now_ns)
         supervision->due_ns = now_ns + SUPERVISION_WATCHDOG_NS;
 }
 
+void supervision_ends(struct supervision *supervision, uint64_t now_ns)
+{
+    if (supervision->runs && !supervision->killed && !supervision->stopping)
+        supervision->due_ns = now_ns + SUPERVISION_STOP_NS;
+}
+
 enum supervision_act supervision_blocked(struct supervision *supervision, uint64_t now_ns)
 {
     supervision->due_ns = now_ns + SUPERVISION_LOOK_NS;

@@ -5,7 +5,7 @@
  *   it ends well                the supervisor ends too
  *   it ends badly               started again after 1 s, then 2, 4, ... 30 s; 1 s again after a run of a minute
  *   it has not spoken for 10 s  killed (90 s before its first word); then as if it had ended badly
- *   it was told to end          killed when it has not done so after 15 s
+ *   it was told to end          killed when it has not done so after 45 s: it may wait 30 s for a route command
  *   a supervisor was killed     the next one ends the agent that it has left, as one that is told to end, and only then
  *                               starts its own
  *
@@ -17,7 +17,7 @@
 
 #define SUPERVISION_WATCHDOG_NS (10 * NS_PER_S)
 #define SUPERVISION_FIRST_NS    (90 * NS_PER_S) /* for its first word */
-#define SUPERVISION_STOP_NS     (15 * NS_PER_S)
+#define SUPERVISION_STOP_NS     (45 * NS_PER_S)
 #define SUPERVISION_LOOK_NS     (100 * NS_PER_MS) /* how often it is looked whether one that was left has ended */
 #define SUPERVISION_AGAIN_NS    (1 * NS_PER_S)
 #define SUPERVISION_MOST_NS     (30 * NS_PER_S)
@@ -43,6 +43,8 @@ void supervision_begin(struct supervision *supervision, bool watched, uint64_t n
 enum supervision_act supervision_due(struct supervision *supervision, uint64_t now_ns);
 void supervision_started(struct supervision *supervision, uint64_t now_ns);
 void supervision_heard(struct supervision *supervision, uint64_t now_ns);
+/* It says that it ends, whoever told it to. */
+void supervision_ends(struct supervision *supervision, uint64_t now_ns);
 
 /* It cannot be started yet, as one runs that another supervisor has left: what is to be done with that. */
 enum supervision_act supervision_blocked(struct supervision *supervision, uint64_t now_ns);

@@ -143,8 +143,9 @@ static void plan(struct agent *agent)
 static void take_back(struct agent *agent)
 {
     struct agent_service *service = &agent->service;
+    bool unwanted = !service->decision.switch_now && !service->switching.resumed;
 
-    if ((!service->decision.switch_now || !agent_acts(agent)) && address_is_set(&service->switching.to) &&
+    if ((unwanted || !agent_acts(agent)) && address_is_set(&service->switching.to) &&
         guard_unwant(service->guard))
         service->switching = (struct agent_switching){0};
 }

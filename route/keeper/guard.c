@@ -60,6 +60,15 @@ struct guard *guard_free(struct guard *guard)
     return NULL;
 }
 
+bool guard_end(struct guard *guard, const struct keeper_hop *in_use, uint64_t wait_ns)
+{
+    bool settled = !guard->worker || keeper_worker_end(guard->worker, in_use, wait_ns);
+
+    if (guard->worker)
+        keeper_worker_report(guard->worker, &guard->report);
+    return settled;
+}
+
 void guard_want(struct guard *guard, const struct keeper_hop *to, uint64_t now_ns)
 {
     if (guard->keeper)

@@ -14,8 +14,13 @@ struct guard;
 
 /* settings->fib: a slow one is the guard's alone. 0 or a negative errno: there is no memory, or no thread. */
 int guard_new(struct guard **out, const struct keeper_settings *settings);
-/* A command that changes the route is waited for, for some seconds. */
 struct guard *guard_free(struct guard *guard);
+/*
+ * The last call but those of events, reports and guard_free(). A change of the route that is under way comes to its end
+ * before, in wait_ns at most; its answer can be pulled. in_use: as for guard_step(). False: it did not, and perhaps no
+ * route stands.
+ */
+bool guard_end(struct guard *guard, const struct keeper_hop *in_use, uint64_t wait_ns);
 
 /*
  * Answered by KEEPER_STANDS or KEEPER_REFUSED. Behind a slow FIB the newest call counts: one that waits still is

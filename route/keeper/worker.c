@@ -24,7 +24,9 @@ struct keeper_worker {
 
     pthread_mutex_t lock; /* of all below; held for moments only */
     pthread_cond_t work, idle;
-    bool ending;
+    bool ending;    /* after what is unsettled */
+    bool given_up;  /* at once */
+    bool has_ended; /* the thread */
     enum job doing;
     bool known;      /* the table could be read once */
     bool move_waits; /* and where to: */
@@ -36,8 +38,11 @@ struct keeper_worker {
     bool look_again; /* the last one failed: the caller is to ask for another one, though none is due */
     bool is_in_use;  /* and which one: */
     struct keeper_hop in_use;
-    uint64_t not_before_ns;                 /* the pause after a failure */
-    bool in_vain;                           /* the last move failed */
+    uint64_t not_before_ns; /* the pause after a failure */
+    bool in_vain;           /* the last move failed */
+    bool unsettled;         /* the last change of the route failed, so there may be none */
+    bool answered;          /* but it was an answer */
+    unsigned tries_at_end;
     unsigned failures;                      /* in a row */
     struct keeper_event events[EVENTS_MAX]; /* a ring */
     unsigned first, count;
@@ -62,8 +67,9 @@ static bool is_unknown(int error)
 
 /* What a job came to. */
 struct outcome {
-    int error;    /* the last one; 0: none */
-    bool unknown; /* it is to be done again */
+    int error;      /* the last one; 0: none */
+    bool unknown;   /* it is to be done again */
+    bool unsettled; /* a change failed */
     bool adopted;
 };
 
@@ -85,6 +91,7 @@ static void take_event(struct keeper_worker *worker, struct keeper_event *event,
     outcome->error = event->error ? event->error : outcome->error;
     outcome->adopted |= event->kind == KEEPER_ADOPTED;
     outcome->unknown |= unknown;
+    outcome->unsettled |= event->kind == KEEPER_REFUSED || event->kind == KEEPER_REPAIR_FAILED;
     if (unknown)
         post_unreadable(worker, event);
     else
@@ -102,6 +109,9 @@ static struct outcome take_events(struct keeper_worker *worker)
         worker->unreadable[0] = '\0';
     worker->report.keeper = *keeper_report(worker->keeper);
     worker->report.owned = *fib_owned(worker->fib);
+    worker->unsettled =
+        outcome.unsettled || worker->report.keeper.unrepaired || (outcome.error && worker->unsettled);
+    worker->answered = !outcome.unknown;
     return outcome;
 }
 
@@ -176,14 +186,23 @@ static enum job next_job(const struct keeper_worker *worker)
     return worker->move_waits ? JOB_MOVE : worker->look_waits ? JOB_LOOK : JOB_NONE;
 }
 
+/* What is answered is tried once more at the end, what is not for as long as there is time. */
+static bool is_over(const struct keeper_worker *worker)
+{
+    return worker->given_up ||
+           (worker->ending && (!worker->unsettled || (worker->answered && worker->tries_at_end)));
+}
+
 static void *run(void *context)
 {
     struct keeper_worker *worker = context;
 
     pthread_mutex_lock(&worker->lock);
-    while (!worker->ending) {
-        enum job job = next_job(worker);
+    while (!is_over(worker)) {
+        enum job job;
 
+        worker->look_waits |= worker->ending;
+        job = next_job(worker);
         if (job == JOB_NONE || clock_now_ns(CLOCK_MONOTONIC) < worker->not_before_ns) {
             condition_wait(&worker->work, &worker->lock, job == JOB_NONE ? NEVER_NS : worker->not_before_ns);
             continue;
@@ -198,12 +217,20 @@ static void *run(void *context)
         else
             look(worker);
         worker->doing = JOB_NONE;
+        worker->tries_at_end += worker->ending;
         wakeup_ring(worker->wakeup.ring_fd);
     }
-    worker->doing = JOB_NONE;
+    worker->has_ended = true;
     pthread_cond_signal(&worker->idle);
     pthread_mutex_unlock(&worker->lock);
     return NULL;
+}
+
+static void take_in_use(struct keeper_worker *worker, const struct keeper_hop *in_use)
+{
+    worker->is_in_use = in_use != NULL;
+    if (in_use)
+        worker->in_use = *in_use;
 }
 
 /* --- start and end --- */
@@ -234,21 +261,32 @@ int keeper_worker_new(struct keeper_worker **out, struct keeper *keeper, struct 
     return 0;
 }
 
-struct keeper_worker *keeper_worker_free(struct keeper_worker *worker)
+bool keeper_worker_end(struct keeper_worker *worker, const struct keeper_hop *in_use, uint64_t wait_ns)
 {
-    uint64_t until_ns = clock_now_ns(CLOCK_MONOTONIC) + WORKER_PATIENCE_NS;
+    uint64_t until_ns = add_sat_u64(clock_now_ns(CLOCK_MONOTONIC), wait_ns);
 
-    if (!worker)
-        return NULL;
+    if (worker->given_up)
+        return !worker->unsettled;
     pthread_mutex_lock(&worker->lock);
     worker->ending = true;
+    take_in_use(worker, in_use);
     fib_hurry(worker->fib, true);
     pthread_cond_signal(&worker->work);
-    while (worker->doing != JOB_NONE && condition_wait(&worker->idle, &worker->lock, until_ns))
+    while (!worker->has_ended && condition_wait(&worker->idle, &worker->lock, until_ns))
         ;
+    worker->given_up = true;
+    pthread_cond_signal(&worker->work);
     pthread_mutex_unlock(&worker->lock);
     fib_end(worker->fib);
     pthread_join(worker->thread, NULL);
+    return !worker->unsettled;
+}
+
+struct keeper_worker *keeper_worker_free(struct keeper_worker *worker)
+{
+    if (!worker)
+        return NULL;
+    keeper_worker_end(worker, NULL, 0);
     wakeup_close(&worker->wakeup);
     pthread_cond_destroy(&worker->work);
     pthread_cond_destroy(&worker->idle);
@@ -302,9 +340,7 @@ bool keeper_worker_look(struct keeper_worker *worker, const struct keeper_hop *i
     if (free && (due || worker->look_waits || worker->look_again)) {
         worker->look_waits = true;
         worker->look_again = false;
-        worker->is_in_use = in_use != NULL;
-        if (in_use)
-            worker->in_use = *in_use;
+        take_in_use(worker, in_use);
         pthread_cond_signal(&worker->work);
     }
     pthread_mutex_unlock(&worker->lock);

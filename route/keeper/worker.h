@@ -10,6 +10,9 @@
  * that grows. Before the table could be read once, nothing is moved: there may be a route to adopt.
  *
  * A look that is under way is given up for a move. A move is not: half of it may be done.
+ *
+ * THE END waits for a change that is under way, and makes one again that did not come to its end: in between there may be
+ * no route at all.
  */
 #pragma once
 
@@ -25,10 +28,10 @@ struct worker_report {
 
 /* Starts the thread around this keeper, which is its own from now on. 0 or a negative errno: it is still the caller's. */
 int keeper_worker_new(struct keeper_worker **out, struct keeper *keeper, struct fib *fib);
-/* Waits for a command that changes the route, but no longer than WORKER_PATIENCE_NS. Returns NULL. */
+/* As guard_end(). */
+bool keeper_worker_end(struct keeper_worker *worker, const struct keeper_hop *in_use, uint64_t wait_ns);
+/* Waits for nothing, if it has not been ended before. Returns NULL. */
 struct keeper_worker *keeper_worker_free(struct keeper_worker *worker);
-
-#define WORKER_PATIENCE_NS (5 * NS_PER_S)
 
 void keeper_worker_want(struct keeper_worker *worker, const struct keeper_hop *to);
 /* As guard_unwant(). */

@@ -7,6 +7,7 @@ import sys
 import time
 
 from harness import PROFILE, log_time, main, stays
+from netlab.wait import wait_for
 from supervised import child, gone, replaced, supervised
 
 SLACK_S = 1.0  # what a busy machine may add
@@ -202,6 +203,53 @@ def ends_while_it_hangs(t):
     t.ok(time.monotonic() - began < 2 + SLACK_S, "soon", time.monotonic() - began)
     t.ok(not running(esx.path), "no command is left", running(esx.path))
     t.ok(esx.routes() == [home], "the route stays")
+
+
+def between_delete_and_add(t, **settings):
+    """A failover whose add hangs: (world, monitor, esx, agent, where it leads)."""
+    world, service, monitor, esx, agent, home = settled(t, **settings)
+    esx.trouble("-a hang")
+    world.cut(world.node(1), "data")
+    t.eventually(lambda: esx.calls("-d") and len(esx.calls("-a")) > 1 and esx.routes() == [], "between delete and add",
+                 detail=esx.calls)
+    return world, monitor, esx, agent, esx.calls("-a")[-1][-1]
+
+
+def ends_in_a_move(t):
+    """SIGTERM between delete and add: it ends when the new route stands, and has noted whose it is."""
+    world, monitor, esx, agent, to = between_delete_and_add(t)
+    agent.signal(signal.SIGTERM)
+    t.eventually(lambda: agent.events("stop"), "told to end", detail=agent.log)
+    agent.signal(signal.SIGTERM)
+    began = time.monotonic()
+    t.ok(stays(lambda: agent.process.poll() is None, lambda: time.monotonic() > began + 1), "it waits, though told again")
+    esx.trouble()
+    t.ok(wait_for(lambda: agent.process.poll() == 0), "ends", agent.log())
+    t.ok(esx.routes() == [to] and monitor.gateway() == to, "there is a route", esx.routes())
+    t.ok(agent.events("switch")[-1]["to"] == to and not agent.events("route-unsettled"), "it is told of", agent.log())
+    code, out, error = agent.command("clear")
+    t.ok(code == 0 and esx.routes() == [], "and it is ours", [out, error])
+
+
+def ends_without_a_route(t):
+    """The add hangs for longer than is waited: that is said, and the next start puts the route, whoever answers."""
+    world, monitor, esx, agent, to = between_delete_and_add(t, route='command-timeout = "1s"')
+    t.ok(agent.terminate() == 0, "ends")
+    said = agent.events("route-unsettled")
+    t.ok(len(said) == 1 and said[0]["to"] == to, "and says that there may be no route", agent.log())
+    t.ok(esx.routes() == [] and not running(esx.path), "there is none, nor a command that may put one yet", esx.routes())
+    for node in world.nodes:
+        for network in world.networks:
+            world.cut(node, network)
+    esx.trouble()
+    agent.start()
+    t.eventually(agree(agent, esx, monitor, to), "the next one puts it", detail=agent.log)
+    t.ok(agent.terminate() == 0 and esx.routes() == [to], "and leaves it", esx.routes())
+    esx.by_hand("-d", f"{world.service}/32", to)
+    agent.start()
+    t.eventually(lambda: agent.get("decision") == "cold-start", "it is settled: without evidence no other one does",
+                 detail=agent.status)
+    t.ok(esx.routes() == [], "none stands", esx.routes())
 
 
 def running(path):
@@ -430,4 +478,5 @@ if __name__ == "__main__":
     sys.exit(main([hangs, lies_and_refusals, a_delete_lies, each_in_its_turn, by_others, dry_run,
                    failover_and_failback, under_a_supervisor, cold_start_and_restart, forms, waits_for_the_lock,
                    gets_no_lock, a_look_is_stuck, hangs_at_the_start, unknown_output, vanishes_before_the_delete,
-                   comes_back_meanwhile, ends_while_it_hangs, a_netstack, by_ip]))
+                   comes_back_meanwhile, ends_while_it_hangs, ends_in_a_move, ends_without_a_route,
+                   a_netstack, by_ip]))

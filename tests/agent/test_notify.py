@@ -121,6 +121,16 @@ def a_program_that_hangs_holds_nothing_up(t):
     t.ok(agent.terminate(20) == 0, "and does not hold up the end")
 
 
+def told_to_end_twice(t):
+    """A second signal while it ends does not end it in the middle of that."""
+    program = Program(t, '[ "$REROUTE_EVENT" != stop ] || exec sleep 1000')
+    world, service, monitor, agent, home = t.settled(top=program.key())
+    agent.signal(signal.SIGTERM)
+    t.eventually(lambda: program.of("stop"), "it ends", detail=agent.log)
+    agent.signal(signal.SIGTERM)
+    t.ok(agent.process.wait(20) == 0, "in order", agent.log())
+
+
 def one_that_is_not_there(t):
     world, service, monitor, agent, home = t.settled(top='notify = "/nonexistent/notified"')
     t.eventually(lambda: agent.events("notify-failed"), "said", detail=agent.log)
@@ -135,4 +145,4 @@ def one_that_is_not_there(t):
     t.ok(stays(lambda: len(agent.events("notify-failed")) == 1, agent.asks(20)), "tells nobody", agent.log())
 
 
-sys.exit(main([told_of_every_change, a_program_that_hangs_holds_nothing_up, one_that_is_not_there]))
+sys.exit(main([told_of_every_change, a_program_that_hangs_holds_nothing_up, told_to_end_twice, one_that_is_not_there]))

@@ -9,6 +9,7 @@
 #include <criterion/criterion.h>
 #include <linux/rtnetlink.h>
 #include <poll.h>
+#include <pthread.h>
 
 #define OURS  213
 #define NODE1 "10.0.0.11"
@@ -459,5 +460,80 @@ Test(worker, it_ends_while_a_look_hangs)
 
     at_home(&story);
     look_that_waits(&story);
+    cr_expect(guard_end(story.guard, &story.hop, NEVER_NS), "nothing was being changed");
     end(&story);
+}
+
+static void *let_go_later(void *context)
+{
+    struct story *story = context;
+
+    usleep(300000);
+    story->memory.put_waits = false;
+    return NULL;
+}
+
+Test(worker, the_end_waits_for_a_move)
+{
+    struct story story;
+    pthread_t thread;
+
+    at_home(&story);
+    move_that_waits(&story, NODE2);
+    cr_assert_eq(pthread_create(&thread, NULL, let_go_later, &story), 0);
+    cr_expect(guard_end(story.guard, &story.hop, 20 * NS_PER_S));
+    pthread_join(thread, NULL);
+    take_events(&story);
+    cr_expect_str_eq(story.tale, "stands " NODE2, "%s", story.tale);
+    cr_expect_str_eq(gateway_of(&story), NODE2);
+    end(&story);
+}
+
+Test(worker, the_end_waits_no_longer_than_it_is_told)
+{
+    struct story story;
+
+    at_home(&story);
+    move_that_waits(&story, NODE2);
+    cr_expect_not(guard_end(story.guard, &story.hop, 100 * NS_PER_MS), "it is not known what stands");
+    take_events(&story);
+    cr_expect_eq(story.told[KEEPER_STANDS], 1, "%s", story.tale);
+    end(&story);
+}
+
+/* Half of a move may be done: what failed without an answer is made again, what was answered is looked at. */
+static const struct {
+    const char *what;
+    struct failure put;
+    bool unwanted, settled;
+    const char *gateway;
+} ends[] = {
+    {"no answer", {.times = 1, .error = -ETIMEDOUT}, false, true, NODE2},
+    {"no answer twice", {.times = 2, .error = -ETIMEDOUT}, false, true, NODE2},
+    {"no answer, and not wanted any more", {.times = 1, .error = -ETIMEDOUT}, true, true, NODE1},
+    {"refused", {.times = 1, .error = -EREMOTEIO}, false, true, NODE1},
+    {"refused, and not to be put back", {.times = 1000, .error = -EREMOTEIO}, false, false, "none"},
+    {"never an answer", {.times = 1000, .error = -ETIMEDOUT}, false, false, "none"},
+};
+
+Test(worker, the_end_leaves_a_route, .timeout = 120)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
+        bool answered = ends[i].unwanted || ends[i].put.error == -EREMOTEIO;
+        struct story story;
+
+        at_home(&story);
+        move_that_waits(&story, NODE2);
+        if (ends[i].unwanted)
+            guard_unwant(story.guard);
+        story.memory.put = ends[i].put;
+        memory_fib_remove(&story.memory, 0); /* as by a delete before the add */
+        story.memory.put_waits = false;
+        until(&story, answered ? KEEPER_REFUSED : KEEPER_UNREADABLE, 1);
+        cr_expect_eq(guard_end(story.guard, &story.hop, ends[i].settled ? 20 * NS_PER_S : 3 * NS_PER_S),
+                     ends[i].settled, "%s", ends[i].what);
+        take_events(&story);
+        cr_expect_str_eq(gateway_of(&story), ends[i].gateway, "%s: %s", ends[i].what, story.tale);
+        end(&story);
+    }
 }

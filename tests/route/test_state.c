@@ -63,6 +63,47 @@ static void write_state(uint64_t saved_realtime_ns, uint64_t age_ns)
     fclose(file);
 }
 
+/* What is not known is kept too, also where nothing was ever put. */
+Test(state, the_route_is_kept, .init = make_directory, .fini = remove_directory)
+{
+    static const struct {
+        const char *next_hop, *unsettled;
+    } rows[] = {{"10.0.0.1", "10.0.0.2"}, {NULL, "10.0.0.2"}, {"10.0.0.1", NULL}, {NULL, NULL}};
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct state saved = {0}, state;
+
+        address_parse(&saved.service, "192.168.33.2");
+        if (rows[i].next_hop)
+            address_parse(&saved.next_hop, rows[i].next_hop);
+        if (rows[i].unsettled)
+            address_parse(&saved.unsettled, rows[i].unsettled);
+        save(&saved);
+        state_load(&state, directory, NS_PER_S);
+        cr_expect(address_equal(&state.next_hop, &saved.next_hop), "%zu", i);
+        cr_expect(address_equal(&state.unsettled, &saved.unsettled), "%zu", i);
+        if (rows[i].next_hop || rows[i].unsettled)
+            cr_expect(address_equal(&state.service, &saved.service), "%zu", i);
+        state_clear(&state);
+    }
+}
+
+/* Who puts a route by hand settles it. */
+Test(state, a_route_by_hand_is_settled, .init = make_directory, .fini = remove_directory)
+{
+    struct state saved = {0}, state;
+
+    address_parse(&saved.service, "192.168.33.2");
+    address_parse(&saved.unsettled, "10.0.0.2");
+    save(&saved);
+    address_parse(&saved.next_hop, "10.0.0.3");
+    cr_assert_eq(state_own_route(directory, &saved.service, &saved.next_hop), 0);
+    state_load(&state, directory, NS_PER_S);
+    cr_expect(address_equal(&state.next_hop, &saved.next_hop));
+    cr_expect_not(address_is_set(&state.unsettled));
+    state_clear(&state);
+}
+
 Test(state, the_dead_are_kept, .init = make_directory, .fini = remove_directory)
 {
     uint64_t now_ns = clock_now_ns(CLOCK_BOOTTIME);

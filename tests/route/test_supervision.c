@@ -124,12 +124,24 @@ Test(supervision, who_was_not_running_does_not_judge, .init = begin)
 Test(supervision, told_to_end, .init = begin)
 {
     cr_expect_not(supervision_stop(&it, at(3)));
-    cr_expect_eq(due_s(), 18);
+    cr_expect_eq(due_s(), 48);
     supervision_heard(&it, at(4));
+    supervision_ends(&it, at(4));
     cr_expect_not(supervision_stop(&it, at(5)), "told again");
-    cr_expect_eq(due_s(), 18, "gives it no more time");
-    cr_expect_eq(supervision_due(&it, at(18)), SUPERVISION_KILL);
-    cr_expect(supervision_ended(&it, false, at(19)), "however it ends");
+    cr_expect_eq(due_s(), 48, "gives it no more time");
+    cr_expect_eq(supervision_due(&it, at(48)), SUPERVISION_KILL);
+    cr_expect(supervision_ended(&it, false, at(49)), "however it ends");
+}
+
+/* By somebody else than its supervisor: it has as long, and is started again if it is killed. */
+Test(supervision, it_says_that_it_ends, .init = begin)
+{
+    supervision_ends(&it, at(3));
+    cr_expect_eq(supervision_due(&it, at(47.9)), SUPERVISION_WAIT);
+    cr_expect_eq(supervision_due(&it, at(48)), SUPERVISION_KILL);
+    supervision_ends(&it, at(48));
+    cr_expect_eq(due_s(), -1, "too late");
+    cr_expect_not(supervision_ended(&it, false, at(49)));
 }
 
 /* Told to end once, killed after its time, and none is started before it is gone. */
@@ -138,9 +150,9 @@ Test(supervision, one_that_was_left)
     uint64_t now_ns = BEGIN_NS;
 
     supervision_begin(&it, true, BEGIN_NS);
-    while (now_ns < at(16)) {
+    while (now_ns < at(46)) {
         enum supervision_act expected = now_ns == BEGIN_NS ? SUPERVISION_END
-                                        : now_ns < at(15)  ? SUPERVISION_WAIT
+                                        : now_ns < at(45)  ? SUPERVISION_WAIT
                                                            : SUPERVISION_KILL;
 
         cr_assert_eq(supervision_due(&it, now_ns), SUPERVISION_START);
