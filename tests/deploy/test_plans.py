@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 from unittest import mock
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -19,7 +20,7 @@ import kinds
 import remote
 import show
 from kinds import Refused, digest, kind_of
-from work import Programs
+from work import Programs, Work
 
 GOOD_STATUS = {"version": "0.1.0", "next_hop": "10.0.0.1", "sessions": {"provider": "rest"},
                "paths": [{"current": True, "up": True, "state": "up", "address": "10.0.0.1"}]}
@@ -139,6 +140,8 @@ CHANGES = [  # what is other than it is to be: facts, status, one difference
     ({"file:/etc/reroute/reroute.conf": "x", "line:1": "config", "line:2": "", "line:10": "b", "line:9": "a"}, {},
      "the configuration differs: line 9 is 'a' there, '' here"),
     ({"file:/etc/reroute/reroute.conf": "x", "line:1": "config"}, {}, "the configuration differs"),
+    ({"file:/etc/reroute/reroute.conf": "x", "line:1": "config", "line:a": "b", "line:": "c"}, {},
+     "the configuration differs"),
     ({"wrong": "a:1: no"}, {}, "the agent runs, but its file is wrong: a:1: no"),
     ({"file:/etc/reroute/reroute.conf": "none"}, {}, "the configuration is not there"),
     ({"file:/usr/local/bin/reroute": "0123456789"}, {},
@@ -331,6 +334,54 @@ def an_old_python():
 def answers():
     same(remote.parse_answer("a=1\nmade=/x\nmade=/y\nb=\u2028failed=2=\x853\nno line of ours\na=4\ndone=\n"),
          {"made": ["/x", "/y"], "a": "4", "b": "\u2028failed=2=\x853", "done": ""})
+
+
+@test
+def what_nobody_expected():
+    """It is this host's result, no other's."""
+    for error, reason in ((OSError(5, "no disk"), "[Errno 5] no disk"), (remote.Trouble("no ssh"), "no ssh"),
+                          (ValueError("x"), "an error of this program: ValueError('x')")):
+        asked = mock.Mock()
+        asked.call.side_effect = error
+        work = Work(asked, mock.Mock(vib=None), mock.Mock(action="check"), mock.Mock())
+        same([work.run()[key] for key in ("result", "reason")], ["failed", reason])
+        work.kind = kind_of("linux", None)
+        same(work.illness(), reason)
+
+
+@test
+def too_much():
+    """What a host sends without an end is broken off, whichever way it comes; what it has said by then is no answer."""
+    running = remote.Running()
+    for script in ("yes", "yes >&2", "cat >/dev/null; yes", "echo done=; yes"):
+        try:
+            said = running.run(["sh", "-c", script], b"x" * 1000000, 60)
+        except remote.Trouble as trouble:
+            said = trouble
+        check(str(said).startswith("the host sends more than 1 MiB, ") and said.lost, script, said)
+    same(running.processes, set())
+
+
+@test
+def processes():
+    """All that is said arrives; a process that ends is not kept by another one that holds its files."""
+    running, much = remote.Running(), b"0123456789abcdef" * 30000
+    same(running.run(["cat"], much, 60), (0, much.decode(), ""))
+    same(running.run(["sh", "-c", "cat >&2; exit 3"], b"x\xff", 60), (3, "", "x\ufffd"))
+    same(running.run(["sh", "-c", "exec <&-; echo a"], much, 60), (0, "a\n", ""), "it does not listen")
+    began = time.monotonic()
+    code, holder, words = running.run(["sh", "-c", "sleep 30 & echo $!; echo b >&2"], b"", 60)
+    os.kill(int(holder), 9)
+    same((code, words), (0, "b\n"))
+    same(running.run(["sh", "-c", "exec >&- 2>&-; sleep 0.3; exit 4"], b"", 60), (4, "", ""))
+    check(time.monotonic() - began < 20)
+    same(running.run(["sh", "-c", "echo a; exec sleep 30"], b"", 0.5)[:2], (None, "a\n"), "it takes too long")
+    try:
+        said = running.run(["/nonexistent/ssh"], b"", 1)
+    except remote.Trouble as trouble:
+        said = str(trouble)
+    same(said, "/nonexistent/ssh cannot be run here: No such file or directory")
+    same(running.processes, set())
 
 
 @test

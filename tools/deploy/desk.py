@@ -2,14 +2,18 @@
 """What `reroute deploy` and `reroute status --all` have in common on the machine from which they ask: what a person
 gives, the ways to the hosts, how it ends."""
 import contextlib
+import errno
+import os
 import shlex
+import shutil
 import signal
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 
 from hosts import Bad
-from remote import Remote, Running
+from kinds import Refused
+from remote import Remote, Running, Trouble
 from show import clean
 
 EXIT_NOT_ALL, EXIT_USAGE, EXIT_SYSTEM, EXIT_INTERRUPTED = 1, 3, 4, 130
@@ -32,9 +36,18 @@ def ssh_words(text):
         raise Bad(f"--ssh '{text}': expected an end of each quotation") from None
 
 
+def reason_of(error):
+    """Why it failed on one host; what nobody expected costs no other host its result."""
+    if isinstance(error, (Trouble, Refused, Bad, OSError)):
+        return str(error)
+    return f"an error of this program: {error!r}"
+
+
 @contextlib.contextmanager
 def ways(hosts, ssh):
     """(Running, a Remote for each host); their connections end with it. A signal ends what is asked of hosts."""
+    if not shutil.which(ssh[0]):
+        raise OSError(errno.ENOENT, os.strerror(errno.ENOENT), ssh[0])
     running = Running()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: running.stop())

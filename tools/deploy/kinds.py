@@ -199,7 +199,7 @@ def unhealthy(facts, status):
 def first_difference(wanted, facts):
     """Of a configuration. facts: the lines there, by line:NUMBER. Empty: they differ in no line, but in how lines end."""
     here = {f"line:{number}": line for number, line in enumerate(wanted.decode().split("\n"), 1) if line}
-    there = {key: line for key, line in facts.items() if key.startswith("line:") and line}
+    there = {key: line for key, line in facts.items() if re.fullmatch("line:[0-9]{1,9}", key) and line}
     differing = [key for key in {**here, **there} if here.get(key) != there.get(key)]
     if not differing:
         return ""

@@ -6,7 +6,7 @@ import shlex
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
-from desk import AT_ONCE, EXIT_INTERRUPTED, EXIT_NOT_ALL, end, read, ssh_words, ways
+from desk import AT_ONCE, EXIT_INTERRUPTED, EXIT_NOT_ALL, end, read, reason_of, ssh_words, ways
 from hosts import choose, parse_list
 from kinds import current_path
 from remote import Trouble
@@ -144,8 +144,8 @@ def look(remote, progress):
     progress.say(name, "is asked")
     try:
         one = ask(remote)
-    except Trouble as trouble:
-        one = entry(name, None, str(trouble))
+    except Exception as error:
+        one = entry(name, None, reason_of(error))
     progress.say(name, "answered" if one["answered"] else "did not answer")
     return one
 

@@ -2,17 +2,22 @@
 """One host over ssh: calls of host.sh, and files.
 
 All calls of a host share a connection (ControlMaster). Options given by the user come before these, and ssh takes the
-first: so they win, as does everything of ssh_config that is not named here."""
+first: so they win, as does everything of ssh_config that is not named here.
+
+What a host sends is bounded in time and size, whoever answers there."""
 import contextlib
 import os
+import selectors
 import shlex
 import subprocess
-import tempfile
 import threading
+import time
 
 OPTIONS = ("BatchMode=yes", "ConnectTimeout=10", "ServerAliveInterval=5", "ServerAliveCountMax=3", "LogLevel=ERROR",
            "ControlMaster=auto", "ControlPersist=60")
 CALL_S, COPY_S = 60, 900
+ANSWER_BYTES = 1 << 20  # no answer is half as long
+LOOK_S = 0.1            # how often it is looked whether a process has ended whose files another one holds
 # Takes a file from its input, which may end too early; then nothing of it stays. $1: path, $2: how many bytes. What its
 # commands say is plain ASCII, and can be looked up in HOST_SAYS, whatever the host's language is.
 RECEIVE = ('umask 077; export LC_ALL=C; d=${1%/*}; m=; '
@@ -94,6 +99,49 @@ def parse_answer(text):
 
 # --- processes ----------------------------------------------------------------------------------------------------
 
+def feed(file, data):
+    """What is left of it; empty also where nobody reads."""
+    try:
+        return data[file.write(data) or 0:]
+    except BrokenPipeError:
+        return b""
+
+
+def hear(file, said):
+    """Takes what has come. False: no more comes. Trouble: it is too much."""
+    while part := file.read(65536):
+        said += part
+        if len(said) > ANSWER_BYTES:
+            raise Trouble(f"the host sends more than {ANSWER_BYTES >> 20} MiB, expected an answer of some lines", lost=True)
+    return part is None
+
+
+def exchange(process, data, seconds):
+    """(exit code, standard output, standard error); code None: it took too long. A process that ssh leaves behind may
+    keep the files open: it is not waited for."""
+    deadline = time.monotonic() + seconds
+    said, data = {process.stdout: bytearray(), process.stderr: bytearray()}, memoryview(data)
+    with selectors.DefaultSelector() as selector:
+        for file in (process.stdin, *said):
+            os.set_blocking(file.fileno(), False)
+            selector.register(file, selectors.EVENT_READ if file in said else selectors.EVENT_WRITE)
+        while selector.get_map() and process.poll() is None and time.monotonic() < deadline:
+            for file in [key.fileobj for key, _ in selector.select(LOOK_S)]:
+                if file in said:
+                    more = hear(file, said[file])
+                else:
+                    more = data = feed(file, data)
+                if not more:
+                    selector.unregister(file)
+                if not more and file not in said:
+                    file.close()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(max(0, deadline - time.monotonic()))
+    for file, text in said.items():
+        hear(file, text)
+    return process.returncode, *(bytes(text).decode(errors="replace") for text in said.values())
+
+
 class Running:
     """The ssh processes of all hosts: when the user interrupts they end."""
 
@@ -102,29 +150,30 @@ class Running:
         self.processes = set()
         self.stopped = False
 
-    def run(self, command, data, seconds):
-        """(exit code, standard output, standard error); code None: it took too long. What it writes goes to files: a
-        process that ssh leaves behind may keep them open."""
-        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as error:
-            with self.lock:
-                if self.stopped:
-                    raise Trouble("interrupted")
-                process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=out, stderr=error,
-                                           start_new_session=True)
-                self.processes.add(process)
+    def begin(self, command):
+        with self.lock:
+            if self.stopped:
+                raise Trouble("interrupted")
             try:
-                process.communicate(data, timeout=seconds)
-                code = process.returncode
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-                code = None
-            finally:
-                with self.lock:
-                    self.processes.discard(process)
-            out.seek(0)
-            error.seek(0)
-            return code, out.read().decode(errors="replace"), error.read().decode(errors="replace")
+                process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                           bufsize=0, start_new_session=True)
+            except OSError as error:
+                raise Trouble(f"{command[0]} cannot be run here: {error.strerror}") from None
+            self.processes.add(process)
+        return process
+
+    def run(self, command, data, seconds):
+        """As exchange()."""
+        process = self.begin(command)
+        try:
+            return exchange(process, data, seconds)
+        finally:
+            process.kill()
+            process.wait()
+            with self.lock:
+                self.processes.discard(process)
+            for file in (process.stdin, process.stdout, process.stderr):
+                file.close()
 
     def stop(self):
         with self.lock:

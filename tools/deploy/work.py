@@ -6,7 +6,7 @@ import subprocess
 import time
 
 import kinds
-from hosts import Bad
+from desk import reason_of
 from remote import Trouble
 from template import fill
 
@@ -240,8 +240,8 @@ class Work:
         began = time.monotonic()
         try:
             {"check": self.check, "clear": self.clear}.get(self.options.action, self.bring)()
-        except (Trouble, kinds.Refused, Bad) as trouble:
-            self.result["reason"] = str(trouble)
+        except Exception as error:
+            self.result.update(result="failed", reason=reason_of(error))
         self.result["seconds"] = round(time.monotonic() - began, 1)
         self.say(self.result["result"], over=True)
         return self.result
@@ -250,8 +250,8 @@ class Work:
         """Asked again after the work: why the host is not well, None: it is."""
         try:
             self.look()
-        except Trouble as trouble:
-            return str(trouble)
+        except Exception as error:
+            return reason_of(error)
         return kinds.unhealthy(self.facts, self.status)
 
     def unhealthy(self):
