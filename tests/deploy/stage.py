@@ -219,10 +219,10 @@ class Stage:
         """The cable by which ssh reaches it."""
         batch(self.switch, [f"link set {host.name}-a {'down' if down else 'up'}"])
 
-    def configure(self, key=None, known=None, port=None):
+    def configure(self, key=None, known=None, port=None, more=None):
         """ssh's configuration. What is not right there, {name: value}: the user's key, the key by which the host is
-        known ("": by none), the port."""
-        key, known, port = key or {}, known or {}, port or {}
+        known ("": by none), the port, more lines."""
+        key, known, port, more = key or {}, known or {}, port or {}, more or {}
         with open(self.path("known"), "w", encoding="ascii") as f:
             for host in self.hosts.values():
                 name = known.get(host.name, "host")
@@ -231,7 +231,7 @@ class Stage:
             for host in self.hosts.values():
                 f.write(f"Host {host.name}\n HostName {host.address}\n User root\n IdentitiesOnly yes\n"
                         f" IdentityFile {self.path(key.get(host.name, 'user'))}\n Port {port.get(host.name, 22)}\n"
-                        f" UserKnownHostsFile {self.path('known')}\n StrictHostKeyChecking yes\n")
+                        f" UserKnownHostsFile {self.path('known')}\n StrictHostKeyChecking yes\n{more.get(host.name, '')}")
 
     def list(self, name="hosts", only=None, **words):
         """A list of the hosts; words: for one of them, {name: text}."""

@@ -103,6 +103,22 @@ def no_way_to_get_in():
         as_before(s, before, "deaf1", "key1", "moved1", "new1")
 
 
+# What a person has set for hosts that he logs in to by hand; and what a host prints to who logs in.
+HANDY = " RequestTTY force\n RemoteCommand cat\n ExitOnForwardFailure yes\n LocalForward 127.0.0.1:2222 a:22\n"
+GREETING = "echo failed=hello; echo done=; printf 'kind=SunOS '"
+
+
+@test
+def hosts_for_people():
+    """Neither a terminal nor another command that ssh is told of, nor what a login prints, comes into an answer."""
+    with stage({"web1": "systemd", "esx1": "vmkernel"}) as s:
+        s.configure(more={name: HANDY for name in s.hosts})
+        s.hosts["web1"].write("/etc/ssh/sshrc", GREETING)
+        same(results(install(s)[1]), of_all(s, "installed"))
+        same(results(install(s, action="check")[1]), of_all(s, "good"))
+        same(results(s.deploy("clear", "--hosts", s.path("hosts"))[1]), of_all(s, "cleared"))
+
+
 @test
 def no_room():
     with stage({"full1": "systemd", "fixed1": "systemd", "etc1": "systemd"}) as s:

@@ -179,7 +179,7 @@ def of_an_interruption():
     with tempfile.TemporaryDirectory() as directory:
         with open(f"{directory}/hosts", "w", encoding="ascii") as f:
             f.write("quick1\nslow1\n")
-        script = f'case "$*" in *"-O exit"*) ;; *quick1*) echo failed=no ;; *) : >{directory}/waits; exec sleep 100 ;; esac'
+        script = f'case "$*" in *"-O exit"*) ;; *quick1*) printf "\\nbegin=\\nfailed=no\\n" ;; *) : >{directory}/waits; exec sleep 100 ;; esac'
         done = subprocess.Popen([REROUTE, "status", "--all", "--hosts", f"{directory}/hosts", "--ssh",
                                  shlex.join(["sh", "-c", script, "ssh"])],
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

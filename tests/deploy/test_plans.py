@@ -19,6 +19,7 @@ import desk
 import kinds
 import remote
 import show
+from hosts import parse_line
 from kinds import Refused, digest, kind_of
 from work import Programs, Work
 
@@ -332,7 +333,8 @@ def an_old_python():
 
 @test
 def answers():
-    same(remote.parse_answer("a=1\nmade=/x\nmade=/y\nb=\u2028failed=2=\x853\nno line of ours\na=4\ndone=\n"),
+    same(remote.parse_answer("a=0\ndone=\n"), {"made": []}, "of a login shell")
+    same(remote.parse_answer(f"kind=x done={remote.BEGIN}a=1\nmade=/x\nmade=/y\nb=\u2028failed=2=\x853\nno line of ours\na=4\ndone=\n"),
          {"made": ["/x", "/y"], "a": "4", "b": "\u2028failed=2=\x853", "done": ""})
 
 
@@ -350,10 +352,25 @@ def what_nobody_expected():
 
 
 @test
+def what_ssh_is_told():
+    """Whatever a person has set for the host, and but for what he gives here."""
+    handy = "Host a\n RequestTTY force\n RemoteCommand cat\n ForwardAgent yes\n ForwardX11 yes\n LocalForward 2222 a:22\n"
+    with tempfile.NamedTemporaryFile("w", encoding="ascii") as config, tempfile.TemporaryDirectory() as directory:
+        config.write(handy)
+        config.flush()
+        for given, terminal in (([], "false"), (["-o", "RequestTTY=yes"], "true")):
+            command = remote.Remote(parse_line("a", "x"), ["ssh", "-F", config.name, *given], directory, None).command
+            said = subprocess.run([*command[:-2], "-G", *command[-2:]], capture_output=True, text=True, check=True).stdout
+            settings = dict(line.split(" ", 1) for line in said.splitlines())
+            same([settings.get(key) for key in ("requesttty", "remotecommand", "forwardagent", "forwardx11", "localforward")],
+                 [terminal, None, "no", "no", None], given)
+
+
+@test
 def too_much():
     """What a host sends without an end is broken off, whichever way it comes; what it has said by then is no answer."""
     running = remote.Running()
-    for script in ("yes", "yes >&2", "cat >/dev/null; yes", "echo done=; yes"):
+    for script in ("yes", "yes >&2", "cat >/dev/null; yes", "head -c 1100000 /dev/zero", "printf '\\nbegin=\\ndone=\\n'; yes"):
         try:
             said = running.run(["sh", "-c", script], b"x" * 1000000, 60)
         except remote.Trouble as trouble:

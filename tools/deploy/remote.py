@@ -4,7 +4,8 @@
 All calls of a host share a connection (ControlMaster). Options given by the user come before these, and ssh takes the
 first: so they win, as does everything of ssh_config that is not named here.
 
-What a host sends is bounded in time and size, whoever answers there."""
+What a host sends is bounded in time and size, whoever answers there. What its login shell prints before the answer
+does not count."""
 import contextlib
 import os
 import selectors
@@ -13,11 +14,14 @@ import subprocess
 import threading
 import time
 
+# No terminal, no other command than ours, nothing of this machine for the host to use.
 OPTIONS = ("BatchMode=yes", "ConnectTimeout=10", "ServerAliveInterval=5", "ServerAliveCountMax=3", "LogLevel=ERROR",
+           "RequestTTY=no", "RemoteCommand=none", "ClearAllForwardings=yes", "ForwardAgent=no", "ForwardX11=no",
            "ControlMaster=auto", "ControlPersist=60")
 CALL_S, COPY_S = 60, 900
 ANSWER_BYTES = 1 << 20  # no answer is half as long
 LOOK_S = 0.1            # how often it is looked whether a process has ended whose files another one holds
+BEGIN = "\nbegin=\n"    # an answer stands behind it
 # Takes a file from its input, which may end too early; then nothing of it stays. $1: path, $2: how many bytes. What its
 # commands say is plain ASCII, and can be looked up in HOST_SAYS, whatever the host's language is.
 RECEIVE = ('umask 077; export LC_ALL=C; d=${1%/*}; m=; '
@@ -86,9 +90,10 @@ def call_text(function, arguments):
 
 
 def parse_answer(text):
-    """The lines KEY=VALUE as a dict; of several equal keys the last one counts, but for `made`, a list."""
+    """The lines KEY=VALUE behind the mark as a dict; of several equal keys the last one counts, but for `made`, a list."""
     facts = {"made": []}
-    for line in text.split("\n"):  # and nothing else that may stand in a value
+    _, begun, answer = text.rpartition(BEGIN)
+    for line in answer.split("\n") if begun else []:  # and nothing else that may stand in a value
         key, equals, value = line.partition("=")
         if key == "made" and equals:
             facts["made"].append(value)
@@ -193,7 +198,7 @@ class Remote:
     def ssh(self, line, data, seconds):
         """Standard output of a command line on the host. Trouble when it fails."""
         sudo = "sudo -n " if self.host.sudo else ""
-        code, out, words = self.running.run([*self.command, sudo + line], data, seconds)
+        code, out, words = self.running.run([*self.command, f"printf {BEGIN!r}; {sudo}{line}"], data, seconds)
         facts = parse_answer(out)
         if "done" in facts:
             return facts
