@@ -114,16 +114,28 @@ def a_turn():
     """One at a time, and what was copied by who changes the host is not for others to remove."""
     with stage({"web1": "systemd"}) as s:
         host = s.hosts["web1"]
-        host.inside("mkdir -p /run/reroute-deploy; sleep 100 </dev/null >/dev/null 2>&1 & echo $! >/run/sleeper")
+        host.inside("mkdir -p /run/reroute-deploy; sleep 100 </dev/null >/dev/null 2>&1 & ln -s $! /run/reroute-deploy/7")
         host.write("/etc/x.deploy-new", "of the other")
-        taking = FUNCTIONS + call_text("host_clear", ["token", "systemd", "/a/b", "/a/c", "/a/d", "/a/e", "no"])
-        said = host.inside("(sleep 0.3; cat /run/sleeper >/run/reroute-deploy/pid) & " + taking, check=False)
+        abandon = FUNCTIONS + call_text("host_abandon", ["made", "staged", "/etc/x.deploy-new"])
+        said = host.inside(FUNCTIONS + call_text("host_clear", ["token", "systemd", "/a/b", "/a/c", "/a/d", "/a/e", "no"]),
+                           check=False)
         check(said.startswith("failed=another deploy is at work on this host (process "), said)
-        host.inside(FUNCTIONS + call_text("host_abandon", ["made", "staged", "/etc/x.deploy-new"]))
+        host.inside(abandon)
         check(host.exists("/etc/x.deploy-new"), "it stays while another deploy is at work")
-        host.inside("kill $(cat /run/sleeper)")
-        host.inside(FUNCTIONS + call_text("host_abandon", ["made", "staged", "/etc/x.deploy-new"]))
+        host.inside("kill $(readlink /run/reroute-deploy/7)")
+        host.inside(abandon)
         check(not host.exists("/etc/x.deploy-new"), "it goes")
+
+
+@test
+def what_came_of_it():
+    """Is told to who asks later, when another deploy has had its turn already."""
+    with stage({"web1": "systemd"}) as s:
+        host = s.hosts["web1"]
+        for token in ("first", "second"):
+            host.inside(FUNCTIONS + call_text("host_clear_routes", [token]))
+        for token, answer in (("first", "done=\n"), ("second", "done=\n"), ("third", "failed=nothing was changed\n")):
+            same(host.inside(FUNCTIONS + call_text("host_outcome", [token]), check=False), answer, token)
 
 
 @test

@@ -401,6 +401,38 @@ def processes():
     same(running.processes, set())
 
 
+# Says when it begins and ends.
+WORKING = """
+turns={directory}/turns
+work() {{ echo begin >>{directory}/log; sleep 0.1; echo end >>{directory}/log; }}
+(beside_the_connection {token} work)
+"""
+
+
+@test
+def turns():
+    """Of many that find the turn of a process that is gone one gets it; and it is nobody's afterwards."""
+    with tempfile.TemporaryDirectory() as directory:
+        os.mkdir(f"{directory}/turns")
+        gone = subprocess.Popen(["true"])
+        gone.wait()
+        os.symlink(str(gone.pid), f"{directory}/turns/41")
+        for shell in (["sh"], ["busybox", "ash"]):
+            for _ in range(8):
+                at_once = [subprocess.Popen(shell, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+                           for _ in range(6)]
+                for i, process in enumerate(at_once):
+                    process.stdin.write(remote.FUNCTIONS + WORKING.format(directory=directory, token=f"t{i}"))
+                    process.stdin.flush()
+                said = [process.communicate()[0] for process in at_once]
+                refused = [text for text in said if text.startswith("failed=another deploy ")]
+                check("" in said and len(refused) + said.count("") == len(said), said)
+        with open(f"{directory}/log", encoding="ascii") as f:
+            words = f.read().split()
+        same(words, ["begin", "end"] * (len(words) // 2))
+        check(len(os.listdir(f"{directory}/turns")) < 20, os.listdir(f"{directory}/turns"))
+
+
 @test
 def files_that_end_too_early():
     """Nothing of them stays, nor the folder that was made for them."""

@@ -503,7 +503,7 @@ wait_for_agent() # BINARY CONFIG OLD SECONDS
 # Why the agent refuses to start: the error of a dry run, which gets 3 s. Nothing when it starts.
 refusal() # BINARY CONFIG
 {
-    "$1" agent --dry-run --config "$2" >"$turn/refusal" 2>&1 </dev/null &
+    "$1" agent --dry-run --config "$2" >"$turns/refusal" 2>&1 </dev/null &
     tried=$!
     for _ in 1 2 3; do
         sleep 1
@@ -511,7 +511,8 @@ refusal() # BINARY CONFIG
     done
     kill "$tried" 2>/dev/null
     wait "$tried"
-    sed -n 's/^reroute agent: //p' "$turn/refusal" | tail -n 1
+    sed -n 's/^reroute agent: //p' "$turns/refusal" | tail -n 1
+    rm -f "$turns/refusal"
 }
 
 # One line: the agent's own last error, from the journal since BEGAN (seconds since 1970) or from a dry run; else what
@@ -677,58 +678,77 @@ remove_our_routes()
     say 'done'
 }
 
-turn=/var/run/reroute-deploy
-[ -d /var/run ] || turn=/tmp/reroute-deploy
+# --- one change at a time -----------------------------------------------------------------------------------------
+#
+# Turns have numbers, and the newest counts. A turn is a link in this directory, which only one can make, to the number
+# of the process that has it; then N.pid has that of the process that works beside the connection, and N.TOKEN what it
+# says. A turn whose process is gone is over. The newest link always stays, so no number is given twice.
+turns=/var/run/reroute-deploy
 
-# One change at a time: a directory with the process in it. One whose process is gone does not count.
-take_turn() # TOKEN
+turn_numbers()
 {
-    if ! mkdir "$turn" 2>/dev/null; then
-        [ -s "$turn/pid" ] || sleep 1 # it is made this moment
-        ! turn_is_taken || fail "another deploy is at work on this host (process $owner)"
-        rm -rf "$turn"
-        mkdir "$turn" || fail "$turn: cannot be made"
-    fi
-    echo $$ >"$turn/pid"
-    echo "$1" >"$turn/token"
+    ls "$turns" 2>/dev/null | sed '/[^0-9]/d' | sort -n
 }
 
-turn_is_taken()
+# True: it is not over; its process is $owner.
+turn_goes_on() # NUMBER
 {
-    owner=$(cat "$turn/pid" 2>/dev/null)
+    owner=$(cat "$turns/$1.pid" 2>/dev/null)
+    [ -n "$owner" ] || owner=$(readlink "$turns/$1" 2>/dev/null)
     case $owner in
     '' | *[!0-9]*) return 1 ;;
     esac
     kill -0 "$owner" 2>/dev/null
 }
 
+turn_is_taken()
+{
+    turn_goes_on "$(turn_numbers | tail -n 1)"
+}
+
+# Of the last turns it stays what they said: somebody may still ask.
+take_turn()
+{
+    mkdir -p "$turns" || fail "$turns: cannot be made"
+    newest=$(turn_numbers | tail -n 1)
+    ! turn_goes_on "$newest" || fail "another deploy is at work on this host (process $owner)"
+    turn=$((${newest:-0} + 1))
+    text=$(ln -s $$ "$turns/$turn" 2>&1) || fail "another deploy has the turn on this host ($text)"
+    for number in $(turn_numbers); do
+        [ "$number" -gt $((turn - 3)) ] || rm -f "$turns/$number" "$turns/$number".*
+    done
+}
+
 # The work goes on when the connection ends: it heeds no hang-up, and holds none of the connection's files. What it
 # says is in a file, which is passed on here while somebody listens, and stays until host_forget.
 beside_the_connection() # TOKEN FUNCTION ARGUMENT...
 {
-    take_turn "$1"
+    take_turn
+    says=$turns/$turn.$1
     shift
     (
         trap '' HUP
         ("$@")
-        rm -f "$turn/pid"
-    ) >"$turn/says" 2>&1 </dev/null &
-    echo $! >"$turn/pid"
+        echo over >"$turns/$turn.pid"
+    ) >"$says" 2>&1 </dev/null &
+    echo $! >"$turns/$turn.pid"
     wait $!
-    cat "$turn/says"
+    cat "$says"
 }
 
 # What came of a change whose connection ended: it is waited for.
 host_outcome() # TOKEN
 {
-    [ "$(cat "$turn/token" 2>/dev/null)" = "$1" ] || fail "nothing was changed"
-    while turn_is_taken; do sleep 1; done
-    cat "$turn/says"
+    says=$(ls "$turns"/*."$1" 2>/dev/null)
+    [ -n "$says" ] || fail "nothing was changed"
+    turn=${says##*/}
+    while turn_goes_on "${turn%.*}"; do sleep 1; done
+    cat "$says"
 }
 
 host_forget() # TOKEN
 {
-    [ "$(cat "$turn/token" 2>/dev/null)" != "$1" ] || turn_is_taken || rm -rf "$turn"
+    rm -f "$turns"/*."$1"
     say 'done'
 }
 
