@@ -169,6 +169,7 @@ class Stage:
         Interrupts.catch()  # so that nothing stays behind
         self.stack = contextlib.ExitStack()
         self.directory = self.stack.enter_context(tempfile.TemporaryDirectory(prefix="reroute-deploy-"))
+        self.ssh = "ssh"
         os.chmod(self.directory, 0o755)
         self.keys()
         self.switch, self.desk = new_namespace(), new_namespace()
@@ -248,7 +249,7 @@ class Stage:
 
     def start(self, action, *arguments):
         """`reroute deploy` at the desk."""
-        command = [REROUTE, "deploy", action, *arguments, "--ssh", f"ssh -F {self.path('ssh_config')}", "--json"]
+        command = [REROUTE, "deploy", action, *arguments, "--ssh", f"{self.ssh} -F {self.path('ssh_config')}", "--json"]
         return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                 text=True, preexec_fn=entering(self.desk))
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What this proves: whenever a connection ends, by whatever, a host of `reroute deploy` is either as it was or as it is
 to be, and what came of it is told."""
+import contextlib
 import os
 import signal
 import sys
@@ -136,6 +137,33 @@ def what_came_of_it():
             host.inside(FUNCTIONS + call_text("host_clear_routes", [token]))
         for token, answer in (("first", "done=\n"), ("second", "done=\n"), ("third", "failed=nothing was changed\n")):
             same(host.inside(FUNCTIONS + call_text("host_outcome", [token]), check=False), answer, token)
+
+
+def connections(s):
+    """The ssh processes at the desk."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            if os.stat(f"/proc/{pid}/ns/net").st_ino == os.fstat(s.desk).st_ino:
+                with open(f"/proc/{pid}/comm", encoding="utf-8") as f:
+                    found += [pid] if f.read() == "ssh\n" else []
+    return found
+
+
+@test
+def no_connection_is_left():
+    """Whether it came to its end, was interrupted, or a host held a connection open."""
+    with stage({"web1": "systemd", "old1": "linux"}) as s:
+        same(results(install(s)[1]), of_all(s, "installed"))
+        same(connections(s), [])
+        s.hosts["web1"].write("/etc/ssh/sshrc", "sleep 1000 &\n")
+        s.hosts["old1"].write("/etc/ssh/sshrc", "sleep 1000\n")
+        process = s.start("check", "--hosts", s.path("hosts"))
+        eventually("both are asked", lambda: all("sleep" in host.inside("cat /proc/[0-9]*/comm", check=False)
+                                                 for host in s.hosts.values()))
+        process.send_signal(signal.SIGTERM)
+        same(s.end(process)[0], 130)
+        same(connections(s), [])
 
 
 @test
