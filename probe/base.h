@@ -105,6 +105,21 @@ static inline void close_fd_cleanup(int *fd)
     close_fd(*fd);
 }
 
+/* A number of four bytes in network byte order, wherever it stands. */
+static inline uint32_t word_at(const uint8_t *bytes)
+{
+    uint32_t word;
+
+    memcpy(&word, bytes, sizeof(word));
+    return ntohl(word);
+}
+
+static inline void word_put(uint8_t *bytes, uint32_t word)
+{
+    word = htonl(word);
+    memcpy(bytes, &word, sizeof(word));
+}
+
 /* What writev() or sendmsg() is to send. They only read it, but struct iovec serves both ways. */
 static inline struct iovec iovec_out(const void *bytes, size_t size_bytes)
 {

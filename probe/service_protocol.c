@@ -64,14 +64,6 @@ int service_protocol_parse(const char *text, struct service_protocol *protocol)
     return -EINVAL;
 }
 
-static uint32_t word_at(const uint8_t *bytes, size_t offset)
-{
-    uint32_t word;
-
-    memcpy(&word, bytes + offset, sizeof(word));
-    return ntohl(word);
-}
-
 /* A call with neither arguments nor credentials. */
 static size_t null_call(uint32_t xid, uint8_t *out)
 {
@@ -87,11 +79,8 @@ static size_t null_call(uint32_t xid, uint8_t *out)
                               0,
                               0 /* verifier */};
 
-    for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
-        uint32_t word = htonl(words[i]);
-
-        memcpy(out + i * RPC_WORD, &word, sizeof(word));
-    }
+    for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+        word_put(out + i * RPC_WORD, words[i]);
     return sizeof(words);
 }
 
@@ -125,10 +114,10 @@ static int parse_accepted(const uint8_t *reply, size_t size, const char **why)
     *why = "a broken RPC reply";
     if (size < status)
         return -EPROTO;
-    verifier = word_at(reply, RPC_REPLY_MIN + RPC_WORD);
+    verifier = word_at(reply + RPC_REPLY_MIN + RPC_WORD);
     if (verifier > size || status + ((verifier + 3) & ~3U) + RPC_WORD > size)
         return -EPROTO;
-    switch (word_at(reply, status + ((verifier + 3) & ~3U))) {
+    switch (word_at(reply + status + ((verifier + 3) & ~3U))) {
     case RPC_PROG_UNAVAIL:
         *why = "NFS is not served at this port";
         return -EPROTO;
@@ -147,7 +136,7 @@ static int parse_null_reply(uint32_t xid, const uint8_t *bytes, size_t size, con
 
     if (size < RPC_RECORD_MARK)
         return -EAGAIN;
-    mark = word_at(bytes, 0);
+    mark = word_at(bytes);
     length = mark & ~RPC_LAST_FRAGMENT;
     *why = "no RPC reply";
     if (!(mark & RPC_LAST_FRAGMENT) || length < RPC_REPLY_MIN ||
@@ -155,9 +144,9 @@ static int parse_null_reply(uint32_t xid, const uint8_t *bytes, size_t size, con
         return -EPROTO;
     if (size < RPC_RECORD_MARK + length)
         return -EAGAIN;
-    if (word_at(reply, 0) != xid || word_at(reply, RPC_WORD) != RPC_REPLY)
+    if (word_at(reply) != xid || word_at(reply + RPC_WORD) != RPC_REPLY)
         return -EPROTO;
-    switch (word_at(reply, 2 * RPC_WORD)) {
+    switch (word_at(reply + 2 * RPC_WORD)) {
     case RPC_ACCEPTED:
         return parse_accepted(reply, length, why);
     case RPC_DENIED:

@@ -9,12 +9,11 @@
  */
 #pragma once
 
-#include "probe/base.h"
+#include "probe/service_reply.h"
 
 #define SERVICE_PATH_SIZE 64
-/* Of the request and of what is kept of an answer. An answer to NULL that is longer is none. */
-#define SERVICE_REQUEST_SIZE 256
-#define SERVICE_ANSWER_SIZE  512
+/* What is kept of an answer. An answer to NULL that is longer is none. */
+#define SERVICE_ANSWER_SIZE 512
 
 struct service_protocol {
     enum service_protocol_kind { SERVICE_TCP, SERVICE_NFS3, SERVICE_HTTP } kind;
