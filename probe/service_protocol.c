@@ -55,6 +55,10 @@ int service_protocol_parse(const char *text, struct service_protocol *protocol)
         protocol->kind = SERVICE_NFS3;
         return parse_port(text + 5, '\0', &protocol->port);
     }
+    if (strncmp(text, "iscsi:", 6) == 0) {
+        protocol->kind = SERVICE_ISCSI;
+        return parse_port(text + 6, '\0', &protocol->port);
+    }
     if (strncmp(text, "http:", 5) == 0) {
         protocol->kind = SERVICE_HTTP;
         if (parse_port(text + 5, '/', &protocol->port) < 0)
@@ -100,6 +104,7 @@ size_t service_request(const struct service_protocol *protocol, const struct add
                                 "GET %s HTTP/1.0\r\nHost: %s%s%s:%u\r\n\r\n", protocol->path, ipv6 ? "[" : "",
                                 ADDRESS_TEXT(&bare), ipv6 ? "]" : "", protocol->port);
     case SERVICE_TCP:
+    case SERVICE_ISCSI:
         break;
     }
     return 0;
@@ -180,7 +185,53 @@ int service_answer_parse(const struct service_protocol *protocol, uint32_t xid, 
     case SERVICE_HTTP:
         return parse_status_line(bytes, size, why);
     case SERVICE_TCP:
+    case SERVICE_ISCSI:
         break;
     }
     return 0;
+}
+
+void service_dialogue_begin(struct service_dialogue *dialogue, uint64_t isid)
+{
+    dialogue->answer_bytes = 0;
+    iscsi_begin(&dialogue->iscsi, isid);
+}
+
+size_t service_dialogue_ask(struct service_dialogue *dialogue, const struct service_protocol *protocol,
+                            const struct address *address, uint8_t out[static SERVICE_REQUEST_SIZE])
+{
+    if (protocol->kind == SERVICE_ISCSI)
+        return iscsi_ask(&dialogue->iscsi, out);
+    dialogue->answer_bytes = 0;
+    return service_request(protocol, address, ++dialogue->xid, out);
+}
+
+/* What has no room says nothing: no answer is so long. */
+static void keep(struct service_dialogue *dialogue, const uint8_t *bytes, size_t size)
+{
+    size_t room = sizeof(dialogue->answer) - dialogue->answer_bytes, kept = (size_t)min_u64(size, room);
+
+    memcpy(dialogue->answer + dialogue->answer_bytes, bytes, kept);
+    dialogue->answer_bytes += kept;
+}
+
+size_t service_dialogue_hear(struct service_dialogue *dialogue, const struct service_protocol *protocol,
+                             const uint8_t *bytes, size_t size, struct service_reply *reply)
+{
+    if (protocol->kind == SERVICE_ISCSI)
+        return iscsi_hear(&dialogue->iscsi, bytes, size, reply);
+    *reply = (struct service_reply){.answer = SERVICE_INCOMPLETE};
+    keep(dialogue, bytes, size);
+    switch (service_answer_parse(protocol, dialogue->xid, dialogue->answer, dialogue->answer_bytes,
+                                 &reply->why)) {
+    case 0:
+        reply->answer = protocol->kind == SERVICE_NFS3 ? SERVICE_ANSWERS : SERVICE_ENDS;
+        break;
+    case -EPROTO:
+        reply->answer = SERVICE_REFUSES;
+        break;
+    default:
+        break;
+    }
+    return size;
 }

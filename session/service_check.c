@@ -5,8 +5,10 @@
  *
  * - A connection over which nothing is asked (tcp), or which ends with its answer (http), is reset at once (SO_LINGER
  *   of zero): closed politely, ten a second would keep six hundred sockets in TIME_WAIT.
- * - That of nfs3 is kept for the next question. So its end is news: a server that dies is known at once. But not that
- *   of one that ends it after a single answer, as it may do each time.
+ * - That of nfs3 and of iscsi is kept for the next question. So its end is news: a server that dies is known at once. But
+ *   not that of one that ends it after a single answer, as it may do each time.
+ * - An iSCSI target may note each login in its log, and one that refuses them, or ends each session soon, would be logged
+ *   in to for each question. So there are two logins in LOGIN_SPAN_NS at most: enough to confirm a refusal.
  * - A connection that does not come about is begun anew after CONNECT_NS: a lost SYN is sent again by the kernel after a
  *   second only (RFC 6298 section 2).
  * - A round for which this host lacked the means (no descriptor, no memory, no port) is no evidence: silence begins
@@ -17,6 +19,7 @@
 #include "session/service_check.h"
 
 #include "probe/interface.h"
+#include "probe/unguessable.h"
 
 #include <event2/event.h>
 #include <netinet/tcp.h>
@@ -24,7 +27,8 @@
 
 #define CONNECT_NS (300 * NS_PER_MS)
 /* Who comes later than by this part of the window was not running. */
-#define STALL_PART 4
+#define STALL_PART    4
+#define LOGIN_SPAN_NS (10 * NS_PER_S)
 
 struct service_check {
     struct service_check_settings settings;
@@ -33,14 +37,14 @@ struct service_check {
     struct event *io; /* NULL: no connection */
     int fd;
     enum { IDLE, CONNECTING, ASKED, KEPT } phase;
-    uint64_t began_ns;  /* of the phase */
-    uint64_t asked_ns;  /* when the last round began */
-    uint64_t next_ns;   /* when the next one does */
-    uint64_t looked_ns; /* when step() last ran */
-    uint64_t due_ns;    /* when it was to run again at the latest */
-    uint32_t xid;
-    uint8_t answer[SERVICE_ANSWER_SIZE];
-    size_t answer_bytes;
+    uint64_t began_ns;     /* of the phase */
+    uint64_t asked_ns;     /* when the last round began */
+    uint64_t next_ns;      /* when the next one does */
+    uint64_t looked_ns;    /* when step() last ran */
+    uint64_t due_ns;       /* when it was to run again at the latest */
+    uint64_t isid;         /* of iscsi_begin() */
+    uint64_t logins_ns[2]; /* when the last but one and the last connection came about; 0: never */
+    struct service_dialogue dialogue;
     unsigned answers; /* over this connection */
     struct service_verdict verdict;
     char reason[96];
@@ -89,10 +93,13 @@ static void answered(struct service_check *check, uint64_t now_ns)
 {
     service_verdict_answered(&check->verdict);
     check->answers++;
-    if (check->settings.protocol.kind == SERVICE_NFS3)
-        enter(check, KEPT, now_ns);
-    else
-        hang_up(check);
+    enter(check, KEPT, now_ns);
+}
+
+static void answered_finally(struct service_check *check)
+{
+    service_verdict_answered(&check->verdict);
+    hang_up(check);
 }
 
 /* What the kernel says of the connection: an answer, or that the network is at fault, which is as good as silence. */
@@ -115,18 +122,25 @@ static int watch(struct service_check *check, short what)
     return check->io && event_add(check->io, NULL) == 0 ? 0 : -ENOMEM;
 }
 
+/* False: the connection is lost. */
+static bool say(struct service_check *check, const uint8_t *bytes, size_t size, uint64_t now_ns)
+{
+    if (send(check->fd, bytes, size, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)size)
+        return true;
+    failed(check, errno, now_ns);
+    return false;
+}
+
 static void ask(struct service_check *check, uint64_t now_ns)
 {
     uint8_t request[SERVICE_REQUEST_SIZE];
-    size_t size = service_request(&check->settings.protocol, &check->settings.address, ++check->xid, request);
+    size_t size =
+        service_dialogue_ask(&check->dialogue, &check->settings.protocol, &check->settings.address, request);
 
-    if (size == 0) {
-        answered(check, now_ns);
+    if (size == 0)
+        answered_finally(check);
+    else if (!say(check, request, size, now_ns))
         return;
-    }
-    check->answer_bytes = 0;
-    if (send(check->fd, request, size, MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)size)
-        failed(check, errno, now_ns);
     else if (watch(check, EV_READ) < 0)
         hang_up(check);
     else
@@ -212,48 +226,86 @@ static void look_connecting(struct service_check *check, uint64_t now_ns)
         return;
     if (getsockopt(check->fd, SOL_SOCKET, SO_ERROR, &error, &(socklen_t){sizeof(error)}) < 0)
         error = errno;
-    if (error)
+    if (error) {
         failed(check, error, now_ns);
-    else
-        ask(check, now_ns);
-}
-
-static void look_asked(struct service_check *check, uint64_t now_ns)
-{
-    const char *why = "";
-    ssize_t bytes = recv(check->fd, check->answer + check->answer_bytes,
-                         sizeof(check->answer) - check->answer_bytes, MSG_DONTWAIT);
-    int verdict;
-
-    if (bytes < 0 && (errno == EAGAIN || errno == EINTR))
-        return;
-    if (bytes < 0) {
-        failed(check, errno, now_ns);
         return;
     }
-    if (bytes == 0) {
-        refused(check, "the connection is closed without an answer", now_ns);
-        return;
-    }
-    check->answer_bytes += (size_t)bytes;
-    verdict =
-        service_answer_parse(&check->settings.protocol, check->xid, check->answer, check->answer_bytes, &why);
-    if (verdict == 0)
-        answered(check, now_ns);
-    else if (verdict != -EAGAIN)
-        refused(check, why, now_ns);
+    service_dialogue_begin(&check->dialogue, check->isid);
+    check->logins_ns[0] = check->logins_ns[1];
+    check->logins_ns[1] = now_ns;
+    ask(check, now_ns);
 }
 
-/* Nothing is to come over a connection that is kept but its end: then it is asked anew, soon. */
-static void look_kept(struct service_check *check, uint64_t now_ns)
+/* While it is not asked: then it is asked anew, soon. */
+static void ended(struct service_check *check, uint64_t now_ns)
 {
     bool is_news = check->answers > 1;
 
-    if (!is_ready(check, POLLIN))
-        return;
     hang_up(check);
     if (is_news)
         check->next_ns = min_u64(check->next_ns, max_u64(now_ns, check->asked_ns + SERVICE_CONFIRM_NS));
+}
+
+/* A question that stands has its full time again. */
+static void lives(struct service_check *check, const struct service_reply *reply, uint64_t now_ns)
+{
+    service_verdict_answered(&check->verdict);
+    if (check->phase == ASKED) {
+        service_verdict_asked(&check->verdict, now_ns);
+        enter(check, ASKED, now_ns);
+    }
+    if (reply->say_bytes)
+        say(check, reply->say, reply->say_bytes, now_ns);
+}
+
+static void take(struct service_check *check, const struct service_reply *reply, uint64_t now_ns)
+{
+    switch (reply->answer) {
+    case SERVICE_INCOMPLETE:
+        break;
+    case SERVICE_LIVES:
+        lives(check, reply, now_ns);
+        break;
+    case SERVICE_ANSWERS:
+        answered(check, now_ns);
+        break;
+    case SERVICE_ENDS:
+        answered_finally(check);
+        break;
+    case SERVICE_REFUSES:
+        if (check->phase == KEPT)
+            ended(check, now_ns);
+        else
+            refused(check, reply->why, now_ns);
+        break;
+    }
+}
+
+static void take_all(struct service_check *check, const uint8_t *bytes, size_t size, uint64_t now_ns)
+{
+    struct service_reply reply;
+
+    for (size_t taken; size > 0 && check->phase != IDLE; bytes += taken, size -= taken) {
+        taken = service_dialogue_hear(&check->dialogue, &check->settings.protocol, bytes, size, &reply);
+        take(check, &reply, now_ns);
+    }
+}
+
+static void look_connected(struct service_check *check, uint64_t now_ns)
+{
+    uint8_t bytes[SERVICE_ANSWER_SIZE];
+    ssize_t got = recv(check->fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (got > 0)
+        take_all(check, bytes, (size_t)got, now_ns);
+    else if (check->phase == KEPT)
+        ended(check, now_ns);
+    else if (got < 0)
+        failed(check, errno, now_ns);
+    else
+        refused(check, "the connection is closed without an answer", now_ns);
 }
 
 static void look(struct service_check *check, uint64_t now_ns)
@@ -263,10 +315,8 @@ static void look(struct service_check *check, uint64_t now_ns)
         look_connecting(check, now_ns);
         break;
     case ASKED:
-        look_asked(check, now_ns);
-        break;
     case KEPT:
-        look_kept(check, now_ns);
+        look_connected(check, now_ns);
         break;
     case IDLE:
         break;
@@ -296,13 +346,21 @@ static void give_up(struct service_check *check, uint64_t now_ns)
         hang_up(check);
 }
 
+/* When it is asked next, unless something is under way. */
+static uint64_t round_at_ns(const struct service_check *check)
+{
+    if (check->settings.protocol.kind != SERVICE_ISCSI || check->phase == KEPT || !check->logins_ns[0])
+        return check->next_ns;
+    return max_u64(check->next_ns, check->logins_ns[0] + LOGIN_SPAN_NS);
+}
+
 static void set_timer(struct service_check *check, uint64_t now_ns)
 {
     uint64_t at_ns = min_u64(patience_ends_ns(check), service_verdict_silent_at_ns(&check->verdict)), in_ns;
     struct timeval in;
 
     if (check->phase == IDLE || check->phase == KEPT)
-        at_ns = min_u64(at_ns, check->next_ns);
+        at_ns = min_u64(at_ns, round_at_ns(check));
     in_ns = sub_sat_u64(at_ns, now_ns) + NS_PER_US - 1; /* rounded up: not to come too early */
     in = (struct timeval){.tv_sec = (time_t)(in_ns / NS_PER_S),
                           .tv_usec = (suseconds_t)(in_ns % NS_PER_S / NS_PER_US)};
@@ -330,8 +388,12 @@ static void step(struct service_check *check)
     forgive_stall(check, now_ns);
     look(check, now_ns);
     give_up(check, now_ns);
-    if ((check->phase == IDLE || check->phase == KEPT) && now_ns >= check->next_ns)
-        round_start(check, now_ns);
+    if ((check->phase == IDLE || check->phase == KEPT) && now_ns >= check->next_ns) {
+        if (now_ns >= round_at_ns(check))
+            round_start(check, now_ns);
+        else
+            service_verdict_not_asked(&check->verdict);
+    }
     set_timer(check, now_ns);
     if (check->verdict.state != before)
         check->changed(check->context); /* last: it may free us */
@@ -349,6 +411,7 @@ int service_check_new(struct service_check **out, struct event_base *base,
                       void *context)
 {
     struct service_check *check = calloc(1, sizeof(*check));
+    int r;
 
     if (!check)
         return -ENOMEM;
@@ -362,9 +425,10 @@ int service_check_new(struct service_check **out, struct event_base *base,
     };
     check->settings.interval_ns = interval_of(settings->interval_ns);
     check->timer = event_new(base, -1, 0, on_event, check);
-    if (!check->timer) {
+    r = check->timer ? unguessable_fill(&check->isid, sizeof(check->isid)) : -ENOMEM;
+    if (r < 0) {
         service_check_free(check);
-        return -ENOMEM;
+        return r;
     }
     event_active(check->timer, EV_TIMEOUT, 0); /* the first round at once */
     *out = check;

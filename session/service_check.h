@@ -27,7 +27,8 @@ struct service_check_settings {
     bool assumed;         /* see struct service_verdict */
 };
 
-/* changed(context) is called from the loop when the state has changed. 0 or -ENOMEM. */
+/* changed(context) is called from the loop when the state has changed. 0, -ENOMEM, or -ENOSYS: there is no
+ * random number to be had. */
 int service_check_new(struct service_check **out, struct event_base *base,
                       const struct service_check_settings *settings, void (*changed)(void *context),
                       void *context);

@@ -343,11 +343,10 @@ static int parse_check(const struct config_key *key, const char *text, void *mem
 
     if ((*text || !may_be_empty) && !is_choice(key->choices, text) &&
         service_protocol_parse(text, &protocol) < 0)
-        return fail(
-            why, why_bytes,
-            "expected \"tcp:PORT\", \"nfs3:PORT\" or \"http:PORT/PATH\" with a port from 1 to 65535, or one "
-            "of: %s",
-            key->choices);
+        return fail(why, why_bytes,
+                    "expected \"tcp:PORT\", \"nfs3:PORT\", \"iscsi:PORT\" or \"http:PORT/PATH\" with a port "
+                    "from 1 to 65535, or one of: %s",
+                    key->choices);
     return store_text(key, text, member, why, why_bytes);
 }
 

@@ -210,21 +210,23 @@ static const struct {
     {GOOD "session { port = 65536 }",
      ":2: port = \"65536\": is out of range, expected a number from 1 to 65535"},
     {GOOD "session { service-check = 2049 }", ":2: service-check = \"2049\": expected \"tcp:PORT\", "
-                                              "\"nfs3:PORT\" or \"http:PORT/PATH\" with a port from 1 to "
-                                              "65535, or one of: auto none"},
+                                              "\"nfs3:PORT\", \"iscsi:PORT\" or \"http:PORT/PATH\" with a "
+                                              "port from 1 to 65535, or one of: auto none"},
     {GOOD "session { service-check = tcp:99999 }",
-     ":2: service-check = \"tcp:99999\": expected \"tcp:PORT\", \"nfs3:PORT\" or \"http:PORT/PATH\" with a "
-     "port from 1 to 65535, or one of: auto none"},
+     ":2: service-check = \"tcp:99999\": expected \"tcp:PORT\", \"nfs3:PORT\", \"iscsi:PORT\" or "
+     "\"http:PORT/PATH\" with a port from 1 to 65535, or one of: auto none"},
     {GOOD "session { service-check = \"http:80\" }",
-     ":2: service-check = \"http:80\": expected \"tcp:PORT\", \"nfs3:PORT\" or \"http:PORT/PATH\" with a "
-     "port from 1 to 65535, or one of: auto none"},
+     ":2: service-check = \"http:80\": expected \"tcp:PORT\", \"nfs3:PORT\", \"iscsi:PORT\" or "
+     "\"http:PORT/PATH\" with a port from 1 to 65535, or one of: auto none"},
+    {GOOD "session { service-check = \"iscsi:0\" }",
+     ":2: service-check = \"iscsi:0\": expected \"tcp:PORT\", \"nfs3:PORT\", \"iscsi:PORT\" or "
+     "\"http:PORT/PATH\" with a port from 1 to 65535, or one of: auto none"},
     {GOOD "session { service-check-window = 10ms }",
      ":2: service-check-window = \"10ms\": is out of range, expected a duration with a unit (us, ms, s, m, "
      "h) from 100ms to 3600s"},
     {GOOD "access b { data = 10.0.0.2 service-check = udp:1 }",
-     ":2: service-check = \"udp:1\": expected \"tcp:PORT\", \"nfs3:PORT\" or \"http:PORT/PATH\" with a port "
-     "from 1 to "
-     "65535, or one of: none"},
+     ":2: service-check = \"udp:1\": expected \"tcp:PORT\", \"nfs3:PORT\", \"iscsi:PORT\" or "
+     "\"http:PORT/PATH\" with a port from 1 to 65535, or one of: none"},
     {GOOD "session { fields { uuid = id } }",
      ":2: uuid = \"id\": expected a JSON Pointer such as \"/data/uuid\""},
     {GOOD "session { fields {\n uuid = /a~2 } }",
@@ -276,8 +278,8 @@ static const struct {
     {GOOD "route { table = 255 }", ":2: table = 255 is the kernel's own, expected another such as 254"},
     {GOOD "route { table = main }", ":2: table = \"main\": expected a number from 1 to 4294967295"},
     {GOOD "session { service-check = \"\" }", ":2: service-check = \"\": expected \"tcp:PORT\", "
-                                              "\"nfs3:PORT\" or \"http:PORT/PATH\" with a port from 1 to "
-                                              "65535, or one of: auto none"},
+                                              "\"nfs3:PORT\", \"iscsi:PORT\" or \"http:PORT/PATH\" with a "
+                                              "port from 1 to 65535, or one of: auto none"},
     {GOOD "route { backend = esxcfg\n netstack = -x }",
      ":3: netstack = \"-x\" looks like an option, expected the name of a netstack"},
     {GOOD "route { backend = vsish }", ":2: backend = \"vsish\": expected one of: auto netlink esxcfg ip"},

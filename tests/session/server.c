@@ -19,6 +19,7 @@ struct connection {
     size_t head_sent;
     size_t units_sent;
     bool answering;
+    unsigned pdus; /* requests of an initiator so far */
 };
 
 struct server {
@@ -28,6 +29,7 @@ struct server {
     LIST_HEAD(, connection) connections;
     unsigned accepted;
     unsigned open;
+    unsigned pings;
     char request[REQUEST_MAX_BYTES + 1];
 };
 
@@ -132,6 +134,49 @@ static void answer_calls(struct bufferevent *bev)
     }
 }
 
+/* RFC 7143 section 11: opcode, flags, ISID, task tag come back; the number of this answer. */
+static void answer_pdu(struct connection *connection, const uint8_t *request)
+{
+    const struct server_answer *answer = &connection->answer;
+    bool login = (request[0] & 0x3f) == 0x03;
+    uint8_t reply[48] = {login ? 0x23 : 0x24, answer->iscsi_status ? 0 : request[1]},
+            ping[48] = {0x20, 0x80, [16] = 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 7};
+
+    memcpy(reply + 8, request + 8, 12);
+    reply[27] = (uint8_t)connection->pdus;
+    ping[27] = (uint8_t)(connection->pdus + 1);
+    reply[36] = login ? (uint8_t)(answer->iscsi_status >> 8) : 0;
+    reply[37] = login ? (uint8_t)answer->iscsi_status : 0;
+    bufferevent_write(connection->bev, reply, sizeof(reply));
+    if (answer->iscsi_asks && !login)
+        bufferevent_write(connection->bev, ping, sizeof(ping));
+    connection->answering = answer->iscsi_status;
+}
+
+static void answer_pdus(struct connection *connection)
+{
+    struct evbuffer *input = bufferevent_get_input(connection->bev);
+    uint8_t request[512];
+    size_t size;
+
+    while (evbuffer_copyout(input, request, 48) == 48) {
+        size = 48 + ((request[7] + 3U) & ~3U);
+        if (evbuffer_get_length(input) < size)
+            return;
+        evbuffer_drain(input, size);
+        if (request[0] == 0x40) {
+            connection->server->pings++;
+            continue;
+        }
+        if (++connection->pdus == connection->answer.iscsi_ends) {
+            connection_free(connection);
+            return;
+        }
+        if (!connection->answer.iscsi_hangs || connection->pdus < connection->answer.iscsi_hangs)
+            answer_pdu(connection, request);
+    }
+}
+
 static void on_received(struct bufferevent *bev, void *context)
 {
     struct connection *connection = context;
@@ -142,6 +187,10 @@ static void on_received(struct bufferevent *bev, void *context)
     if (connection->answer.rpc) {
         answer_calls(bev);
         connection->answering = connection->answer.rpc_once;
+        return;
+    }
+    if (connection->answer.iscsi) {
+        answer_pdus(connection);
         return;
     }
     if (connection->answering)
@@ -230,6 +279,11 @@ unsigned server_accepted(const struct server *server)
 unsigned server_open(const struct server *server)
 {
     return server->open;
+}
+
+unsigned server_pings(const struct server *server)
+{
+    return server->pings;
 }
 
 void server_full(const char *address, uint16_t port, int fds[static SERVER_FULL_FDS])

@@ -23,9 +23,14 @@ struct server_answer {
     size_t repeat;
     uint64_t drip_ns; /* one byte of head each; 0: all at once */
     enum server_end end;
-    bool at_once;  /* acts on accept, without reading the request */
-    bool rpc;      /* answers each RPC call with an empty reply, and keeps the connection */
-    bool rpc_once; /* with rpc: closes it after the first */
+    bool at_once;          /* acts on accept, without reading the request */
+    bool rpc;              /* answers each RPC call with an empty reply, and keeps the connection */
+    bool rpc_once;         /* with rpc: closes it after the first */
+    bool iscsi;            /* answers each request of an iSCSI initiator, and keeps the connection */
+    uint16_t iscsi_status; /* of its Login Responses; but for 0 the connection is closed after it */
+    unsigned iscsi_ends;   /* closes it in place of that answer, counted from 1; 0: never */
+    unsigned iscsi_hangs;  /* gives neither that answer nor a later one; 0: all */
+    bool iscsi_asks;       /* sends a NOP-In beside each answer after a login */
 };
 
 /* Ends the test (abort) when it cannot listen there. */
@@ -37,6 +42,7 @@ void server_set(struct server *server, const struct server_answer *answer);
 const char *server_request(const struct server *server); /* the last one, head and body; "" if none */
 unsigned server_accepted(const struct server *server);   /* connections so far */
 unsigned server_open(const struct server *server);       /* connections now */
+unsigned server_pings(const struct server *server);      /* answers to a NOP-In so far */
 
 /*
  * Makes connections to address:port hang: listens there without ever accepting, with the queue full. Fills

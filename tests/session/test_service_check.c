@@ -141,7 +141,7 @@ Test(service_check, connecting_hangs)
 /* What a stopped server looks like: its kernel accepts, nobody answers. A tcp check cannot see it. */
 Test(service_check, accepts_but_does_not_answer)
 {
-    static const char *const protocols[] = {"nfs3", "http/"};
+    static const char *const protocols[] = {"nfs3", "http/", "iscsi"};
     struct watcher watcher = {0};
     struct server *server;
 
@@ -183,6 +183,109 @@ Test(service_check, rpc_over_one_connection)
     server = server_new(watcher.client.base, "127.0.0.1", CLIENT_PORT, &(struct server_answer){.rpc = true});
     wait_state(&watcher, SERVICE_CHECK_GOOD);
     cr_expect_eq(watcher.changes, 3);
+    service_check_free(watcher.check);
+    server_free(server);
+    client_close(&watcher.client);
+}
+
+/* A target is logged in to once, and its own pings are answered. When it ends that is known at once. */
+Test(service_check, iscsi_over_one_connection)
+{
+    struct watcher watcher = {0};
+    struct server_answer target = {.iscsi = true, .iscsi_asks = true};
+    struct server *server;
+
+    client_open(&watcher.client);
+    server = server_new(watcher.client.base, "127.0.0.1", CLIENT_PORT, &target);
+    watch_by(&watcher, "iscsi", "127.0.0.1", 0);
+    wait_state(&watcher, SERVICE_CHECK_GOOD);
+    for (int i = 0; server_pings(server) < 5 && i < 4000; i++)
+        client_idle(&watcher.client, 5 * NS_PER_MS);
+    cr_expect_geq(server_pings(server), 5);
+    cr_expect_eq(server_accepted(server), 1);
+    cr_expect_eq(server_open(server), 1);
+    service_check_set_interval(watcher.check, 3600 * NS_PER_S);
+    server_free(server);
+    wait_state(&watcher, SERVICE_CHECK_BAD);
+    cr_expect_str_eq(service_check_reason(watcher.check), "Connection refused");
+    service_check_set_interval(watcher.check, INTERVAL_NS);
+    server = server_new(watcher.client.base, "127.0.0.1", CLIENT_PORT, &target);
+    wait_state(&watcher, SERVICE_CHECK_GOOD);
+    cr_expect_eq(watcher.changes, 3);
+    service_check_free(watcher.check);
+    server_free(server);
+    client_close(&watcher.client);
+}
+
+/* Targets with which no session lasts serve all the same, and are not logged in to again and again. */
+Test(service_check, iscsi_sessions_that_do_not_last)
+{
+    static const struct {
+        const char *what;
+        struct server_answer answer;
+    } rows[] = {
+        {"wants a password", {.iscsi = true, .iscsi_status = 0x0201}},
+        {"is elsewhere", {.iscsi = true, .iscsi_status = 0x0101}},
+        {"ends it after the login", {.iscsi = true, .iscsi_ends = 3}},
+        {"ends it after the first question", {.iscsi = true, .iscsi_ends = 4}},
+    };
+    struct watcher watcher = {0};
+
+    client_open(&watcher.client);
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct server *server = server_new(watcher.client.base, "127.0.0.1", CLIENT_PORT, &rows[i].answer);
+
+        watch_by(&watcher, "iscsi", "127.0.0.1", 0);
+        wait_accepted(&watcher, server, 2);
+        client_idle(&watcher.client, WINDOW_NS + 5 * INTERVAL_NS);
+        cr_expect_eq(server_accepted(server), 2, "%s: %u logins", rows[i].what, server_accepted(server));
+        cr_expect_eq(service_check_state(watcher.check), SERVICE_CHECK_GOOD, "%s", rows[i].what);
+        cr_expect_eq(watcher.changes, 1, "%s", rows[i].what);
+        service_check_free(watcher.check);
+        server_free(server);
+    }
+    client_close(&watcher.client);
+}
+
+/* Somebody ends our own connections while an answer is waited for. While no login is allowed nobody is asked, so nobody is
+ * silent. */
+Test(service_check, iscsi_not_asked_is_no_silence)
+{
+    struct watcher watcher = {0};
+    struct server *server;
+
+    client_open(&watcher.client);
+    server = server_new(watcher.client.base, "127.0.0.1", CLIENT_PORT,
+                        &(struct server_answer){.iscsi = true, .iscsi_hangs = 3});
+    watch_for(&watcher, "iscsi", "127.0.0.1", 0, 20 * INTERVAL_NS);
+    for (unsigned logins = 1; logins <= 2; logins++) {
+        wait_accepted(&watcher, server, logins);
+        client_idle(&watcher.client, 2 * INTERVAL_NS);
+        netns_must(NETNS_HERE, "ss -tK dport = :8080 >/dev/null");
+    }
+    client_idle(&watcher.client, 25 * INTERVAL_NS);
+    cr_expect_eq(server_accepted(server), 2);
+    cr_expect_eq(service_check_state(watcher.check), SERVICE_CHECK_GOOD, "%s",
+                 service_check_reason(watcher.check));
+    service_check_free(watcher.check);
+    server_free(server);
+    client_close(&watcher.client);
+}
+
+Test(service_check, iscsi_not_available)
+{
+    struct watcher watcher = {0};
+    struct server *server;
+
+    client_open(&watcher.client);
+    server = server_new(watcher.client.base, "127.0.0.1", CLIENT_PORT,
+                        &(struct server_answer){.iscsi = true, .iscsi_status = 0x0301});
+    watch_for(&watcher, "iscsi", "127.0.0.1", 0, 3600 * NS_PER_S); /* none of this is silence */
+    wait_state(&watcher, SERVICE_CHECK_BAD);
+    cr_expect_str_eq(service_check_reason(watcher.check),
+                     "the target says that its service is not available (login status 0301)");
+    server_set(server, &(struct server_answer){.iscsi = true});
+    wait_state(&watcher, SERVICE_CHECK_GOOD);
     service_check_free(watcher.check);
     server_free(server);
     client_close(&watcher.client);

@@ -25,7 +25,7 @@ PUBLIC = {
     "probe": {"base.h", "lacking.h", "probe.h", "quantity.h", "scope.h", "service_protocol.h", "spare_fds.h", "statistics.h", "stream.h", "sweep.h", "text.h", "thread.h", "wakeup.h"},
     "session": {"session.h", "liveness.h", "provider.h", "service_check.h"},
 }
-FOR_SESSION = ("probe/base.h", "probe/interface.h", "probe/service_protocol.h", "probe/thread.h", "probe/wakeup.h")
+FOR_SESSION = ("probe/base.h", "probe/interface.h", "probe/service_protocol.h", "probe/thread.h", "probe/unguessable.h", "probe/wakeup.h")
 # Parts of route/, and which others each may include.
 PARTS = {
     "config": set(),

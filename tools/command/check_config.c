@@ -132,9 +132,8 @@ static void print_check(const struct config *config)
     else
         printf("check     none: a node that answers pings but does not serve is left when its session has "
                "ended.\n"
-               "          service-check = \"nfs3:2049\" (or tcp:PORT, http:PORT/PATH) in section session "
-               "sees it at "
-               "once\n");
+               "          service-check = \"nfs3:2049\" (iscsi:PORT, http:PORT/PATH, tcp:PORT) in section "
+               "session sees it at once\n");
 }
 
 /* Only what the backend has a use for. */
