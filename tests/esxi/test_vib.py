@@ -317,9 +317,9 @@ def other_readers_take_it_apart_too():
 def the_firewall_lets_the_agent_ask():
     _, files = take_vib(VIB)
     service, = ET.fromstring(files['etc/vmware/firewall/reroute.xml'])
-    same([child.tag for child in service], ['id', 'rule', 'rule', 'rule', 'enabled', 'required'])
+    same([child.tag for child in service], ['id', *4 * ['rule'], 'enabled', 'required'])
     same([text_of(service.find(tag)) for tag in ('id', 'enabled', 'required')], ['reroute', 'true', 'false'])
-    for number, (rule, port) in enumerate(zip(service.findall('rule'), ('80', '443', '2049'))):
+    for number, (rule, port) in enumerate(zip(service.findall('rule'), ('80', '443', '2049', '3260'))):
         same(rule.attrib, {'id': f'{number:04}'})
         same([(child.tag, text_of(child)) for child in rule],
              [('direction', 'outbound'), ('protocol', 'tcp'), ('porttype', 'dst'), ('port', port)])
