@@ -25,7 +25,7 @@ LOSS_STEP_S = 0.5
 HISTORY_S = 15
 STEP_S = 1  # between steps of a way
 # Of the lab's nodes, by what they serve: what is checked is what is used.
-CHECKS = {None: "http:80/api/v3/sessions", "nfs": f"nfs3:{NFS_PORT}", "iscsi": f"tcp:{ISCSI_PORT}"}
+CHECKS = {None: "http:80/api/v3/sessions", "nfs": f"nfs3:{NFS_PORT}", "iscsi": f"iscsi:{ISCSI_PORT}"}
 VERDICT_S = 1.5 if EMULATED else 0.3  # the meter takes 200 ms for its verdict on an echo, there 1 s
 
 
