@@ -69,6 +69,7 @@ def pins(t):
          answer)
     run(t, agent, "pin to nobody: refused", 1, "pin", "nobody")
     run(t, agent, "pin without operand", 3, "pin")
+    t.eventually(agent.on(second.address("data")), "the last pin is followed", detail=agent.status)
     t.ok(len(monitor.standing()) == 1, "one route", monitor.standing())
 
 
