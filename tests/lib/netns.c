@@ -173,15 +173,14 @@ void netns_await_address(int ns, const char *address)
         address);
 }
 
-/* What an end needs, as lines for ip -batch. Without duplicate address detection an IPv6 address is usable at once. */
+/* What an end needs, as lines for ip -batch. */
 static const char *end_lines(char *buffer, size_t size_bytes, const char *name, const char *address)
 {
     size_t n = 0;
 
     buffer[0] = '\0';
     if (address)
-        n = (size_t)snprintf(buffer, size_bytes, "address add %s dev %s%s\n", address, name,
-                             strchr(address, ':') ? " nodad" : "");
+        n = (size_t)snprintf(buffer, size_bytes, "address add %s dev %s\n", address, name);
     snprintf(buffer + n, size_bytes - n, "link set dev %s up", name);
     return buffer;
 }

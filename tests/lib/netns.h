@@ -35,7 +35,7 @@ void netns_must(int ns, const char *format, ...) __attribute__((format(printf, 2
  */
 void netns_await_address(int ns, const char *address);
 
-/* A veth pair, both ends up; ends the test on failure. An address ("10.0.0.1/24", or NULL) for each end. */
+/* A veth pair, both ends up; ends the test on failure. An IPv4 address ("10.0.0.1/24", or NULL) for each end. */
 void netns_veth(int ns_a, const char *name_a, const char *address_a, int ns_b, const char *name_b,
                 const char *address_b);
 

@@ -11,7 +11,7 @@ static void make_links(struct cluster *c)
 {
     const int all[] = {NETNS_HERE, c->peer, c->far};
 
-    /* Without duplicate address detection a link carries IPv6 at once. */
+    /* Nobody waits for duplicate address detection. */
     for (size_t i = 0; i < ARRAY_SIZE(all); i++)
         netns_must(all[i], "sysctl -qw net.ipv6.conf.default.accept_dad=0 net.ipv6.conf.all.accept_dad=0");
     netns_veth(NETNS_HERE, "first", "10.1.0.1/24", c->peer, "near", "10.1.0.2/24");
