@@ -103,14 +103,15 @@ def no_way_to_get_in():
         as_before(s, before, "deaf1", "key1", "moved1", "new1")
 
 
-# What a person has set for hosts that he logs in to by hand; and what a host prints to who logs in.
+# What a person has set for hosts that he logs in to by hand; and what a host prints and starts for who logs in.
 HANDY = " RequestTTY force\n RemoteCommand cat\n ExitOnForwardFailure yes\n LocalForward 127.0.0.1:2222 a:22\n"
-GREETING = "echo failed=hello; echo done=; printf 'kind=SunOS '"
+GREETING = "echo failed=hello; echo done=; sleep 1000 & printf 'kind=SunOS '"
 
 
 @test
 def hosts_for_people():
-    """Neither a terminal nor another command that ssh is told of, nor what a login prints, comes into an answer."""
+    """Neither a terminal nor another command that ssh is told of, nor what a login prints or leaves running, comes into
+    an answer or holds it up."""
     with stage({"web1": "systemd", "esx1": "vmkernel"}) as s:
         s.configure(more={name: HANDY for name in s.hosts})
         s.hosts["web1"].write("/etc/ssh/sshrc", GREETING)

@@ -380,6 +380,14 @@ def too_much():
 
 
 @test
+def whole_answers():
+    for text, whole in ((b"", False), (b"done=", False), (b"done=\n", True), (b"a=1\nfailed=x y\n", True), (b"\n", False),
+                        (b"undone=\n", False), (b"done=\nmore", False), (b"x" * 5000 + b"\ndone=\n", True)):
+        same(remote.is_whole(bytearray(b"hello done=" + remote.BEGIN.encode() + text)), whole, text[-20:])
+        same(remote.is_whole(bytearray(text)), False, "of a login shell")
+
+
+@test
 def processes():
     """All that is said arrives; a process that ends is not kept by another one that holds its files."""
     running, much = remote.Running(), b"0123456789abcdef" * 30000
@@ -391,6 +399,9 @@ def processes():
     os.kill(int(holder), 9)
     same((code, words), (0, "b\n"))
     same(running.run(["sh", "-c", "exec >&- 2>&-; sleep 0.3; exit 4"], b"", 60), (4, "", ""))
+    for last in ("done=", "failed=no room"):
+        script = f"printf '{remote.BEGIN}{last}\n'; exec sleep 30"
+        same(running.run(["sh", "-c", script], b"", 60), (None, f"{remote.BEGIN}{last}\n", ""), "it has answered")
     check(time.monotonic() - began < 20)
     same(running.run(["sh", "-c", "echo a; exec sleep 30"], b"", 0.5)[:2], (None, "a\n"), "it takes too long")
     try:

@@ -20,6 +20,7 @@ OPTIONS = ("BatchMode=yes", "ConnectTimeout=10", "ServerAliveInterval=5", "Serve
            "ControlMaster=auto", "ControlPersist=60")
 CALL_S, COPY_S = 60, 900
 ANSWER_BYTES = 1 << 20  # no answer is half as long
+LINGER_S = 1            # so long ssh may take to end when the answer is whole
 LOOK_S = 0.1            # how often it is looked whether a process has ended whose files another one holds
 BEGIN = "\nbegin=\n"    # an answer stands behind it
 # Takes a file from its input, which may end too early; then nothing of it stays. $1: path, $2: how many bytes. What its
@@ -121,9 +122,17 @@ def hear(file, said):
     return part is None
 
 
+def is_whole(said):
+    """Has the last line of an answer come?"""
+    _, begun, answer = said.rpartition(BEGIN.encode())
+    lines = answer[-4096:].split(b"\n")
+    return bool(begun) and len(lines) > 1 and not lines[-1] and lines[-2].startswith((b"done=", b"failed="))
+
+
 def exchange(process, data, seconds):
-    """(exit code, standard output, standard error); code None: it took too long. A process that ssh leaves behind may
-    keep the files open: it is not waited for."""
+    """(exit code, standard output, standard error); code None: it took too long, or does not end when it has answered:
+    what a login has left running there keeps the connection. A process that ssh leaves behind here may keep the files
+    open: it is not waited for."""
     deadline = time.monotonic() + seconds
     said, data = {process.stdout: bytearray(), process.stderr: bytearray()}, memoryview(data)
     with selectors.DefaultSelector() as selector:
@@ -140,6 +149,8 @@ def exchange(process, data, seconds):
                     selector.unregister(file)
                 if not more and file not in said:
                     file.close()
+            if is_whole(said[process.stdout]):
+                deadline = min(deadline, time.monotonic() + LINGER_S)
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(max(0, deadline - time.monotonic()))
     for file, text in said.items():
