@@ -19,9 +19,13 @@
  * WAITING
  * One call sends what is queued, runs what has to run, and sleeps.
  *
- * An outer loop gets an eventfd. It cannot have the ring's own descriptor, for two reasons:
- *   - With DEFER_TASKRUN that becomes readable, but nobody who sleeps on it is woken (seen on Linux 6.18).
- *   - Messages may be in our hands already: they come in with those of the other family, and during a send.
+ * An outer loop gets an epoll set. In it are:
+ *   - An eventfd, which the kernel and we write. Messages may be in the ring or in our hands already: they come
+ *     in with those of the other family, and during a send.
+ *   - The sockets. With DEFER_TASKRUN the kernel should write the eventfd when a message comes, but Linux 6.12.117
+ *     does so once and then never again (its signal for that is deferred since 6.12.114).
+ * It cannot have the ring's own descriptor: with DEFER_TASKRUN that becomes readable, but nobody who sleeps on
+ * it is woken (seen on Linux 6.18).
  *
  * THREADS AND VERSIONS
  * The ring belongs to the first thread that sends, receives or waits; the kernel insists on that.
@@ -37,6 +41,7 @@
 #include "probe/transport_uring.h"
 
 #include <poll.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
 
@@ -177,7 +182,7 @@ static bool any_waits(const struct uring_transport *u)
     return false;
 }
 
-/* Makes the outer loop's descriptor readable if something is left, and else not. */
+/* Makes the outer loop's eventfd readable if something is left, and else not. */
 static void settle(struct uring_transport *u)
 {
     eventfd_t events;
@@ -311,17 +316,38 @@ static int uring_wait(struct transport *transport, uint64_t until_ns, int wakeup
     return r;
 }
 
+/* Puts a descriptor into the outer loop's set, if it is not in it yet. 0 or a negative errno. */
+static int show_outside(const struct uring_transport *u, int fd)
+{
+    struct epoll_event event = {.events = EPOLLIN};
+
+    return epoll_ctl(u->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 && errno != EEXIST ? -errno : 0;
+}
+
+static int fill_outer_set(struct uring_transport *u)
+{
+    int r = u->event_fd < 0 || u->epoll_fd < 0 ? -EMFILE : show_outside(u, u->event_fd);
+
+    for (size_t i = 0; r == 0 && i < ARRAY_SIZE(u->base.sockets); i++)
+        if (u->base.sockets[i].fd >= 0)
+            r = show_outside(u, u->base.sockets[i].fd);
+    return r < 0 ? r : io_uring_register_eventfd(&u->ring, u->event_fd);
+}
+
 static int uring_descriptor(struct transport *transport, bool *complete)
 {
     struct uring_transport *u = uring_of(transport);
 
-    if (u->event_fd < 0) {
+    if (u->epoll_fd < 0) {
         u->event_fd = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
-        if (u->event_fd >= 0 && io_uring_register_eventfd(&u->ring, u->event_fd) < 0)
+        u->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+        if (fill_outer_set(u) < 0) {
             u->event_fd = close_fd(u->event_fd);
+            u->epoll_fd = close_fd(u->epoll_fd);
+        }
     }
-    *complete = u->event_fd >= 0;
-    return *complete ? u->event_fd : u->ring.ring_fd;
+    *complete = u->epoll_fd >= 0;
+    return *complete ? u->epoll_fd : u->ring.ring_fd;
 }
 
 /* --- opening and closing -------------------------------------------------------------------------------- */
@@ -342,6 +368,8 @@ static int uring_open_family(struct transport *transport, int family, uint16_t *
     if (r < 0 || buffers->shared)
         return r;
     r = io_uring_register_files_update(&u->ring, i, &u->base.sockets[i].fd, 1);
+    if (r >= 0 && u->epoll_fd >= 0)
+        r = show_outside(u, u->base.sockets[i].fd);
     if (r >= 0)
         r = uring_buffers_init(buffers, &u->ring, (uint16_t)i, u->limits.buffers, message_bytes(u));
     if (r < 0)
@@ -391,6 +419,7 @@ static void uring_close(struct transport *transport)
     for (size_t i = 0; i < ARRAY_SIZE(u->families); i++)
         uring_buffers_destroy(&u->families[i].buffers);
     close_fd(u->event_fd);
+    close_fd(u->epoll_fd);
     socket_transport_destroy(&u->base);
     free(u);
 }
@@ -450,6 +479,7 @@ int transport_uring_open_limited(struct transport **out, const struct probe_sett
     u->limits = *limits;
     u->wakeup_fd = -1;
     u->event_fd = -1;
+    u->epoll_fd = -1;
     u->layout = (struct msghdr){.msg_namelen = NAME_BYTES, .msg_controllen = CONTROL_BYTES};
     r = socket_transport_init(&u->base, &uring_operations, settings);
     if (r == 0)

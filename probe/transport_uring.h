@@ -47,7 +47,8 @@ struct uring_transport {
     struct uring_family families[2];
     int wakeup_fd; /* the one that is polled; -1: none */
     bool wakeup_armed;
-    int event_fd;     /* what an outer loop knows; -1: none does */
+    int event_fd;     /* written when messages are in the ring or here; -1: there is no outer loop */
+    int epoll_fd;     /* what an outer loop knows: event_fd and the sockets; -1: there is none */
     bool in_order;    /* send by sendmmsg() */
     uint32_t refused; /* messages of this batch, a bit for each */
     int failure;      /* negative errno: the kernel does not do what we need; told once */

@@ -348,6 +348,34 @@ Test(uring, wakes_an_outer_loop, .timeout = 60)
     }
 }
 
+/* The outer loop has the descriptor before any family is open. */
+Test(uring, wakes_an_outer_loop_for_a_family_that_comes_later, .timeout = 60)
+{
+    struct uring_world w;
+
+    uring_world_make(&w);
+    for (size_t m = 0; m < ARRAY_SIZE(uring_world_modes); m++) {
+        bool complete;
+        int fd;
+
+        uring_world_open_bare(&w, &uring_world_modes[m]);
+        fd = w.operations->fd(w.transport, &complete);
+        cr_assert(complete);
+        uring_world_open_families(&w);
+        for (uint32_t round = 0; round < 4; round++) {
+            int family = round % 2 ? AF_INET6 : AF_INET;
+
+            expect(&w, AF_INET, 0, 0, 0);
+            expect(&w, AF_INET6, 0, 0, 0);
+            cr_assert_not(is_readable(fd, 0), "mode %zu, round %" PRIu32, m, round);
+            deliver(&w, family, 7, 1, URING_WORLD_PAYLOAD_BYTES);
+            cr_assert(is_readable(fd, PATIENCE_MS), "mode %zu, round %" PRIu32, m, round);
+            expect_one(&w, family, 7, URING_WORLD_PAYLOAD_BYTES);
+        }
+        uring_world_close(&w);
+    }
+}
+
 static void wait_for_message(struct uring_world *w)
 {
     pid_t child = netns_spawn(NETNS_HERE, deliver_soon, w);

@@ -85,21 +85,32 @@ static bool is_too_old(void)
     return uname(&name) == 0 && atoi(name.release) < 6;
 }
 
-void uring_world_open(struct uring_world *w, const struct uring_limits *limits)
+void uring_world_open_bare(struct uring_world *w, const struct uring_limits *limits)
 {
     struct probe_settings settings = probe_settings_default();
-    char text[128] = "";
     int r = transport_uring_open_limited(&w->transport, &settings, limits);
 
     if (r == -EPERM || r == -ENOSYS || r == -EACCES || (r == -EINVAL && is_too_old()))
         cr_skip_test("no io_uring here: %s", strerror(-r));
     cr_assert_eq(r, 0, "%s", strerror(-r));
     w->operations = w->transport->operations;
+}
+
+void uring_world_open_families(struct uring_world *w)
+{
+    char text[128] = "";
+
     for (int i = 0; i < 2; i++)
         cr_assert_eq(w->operations->open_family(w->transport, i ? AF_INET6 : AF_INET, &w->ident[i], text,
                                                 sizeof(text)),
                      0, "%s", text);
     cr_assert_geq(w->operations->reserve(w->transport, URING_WORLD_PAYLOAD_BYTES, 2000), 1);
+}
+
+void uring_world_open(struct uring_world *w, const struct uring_limits *limits)
+{
+    uring_world_open_bare(w, limits);
+    uring_world_open_families(w);
 }
 
 void uring_world_close(struct uring_world *w)

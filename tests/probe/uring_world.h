@@ -30,6 +30,9 @@ struct uring_world {
 void uring_world_make(struct uring_world *w);
 /* Opens the transport with both families. Skips the test where the kernel has no io_uring for us. */
 void uring_world_open(struct uring_world *w, const struct uring_limits *limits);
+/* The same in two steps. */
+void uring_world_open_bare(struct uring_world *w, const struct uring_limits *limits);
+void uring_world_open_families(struct uring_world *w);
 void uring_world_close(struct uring_world *w);
 
 /* Sends requests 0 to count - 1, at most TRANSPORT_BATCH; as the transport's send(). */
