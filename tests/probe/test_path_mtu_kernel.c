@@ -7,6 +7,8 @@
  * path with loss.
  */
 #include <criterion/criterion.h>
+#include <netinet/icmp6.h>
+#include <poll.h>
 
 #include "probe/path_mtu.h"
 #include "probe/rounds.h"
@@ -90,14 +92,33 @@ static bool is_there(const char *transport)
     return r == 0;
 }
 
+/*
+ * Do messages of more than 16 KiB pass on the loopback, by an IPv6 ping socket? On Linux 5.10 they do not: it gives
+ * them a wrong checksum.
+ */
+static bool large_pings_pass(void)
+{
+    const struct sockaddr_in6 to = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    static const uint8_t request[20000] = {ICMP6_ECHO_REQUEST};
+    CLEANUP(close_fd) int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, IPPROTO_ICMPV6);
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+
+    cr_assert_geq(fd, 0);
+    cr_assert_eq(sendto(fd, request, sizeof(request), 0, (const struct sockaddr *)&to, sizeof(to)),
+                 sizeof(request), "%s", strerror(errno));
+    return poll(&p, 1, 1000) == 1;
+}
+
 Test(path_mtu_kernel, a_router_names_it)
 {
     static const char *const texts[] = {"10.4.0.2", "fd04::2",  "10.1.0.2",  "fd01::2", "127.0.0.1",
                                         "::1",      "10.2.1.1", "10.99.0.1", NULL};
     static const uint32_t want[] = {1300, 1300, 1500, 1500, 65535, 65536 - 1, 0, 0};
     struct cluster c;
+    bool large_pass;
 
     make(&c);
+    large_pass = large_pings_pass();
     for (int raw = 0; raw < 2; raw++) {
         cluster_allow_ping_sockets(!raw);
         for (size_t t = 0; t < ARRAY_SIZE(transports); t++) {
@@ -111,6 +132,8 @@ Test(path_mtu_kernel, a_router_names_it)
                 struct probe_path_mtu_result got = result_of(mtu, i);
                 uint32_t expected = i == 5 ? 65536 : want[i];
 
+                if (i == 5 && !raw && !large_pass)
+                    continue;
                 cr_expect_eq(got.passes_bytes, expected, "%s, raw %d: %s: %u, %s", transports[t], raw,
                              texts[i], got.passes_bytes, probe_outcome_text(got.outcome));
                 cr_expect_eq(got.outcome == PROBE_REPLY, expected > 0);
