@@ -135,8 +135,11 @@ def what_came_of_it():
         host = s.hosts["web1"]
         for token in ("first", "second"):
             host.inside(FUNCTIONS + call_text("host_clear_routes", [token]))
-        for token, answer in (("first", "done=\n"), ("second", "done=\n"), ("third", "failed=nothing was changed\n")):
+        for token, answer in (("first", "done=\n"), ("second", "done=\n"), ("third", "failed=nothing was changed\n"),
+                              ("third", "failed=nothing was changed\n")):
             same(host.inside(FUNCTIONS + call_text("host_outcome", [token]), check=False), answer, token)
+        late = host.inside(FUNCTIONS + call_text("host_clear_routes", ["third"]), check=False)
+        same(late, "failed=it comes too late: it was given up\n", "a call that arrives when it is not waited for any more")
 
 
 def connections(s):

@@ -429,11 +429,11 @@ def turns():
         gone.wait()
         os.symlink(str(gone.pid), f"{directory}/turns/41")
         for shell in (["sh"], ["busybox", "ash"]):
-            for _ in range(8):
+            for number in range(8):
                 at_once = [subprocess.Popen(shell, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
                            for _ in range(6)]
                 for i, process in enumerate(at_once):
-                    process.stdin.write(remote.FUNCTIONS + WORKING.format(directory=directory, token=f"t{i}"))
+                    process.stdin.write(remote.FUNCTIONS + WORKING.format(directory=directory, token=f"{shell[0]}-{number}-{i}"))
                     process.stdin.flush()
                 said = [process.communicate()[0] for process in at_once]
                 refused = [text for text in said if text.startswith("failed=another deploy ")]

@@ -706,6 +706,13 @@ turn_is_taken()
     turn_goes_on "$(turn_numbers | tail -n 1)"
 }
 
+forget_turn() # NUMBER
+{
+    for file in "$turns/$1" "$turns/$1".*; do
+        rm -f "$file" "$turns/of-${file##*.}"
+    done
+}
+
 # Of the last turns it stays what they said: somebody may still ask.
 take_turn()
 {
@@ -715,7 +722,7 @@ take_turn()
     turn=$((${newest:-0} + 1))
     text=$(ln -s $$ "$turns/$turn" 2>&1) || fail "another deploy has the turn on this host ($text)"
     for number in $(turn_numbers); do
-        [ "$number" -gt $((turn - 3)) ] || rm -f "$turns/$number" "$turns/$number".*
+        [ "$number" -gt $((turn - 3)) ] || forget_turn "$number"
     done
 }
 
@@ -725,6 +732,7 @@ beside_the_connection() # TOKEN FUNCTION ARGUMENT...
 {
     take_turn
     says=$turns/$turn.$1
+    ln -s "$turn" "$turns/of-$1" 2>/dev/null || fail "it comes too late: it was given up"
     shift
     (
         trap '' HUP
@@ -736,19 +744,21 @@ beside_the_connection() # TOKEN FUNCTION ARGUMENT...
     cat "$says"
 }
 
-# What came of a change whose connection ended: it is waited for.
+# What came of a change whose connection ended: it is waited for. One that has not begun never does: only one of the two
+# can make its link, of-TOKEN.
 host_outcome() # TOKEN
 {
-    says=$(ls "$turns"/*."$1" 2>/dev/null)
-    [ -n "$says" ] || fail "nothing was changed"
-    turn=${says##*/}
-    while turn_goes_on "${turn%.*}"; do sleep 1; done
-    cat "$says"
+    mkdir -p "$turns"
+    ln -s none "$turns/of-$1" 2>/dev/null
+    turn=$(readlink "$turns/of-$1")
+    [ "$turn" != none ] || fail "nothing was changed"
+    while turn_goes_on "$turn"; do sleep 1; done
+    cat "$turns/$turn.$1"
 }
 
 host_forget() # TOKEN
 {
-    rm -f "$turns"/*."$1"
+    rm -f "$turns"/*."$1" "$turns/of-$1"
     say 'done'
 }
 
