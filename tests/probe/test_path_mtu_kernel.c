@@ -10,6 +10,7 @@
 #include <netinet/icmp6.h>
 #include <poll.h>
 
+#include "probe/icmp.h"
 #include "probe/path_mtu.h"
 #include "probe/rounds.h"
 #include "probe/socket.h"
@@ -99,11 +100,13 @@ static bool is_there(const char *transport)
 static bool large_pings_pass(void)
 {
     const struct sockaddr_in6 to = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
-    static const uint8_t request[20000] = {ICMP6_ECHO_REQUEST};
+    static uint8_t request[20000];
     CLEANUP(close_fd) int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, IPPROTO_ICMPV6);
     struct pollfd p = {.fd = fd, .events = POLLIN};
 
     cr_assert_geq(fd, 0);
+    icmp_pattern_fill(request, sizeof(request));
+    request[0] = ICMP6_ECHO_REQUEST;
     cr_assert_eq(sendto(fd, request, sizeof(request), 0, (const struct sockaddr *)&to, sizeof(to)),
                  sizeof(request), "%s", strerror(errno));
     return poll(&p, 1, 1000) == 1;
