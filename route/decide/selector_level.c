@@ -58,10 +58,15 @@ static enum selector_level level_beside_health(const struct selector_input *inpu
     return LEVEL_CLEAN;
 }
 
+bool selector_is_held_up(const struct selector_input *input, uint32_t path)
+{
+    return path == input->current && input->host.held_up;
+}
+
 /* By the pings alone, or by what the host's own connection adds (rule 11). */
 static bool is_degraded(const struct selector_input *input, uint32_t path)
 {
-    return input->paths[path].health.degraded || (path == input->current && input->host.held_up);
+    return input->paths[path].health.degraded || selector_is_held_up(input, path);
 }
 
 enum selector_level selector_path_level(const struct selector_input *input, uint32_t path,

@@ -154,6 +154,9 @@ unsigned selector_rank(const struct selector_input *input, uint32_t path);
  */
 uint64_t selector_weight(uint64_t host, const struct address *access);
 
+/* Is this the path in use, and are the host's own connections held up there? */
+bool selector_is_held_up(const struct selector_input *input, uint32_t path);
+
 /*
  * Until when the current path is kept though it does not answer, since nothing but lost pings speaks against it and the
  * host's data go over it all the same; 0: it is not kept for that.

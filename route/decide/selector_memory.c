@@ -123,7 +123,8 @@ static bool is_blocked(const struct selector_input *input, uint32_t path)
     const struct path_evidence *p = &input->paths[path];
     const struct access_evidence *access = selector_access(input, path);
 
-    return !p->on_link || !p->link_usable || p->service_bad || (access && access->drained);
+    return !p->on_link || !p->link_usable || p->service_bad || (access && access->drained) ||
+           selector_is_held_up(input, path);
 }
 
 static void watch_current(struct selector *selector, const struct selector_input *input)

@@ -18,16 +18,15 @@ static const struct witness_connection *find(const struct witness *witness, uint
     return NULL;
 }
 
-static uint64_t retransmitted_ns(const struct witness_connection *before, const struct witness_sample *sample,
-                                 uint64_t proven_ns, uint64_t now_ns)
+/* They were sent again between the former look and this one. */
+static bool were_sent_again(const struct witness *witness, const struct witness_connection *before,
+                            const struct witness_sample *sample)
 {
-    bool again = sample->retransmits > before->retransmits && proven_ns >= before->waiting_ns;
-
-    return before->retransmitted_ns ? before->retransmitted_ns : again ? now_ns : 0;
+    return sample->retransmits > before->retransmits && witness->proven_ns >= before->waiting_ns;
 }
 
 static struct witness_connection see(const struct witness *witness, const struct witness_sample *sample,
-                                     uint64_t proven_ns, uint64_t now_ns)
+                                     uint64_t now_ns)
 {
     const struct witness_connection *before = find(witness, sample->cookie);
     struct witness_connection now = {
@@ -46,7 +45,12 @@ static struct witness_connection see(const struct witness *witness, const struct
         now.waiting_ns = now_ns;
     if (sample->waiting && before && before->waiting_ns && !progress) {
         now.waiting_ns = before->waiting_ns;
-        now.retransmitted_ns = retransmitted_ns(before, sample, proven_ns, now_ns);
+        now.retransmitted_ns = before->retransmitted_ns;
+        now.vain = before->vain;
+        if (were_sent_again(witness, before, sample)) {
+            now.retransmitted_ns = now_ns;
+            now.vain++;
+        }
     }
     return now;
 }
@@ -58,10 +62,11 @@ void witness_look(struct witness *witness, const struct witness_sample *samples,
 
     count = min_u64(count, WITNESS_MAX);
     for (size_t i = 0; i < count; i++)
-        connections[i] = see(witness, &samples[i], proven_ns, now_ns);
+        connections[i] = see(witness, &samples[i], now_ns);
     memcpy(witness->connections, connections, count * sizeof(*connections));
     witness->count = count;
     witness->looked_ns = now_ns;
+    witness->proven_ns = proven_ns;
 }
 
 void witness_moved(struct witness *witness, uint64_t now_ns)
@@ -97,11 +102,14 @@ static bool is_stalled(const struct witness *witness, const struct witness_conne
            may_complain(witness, connection);
 }
 
+/* A connection that is stuck for another reason retransmits more and more rarely, so that it hardly counts in the end. */
 static bool is_held_up(const struct witness *witness, const struct witness_connection *connection,
                        const struct witness_path *path, uint64_t now_ns)
 {
-    return path->doubtful && connection->retransmitted_ns &&
-           now_ns >= connection->retransmitted_ns + path->select_timeout_ns &&
+    uint64_t since_ns = connection->retransmitted_ns;
+
+    return path->doubtful && connection->vain && now_ns < since_ns + path->window_ns &&
+           (connection->vain > 1 || now_ns >= since_ns + path->select_timeout_ns) &&
            may_complain(witness, connection);
 }
 

@@ -43,10 +43,11 @@ struct witness_connection {
     uint64_t waiting_ns; /* since when data wait without any progress, as far as was seen; 0: none do */
     uint32_t retransmits;
     /*
-     * When they were sent again although a ping had been answered that was sent since they wait: what lost the data was
-     * over by then. 0: they were not.
+     * When they were last sent again, as far as was seen, although a ping had been answered by the look before it that
+     * was sent since they wait: what lost the data was over by then. 0: they were not.
      */
     uint64_t retransmitted_ns;
+    uint32_t vain; /* how often that was so */
 };
 
 /* All zero: nothing was seen. */
@@ -54,6 +55,7 @@ struct witness {
     struct witness_connection connections[WITNESS_MAX];
     size_t count;
     uint64_t looked_ns; /* the newest look; 0: none yet */
+    uint64_t proven_ns; /* when the newest ping was sent that was answered by then; 0: none was */
     uint64_t moved_ns;  /* when the route was led to the path in use; 0: it stood already */
     uint64_t
         missed_ns; /* when the first lost ping since the path last answered steadily was sent; 0: it answers */
@@ -82,7 +84,8 @@ struct witness_verdict {
     uint64_t
         contradicted_ns; /* the lost pings since then are contradicted; 0: there are none, or they are not */
     bool doubtful;       /* stalled while pings are answered */
-    bool held_up; /* the path is doubtful, and a retransmission has got no answer for a select-timeout */
+    bool held_up;        /* the path is doubtful, and a retransmission of the last window got no answer for a
+                      select-timeout */
 };
 
 /* All connections that are open now, the first WITNESS_MAX of them. now_ns: not after the look. proven_ns: of the path. */

@@ -1073,6 +1073,10 @@ static const struct scenario rule_11[] = {
     {"held up: as if the path in use were degraded", LOCAL, .rows = {
         {"a loss", .t_ms = 0, .is[LOCAL] = LOSING, .want = KEEP, .why = KEEP_BEST, .doubt = YES},
         {"all have been compared", .t_ms = 1000, .held_up = YES, .want = SWITCH, .to = NEAR, .why = SWITCH_DEGRADED},
+        {"there it stays, though home was never degraded", .t_ms = 1010, .held_up = NO, .is[LOCAL] = UP, .want = KEEP,
+         .why = KEEP_HOLD},
+        {"behind its stay, too", .t_ms = 181009, .want = KEEP, .why = KEEP_HOLD, .again_ms = 181010},
+        {"for a hold", .t_ms = 181010, .want = PLANNED, .to = LOCAL, .why = SWITCH_FAILBACK},
     }},
     {"held up: not before all have been compared", LOCAL, .rows = {
         {"", .t_ms = 0, .is[LOCAL] = LOSING, .held_up = YES, .want = KEEP, .why = KEEP_WAIT_PROOF, .again_ms = 750},
