@@ -14,13 +14,9 @@
  */
 #include "route/config/config.h"
 
-#include <fcntl.h>
-
 #include "probe/text.h"
 #include "route/config/check.h"
 #include "route/config/parse.h"
-
-#define LINE_MOST_BYTES 4096
 
 static int load(struct config_reader *reader, struct config *config)
 {
@@ -71,49 +67,33 @@ int config_load(struct config **out, const char *path, char *message, size_t siz
     return rc;
 }
 
-static bool has_comment(const char *line, const char *before)
+/* What these tokens give for the key, as KEY = WORD; NULL: nothing, or twice. */
+static const char *only_value(const struct config_text *text, const char *key)
 {
-    for (; line < before; line++)
-        if (line[0] == '#' || (line[0] == '/' && line[1] == '/'))
-            return true;
-    return false;
-}
+    const char *value = NULL;
 
-/* KEY = "/PATH" somewhere in a line, but not in its comment. */
-static bool path_in_line(const char *line, const char *key, char out[static CONFIG_TEXT_SIZE])
-{
-    const char *at = strstr(line, key);
-    size_t length;
+    for (int i = 0; i + 2 < text->count; i++) {
+        const struct config_token *token = &text->tokens[i];
 
-    if (!at || has_comment(line, at))
-        return false;
-    at += strlen(key);
-    at += strspn(at, " \t");
-    if (*at++ != '=')
-        return false;
-    at += strspn(at, " \t\"'");
-    length = strcspn(at, " \t\"'\r\n");
-    if (at[0] != '/' || length >= CONFIG_TEXT_SIZE)
-        return false;
-    snprintf(out, CONFIG_TEXT_SIZE, "%.*s", (int)length, at);
-    return true;
+        if (token[0].kind != CONFIG_TOKEN_WORD || strcmp(token[0].text, key) != 0 ||
+            !config_token_is(&token[1], "="))
+            continue;
+        if (value || token[2].kind != CONFIG_TOKEN_WORD)
+            return NULL;
+        value = token[2].text;
+    }
+    return value;
 }
 
 bool config_find_path(const char *path, const char *key, char out[static CONFIG_TEXT_SIZE])
 {
-    int fd =
-        open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY); /* a pipe that was read has no writer now */
-    FILE *in = fd < 0 ? NULL : fdopen(fd, "r");
-    CLEANUP(free) char *line = NULL;
-    size_t room = 0;
-    bool found = false;
+    struct config_text text = {0};
+    const char *value = config_text_read_wrong(&text, path) == 0 ? only_value(&text, key) : NULL;
+    bool found = value && value[0] == '/' && strlen(value) < CONFIG_TEXT_SIZE;
 
-    if (!in)
-        close_fd(fd);
-    while (in && !found && text_read_line(in, &line, &room, LINE_MOST_BYTES) > 0)
-        found = path_in_line(line, key, out);
-    if (in)
-        fclose(in);
+    if (found)
+        snprintf(out, CONFIG_TEXT_SIZE, "%s", value);
+    config_text_clear(&text);
     return found;
 }
 

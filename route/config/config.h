@@ -16,7 +16,7 @@
 int config_load(struct config **out, const char *path, char *message, size_t size_bytes);
 /*
  * The absolute path that a file gives for this key of the top level, for who needs no more of a file that config_load()
- * refuses: by its lines, whatever else is wrong. False: it gives none.
+ * refuses, whatever else is wrong. False, and out as it was: it gives none for certain, or gives the key twice.
  */
 bool config_find_path(const char *path, const char *key, char out[static CONFIG_TEXT_SIZE]);
 /* What is allowed but should be known: one line, static; NULL: nothing. */

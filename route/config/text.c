@@ -86,8 +86,10 @@ static int skip_comment(struct walk *walk)
         return 0;
     }
     end = strstr(walk->at + 2, "*/");
-    if (!end)
+    if (!end) {
+        walk->at += strlen(walk->at);
         return fail(walk, walk->line, "the comment is not closed, expected '*/'");
+    }
     for (; walk->at < end; walk->at++)
         walk->line += *walk->at == '\n';
     walk->at += 2;
@@ -185,6 +187,23 @@ static int walk_text(struct config_text *text, size_t size_bytes, int *line, cha
     return rc;
 }
 
+/* Tokens in spite of errors: one takes the rest of its line with it. */
+static int walk_what_can_be(struct config_text *text, size_t size_bytes)
+{
+    char why[256];
+    struct walk walk = {.text = text, .at = text->bytes, .line = 1, .why = why, .why_bytes = sizeof(why)};
+
+    while (*walk.at) {
+        int rc = walk_step(&walk);
+
+        if (rc && rc != -EINVAL)
+            return rc;
+        if (rc)
+            walk.at += strcspn(walk.at, "\n");
+    }
+    return walk.at == text->bytes + size_bytes ? add_token(&walk, CONFIG_TOKEN_END, "") : -EINVAL;
+}
+
 /* A pipe may be empty as yet (`--config <(...)`), but an agent that reads it again must not wait for good. */
 static ssize_t read_some(int fd, char *to, size_t size_bytes)
 {
@@ -238,6 +257,14 @@ int config_text_read(struct config_text *text, const char *path, int *line, char
         rc = walk_text(text, size_bytes, line, why, why_bytes);
     }
     return rc;
+}
+
+int config_text_read_wrong(struct config_text *text, const char *path)
+{
+    size_t size_bytes = 0;
+    int rc = read_all(text, path, &size_bytes);
+
+    return rc ? rc : walk_what_can_be(text, size_bytes);
 }
 
 void config_text_clear(struct config_text *text)

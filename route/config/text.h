@@ -42,6 +42,12 @@ void config_text_clear(struct config_text *text);
  */
 int config_text_read(struct config_text *text, const char *path, int *line, char *why, size_t why_bytes);
 
+/*
+ * The same of a file that may be wrong: what is no token is left out, with the rest of its line, and braces need not
+ * match. 0, or a negative errno when it cannot be read; -EINVAL: it has a zero byte.
+ */
+int config_text_read_wrong(struct config_text *text, const char *path);
+
 /* Whether a token is this sign, "{" for instance. */
 bool config_token_is(const struct config_token *token, const char *sign);
 

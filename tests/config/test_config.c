@@ -386,8 +386,23 @@ Test(config, durations_are_written_in_the_largest_exact_unit_up_to_seconds)
     }
 }
 
+/* NULL: none is found. */
+static void expect_path(const char *text, size_t size_bytes, const char *expected)
+{
+    char path[64], found[CONFIG_TEXT_SIZE] = "as it was";
+    int fd = memfd_create("config", MFD_CLOEXEC);
+
+    cr_assert_eq(write(fd, text, size_bytes), (ssize_t)size_bytes);
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    cr_expect_eq(config_find_path(path, "control-socket", found), expected != NULL, "%s", text);
+    cr_expect_str_eq(found, expected ? expected : "as it was", "%s", text);
+    close(fd);
+}
+
 Test(config, a_path_is_found_in_a_file_that_is_wrong)
 {
+    static const char after_zero[] = "\0control-socket = \"/a/b\"", late[] = "\ncontrol-socket = /a/b\n";
+    static char longest[2 * 1024 * 1024];
     static const struct {
         const char *text, *path; /* NULL: none */
     } rows[] = {
@@ -399,20 +414,27 @@ Test(config, a_path_is_found_in_a_file_that_is_wrong)
         {"control-socket \"/a/b\"", NULL},
         {"control-socket = \"a/b\"", NULL},
         {"control-socket =", NULL},
+        {"/* control-socket = \"/c\" */ nonsense = 1\ncontrol-socket = \"/a/b\"\n", "/a/b"},
+        {"/* nonsense = 1\n control-socket = \"/c\"\n*/ x = 1\ncontrol-socket = \"/a/b\"\n", "/a/b"},
+        {"/*\ncontrol-socket = \"/a/b\"\n", NULL},
+        {"zone = \"/*\"\ncontrol-socket = \"/a/b\" }", "/a/b"},
+        {"} control-socket = \"/c\"\ncontrol-socket = /* now */ \"/a/b\"", "/a/b"},
+        {"zone = \"control-socket = /a/b\" nonsense", NULL},
+        {"old-control-socket = \"/a/b\"", NULL},
+        {"control-socket = \"/a/b", NULL},
+        {"control-socket = /a/b#c", "/a/b"},
+        {"control-socket = \"/a/b\"\ncontrol-socket = \"/c\"", NULL},
+        {"control-socket = \"/a/b\"\ncontrol-socket = 7 8", NULL},
         {"state-directory = \"/a/b\"", NULL},
         {"", NULL},
     };
 
-    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-        char path[64], found[CONFIG_TEXT_SIZE] = "as it was";
-        int fd = memfd_create("config", MFD_CLOEXEC);
-
-        cr_assert_eq(write(fd, rows[i].text, strlen(rows[i].text)), (ssize_t)strlen(rows[i].text));
-        snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-        cr_expect_eq(config_find_path(path, "control-socket", found), rows[i].path != NULL, "%s",
-                     rows[i].text);
-        cr_expect_str_eq(found, rows[i].path ? rows[i].path : "as it was", "%s", rows[i].text);
-        close(fd);
-    }
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+        expect_path(rows[i].text, strlen(rows[i].text), rows[i].path);
+    expect_path(after_zero, sizeof(after_zero) - 1, NULL);
+    memset(longest, 'x', sizeof(longest) - 1);
+    memcpy(longest + 5000, late, sizeof(late) - 1);
+    expect_path(longest, 5000 + sizeof(late) - 1, "/a/b"); /* a long line before it */
+    expect_path(longest, sizeof(longest) - 1, NULL);
     cr_expect_not(config_find_path("/nonexistent/x", "control-socket", (char[CONFIG_TEXT_SIZE]){""}));
 }
