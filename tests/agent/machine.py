@@ -2,8 +2,9 @@
 """A machine that boots this one's systemd, in namespaces: the agent as an installed service, with a real service manager,
 real cgroups and a real journal.
 
-Its root is a copy-on-write view of this machine's own; it has its own /run, /tmp, /etc/systemd/system and processes, the
-network of the namespace that it is started in, and no right to load modules, set clocks or restart the real one."""
+Its root is a copy-on-write view of this machine's own, without what an agent left there; it has its own /run, /tmp,
+/etc/systemd/system and processes, the network of the namespace that it is started in, and no right to load modules, set
+clocks or restart the real one."""
 import contextlib
 import os
 import shutil
@@ -54,6 +55,7 @@ ln -s /proc/self/fd dev/fd
 mount -t tmpfs -o mode=755 none run
 mount -t tmpfs none tmp
 mount -t tmpfs -o mode=755 none etc/systemd/system
+rm -rf var/lib/reroute var/lib/private/reroute var/log/reroute var/log/private/reroute
 cp -R "$2"/. .
 mkdir -p .old
 pivot_root . .old
