@@ -347,6 +347,26 @@ def connected(connection):
         return False
 
 
+def wrong_file(t, world, agent, good):
+    """An order goes to the agent that a wrong file names for certain, or to none; a question may go to the usual one."""
+    orders = (("drain", world.node(1).name), ("undrain", world.node(1).name), ("pin", world.node(1).name), ("unpin",),
+              ("failback", "--now"))
+    for key in ("x-control-socket", "/* control-socket = '/run/old.sock' */ control-sockets"):
+        agent.write(good.replace("control-socket", key))
+        for order in orders:
+            code, out, error = agent.command(*order)
+            t.ok(code == 3 and out == "" and error.count("\n") == 1 and re.search(r"a\.conf:\d+: .*--socket\n", error),
+                 f"{order[0]}: refused where {key} is all that names a socket", f"{code} {out} {error}")
+        code, out, error = agent.command("status")
+        t.ok("/run/reroute/control.sock is asked" in error, "the status says whom it asks", f"{code} {out} {error}")
+    t.ok(agent.get("mode") == "auto" and not agent.access(world.node(1).name)["drained"], "nothing was done", agent.status())
+    code, out, error = agent.command("drain", world.node(3).name, "--socket", agent.socket_path)
+    t.ok(code == 0 and error == "", "--socket says which agent", f"{code} {out} {error}")
+    agent.write("/* control-socket = '/run/old.sock' */ nonsense = 1\n" + good)
+    code, out, error = agent.command("undrain", world.node(3).name)
+    t.ok(code == 0 and f"{agent.socket_path} is asked" in error, "so does a file that names it", f"{code} {out} {error}")
+
+
 def asking(t):
     """status, sessions, check-config, the control socket itself, metrics."""
     world, service, monitor, agent, home = t.settled(
@@ -408,7 +428,9 @@ def asking(t):
              and f"{agent.socket_path} is asked" in error and error.count("\n") == 2,
              f"a file that is wrong by now ({what}): the agent is asked all the same", f"{code} {out} {error}")
         code, out, error = agent.command("journal")
-        t.ok(code == 0 and out and re.search(r"a\.conf:\d+: ", error), "so is its journal", f"{code} {out} {error}")
+        t.ok(code == 0 and out and re.search(r"a\.conf:\d+: ", error),
+             "so is its journal", f"{code} {out} {error}")
+    wrong_file(t, world, agent, good)
     agent.write(good)
 
     def fetch(path):

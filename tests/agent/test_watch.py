@@ -115,6 +115,9 @@ def keys(t):
     t.eventually(screen.has("nothing is pinned"), "a refusal is shown", detail=screen.text)
     screen.press("C-c")
     t.eventually(lambda: screen.ended() == 0, "Ctrl-C ends it", detail=screen.text)
+    agent.write("control-sockets = 7\n")
+    screen = Screen(t, agent, term="xterm")
+    t.eventually(lambda: screen.ended() == 3, "its keys are for no agent that a wrong file does not name", detail=screen.text)
 
 
 def a_dumb_terminal(t):

@@ -12,8 +12,8 @@
 #define ANSWER_MAX_BYTES (16 << 20)
 #define TIMEOUT_S        5
 
-int control_client_socket(const char *socket_path, const char *config_path, char out[static CONFIG_TEXT_SIZE],
-                          char *message, size_t size_bytes)
+int control_client_socket(const char *socket_path, const char *config_path, enum control_purpose purpose,
+                          char out[static CONFIG_TEXT_SIZE], char *message, size_t size_bytes)
 {
     CLEANUP(config_free) struct config *config = NULL;
     const char *path = config_path ? config_path : CONFIG_PATH_DEFAULT;
@@ -29,7 +29,11 @@ int control_client_socket(const char *socket_path, const char *config_path, char
     snprintf(out, CONFIG_TEXT_SIZE, "%s", config ? config->control_socket : SOCKET_DEFAULT);
     if (error == 0 || error == -ENOENT)
         return 0;
-    config_find_path(path, "control-socket", out);
+    if (!config_find_path(path, "control-socket", out) && purpose == CONTROL_ORDER) {
+        snprintf(message + strlen(message), size_bytes - strlen(message),
+                 "; it does not tell which agent is meant: mend it, or give --socket");
+        return error;
+    }
     text_error("warning: %s", message);
     text_error("warning: an agent that runs goes on with what it read before: %s is asked", out);
     return 0;

@@ -8,14 +8,20 @@
 
 #include "route/config/config.h"
 
+enum control_purpose {
+    CONTROL_LOOK,  /* it changes nothing */
+    CONTROL_ORDER, /* it does */
+};
+
 /*
  * Which socket to ask: `socket_path` when it is given, else the one that the configuration names
  * (`config_path`, or the usual place when that is NULL and the file is there), else the usual one. A file that is wrong
- * is a warning: it need not be what an agent has read that runs. 0, or a negative errno with one line in message:
- * `config_path` cannot be read.
+ * is a warning: it need not be what an agent has read that runs. An order must not reach the agent of another service:
+ * where a wrong file does not tell the socket for certain it is refused. 0, or a negative errno with one line in message:
+ * `config_path` cannot be read, or the order is refused.
  */
-int control_client_socket(const char *socket_path, const char *config_path, char out[static CONFIG_TEXT_SIZE],
-                          char *message, size_t size_bytes);
+int control_client_socket(const char *socket_path, const char *config_path, enum control_purpose purpose,
+                          char out[static CONFIG_TEXT_SIZE], char *message, size_t size_bytes);
 
 /*
  * GET (body NULL) or POST. On success *answer is the parsed document (owned by the caller) and, when text is

@@ -129,8 +129,8 @@ static int run(int argc, char **argv, struct control_command command)
         .most = command.operand ? 1 : 0,
         .rows = rows,
         .after =
-            "Exit code: 0 done (a warning says what may surprise), 1 the agent refuses, 3 bad arguments,\n"
-            "4 no agent answers.\n",
+            "Exit code: 0 done (a warning says what may surprise), 1 the agent refuses, 3 bad arguments\n"
+            "or a wrong configuration, 4 no agent answers.\n",
     };
     int at = options_parse(&line, argc, argv);
 
@@ -139,7 +139,8 @@ static int run(int argc, char **argv, struct control_command command)
     if (command.must && !order.own)
         return options_complain(argv[0], "expected --%s; `reroute status` shows the countdown",
                                 command.own.name);
-    if (control_client_socket(socket_option, config_path, socket_path, message, sizeof(message)) < 0) {
+    if (control_client_socket(socket_option, config_path, CONTROL_ORDER, socket_path, message,
+                              sizeof(message)) < 0) {
         answer_refused(argv[0], json, message);
         return EXIT_USAGE;
     }

@@ -65,7 +65,8 @@ int command_explain(int argc, char **argv)
 
     if (at <= 0)
         return at ? EXIT_USAGE : 0;
-    if (control_client_socket(socket_option, config_path, socket_path, message, sizeof(message)) < 0) {
+    if (control_client_socket(socket_option, config_path, CONTROL_LOOK, socket_path, message,
+                              sizeof(message)) < 0) {
         text_error("%s: %s", argv[0], message);
         return EXIT_USAGE;
     }

@@ -59,7 +59,8 @@ int command_metrics(int argc, char **argv)
 
     if (code <= 0)
         return code ? EXIT_USAGE : 0;
-    if (control_client_socket(socket_option, config_path, socket_path, message, sizeof(message)) < 0) {
+    if (control_client_socket(socket_option, config_path, CONTROL_LOOK, socket_path, message,
+                              sizeof(message)) < 0) {
         text_error("reroute metrics: %s", message);
         return EXIT_USAGE;
     }

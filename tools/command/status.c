@@ -185,7 +185,7 @@ int command_status(int argc, char **argv)
 {
     const char *config_path = NULL, *socket_option = NULL, *hosts = NULL, *ssh = NULL;
     char socket_path[CONFIG_TEXT_SIZE], message[512];
-    bool json = false, watch = false, all = false;
+    bool json = false, watch = false, all = false, screen;
     static struct script_words words; /* of --all; the hosts that were chosen come first */
     const struct option_row rows[] = {
         {.name = "json",
@@ -236,11 +236,13 @@ int command_status(int argc, char **argv)
                                 hosts ? "hosts"
                                 : ssh ? "ssh"
                                       : "host");
-    if (control_client_socket(socket_option, config_path, socket_path, message, sizeof(message)) < 0) {
+    screen = watch && !json && screen_is_possible(); /* its keys give orders */
+    if (control_client_socket(socket_option, config_path, screen ? CONTROL_ORDER : CONTROL_LOOK, socket_path,
+                              message, sizeof(message)) < 0) {
         text_error("reroute status: %s", message);
         return EXIT_USAGE;
     }
-    if (watch && !json && screen_is_possible())
+    if (screen)
         return screen_run(socket_path);
     for (;;) {
         if (watch && !json && isatty(STDOUT_FILENO) && !is_dumb())
