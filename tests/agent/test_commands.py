@@ -365,6 +365,9 @@ def wrong_file(t, world, agent, good):
     agent.write("/* control-socket = '/run/old.sock' */ nonsense = 1\n" + good)
     code, out, error = agent.command("undrain", world.node(3).name)
     t.ok(code == 0 and f"{agent.socket_path} is asked" in error, "so does a file that names it", f"{code} {out} {error}")
+    agent.write(good.replace("state-directory", "state-directories"))
+    code, out, error = agent.command("journal")
+    t.ok("in /var/lib/reroute is read" in error, "the journal of the usual directory: it says so", f"{code} {out} {error}")
 
 
 def asking(t):
@@ -428,7 +431,7 @@ def asking(t):
              and f"{agent.socket_path} is asked" in error and error.count("\n") == 2,
              f"a file that is wrong by now ({what}): the agent is asked all the same", f"{code} {out} {error}")
         code, out, error = agent.command("journal")
-        t.ok(code == 0 and out and re.search(r"a\.conf:\d+: ", error),
+        t.ok(code == 0 and out and re.search(r"a\.conf:\d+: ", error) and f"in {agent.state_directory} is read" in error,
              "so is its journal", f"{code} {out} {error}")
     wrong_file(t, world, agent, good)
     agent.write(good)

@@ -190,6 +190,8 @@ static int find_journal(const char *config_path, char **path, char *message, siz
     else if (error == -EINVAL) {
         config_find_path(file, "state-directory", directory);
         text_error("warning: %s", message);
+        text_error("warning: an agent that runs goes on with what it read before: the journal in %s is read",
+                   directory);
     }
     if (asprintf(path, "%s/" JOURNAL_FILE, directory) < 0)
         *path = NULL;
