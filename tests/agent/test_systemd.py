@@ -9,13 +9,25 @@ import subprocess
 import sys
 
 sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "tree"))
-from harness import SANITIZED, main
+from harness import ROOT, SANITIZED, main
 from machine import UNIT, Machine, why_not
 from shown import all_commands, read_pages
 from tap import skip
 
 NET_ADMIN, NET_RAW = 1 << 12, 1 << 13
 SECURITY_MAX = 20  # tenths
+ISCSI = """[Unit]
+Wants=network-online.target remote-fs-pre.target
+After=network-online.target
+Before=remote-fs-pre.target
+DefaultDependencies=no
+Conflicts=shutdown.target
+Before=shutdown.target
+[Service]
+Type=oneshot
+RemainAfterExit=true
+ExecStart=/bin/true
+"""
 
 
 def machine(t, files=(), **settings):
@@ -71,23 +83,34 @@ def rights_and_order(t):
     t.ok(code == 0 and monitor.gateway() is None, "now root may clear it", said)
 
 
+def iscsi_files():
+    """A unit that is ordered as Debian's open-iscsi.service, and the drop-in that the manual page has for it."""
+    with open(os.path.join(ROOT, "tools", "man", "reroute-agent.8"), encoding="utf-8") as f:
+        drop_in = re.search(r"^\.Pa /(\S+/open-iscsi\.service\.d/\S+) :\n\.Bd .*\n((?:.+\n)+?)\.Ed\n", f.read(), re.M)
+    return {drop_in[1]: drop_in[2], "etc/systemd/system/open-iscsi.service": ISCSI,
+            "etc/systemd/system/sysinit.target.d/iscsi.conf": "[Unit]\nWants=open-iscsi.service\n"}
+
+
 def waits_for_a_node(t):
-    """No node answers at boot: what is mounted waits, and comes with the first node."""
+    """No node answers at boot: what is mounted waits, and so does the login to iSCSI. Both come with the first node."""
     world, _, monitor = t.cluster(settings=dict(nodes=2))
     agent = t.agent(world, start=False)
     agent.socket_path, agent.state_directory = "/run/reroute/control.sock", "/var/lib/reroute"
     for node in world.nodes:
         world.power(node, False)
-    made = Machine(t, agent.text(), {"etc/fstab": "none /mnt tmpfs _netdev 0 0\n"})
+    made = Machine(t, agent.text(), {"etc/fstab": "none /mnt tmpfs _netdev 0 0\n", **iscsi_files()})
     made.boot(world)
     t.ok(made.booted(), "boots", made.said())
     t.eventually(lambda: "waits up to" in made.show("StatusText"), "it says that it waits", 30,
                  detail=lambda: made.show("StatusText"))
     t.ok(made.show("ActiveState", "mnt.mount") == "inactive", "the mount waits too")
+    t.ok(made.show("ActiveState", "open-iscsi.service") == "inactive", "and the login")
     world.power(world.node(2), True)
     t.eventually(lambda: made.show("ActiveState", "mnt.mount") == "active", "a node comes: the mount", 60,
                  detail=lambda: made.journal())
     t.ok(monitor.gateway() == world.node(2).address("data"), "by that node")
+    t.eventually(lambda: made.show("ActiveState", "open-iscsi.service") == "active", "the login", detail=made.journal)
+    t.ok("ordering cycle" not in made.run("journalctl", "--no-pager")[1], "nothing was in a circle", made.journal())
 
 
 def reload_crash_watchdog(t):
