@@ -4,7 +4,7 @@
  * virtual time from event to event.
  *
  * Health and selector are the real ones, with the default settings: 100 ms x 10, rise 3, the path in use every
- * 50 ms, candidates every second and while in doubt every 100 ms.
+ * 50 ms, candidates every second, and while in doubt all of them every 50 ms.
  *
  * What is simulated:
  *   - A path: probe by probe while something happens to it, and for as long afterwards as its loss is
@@ -25,7 +25,7 @@
 #define PATHS        3 /* one of each access; the first is the host's own */
 #define SELECT_NS    (100 * NS_PER_MS)
 #define SELECT_COUNT 10
-#define PACE_NS      (SELECT_NS / 2) /* of the path in use */
+#define PACE_NS      (SELECT_NS / 2) /* of the path in use, and in doubt of all */
 /* As a configuration has it that does not say. */
 #define STAY_NS         (10 * NS_PER_S)
 #define CANDIDATE_NS    (1 * NS_PER_S)
