@@ -110,8 +110,9 @@ static bool take_notices(struct file_reader *reader)
     for (ssize_t at = 0; at < got;) {
         const struct inotify_event *event = (const struct inotify_event *)(const void *)(buffer + at);
 
-        if (event->mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_IGNORED)) {
-            /* The directory itself went; the slow look finds the next one. */
+        if (event->wd == reader->watch && event->mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_IGNORED)) {
+            /* The directory itself went; the slow look finds the next one, which has another number: IN_IGNORED
+             * of this watch comes when that one may be watched already. */
             inotify_rm_watch(reader->inotify_fd, reader->watch);
             reader->watch = -1;
         }
