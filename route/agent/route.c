@@ -11,7 +11,7 @@
 /* For so long a path is not chosen again through which a route was refused, and longer where a try takes time. */
 #define REFUSED_FOR_NS     (1 * NS_PER_S)
 #define REFUSED_FOR_MAX_NS (60 * NS_PER_S)
-/* So long the end waits for a route command: it may wait for a lock itself. */
+/* So long the end waits for a change, which is several commands; one alone may wait for a lock. */
 #define END_NS (30 * NS_PER_S)
 
 static struct keeper_hop hop_of(const struct agent *agent, const struct agent_path *path)
@@ -229,9 +229,8 @@ static struct address wanted_hop(const struct agent *agent)
 void agent_route_end(struct agent *agent)
 {
     uint64_t begun_ns = clock_now_ns(CLOCK_MONOTONIC);
-    uint64_t wait_ns = min_u64(END_NS, agent->config->route.command_timeout_ns);
     struct keeper_hop hop;
-    bool settled = guard_end(agent->service.guard, hop_in_use(agent, &hop), wait_ns);
+    bool settled = guard_end(agent->service.guard, hop_in_use(agent, &hop), END_NS);
 
     take_events(agent);
     if (settled)

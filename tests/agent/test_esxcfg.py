@@ -217,12 +217,13 @@ def between_delete_and_add(t, **settings):
 
 def ends_in_a_move(t):
     """SIGTERM between delete and add: it ends when the new route stands, and has noted whose it is."""
-    world, monitor, esx, agent, to = between_delete_and_add(t)
+    world, monitor, esx, agent, to = between_delete_and_add(t, route='command-timeout = "1s"')
     agent.signal(signal.SIGTERM)
     t.eventually(lambda: agent.events("stop"), "told to end", detail=agent.log)
     agent.signal(signal.SIGTERM)
-    began = time.monotonic()
-    t.ok(stays(lambda: agent.process.poll() is None, lambda: time.monotonic() > began + 1), "it waits, though told again")
+    began, adds = time.monotonic(), len(esx.calls("-a"))
+    t.ok(stays(lambda: agent.process.poll() is None, lambda: time.monotonic() > began + 2 and len(esx.calls("-a")) > adds),
+         "it waits, though told again, for longer than a command may take")
     esx.trouble()
     t.ok(wait_for(lambda: agent.process.poll() == 0), "ends", agent.log())
     t.ok(esx.routes() == [to] and monitor.gateway() == to, "there is a route", esx.routes())
@@ -231,16 +232,26 @@ def ends_in_a_move(t):
     t.ok(code == 0 and esx.routes() == [], "and it is ours", [out, error])
 
 
-def ends_without_a_route(t):
-    """The add hangs for longer than is waited: that is said, and the next start puts the route, whoever answers."""
-    world, monitor, esx, agent, to = between_delete_and_add(t, route='command-timeout = "1s"')
-    t.ok(agent.terminate() == 0, "ends")
-    said = agent.events("route-unsettled")
-    t.ok(len(said) == 1 and said[0]["to"] == to, "and says that there may be no route", agent.log())
-    t.ok(esx.routes() == [] and not running(esx.path), "there is none, nor a command that may put one yet", esx.routes())
+def without_a_route(t):
+    """An agent that has ended after a delete, as every add was refused: (world, monitor, esx, agent, where to). No node
+    answers any more."""
+    world, service, monitor, esx, agent, home = settled(t)
+    esx.trouble("-a refuse Error: no")
+    world.cut(world.node(1), "data")
+    t.eventually(lambda: agent.events("switch-failed") and esx.routes() == [], "deleted, and not put", detail=esx.calls)
     for node in world.nodes:
         for network in world.networks:
             world.cut(node, network)
+    t.ok(agent.terminate() == 0, "ends")
+    said = agent.events("route-unsettled")
+    t.ok(len(said) == 1 and said[0]["to"], "and says that there may be no route", agent.log())
+    t.ok(esx.routes() == [] and not running(esx.path), "there is none, nor a command that may put one yet", esx.routes())
+    return world, monitor, esx, agent, said[0]["to"]
+
+
+def ends_without_a_route(t):
+    """The add is refused: that is said, and the next start puts the route, whoever answers."""
+    world, monitor, esx, agent, to = without_a_route(t)
     esx.trouble()
     agent.start()
     t.eventually(agree(agent, esx, monitor, to), "the next one puts it", detail=agent.log)
