@@ -337,7 +337,6 @@ static int start(struct agent *agent, char *message, size_t size_bytes)
     agent_observe_step(agent);
     agent_route_step(agent);
     agent_egress_step(agent);
-    agent_route_resume(agent);
     agent_route_warn(agent);
     agent_warn_config(agent);
     return 0;

@@ -54,8 +54,10 @@ void agent_observe_close(struct agent *agent)
 static void hold(struct agent *agent, bool holds)
 {
     guard_follow(agent->service.guard, holds);
-    if (!holds)
-        telling_again(&agent->telling);
+    if (holds)
+        return;
+    telling_again(&agent->telling);
+    agent->service.resume_wanted = address_is_set(&agent->service.unsettled);
 }
 
 static void tell_changes(struct agent *agent)

@@ -79,8 +79,10 @@ struct agent_service {
     uint64_t switches[SELECTOR_REASONS]; /* by their reason */
     struct guard *guard;
     struct agent_switching switching;
-    struct address unsettled; /* a run that ended did not know whether a route through it stands; empty: it did */
-    uint64_t misses; /* of the path in use when the guard was last asked to look */
+    /* A run that ended did not know whether a route through it stands, and none has stood since; empty: it did. */
+    struct address unsettled;
+    bool resume_wanted; /* it is to be put when the agent acts */
+    uint64_t misses;    /* of the path in use when the guard was last asked to look */
     struct planned planned;
     enum planned_answer probe_answer, tell_answer; /* that came since the last step */
     struct connections connections;
@@ -197,8 +199,7 @@ void agent_route_step(struct agent *agent); /* the guard looks, and what it tell
 void agent_route_want(struct agent *agent, uint32_t path); /* moves the route, or says why not */
 bool agent_route_note(struct agent *agent, const struct fib_event *event); /* false: it concerns nobody */
 void agent_route_warn(struct agent *agent); /* of settings of the kernel that work against us */
-void agent_route_resume(struct agent *agent); /* at the start: a move that the last run left unsettled */
-void agent_route_end(struct agent *agent); /* at the end: waits for a move that is under way */
+void agent_route_end(struct agent *agent);  /* at the end: waits for a move that is under way */
 
 /* switch.c */
 void agent_apply(struct agent *agent); /* carries out the selector's decision */

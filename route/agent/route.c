@@ -102,16 +102,25 @@ static void adopted(struct agent *agent, const struct keeper_event *event)
                &(struct happening){.kind = HAPPENED_ADOPTION, .path = service->current, .route = event});
 }
 
+/* A route stands: what an earlier run left open is not to be done any more. */
+static void settle(struct agent *agent)
+{
+    agent->files.save_wanted |= address_is_set(&agent->service.unsettled);
+    agent->service.unsettled = (struct address){0};
+}
+
 static void take_event(struct agent *agent, const struct keeper_event *event)
 {
     switch (event->kind) {
     case KEEPER_STANDS:
+        settle(agent);
         switched(agent, event);
         break;
     case KEEPER_REFUSED:
         refused(agent, event);
         break;
     case KEEPER_ADOPTED:
+        settle(agent);
         adopted(agent, event);
         break;
     case KEEPER_GONE:
@@ -181,6 +190,35 @@ static const struct keeper_hop *hop_in_use(const struct agent *agent, struct kee
     return hop;
 }
 
+void agent_route_want(struct agent *agent, uint32_t path)
+{
+    struct keeper_hop hop = hop_of(agent, &agent->host.table.paths[path]);
+
+    guard_want(agent->service.guard, &hop, agent->now_ns);
+    take_events(agent);
+}
+
+/*
+ * What the last run left unsettled is put, as soon as the agent acts. No evidence is waited for: a route to a node that
+ * may not answer is no worse than none. One that stands is kept.
+ */
+static void resume(struct agent *agent)
+{
+    struct agent_service *service = &agent->service;
+    uint32_t path = agent_table_find(&agent->host.table, &service->unsettled);
+
+    if (!service->resume_wanted || !agent_acts(agent))
+        return;
+    service->resume_wanted = false;
+    if (path == SELECTOR_NO_PATH) {
+        settle(agent); /* there is no such way any more */
+        return;
+    }
+    service->switching =
+        (struct agent_switching){.to = service->unsettled, .reason = SWITCH_COLD_START, .resumed = true};
+    agent_route_want(agent, path);
+}
+
 void agent_route_step(struct agent *agent)
 {
     struct keeper_hop hop;
@@ -190,40 +228,26 @@ void agent_route_step(struct agent *agent)
     guard_step(agent->service.guard, hop_in_use(agent, &hop), doubt, agent->now_ns);
     take_events(agent);
     agent_egress_step(agent); /* of an adopted next hop */
+    resume(agent);
 }
 
-void agent_route_want(struct agent *agent, uint32_t path)
-{
-    struct keeper_hop hop = hop_of(agent, &agent->host.table.paths[path]);
-
-    guard_want(agent->service.guard, &hop, agent->now_ns);
-    take_events(agent);
-}
-
-/* --- from one run to the next --- */
-
-/* No evidence is waited for: a route to a node that may not answer is no worse than none. One that stands is kept. */
-void agent_route_resume(struct agent *agent)
-{
-    struct agent_service *service = &agent->service;
-    uint32_t path = agent_table_find(&agent->host.table, &service->unsettled);
-
-    if (path != SELECTOR_NO_PATH && agent_acts(agent)) {
-        service->switching =
-            (struct agent_switching){.to = service->unsettled, .reason = SWITCH_COLD_START, .resumed = true};
-        agent_route_want(agent, path);
-    }
-    service->unsettled = (struct address){0};
-}
+/* --- the end --- */
 
 /* Where the route was to lead: no other way is known to be better. */
 static struct address wanted_hop(const struct agent *agent)
 {
     const struct agent_service *service = &agent->service;
 
-    if (address_is_set(&service->switching.to) || service->current == SELECTOR_NO_PATH)
+    if (address_is_set(&service->switching.to))
         return service->switching.to;
-    return agent->host.table.paths[service->current].address;
+    return service->current == SELECTOR_NO_PATH ? service->unsettled
+                                                : agent->host.table.paths[service->current].address;
+}
+
+/* What the last run left unsettled was to be put, and no route stands yet. */
+static bool is_still_unsettled(const struct agent *agent)
+{
+    return agent_acts(agent) && address_is_set(&agent->service.unsettled);
 }
 
 void agent_route_end(struct agent *agent)
@@ -233,7 +257,7 @@ void agent_route_end(struct agent *agent)
     bool settled = guard_end(agent->service.guard, hop_in_use(agent, &hop), END_NS);
 
     take_events(agent);
-    if (settled)
+    if (settled && !is_still_unsettled(agent))
         return;
     agent->service.unsettled = wanted_hop(agent);
     log_event(LOG_LEVEL_ERROR, "route-unsettled", "to=%s waited_s=%.0f hint=%s",

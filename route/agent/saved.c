@@ -111,6 +111,7 @@ void agent_load(struct agent *agent)
     if (address_equal(&state.service, &agent->config->service)) {
         guard_own(agent->service.guard, &state.next_hop);
         agent->service.unsettled = state.unsettled;
+        agent->service.resume_wanted = address_is_set(&state.unsettled);
     }
     agent->orders.drained = TAKE(state.drained);
     agent->orders.drained_count = state.drained_count;

@@ -232,10 +232,10 @@ def ends_in_a_move(t):
     t.ok(code == 0 and esx.routes() == [], "and it is ours", [out, error])
 
 
-def without_a_route(t):
+def without_a_route(t, **settings):
     """An agent that has ended after a delete, as every add was refused: (world, monitor, esx, agent, where to). No node
     answers any more."""
-    world, service, monitor, esx, agent, home = settled(t)
+    world, service, monitor, esx, agent, home = settled(t, **settings)
     esx.trouble("-a refuse Error: no")
     world.cut(world.node(1), "data")
     t.eventually(lambda: agent.events("switch-failed") and esx.routes() == [], "deleted, and not put", detail=esx.calls)
@@ -250,17 +250,45 @@ def without_a_route(t):
 
 
 def ends_without_a_route(t):
-    """The add is refused: that is said, and the next start puts the route, whoever answers."""
+    """The add is refused: that is said, and a later start puts the route, whoever answers, as soon as it can be put."""
     world, monitor, esx, agent, to = without_a_route(t)
+    esx.trouble("-l hang")
+    agent.start()
+    t.eventually(lambda: esx.runs() > 0, "the next one can read no table", detail=agent.log)
+    t.ok(agent.terminate() == 0, "and ends")
+    t.ok([e["to"] for e in agent.events("route-unsettled")] == [to, to] and esx.routes() == [], "it says so again",
+         agent.log())
     esx.trouble()
     agent.start()
-    t.eventually(agree(agent, esx, monitor, to), "the next one puts it", detail=agent.log)
+    t.eventually(agree(agent, esx, monitor, to), "another one puts it", detail=agent.log)
     t.ok(agent.terminate() == 0 and esx.routes() == [to], "and leaves it", esx.routes())
     esx.by_hand("-d", f"{world.service}/32", to)
     agent.start()
     t.eventually(lambda: agent.get("decision") == "cold-start", "it is settled: without evidence no other one does",
                  detail=agent.status)
     t.ok(esx.routes() == [], "none stands", esx.routes())
+
+
+def observes_without_a_route(t):
+    """The next start only observes, and so does the one after it: the route is put when the file goes."""
+    file = os.path.join(t.directory, "observe-only")
+    world, monitor, esx, agent, to = without_a_route(t, top=f'observe-file = "{file}"')
+    esx.trouble()
+    open(file, "w").close()
+    changes = len(esx.calls("-a"))
+
+    def observes():
+        looks = len(esx.calls("-l"))
+        agent.start()
+        t.eventually(lambda: agent.get("observe_only") and len(esx.calls("-l")) > looks and not esx.runs(),
+                     "it observes, and has read the table", detail=agent.status)
+
+    observes()
+    t.ok(agent.terminate() == 0 and len(agent.events("route-unsettled")) == 1, "ends", agent.log())
+    observes()
+    t.ok(len(esx.calls("-a")) == changes and esx.routes() == [], "nothing is put", esx.calls())
+    os.unlink(file)
+    t.eventually(agree(agent, esx, monitor, to), "it acts: the route is put", detail=agent.log)
 
 
 def running(path):
@@ -490,4 +518,4 @@ if __name__ == "__main__":
                    failover_and_failback, under_a_supervisor, cold_start_and_restart, forms, waits_for_the_lock,
                    gets_no_lock, a_look_is_stuck, hangs_at_the_start, unknown_output, vanishes_before_the_delete,
                    comes_back_meanwhile, ends_while_it_hangs, ends_in_a_move, ends_without_a_route,
-                   a_netstack, by_ip]))
+                   observes_without_a_route, a_netstack, by_ip]))
