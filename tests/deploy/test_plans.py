@@ -489,6 +489,18 @@ def tables():
 
 
 @test
+def characters():
+    """Whatever a host or a file says, it can be printed."""
+    for said, shown in (("a \u00e9", "a \u00e9"), ("\x1b[2J\n", "\\x1b[2J\\x0a"), ("\u2028", "\\xe2\\x80\\xa8"),
+                        (b"\xff".decode(errors="surrogateescape"), "\\xff"), ("\ud800", "\\xed\\xa0\\x80"),
+                        (kinds.parse_status('{"version": "\\udfff"}')["version"], "\\xed\\xbf\\xbf")):
+        same(show.clean(said), shown)
+    with io.TextIOWrapper(io.BytesIO(), encoding="ascii") as out, mock.patch.object(sys, "stdout", out):
+        same(desk.end("reroute deploy", lambda: print("\u00e9", flush=True)), None)
+        same(out.buffer.getvalue(), b"\\xe9\n", "a terminal of another encoding")
+
+
+@test
 def progress():
     arguments = (["a", "b"], {"a": 1.0}, {"a": "looks\x1b[2J"}, {"a"}, 3.4)
     same(show.progress_lines(*arguments, (80, 24)), ["a  2 s  looks\\x1b[2J", "b       waits"])

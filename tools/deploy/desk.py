@@ -66,6 +66,8 @@ def end(command, work):
     if sys.version_info < (3, 9):
         print(f"{command}: this is Python {sys.version.split()[0]}, expected 3.9 or newer", file=sys.stderr)
         return EXIT_SYSTEM
+    if sys.stdout:
+        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr: the terminal may not have what a host says
     try:
         return work()
     except KeyboardInterrupt:

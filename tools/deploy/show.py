@@ -13,10 +13,14 @@ COLUMNS = (("HOST", "name"), ("KIND", "kind"), ("RESULT", "result"), ("VERSION",
 SHORT = {"boot": lambda value: value.partition(":")[0], "config": lambda value: value[:8]}
 
 
+def escaped(c):
+    """A character by its bytes: a byte that was no text (PEP 383) is itself; half of a pair, which JSON may have, counts too."""
+    return "".join(f"\\x{b:02x}" for b in c.encode(errors="surrogateescape" if "\udc80" <= c <= "\udcff" else "surrogatepass"))
+
+
 def clean(text):
     """Text of others, so that it acts on no terminal."""
-    return "".join(c if c.isprintable() else "".join(f"\\x{b:02x}" for b in c.encode(errors="surrogateescape"))
-                   for c in text)
+    return "".join(c if c.isprintable() else escaped(c) for c in text)
 
 
 def aligned(rows):
