@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from unittest import mock
 
@@ -410,6 +411,18 @@ def processes():
         said = str(trouble)
     same(said, "/nonexistent/ssh cannot be run here: No such file or directory")
     same(running.processes, set())
+
+
+@test
+def interrupted_twice():
+    """The handler of the second signal runs in the middle of the first one's."""
+    running, process = remote.Running(), mock.Mock()
+    process.kill.side_effect = lambda: running.stop() if process.kill.call_count == 1 else None
+    running.processes.add(process)
+    handler = threading.Thread(target=running.stop, daemon=True)
+    handler.start()
+    handler.join(20)
+    same((handler.is_alive(), process.kill.call_count), (False, 2))
 
 
 # Says when it begins and ends.

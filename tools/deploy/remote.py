@@ -162,7 +162,7 @@ class Running:
     """The ssh processes of all hosts: when the user interrupts they end."""
 
     def __init__(self):
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()  # a signal may come in the middle of stop(), which its handler calls again
         self.processes = set()
         self.stopped = False
 
