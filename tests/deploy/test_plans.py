@@ -457,6 +457,26 @@ def turns():
         check(len(os.listdir(f"{directory}/turns")) < 20, os.listdir(f"{directory}/turns"))
 
 
+# Between the look at the numbers and the making of the link four others have their turns.
+SLOW = """
+turns={directory}/turns
+ln() {{ unset -f ln; for i in 1 2 3 4; do sh {directory}/other $i; done; ln "$@"; }}
+(beside_the_connection late echo late)
+"""
+
+
+@test
+def a_turn_that_is_taken_slowly():
+    """Its number was pruned meanwhile, and is free again: it is no turn any more."""
+    with tempfile.TemporaryDirectory() as directory:
+        with open(f"{directory}/other", "w", encoding="ascii") as f:
+            f.write(remote.FUNCTIONS + f"turns={directory}/turns\nbeside_the_connection other-$1 true\n")
+        for shell in (["sh"], ["busybox", "ash"]):
+            done = subprocess.run(shell, input=remote.FUNCTIONS + SLOW.format(directory=directory), capture_output=True,
+                                  text=True, check=False)
+            check(done.stdout.startswith("failed=another deploy has the turn on this host ("), shell, done)
+
+
 @test
 def files_that_end_too_early():
     """Nothing of them stays, nor the folder that was made for them."""

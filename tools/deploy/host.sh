@@ -682,7 +682,8 @@ remove_our_routes()
 #
 # Turns have numbers, and the newest counts. A turn is a link in this directory, which only one can make, to the number
 # of the process that has it; then N.pid has that of the process that works beside the connection, and N.TOKEN what it
-# says. A turn whose process is gone is over. The newest link always stays, so no number is given twice.
+# says. A turn whose process is gone is over. The newest link always stays; who has made an older one again, of a number
+# that was pruned meanwhile, has no turn.
 turns=/var/run/reroute-deploy
 
 turn_numbers()
@@ -721,6 +722,8 @@ take_turn()
     ! turn_goes_on "$newest" || fail "another deploy is at work on this host (process $owner)"
     turn=$((${newest:-0} + 1))
     text=$(ln -s $$ "$turns/$turn" 2>&1) || fail "another deploy has the turn on this host ($text)"
+    newest=$(turn_numbers | tail -n 1)
+    [ "$newest" = "$turn" ] || fail "another deploy has the turn on this host ($newest, not $turn)"
     for number in $(turn_numbers); do
         [ "$number" -gt $((turn - 3)) ] || forget_turn "$number"
     done
