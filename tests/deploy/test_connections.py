@@ -115,7 +115,7 @@ def a_turn():
     """One at a time, and what was copied by who changes the host is not for others to remove."""
     with stage({"web1": "systemd"}) as s:
         host = s.hosts["web1"]
-        host.inside("mkdir -p /run/reroute-deploy; sleep 100 </dev/null >/dev/null 2>&1 & ln -s $! /run/reroute-deploy/7")
+        host.inside(FUNCTIONS + "mkdir -p $turns; sleep 100 </dev/null >/dev/null 2>&1 & ln -s $(process_name $!) $turns/7")
         host.write("/etc/x.deploy-new", "of the other")
         abandon = FUNCTIONS + call_text("host_abandon", ["made", "staged", "/etc/x.deploy-new"])
         said = host.inside(FUNCTIONS + call_text("host_clear", ["token", "systemd", "/a/b", "/a/c", "/a/d", "/a/e", "no"]),
@@ -123,7 +123,7 @@ def a_turn():
         check(said.startswith("failed=another deploy is at work on this host (process "), said)
         host.inside(abandon)
         check(host.exists("/etc/x.deploy-new"), "it stays while another deploy is at work")
-        host.inside("kill $(readlink /run/reroute-deploy/7)")
+        host.inside("name=$(readlink /run/reroute-deploy/7); kill ${name%:*}")
         host.inside(abandon)
         check(not host.exists("/etc/x.deploy-new"), "it goes")
 

@@ -440,7 +440,7 @@ def turns():
         os.mkdir(f"{directory}/turns")
         gone = subprocess.Popen(["true"])
         gone.wait()
-        os.symlink(str(gone.pid), f"{directory}/turns/41")
+        os.symlink(f"{gone.pid}:1", f"{directory}/turns/41")
         for shell in (["sh"], ["busybox", "ash"]):
             for number in range(8):
                 at_once = [subprocess.Popen(shell, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -455,6 +455,23 @@ def turns():
             words = f.read().split()
         same(words, ["begin", "end"] * (len(words) // 2))
         check(len(os.listdir(f"{directory}/turns")) < 20, os.listdir(f"{directory}/turns"))
+
+
+@test
+def a_number_of_a_process_that_came_later():
+    """The turn of a process that was killed is over, also when another process has its number now."""
+    with tempfile.TemporaryDirectory() as directory:
+        os.mkdir(f"{directory}/turns")
+        for shell in (["sh"], ["busybox", "ash"]):
+            def taken(name, shell=shell):
+                with contextlib.suppress(FileNotFoundError):
+                    os.remove(f"{directory}/turns/7")
+                os.symlink(name, f"{directory}/turns/7")
+                return subprocess.run(shell, input=f"{remote.FUNCTIONS}\nturns={directory}/turns\nturn_is_taken", check=False,
+                                      text=True).returncode == 0
+            with open("/proc/self/stat", encoding="ascii") as f:
+                began = f.read().rpartition(") ")[2].split()[19]
+            same([taken(f"{os.getpid()}:{began}"), taken(f"{os.getpid()}:{int(began) - 1}")], [True, False], shell)
 
 
 # Between the look at the numbers and the making of the link four others have their turns.

@@ -680,10 +680,10 @@ remove_our_routes()
 
 # --- one change at a time -----------------------------------------------------------------------------------------
 #
-# Turns have numbers, and the newest counts. A turn is a link in this directory, which only one can make, to the number
-# of the process that has it; then N.pid has that of the process that works beside the connection, and N.TOKEN what it
-# says. A turn whose process is gone is over. The newest link always stays; who has made an older one again, of a number
-# that was pruned meanwhile, has no turn.
+# Turns have numbers, and the newest counts. A turn is a link in this directory, which only one can make, to the name of
+# the process that has it; then N.pid has that of the process that works beside the connection, and N.TOKEN what it says.
+# A turn whose process is gone is over. The newest link always stays; who has made an older one again, of a number that
+# was pruned meanwhile, has no turn.
 turns=/var/run/reroute-deploy
 
 turn_numbers()
@@ -691,15 +691,22 @@ turn_numbers()
     ls "$turns" 2>/dev/null | sed '/[^0-9]/d' | sort -n
 }
 
-# True: it is not over; its process is $owner.
+# NUMBER:BEGAN, as another process may get the number later. BEGAN is starttime of proc(5), empty where there is no /proc.
+process_name() # NUMBER
+{
+    printf '%s:%s\n' "$1" "$(sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d ' ' -f 20)"
+}
+
+# True: it is not over; the number of its process is $owner.
 turn_goes_on() # NUMBER
 {
-    owner=$(cat "$turns/$1.pid" 2>/dev/null)
-    [ -n "$owner" ] || owner=$(readlink "$turns/$1" 2>/dev/null)
+    name=$(cat "$turns/$1.pid" 2>/dev/null)
+    [ -n "$name" ] || name=$(readlink "$turns/$1" 2>/dev/null)
+    owner=${name%%:*}
     case $owner in
     '' | *[!0-9]*) return 1 ;;
     esac
-    kill -0 "$owner" 2>/dev/null
+    kill -0 "$owner" 2>/dev/null && [ "$(process_name "$owner")" = "$name" ]
 }
 
 turn_is_taken()
@@ -721,7 +728,7 @@ take_turn()
     newest=$(turn_numbers | tail -n 1)
     ! turn_goes_on "$newest" || fail "another deploy is at work on this host (process $owner)"
     turn=$((${newest:-0} + 1))
-    text=$(ln -s $$ "$turns/$turn" 2>&1) || fail "another deploy has the turn on this host ($text)"
+    text=$(ln -s "$(process_name $$)" "$turns/$turn" 2>&1) || fail "another deploy has the turn on this host ($text)"
     newest=$(turn_numbers | tail -n 1)
     [ "$newest" = "$turn" ] || fail "another deploy has the turn on this host ($newest, not $turn)"
     for number in $(turn_numbers); do
@@ -742,7 +749,8 @@ beside_the_connection() # TOKEN FUNCTION ARGUMENT...
         ("$@")
         echo over >"$turns/$turn.pid"
     ) >"$says" 2>&1 </dev/null &
-    echo $! >"$turns/$turn.pid"
+    name=$(process_name $!)
+    echo "$name" >"$turns/$turn.pid"
     wait $!
     cat "$says"
 }
