@@ -138,6 +138,9 @@ def what_came_of_it():
         for token, answer in (("first", "done=\n"), ("second", "done=\n"), ("third", "failed=nothing was changed\n"),
                               ("third", "failed=nothing was changed\n")):
             same(host.inside(FUNCTIONS + call_text("host_outcome", [token]), check=False), answer, token)
+        host.inside(FUNCTIONS + "beside_the_connection fourth fail no room")
+        same(host.inside(FUNCTIONS + call_text("host_outcome", ["fourth"]), check=False),
+             "failed=the host finished by itself: no room\n", "only one that has begun has finished")
         late = host.inside(FUNCTIONS + call_text("host_clear_routes", ["third"]), check=False)
         same(late, "failed=it comes too late: it was given up\n", "a call that arrives when it is not waited for any more")
 

@@ -353,6 +353,22 @@ def what_nobody_expected():
 
 
 @test
+def what_is_said_of_a_lost_connection():
+    """What the host says of its change, and no more."""
+    for answer, reason in ((remote.Trouble("nothing was changed"), "cut; nothing was changed"),
+                           (remote.Trouble("the host finished by itself: no room"), "cut; the host finished by itself: no room"),
+                           (remote.Trouble("no ssh there", lost=True),
+                            "cut; what came of it is not known: see reroute deploy check")):
+        asked = mock.Mock()
+        asked.call.side_effect = answer
+        try:
+            said = Work(asked, mock.Mock(), mock.Mock(), mock.Mock()).ask_outcome(remote.Trouble("cut"), "token", 1)
+        except remote.Trouble as trouble:
+            said = str(trouble)
+        same(said, reason)
+
+
+@test
 def what_ssh_is_told():
     """Whatever a person has set for the host, and but for what he gives here."""
     handy = "Host a\n RequestTTY force\n RemoteCommand cat\n ForwardAgent yes\n ForwardX11 yes\n LocalForward 2222 a:22\n"

@@ -197,7 +197,7 @@ class Work:
         except Trouble as trouble:
             if trouble.lost:
                 raise Trouble(f"{lost}; what came of it is not known: see reroute deploy check") from None
-            raise Trouble(f"{lost}; the host finished by itself: {trouble}") from None
+            raise Trouble(f"{lost}; {trouble}") from None
 
     def clear(self):
         self.meet()
