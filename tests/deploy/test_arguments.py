@@ -84,8 +84,9 @@ def no_host():
              [("a", "failed", "the connection ended in the middle (gone)")])
         done = deploy(directory, "check", "--host", "a", "--ssh", "sh -c 'exit 255'")
         same(done.stdout.splitlines()[-1], "a: the connection ended in the middle (ssh does not say why)")
-        done = deploy(directory, "check", "--host", "a", "--ssh", "/nonexistent/ssh")
-        same((done.returncode, done.stdout, done.stderr.count("\n")), (4, "", 1), done.stderr)
+        done = deploy(directory, "check", "--host", "a", "--ssh", "/nonexistent/ssh -v")
+        same((done.returncode, done.stdout, done.stderr),
+             (4, "", "reroute deploy: /nonexistent/ssh cannot be run here (no program): expected an ssh, see --ssh\n"))
 
 
 sys.exit(run())

@@ -425,7 +425,7 @@ def processes():
         said = running.run(["/nonexistent/ssh"], b"", 1)
     except remote.Trouble as trouble:
         said = str(trouble)
-    same(said, "/nonexistent/ssh cannot be run here: No such file or directory")
+    same(said, "/nonexistent/ssh cannot be run here (No such file or directory): expected an ssh, see --ssh")
     same(running.processes, set())
 
 

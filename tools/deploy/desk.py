@@ -2,7 +2,6 @@
 """What `reroute deploy` and `reroute status --all` have in common on the machine from which they ask: what a person
 gives, the ways to the hosts, how it ends."""
 import contextlib
-import errno
 import os
 import shlex
 import shutil
@@ -13,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from hosts import Bad
 from kinds import Refused
-from remote import Remote, Running, Trouble
+from remote import Remote, Running, Trouble, cannot_run
 from show import clean
 
 EXIT_NOT_ALL, EXIT_USAGE, EXIT_SYSTEM, EXIT_INTERRUPTED = 1, 3, 4, 130
@@ -45,9 +44,10 @@ def reason_of(error):
 
 @contextlib.contextmanager
 def ways(hosts, ssh):
-    """(Running, a Remote for each host); their connections end with it. A signal ends what is asked of hosts."""
+    """(Running, a Remote for each host); their connections end with it. A signal ends what is asked of hosts. Trouble: there
+    is no ssh here."""
     if not shutil.which(ssh[0]):
-        raise OSError(errno.ENOENT, os.strerror(errno.ENOENT), ssh[0])
+        raise cannot_run(ssh[0], "no program")
     running = Running()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: running.stop())
@@ -75,6 +75,6 @@ def end(command, work):
     except Bad as error:
         print(f"{command}: {clean(str(error))}", file=sys.stderr)
         return EXIT_USAGE
-    except OSError as error:
-        print(f"{command}: {error}", file=sys.stderr)
+    except (Trouble, OSError) as error:
+        print(f"{command}: {clean(str(error))}", file=sys.stderr)
         return EXIT_SYSTEM

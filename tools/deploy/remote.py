@@ -42,6 +42,11 @@ class Trouble(Exception):
         self.lost = lost
 
 
+def cannot_run(program, why):
+    """ssh, on this machine."""
+    return Trouble(f"{program} cannot be run here ({why}): expected an ssh, see --ssh")
+
+
 # --- pure ---------------------------------------------------------------------------------------------------------
 
 def last_line(text):
@@ -174,7 +179,7 @@ class Running:
                 process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                            bufsize=0, start_new_session=True)
             except OSError as error:
-                raise Trouble(f"{command[0]} cannot be run here: {error.strerror}") from None
+                raise cannot_run(command[0], error.strerror) from None
             self.processes.add(process)
         return process
 
