@@ -5,6 +5,7 @@ which reason stands for what ssh and hosts say. Every path is sound before it re
 import contextlib
 import io
 import os
+import shutil
 import struct
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from unittest import mock
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path += [os.path.join(ROOT, "tests", "lib"), os.path.join(ROOT, "tools", "deploy")]
-from tap import check, run, same, test
+from tap import Skip, check, run, same, test
 import desk
 import kinds
 import remote
@@ -370,7 +371,9 @@ def what_is_said_of_a_lost_connection():
 
 @test
 def what_ssh_is_told():
-    """Whatever a person has set for the host, and but for what he gives here."""
+    """No terminal, no other command, nothing forwarded, whatever a person has set for the host; but what he gives here counts."""
+    if not shutil.which("ssh"):
+        raise Skip("no ssh")
     handy = "Host a\n RequestTTY force\n RemoteCommand cat\n ForwardAgent yes\n ForwardX11 yes\n LocalForward 2222 a:22\n"
     with tempfile.NamedTemporaryFile("w", encoding="ascii") as config, tempfile.TemporaryDirectory() as directory:
         config.write(handy)
