@@ -114,13 +114,12 @@ int line_file_rotate(struct line_file *file, unsigned keep)
     return shift(file, 0);
 }
 
-void line_file_trim(const struct line_file *file, unsigned keep)
+void line_file_trim(const struct line_file *file, unsigned before, unsigned keep)
 {
-    bool removed = true;
+    for (unsigned i = before; i > keep; i--) {
+        CLEANUP(free) char *old = numbered(file, i);
 
-    while (removed) {
-        CLEANUP(free) char *old = numbered(file, ++keep);
-
-        removed = old && unlink(old) == 0;
+        if (old)
+            unlink(old);
     }
 }

@@ -32,5 +32,6 @@ int line_file_append(struct line_file *file, const char *line);
  * negative errno. */
 int line_file_rotate(struct line_file *file, unsigned keep);
 
-/* Removes what is older than PATH.`keep`, up to the first number that is missing: somebody kept more before. */
-void line_file_trim(const struct line_file *file, unsigned keep);
+/* It has been rotated with `before`, and will be with `keep`: what is older than PATH.`keep` goes, up to PATH.`before`.
+ * Others are not ours. */
+void line_file_trim(const struct line_file *file, unsigned before, unsigned keep);

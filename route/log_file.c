@@ -97,10 +97,8 @@ static int write_line(struct place *place, const char *line, struct log_file_sta
         if (!opened)
             opened = line_file_open(&place->lines);
     }
-    if (opened > 0) {
-        line_file_trim(&place->lines, place->keep);
+    if (opened > 0)
         state->link_error = make_link(place->link, place->lines.path);
-    }
     return opened < 0 ? opened : line_file_append(&place->lines, line);
 }
 
@@ -141,7 +139,7 @@ static struct place *take_place(struct log_file *file)
     return next;
 }
 
-/* Outside of the lock: closing may take long. */
+/* Outside of the lock: closing may take long. Of the same file fewer old ones may be kept than before. */
 static void change_place(struct log_file *file, struct place *next)
 {
     struct place old = file->place;
@@ -150,6 +148,8 @@ static void change_place(struct log_file *file, struct place *next)
         return;
     file->place = *next;
     *next = old;
+    if (strcmp(file->place.lines.path, old.lines.path) == 0)
+        line_file_trim(&file->place.lines, old.keep, file->place.keep);
     place_free(next);
 }
 

@@ -6,8 +6,8 @@
  * again every second. So a short trouble loses no line. What does not fit is refused, and its owner counts it.
  *
  * PATH grows up to size_bytes, then it becomes PATH.1, that PATH.2, up to PATH.keep. Somebody else may rename or
- * remove it too: a new one is begun. Older files that were kept under other settings go when PATH is opened. All
- * functions are for one thread.
+ * remove it too: a new one is begun. When `keep` is lowered for the same PATH the files that are too many go; at the
+ * start nothing is removed, as nobody knows whose they are. All functions are for one thread.
  */
 #pragma once
 

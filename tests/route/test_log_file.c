@@ -107,13 +107,18 @@ static struct log_file_state wait_for_error(int error)
     return state;
 }
 
-static void wait_for_lines(unsigned count)
+static void wait_for_lines_in(const char *name, unsigned count)
 {
     uint64_t until_ns = clock_now_ns(CLOCK_MONOTONIC) + PATIENCE_NS;
 
-    while (read_from(path, 0) < count && clock_now_ns(CLOCK_MONOTONIC) < until_ns)
+    while (read_from(name, 0) < count && clock_now_ns(CLOCK_MONOTONIC) < until_ns)
         usleep(1000);
-    cr_assert_eq(read_from(path, 0), count);
+    cr_assert_eq(read_from(name, 0), count);
+}
+
+static void wait_for_lines(unsigned count)
+{
+    wait_for_lines_in(path, count);
 }
 
 Test(log_file, loses_none_when_it_rotates, .init = begin, .fini = end)
@@ -159,6 +164,14 @@ static bool is_there(unsigned number)
     return access(name, F_OK) == 0;
 }
 
+static void lay(unsigned number)
+{
+    char name[160];
+
+    snprintf(name, sizeof(name), "%s.%u", path, number);
+    close(creat(name, 0600));
+}
+
 Test(log_file, keeps_fewer_when_it_is_told_so, .init = begin, .fini = end)
 {
     settings.size_bytes = 1000;
@@ -167,13 +180,46 @@ Test(log_file, keeps_fewer_when_it_is_told_so, .init = begin, .fini = end)
     put_all(0, 500);
     file = log_file_free(file, PATIENCE_NS);
     cr_assert(is_there(1) && is_there(9));
+    lay(10); /* somebody else's */
     settings.size_bytes = 1 << 20;
-    settings.keep = 2;
     file = log_file_new(&settings);
+    settings.keep = 2;
+    log_file_configure(file, &settings);
     put(500);
     file = log_file_free(file, PATIENCE_NS);
-    for (unsigned i = 1; i < 10; i++)
-        cr_expect_eq(is_there(i), i <= 2, "%s.%u", path, i);
+    for (unsigned i = 1; i <= 10; i++)
+        cr_expect_eq(is_there(i), i <= 2 || i == 10, "%s.%u", path, i);
+}
+
+/* Whose they are is not known at the start, nor when another file comes or others rename it. */
+Test(log_file, removes_none_of_others, .init = begin, .fini = end)
+{
+    char elsewhere[160];
+
+    put(0);
+    wait_for_lines(1);
+    for (unsigned i = 1; i < 8; i++)
+        lay(i);
+    file = log_file_free(file, PATIENCE_NS);
+    file = log_file_new(&settings);
+    put(1);
+    wait_for_lines(2);
+    unlink(path); /* it is opened anew */
+    put(0);
+    wait_for_lines(1);
+    settings.keep = 9;
+    snprintf(elsewhere, sizeof(elsewhere), "%s/other.log", place);
+    settings.path = elsewhere;
+    log_file_configure(file, &settings);
+    put(0);
+    wait_for_lines_in(elsewhere, 1);
+    settings.keep = 1;
+    settings.path = path;
+    log_file_configure(file, &settings);
+    put(1);
+    file = log_file_free(file, PATIENCE_NS);
+    for (unsigned i = 1; i < 8; i++)
+        cr_expect(is_there(i), "%s.%u", path, i);
 }
 
 Test(log_file, begins_anew_where_others_moved_it, .init = begin, .fini = end)
