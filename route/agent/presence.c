@@ -11,7 +11,7 @@
 struct presence {
     char *path;
     pthread_t thread;
-    bool started;
+    bool started; /* else it could not be yet, and is to be at look_ns */
     struct wakeup wakeup;
 
     pthread_mutex_t lock; /* of all below; never held during a look */
@@ -90,6 +90,17 @@ static void *run(void *context)
 
 /* --- for the loop --- */
 
+/* Within the lock. The report has the reason of a failure, until a look has answered. */
+static void start(struct presence *presence, uint64_t now_ns)
+{
+    int error = thread_start(&presence->thread, STACK_BYTES, run, presence);
+
+    presence->started = presence->looking = !error;
+    presence->look_ns = error ? now_ns + PRESENCE_LOOK_NS : now_ns;
+    if (error)
+        presence->report.error = error;
+}
+
 int presence_open(struct presence **out, const char *path)
 {
     struct presence *presence = calloc(1, sizeof(*presence));
@@ -106,9 +117,7 @@ int presence_open(struct presence **out, const char *path)
         return -ENOMEM;
     }
     pthread_mutex_lock(&presence->lock);
-    presence->look_ns = clock_now_ns(CLOCK_MONOTONIC);
-    presence->report.error = thread_start(&presence->thread, STACK_BYTES, run, presence);
-    presence->started = presence->looking = !presence->report.error;
+    start(presence, clock_now_ns(CLOCK_MONOTONIC));
     pthread_mutex_unlock(&presence->lock);
     *out = presence;
     return 0;
@@ -144,6 +153,8 @@ void presence_report(struct presence *presence, uint64_t now_ns, struct presence
 {
     wakeup_empty(presence->wakeup.fd);
     pthread_mutex_lock(&presence->lock);
+    if (!presence->started && now_ns >= presence->look_ns)
+        start(presence, now_ns);
     *report = presence->report;
     if (presence->looking && now_ns >= presence->look_ns + PRESENCE_HANGS_NS)
         report->error = -ETIMEDOUT;
@@ -155,7 +166,7 @@ uint64_t presence_deadline_ns(struct presence *presence, uint64_t now_ns)
     uint64_t at_ns;
 
     pthread_mutex_lock(&presence->lock);
-    at_ns = presence->look_ns + PRESENCE_HANGS_NS;
+    at_ns = presence->look_ns + (presence->started ? PRESENCE_HANGS_NS : 0);
     pthread_mutex_unlock(&presence->lock);
     return at_ns > now_ns ? at_ns : NEVER_NS;
 }

@@ -23,7 +23,7 @@ struct presence_report {
     int error;  /* 0; or why the last look gave no answer, -ETIMEDOUT for as long as one hangs */
 };
 
-/* Begins to look. -ENOMEM. When there can be no thread the report has the reason. */
+/* Begins to look. -ENOMEM. When there can be no thread the report has the reason, and asking for it tries again. */
 int presence_open(struct presence **out, const char *path);
 /* A look that hangs is left to itself. Returns NULL. */
 struct presence *presence_close(struct presence *presence);
@@ -32,5 +32,6 @@ DEFINE_CLEANUP(struct presence *, presence_close)
 /* Readable when a look came back: presence_report(), which takes that away. */
 int presence_fd(const struct presence *presence);
 void presence_report(struct presence *presence, uint64_t now_ns, struct presence_report *report);
-/* When a look will hang that has not come back until then; NEVER_NS: one does already. */
+/* When to ask for the report at the latest: a look that has not come back until then hangs, or a thread is to be tried
+ * again. NEVER_NS: a look hangs already. */
 uint64_t presence_deadline_ns(struct presence *presence, uint64_t now_ns);

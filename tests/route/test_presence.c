@@ -3,9 +3,10 @@
  * Proves what the thread that looks for a file promises the loop: an answer soon after each change, none by guess, a
  * report of a look that hangs while it does, and an end that waits for none.
  *
- * stat(2) is this program's own: it can be held up.
+ * stat(2) is this program's own: it can be held up. So is pthread_create(3): it can fail.
  */
 #include <criterion/criterion.h>
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
@@ -20,6 +21,7 @@
 static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
 static atomic_uint looks, ended;
 static atomic_int refusal; /* an errno */
+static bool no_threads;
 static bool signals_blocked;
 static char directory[] = "/tmp/reroute-presence-XXXXXX";
 static char path[64];
@@ -41,6 +43,15 @@ int stat(const char *restrict name, struct stat *restrict st)
         return fstatat(AT_FDCWD, name, st, 0);
     errno = error;
     return -1;
+}
+
+int pthread_create(pthread_t *restrict thread, const pthread_attr_t *restrict attributes,
+                   void *(*run)(void *), void *restrict context)
+{
+    int (*create)(pthread_t *restrict, const pthread_attr_t *restrict, void *(*)(void *), void *restrict);
+
+    *(void **)&create = dlsym(RTLD_NEXT, "pthread_create");
+    return no_threads ? EAGAIN : create(thread, attributes, run, context);
 }
 
 static void begin(void)
@@ -147,6 +158,31 @@ Test(presence, a_look_that_hangs_is_reported_until_it_does_not)
     cr_expect(report(NOW).there && report(NOW + PRESENCE_HANGS_NS).there, "the last answer stays");
     cr_expect_eq(report(NOW + PRESENCE_HANGS_NS).error, -ETIMEDOUT);
     pthread_mutex_unlock(&gate);
+}
+
+/* The reason is told until a look has answered: a thread alone knows nothing. */
+Test(presence, without_a_thread_it_is_tried_again)
+{
+    uint64_t again_ns;
+
+    put();
+    pthread_mutex_lock(&gate);
+    no_threads = true;
+    cr_assert_eq(presence_open(&presence, path), 0);
+    for (int times = 0; times < 3; times++) {
+        again_ns = presence_deadline_ns(presence, 0);
+        cr_expect_eq(report(again_ns).error, -EAGAIN);
+        cr_expect_eq(presence_deadline_ns(presence, again_ns), again_ns + PRESENCE_LOOK_NS);
+    }
+    no_threads = false;
+    again_ns = presence_deadline_ns(presence, 0);
+    cr_expect_eq(report(again_ns - 1).error, -EAGAIN);
+    cr_expect_eq(atomic_load(&looks), 0, "not before that");
+    cr_expect_eq(report(again_ns).error, -EAGAIN);
+    cr_expect_eq(presence_deadline_ns(presence, again_ns), again_ns + PRESENCE_HANGS_NS);
+    cr_expect_eq(report(again_ns + PRESENCE_HANGS_NS).error, -ETIMEDOUT);
+    pthread_mutex_unlock(&gate);
+    cr_expect(becomes(true, true, 0));
 }
 
 Test(presence, the_loop_is_woken)
