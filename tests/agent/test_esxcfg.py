@@ -254,7 +254,7 @@ def ends_without_a_route(t):
     world, monitor, esx, agent, to = without_a_route(t)
     esx.trouble("-l hang")
     agent.start()
-    t.eventually(lambda: esx.runs() > 0, "the next one can read no table", detail=agent.log)
+    t.eventually(lambda: agent.events("start")[1:] and running(esx.path), "the next one can read no table", detail=agent.log)
     t.ok(agent.terminate() == 0, "and ends")
     t.ok([e["to"] for e in agent.events("route-unsettled")] == [to, to] and esx.routes() == [], "it says so again",
          agent.log())
@@ -280,7 +280,7 @@ def observes_without_a_route(t):
     def observes():
         looks = len(esx.calls("-l"))
         agent.start()
-        t.eventually(lambda: agent.get("observe_only") and len(esx.calls("-l")) > looks and not esx.runs(),
+        t.eventually(lambda: agent.get("observe_only") and len(esx.calls("-l")) > looks and not running(esx.path),
                      "it observes, and has read the table", detail=agent.status)
 
     observes()
