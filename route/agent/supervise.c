@@ -215,6 +215,9 @@ static void end_left(struct supervisor *supervisor, pid_t left, uint64_t now_ns)
         kill(left, SIGTERM);
         break;
     case SUPERVISION_KILL:
+        log_event(LOG_LEVEL_ERROR, "agent-left", "pid=%d waited_s=%.0f hint=%s", (int)left,
+                  seconds(supervisor->supervision.left_ns, now_ns),
+                  LOG_QUOTE("told to end, it has not; it is killed"));
         kill(left, SIGKILL);
         break;
     default:

@@ -58,12 +58,20 @@ void supervision_ends(struct supervision *supervision, uint64_t now_ns)
 
 enum supervision_act supervision_blocked(struct supervision *supervision, uint64_t now_ns)
 {
+    bool late = sub_sat_u64(now_ns, supervision->due_ns) >= SUPERVISION_LATE_NS;
+
     supervision->due_ns = now_ns + SUPERVISION_LOOK_NS;
     if (supervision->left_ns == NEVER_NS) {
         supervision->left_ns = now_ns;
+        supervision->killed = false;
         return SUPERVISION_END;
     }
-    return now_ns - supervision->left_ns < SUPERVISION_STOP_NS ? SUPERVISION_WAIT : SUPERVISION_KILL;
+    if (late)
+        supervision->left_ns = now_ns;
+    if (supervision->killed || now_ns - supervision->left_ns < SUPERVISION_STOP_NS)
+        return SUPERVISION_WAIT;
+    supervision->killed = true;
+    return SUPERVISION_KILL;
 }
 
 bool supervision_ended(struct supervision *supervision, bool well, uint64_t now_ns)

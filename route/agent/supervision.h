@@ -34,7 +34,7 @@ struct supervision {
     uint64_t due_ns;     /* supervision_due() is to be asked then; NEVER_NS: there is nothing to wait for */
     uint64_t again_ns;   /* how long the next start waits */
     uint64_t restarts;   /* since the supervisor began */
-    uint64_t left_ns;    /* one that another supervisor has left was first seen then; NEVER_NS: none was */
+    uint64_t left_ns; /* since then one that was left by another supervisor has time to end; NEVER_NS: none */
 };
 
 /* A start is due at once. watched: false where agents have no way to speak; then none is killed for its silence. */
@@ -46,7 +46,8 @@ void supervision_heard(struct supervision *supervision, uint64_t now_ns);
 /* It says that it ends, whoever told it to. */
 void supervision_ends(struct supervision *supervision, uint64_t now_ns);
 
-/* It cannot be started yet, as one runs that another supervisor has left: what is to be done with that. */
+/* It cannot be started yet, as one runs that another supervisor has left: what is to be done with that. END and KILL once
+ * each. */
 enum supervision_act supervision_blocked(struct supervision *supervision, uint64_t now_ns);
 
 /* It ended, or could not be started. True: the supervisor ends too; else due_ns is when the next one is started. */

@@ -152,8 +152,8 @@ Test(supervision, one_that_was_left)
     supervision_begin(&it, true, BEGIN_NS);
     while (now_ns < at(46)) {
         enum supervision_act expected = now_ns == BEGIN_NS ? SUPERVISION_END
-                                        : now_ns < at(45)  ? SUPERVISION_WAIT
-                                                           : SUPERVISION_KILL;
+                                        : now_ns == at(45) ? SUPERVISION_KILL
+                                                           : SUPERVISION_WAIT;
 
         cr_assert_eq(supervision_due(&it, now_ns), SUPERVISION_START);
         cr_expect_eq(supervision_blocked(&it, now_ns), expected);
@@ -161,6 +161,18 @@ Test(supervision, one_that_was_left)
         now_ns = it.due_ns;
     }
     cr_expect(supervision_stop(&it, now_ns), "who is told to end meanwhile ends");
+}
+
+/* As it is with its own one; and that one was killed before is not to save this one. */
+Test(supervision, who_was_not_running_does_not_judge_one_that_was_left, .init = begin)
+{
+    cr_assert_eq(supervision_due(&it, at(11)), SUPERVISION_KILL);
+    cr_assert_not(supervision_ended(&it, false, at(12)));
+    cr_expect_eq(supervision_blocked(&it, at(13)), SUPERVISION_END);
+    cr_expect_eq(supervision_blocked(&it, at(100)), SUPERVISION_WAIT, "it stood still");
+    for (double now = 100.1; now < 144.95; now += 0.1)
+        cr_assert_eq(supervision_blocked(&it, at(now)), SUPERVISION_WAIT, "%g", now);
+    cr_expect_eq(supervision_blocked(&it, at(145.9)), SUPERVISION_KILL, "a busy machine");
 }
 
 Test(supervision, told_to_end_while_none_runs, .init = begin)
