@@ -210,6 +210,14 @@ static void *run(void *context)
 
 /* --- what others call --- */
 
+/* 0, or why there is no thread. */
+static int start_once(struct log_file *file)
+{
+    if (file->refusal)
+        file->refusal = thread_start(&file->thread, STACK_BYTES, run, file);
+    return file->refusal;
+}
+
 struct log_file *log_file_new(const struct log_file_settings *settings)
 {
     struct log_file *file = calloc(1, sizeof(*file));
@@ -230,7 +238,8 @@ struct log_file *log_file_new(const struct log_file_settings *settings)
     pthread_mutex_init(&file->lock, NULL);
     condition_init(&file->work);
     condition_init(&file->idle);
-    file->refusal = thread_start(&file->thread, STACK_BYTES, run, file);
+    file->refusal = -EAGAIN; /* until it runs */
+    start_once(file);
     return file;
 }
 
@@ -280,7 +289,7 @@ bool log_file_put(struct log_file *file, const char *lines, size_t length)
 {
     bool room;
 
-    if (file->refusal)
+    if (start_once(file))
         return false;
     pthread_mutex_lock(&file->lock);
     room = length <= LOG_FILE_QUEUE_BYTES - file->waiting_bytes;

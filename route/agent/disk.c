@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "route/agent/disk.h"
 
+#include "probe/spare_fds.h"
 #include "probe/thread.h"
 #include "probe/wakeup.h"
 #include "route/agent/lock.h"
-#include "probe/spare_fds.h"
 #include "route/journal/file.h"
 #include "route/own_file.h"
 
@@ -126,6 +126,14 @@ static void *run(void *context)
 
 /* --- start and end --- */
 
+/* 0, or why there is no thread. */
+static int start_once(struct disk *disk)
+{
+    if (disk->refusal)
+        disk->refusal = thread_start(&disk->thread, STACK_BYTES, run, disk);
+    return disk->refusal;
+}
+
 int disk_open(struct disk **out, const char *directory)
 {
     struct disk *disk = calloc(1, sizeof(*disk));
@@ -147,7 +155,7 @@ int disk_open(struct disk **out, const char *directory)
     }
     disk->journal_bytes = journal_file_size(disk->files.journal);
     spare_fds_keep(&disk->files.spare);
-    disk->refusal = thread_start(&disk->thread, STACK_BYTES, run, disk);
+    start_once(disk);
     *out = disk;
     return 0;
 }
@@ -250,7 +258,7 @@ static struct job *exchange(struct disk *disk, struct job *job)
 void disk_replace(struct disk *disk, enum kept_file file, const char *text)
 {
     struct job *job = job_new(file, JOURNAL_NEWS, text), *unneeded = NULL;
-    int error = disk->refusal ? disk->refusal : job ? 0 : -ENOMEM;
+    int error = job ? start_once(disk) : -ENOMEM;
 
     pthread_mutex_lock(&disk->lock);
     if (!error)
@@ -288,7 +296,7 @@ static int sink_append(void *context, const char *line, enum journal_line kind)
 {
     struct disk *disk = context;
     struct job *job = job_new(KEPT_JOURNAL, kind, line);
-    int error = disk->refusal ? disk->refusal : job ? 0 : -ENOMEM;
+    int error = job ? start_once(disk) : -ENOMEM;
 
     pthread_mutex_lock(&disk->lock);
     if (!error && disk->line_bytes + job->length > DISK_QUEUE_BYTES)

@@ -28,8 +28,8 @@ struct disk_report {
 };
 
 /*
- * Starts the thread. -ENOMEM. When there can be no thread, all that is handed over fails, with the reason. From here
- * on disk_close() is due.
+ * Starts the thread. -ENOMEM. Where there can be none, what is handed over tries again, and fails with the reason. From
+ * here on disk_close() is due.
  */
 int disk_open(struct disk **out, const char *directory);
 

@@ -6,6 +6,7 @@
  * writev(2) and renameat(2), the last step of a line and of a file, are this program's own: they can be held up.
  */
 #include <criterion/criterion.h>
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
@@ -22,7 +23,7 @@
 
 static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
 static unsigned renames;
-static bool signals_blocked;
+static bool signals_blocked, no_threads;
 static char directory[] = "/tmp/reroute-disk-XXXXXX";
 static char path[64];
 static struct disk *disk;
@@ -44,6 +45,16 @@ int renameat(int from_fd, const char *from, int to_fd, const char *to)
     renames++;
     pthread_mutex_unlock(&gate);
     return (int)syscall(SYS_renameat2, from_fd, from, to_fd, to, 0);
+}
+
+/* A thread can be refused. */
+int pthread_create(pthread_t *restrict thread, const pthread_attr_t *restrict attributes,
+                   void *(*run)(void *), void *restrict context)
+{
+    int (*create)(pthread_t *restrict, const pthread_attr_t *restrict, void *(*)(void *), void *restrict);
+
+    *(void **)&create = dlsym(RTLD_NEXT, "pthread_create");
+    return no_threads ? EAGAIN : create(thread, attributes, run, context);
 }
 
 static void begin(void)
@@ -149,6 +160,23 @@ Test(disk, the_newest_takes_the_place_of_one_that_waits)
     holds("sessions.json", "newer list");
     holds(JOURNAL_FILE, "x\ny\n");
     cr_expect_eq(renames, 2, "%u", renames);
+}
+
+Test(disk, without_a_thread_it_is_tried_again)
+{
+    disk = disk_close(disk);
+    no_threads = true;
+    cr_assert_eq(disk_open(&disk, directory), 0);
+    disk_replace(disk, KEPT_STATE, "lost");
+    cr_expect_eq(report(NOW).error[KEPT_STATE], -EAGAIN);
+    cr_expect_eq(line("lost", JOURNAL_SNAPSHOT), -EAGAIN);
+    no_threads = false;
+    cr_expect_eq(line("kept", JOURNAL_SNAPSHOT), 0);
+    disk_replace(disk, KEPT_STATE, "kept");
+    disk_drain(disk, LONG_NS);
+    holds(JOURNAL_FILE, "kept\n");
+    holds("state.json", "kept");
+    cr_expect_eq(report(NOW).error[KEPT_STATE], 0);
 }
 
 Test(disk, the_queue_is_bounded)

@@ -4,7 +4,9 @@
 
 #include <criterion/criterion.h>
 #include <dirent.h>
+#include <dlfcn.h>
 #include <ftw.h>
+#include <pthread.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -14,6 +16,17 @@
 static char place[64], directory[96], path[128], link_path[96];
 static struct log_file *file;
 static struct log_file_settings settings;
+static bool no_threads;
+
+/* A thread can be refused. */
+int pthread_create(pthread_t *restrict thread, const pthread_attr_t *restrict attributes,
+                   void *(*run)(void *), void *restrict context)
+{
+    int (*create)(pthread_t *restrict, const pthread_attr_t *restrict, void *(*)(void *), void *restrict);
+
+    *(void **)&create = dlsym(RTLD_NEXT, "pthread_create");
+    return no_threads ? EAGAIN : create(thread, attributes, run, context);
+}
 
 static void begin(void)
 {
@@ -356,6 +369,19 @@ Test(log_file, goes_elsewhere, .init = begin, .fini = end)
     file = log_file_free(file, PATIENCE_NS);
     cr_expect_eq(read_from(path, 0), 1);
     cr_expect_eq(read_from(other, 0), 1);
+}
+
+Test(log_file, tries_again_where_it_got_no_thread, .init = begin, .fini = end)
+{
+    file = log_file_free(file, PATIENCE_NS);
+    no_threads = true;
+    file = log_file_new(&settings);
+    cr_expect_not(put(0));
+    cr_expect_eq(log_file_state(file).error, -EAGAIN);
+    no_threads = false;
+    cr_assert(put(0));
+    wait_for_lines(1);
+    cr_expect_eq(log_file_state(file).error, 0);
 }
 
 Test(log_file, ends_though_nothing_can_be_written, .init = begin, .fini = end)
