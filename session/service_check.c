@@ -8,7 +8,11 @@
  * - That of nfs3 and of iscsi is kept for the next question. So its end is news: a server that dies is known at once. But
  *   not that of one that ends it after a single answer, as it may do each time.
  * - An iSCSI target may note each login in its log, and one that refuses them, or ends each session soon, would be logged
- *   in to for each question. So there are two logins in LOGIN_SPAN_NS at most: enough to confirm a refusal.
+ *   in to for each question. So there are LOGINS in LOGIN_SPAN_NS at most; LOGINS_WITH_NEWS where a session has ended
+ *   that had answered a question, or a refusal is to be confirmed. The login of a session that has lasted for LASTED_NS
+ *   does not count.
+ * - While no login is allowed a connection is made and closed, CONNECTION_SPAN_NS after the one before: when it is
+ *   refused nobody is there. That it is accepted says nothing.
  * - A connection that does not come about is begun anew after CONNECT_NS: a lost SYN is sent again by the kernel after a
  *   second only (RFC 6298 section 2).
  * - A round for which this host lacked the means (no descriptor, no memory, no port) is no evidence: silence begins
@@ -27,8 +31,11 @@
 
 #define CONNECT_NS (300 * NS_PER_MS)
 /* Who comes later than by this part of the window was not running. */
-#define STALL_PART    4
-#define LOGIN_SPAN_NS (10 * NS_PER_S)
+#define STALL_PART         4
+#define LOGIN_SPAN_NS      (10 * NS_PER_S)
+#define LASTED_NS          NS_PER_S
+#define CONNECTION_SPAN_NS NS_PER_S
+enum { LOGINS = 2, LOGINS_WITH_NEWS = 6 };
 
 struct service_check {
     struct service_check_settings settings;
@@ -37,13 +44,15 @@ struct service_check {
     struct event *io; /* NULL: no connection */
     int fd;
     enum { IDLE, CONNECTING, ASKED, KEPT } phase;
-    uint64_t began_ns;     /* of the phase */
-    uint64_t asked_ns;     /* when the last round began */
-    uint64_t next_ns;      /* when the next one does */
-    uint64_t looked_ns;    /* when step() last ran */
-    uint64_t due_ns;       /* when it was to run again at the latest */
-    uint64_t isid;         /* of iscsi_begin() */
-    uint64_t logins_ns[2]; /* when the last but one and the last connection came about; 0: never */
+    uint64_t began_ns;                    /* of the phase */
+    uint64_t asked_ns;                    /* when the last round began */
+    uint64_t next_ns;                     /* when the next one does */
+    uint64_t looked_ns;                   /* when step() last ran */
+    uint64_t due_ns;                      /* when it was to run again at the latest */
+    uint64_t isid;                        /* of iscsi_begin() */
+    uint64_t connected_ns;                /* when the last connection came about */
+    uint64_t logins_ns[LOGINS_WITH_NEWS]; /* when the last ones began, the newest first; 0: never */
+    bool has_news;                        /* since the last login */
     struct service_dialogue dialogue;
     unsigned answers; /* over this connection */
     struct service_verdict verdict;
@@ -65,8 +74,25 @@ static void enter(struct service_check *check, int phase, uint64_t now_ns)
     check->began_ns = now_ns;
 }
 
+static void count_login(struct service_check *check, uint64_t now_ns)
+{
+    memmove(check->logins_ns + 1, check->logins_ns, sizeof(check->logins_ns) - sizeof(*check->logins_ns));
+    check->logins_ns[0] = now_ns;
+    check->has_news = false;
+}
+
+/* One whose session has lasted does not count. */
+static void discount_login(struct service_check *check)
+{
+    if (check->answers < 2 || check->looked_ns - check->logins_ns[0] < LASTED_NS)
+        return;
+    memmove(check->logins_ns, check->logins_ns + 1, sizeof(check->logins_ns) - sizeof(*check->logins_ns));
+    check->logins_ns[LOGINS_WITH_NEWS - 1] = 0;
+}
+
 static void hang_up(struct service_check *check)
 {
+    discount_login(check);
     if (check->io)
         event_free(check->io);
     check->io = NULL;
@@ -80,13 +106,23 @@ static void explain(struct service_check *check, const char *why)
     snprintf(check->reason, sizeof(check->reason), "%s", why);
 }
 
+/* The end of a session that gave no answer but to its login says nothing new: the next one may do so too. */
+static bool end_is_news(const struct service_check *check)
+{
+    return check->answers != 1;
+}
+
 static void refused(struct service_check *check, const char *why, uint64_t now_ns)
 {
+    bool is_news = end_is_news(check);
+
     hang_up(check);
     explain(check, why);
     service_verdict_refused(&check->verdict, now_ns);
-    if (service_verdict_is_pending(&check->verdict))
-        check->next_ns = now_ns + SERVICE_CONFIRM_NS;
+    if (!service_verdict_is_pending(&check->verdict))
+        return;
+    check->has_news |= is_news;
+    check->next_ns = now_ns + SERVICE_CONFIRM_NS;
 }
 
 static void answered(struct service_check *check, uint64_t now_ns)
@@ -218,6 +254,14 @@ static bool is_ready(const struct service_check *check, short what)
     return poll(&pollfd, 1, 0) > 0;
 }
 
+/* From when on the next connection may be used for a login; for what is not iSCSI always. */
+static uint64_t login_at_ns(const struct service_check *check)
+{
+    uint64_t counted_ns = check->logins_ns[(check->has_news ? LOGINS_WITH_NEWS : LOGINS) - 1];
+
+    return check->settings.protocol.kind == SERVICE_ISCSI && counted_ns ? counted_ns + LOGIN_SPAN_NS : 0;
+}
+
 static void look_connecting(struct service_check *check, uint64_t now_ns)
 {
     int error = 0;
@@ -230,18 +274,24 @@ static void look_connecting(struct service_check *check, uint64_t now_ns)
         failed(check, error, now_ns);
         return;
     }
+    check->connected_ns = now_ns;
+    if (now_ns < login_at_ns(check)) {
+        hang_up(check);
+        service_verdict_not_asked(&check->verdict);
+        return;
+    }
     service_dialogue_begin(&check->dialogue, check->isid);
-    check->logins_ns[0] = check->logins_ns[1];
-    check->logins_ns[1] = now_ns;
+    count_login(check, now_ns);
     ask(check, now_ns);
 }
 
 /* While it is not asked: then it is asked anew, soon. */
 static void ended(struct service_check *check, uint64_t now_ns)
 {
-    bool is_news = check->answers > 1;
+    bool is_news = end_is_news(check);
 
     hang_up(check);
+    check->has_news |= is_news;
     if (is_news)
         check->next_ns = min_u64(check->next_ns, max_u64(now_ns, check->asked_ns + SERVICE_CONFIRM_NS));
 }
@@ -349,9 +399,9 @@ static void give_up(struct service_check *check, uint64_t now_ns)
 /* When it is asked next, unless something is under way. */
 static uint64_t round_at_ns(const struct service_check *check)
 {
-    if (check->settings.protocol.kind != SERVICE_ISCSI || check->phase == KEPT || !check->logins_ns[0])
+    if (check->phase == KEPT)
         return check->next_ns;
-    return max_u64(check->next_ns, check->logins_ns[0] + LOGIN_SPAN_NS);
+    return max_u64(check->next_ns, min_u64(login_at_ns(check), check->connected_ns + CONNECTION_SPAN_NS));
 }
 
 static void set_timer(struct service_check *check, uint64_t now_ns)

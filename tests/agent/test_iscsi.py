@@ -95,10 +95,15 @@ def password(t):
     t.eventually(agent.settled(address), "at home", detail=agent.status)
     t.eventually(lambda: agent.path(address)["serves"], "it serves", detail=agent.status)
     t.ok(stays(lambda: agent.path(address)["serves"], agent.up(address, 4)), "and goes on", agent.status())
-    t.ok(targets[0].connections() <= 2 * (1 + (time.monotonic() - began) / 10), "few logins", targets[0].connections())
+    t.ok(targets[0].connections() <= 4 + time.monotonic() - began, "two logins, and one connection a second",
+         targets[0].connections())
     targets[0].process.send_signal(signal.SIGSTOP)
     t.eventually(lambda: agent.get("reason") == "service-check", "left when it hangs", detail=agent.status)
     targets[0].process.send_signal(signal.SIGCONT)
+    t.eventually(agent.settled(address), "home when it answers", detail=agent.status)
+    targets[0].end()
+    t.eventually(lambda: "Connection refused" in agent.path(address)["why"], "left soon when it dies", seconds=4,
+                 detail=agent.status)
 
 
 if not shutil.which("tgtd"):

@@ -29,6 +29,7 @@ struct server {
     LIST_HEAD(, connection) connections;
     unsigned accepted;
     unsigned open;
+    unsigned logins;
     unsigned pings;
     char request[REQUEST_MAX_BYTES + 1];
 };
@@ -168,7 +169,9 @@ static void answer_pdus(struct connection *connection)
             connection->server->pings++;
             continue;
         }
-        if (++connection->pdus == connection->answer.iscsi_ends) {
+        if (++connection->pdus == 1)
+            connection->server->logins++;
+        if (connection->pdus == connection->answer.iscsi_ends) {
             connection_free(connection);
             return;
         }
@@ -279,6 +282,11 @@ unsigned server_accepted(const struct server *server)
 unsigned server_open(const struct server *server)
 {
     return server->open;
+}
+
+unsigned server_logins(const struct server *server)
+{
+    return server->logins;
 }
 
 unsigned server_pings(const struct server *server)

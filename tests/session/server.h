@@ -42,6 +42,7 @@ void server_set(struct server *server, const struct server_answer *answer);
 const char *server_request(const struct server *server); /* the last one, head and body; "" if none */
 unsigned server_accepted(const struct server *server);   /* connections so far */
 unsigned server_open(const struct server *server);       /* connections now */
+unsigned server_logins(const struct server *server);     /* iSCSI initiators that said something */
 unsigned server_pings(const struct server *server);      /* answers to a NOP-In so far */
 
 /*

@@ -217,17 +217,39 @@ Test(service_check, iscsi_over_one_connection)
     client_close(&watcher.client);
 }
 
-/* Targets with which no session lasts serve all the same, and are not logged in to again and again. */
+/* What a busy machine takes beside. */
+#define SLACK_NS (500 * NS_PER_MS)
+
+static void expect_bad_within(struct watcher *watcher, uint64_t ns)
+{
+    uint64_t since_ns = clock_now_ns(CLOCK_MONOTONIC);
+
+    wait_state(watcher, SERVICE_CHECK_BAD);
+    cr_expect_leq(clock_now_ns(CLOCK_MONOTONIC) - since_ns, ns + SLACK_NS, "%.3f s",
+                  (double)(clock_now_ns(CLOCK_MONOTONIC) - since_ns) / (double)NS_PER_S);
+}
+
+/* Runs the loop until so many initiators have logged in to the server; fails the test after 20 s. */
+static void wait_logins(struct watcher *watcher, const struct server *server, unsigned count)
+{
+    for (int i = 0; server_logins(server) < count && i < 4000; i++)
+        client_idle(&watcher->client, 5 * NS_PER_MS);
+    cr_assert_geq(server_logins(server), count);
+}
+
+/* Targets with which no session lasts serve all the same, and are not logged in to again and again. But that they
+ * die is known soon. */
 Test(service_check, iscsi_sessions_that_do_not_last)
 {
     static const struct {
         const char *what;
         struct server_answer answer;
+        unsigned logins; /* in 10 s */
     } rows[] = {
-        {"wants a password", {.iscsi = true, .iscsi_status = 0x0201}},
-        {"is elsewhere", {.iscsi = true, .iscsi_status = 0x0101}},
-        {"ends it after the login", {.iscsi = true, .iscsi_ends = 3}},
-        {"ends it after the first question", {.iscsi = true, .iscsi_ends = 4}},
+        {"wants a password", {.iscsi = true, .iscsi_status = 0x0201}, 2},
+        {"is elsewhere", {.iscsi = true, .iscsi_status = 0x0101}, 2},
+        {"ends it after the login", {.iscsi = true, .iscsi_ends = 3}, 2},
+        {"ends it after the first question", {.iscsi = true, .iscsi_ends = 4}, 6},
     };
     struct watcher watcher = {0};
 
@@ -236,11 +258,70 @@ Test(service_check, iscsi_sessions_that_do_not_last)
         struct server *server = server_new(watcher.client.base, "127.0.0.1", CLIENT_PORT, &rows[i].answer);
 
         watch_by(&watcher, "iscsi", "127.0.0.1", 0);
-        wait_accepted(&watcher, server, 2);
-        client_idle(&watcher.client, WINDOW_NS + 5 * INTERVAL_NS);
-        cr_expect_eq(server_accepted(server), 2, "%s: %u logins", rows[i].what, server_accepted(server));
+        wait_logins(&watcher, server, rows[i].logins);
+        client_idle(&watcher.client, 25 * INTERVAL_NS);
+        cr_expect_eq(server_logins(server), rows[i].logins, "%s: %u logins", rows[i].what,
+                     server_logins(server));
+        cr_expect_leq(server_accepted(server), rows[i].logins + 3, "%s: %u connections", rows[i].what,
+                      server_accepted(server));
         cr_expect_eq(service_check_state(watcher.check), SERVICE_CHECK_GOOD, "%s", rows[i].what);
         cr_expect_eq(watcher.changes, 1, "%s", rows[i].what);
+        server_free(server);
+        expect_bad_within(&watcher, 1200 * NS_PER_MS);
+        cr_expect_str_eq(service_check_reason(watcher.check), "Connection refused", "%s", rows[i].what);
+        service_check_free(watcher.check);
+    }
+    client_close(&watcher.client);
+}
+
+struct restarts {
+    const char *what;
+    unsigned count;
+    uint64_t lived_ns; /* each session */
+    bool dies;         /* in the end; else it hangs */
+};
+
+/* Returns the last server; NULL: it has died. */
+static struct server *restart_often(struct watcher *watcher, const struct restarts *restarts)
+{
+    static const struct server_answer lives = {.iscsi = true}, hangs = {.iscsi = true, .iscsi_hangs = 1};
+    struct server *server = server_new(watcher->client.base, "127.0.0.1", CLIENT_PORT, &lives);
+
+    watch_by(watcher, "iscsi", "127.0.0.1", 0);
+    for (unsigned i = 0; i < restarts->count; i++) {
+        wait_logins(watcher, server, 1);
+        client_idle(&watcher->client, restarts->lived_ns);
+        server_free(server);
+        client_idle(&watcher->client, SERVICE_CONFIRM_NS / 2); /* it refuses, but not for long */
+        server = server_new(watcher->client.base, "127.0.0.1", CLIENT_PORT, &lives);
+    }
+    wait_logins(watcher, server, 1);
+    client_idle(&watcher->client, restarts->lived_ns);
+    server_free(server);
+    if (restarts->dies)
+        return NULL;
+    return server_new(watcher->client.base, "127.0.0.1", CLIENT_PORT, &hangs);
+}
+
+/* Known as soon as after the first session. */
+Test(service_check, iscsi_restarted_often)
+{
+    static const struct restarts rows[] = {
+        {"each after a moment, then dead", 3, 3 * INTERVAL_NS, true},
+        {"each after a moment, then hung", 3, 3 * INTERVAL_NS, false},
+        {"each after more than a second, then dead", 7, 12 * INTERVAL_NS, true},
+        {"each after more than a second, then hung", 7, 12 * INTERVAL_NS, false},
+    };
+    struct watcher watcher = {0};
+
+    client_open(&watcher.client);
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct server *server = restart_often(&watcher, &rows[i]);
+
+        expect_bad_within(&watcher, rows[i].dies ? 1200 * NS_PER_MS : WINDOW_NS + NS_PER_S);
+        cr_expect_str_eq(service_check_reason(watcher.check),
+                         rows[i].dies ? "Connection refused" : "it accepts connections but does not answer",
+                         "%s", rows[i].what);
         service_check_free(watcher.check);
         server_free(server);
     }
@@ -259,12 +340,12 @@ Test(service_check, iscsi_not_asked_is_no_silence)
                         &(struct server_answer){.iscsi = true, .iscsi_hangs = 3});
     watch_for(&watcher, "iscsi", "127.0.0.1", 0, 20 * INTERVAL_NS);
     for (unsigned logins = 1; logins <= 2; logins++) {
-        wait_accepted(&watcher, server, logins);
+        wait_logins(&watcher, server, logins);
         client_idle(&watcher.client, 2 * INTERVAL_NS);
         netns_must(NETNS_HERE, "ss -tK dport = :8080 >/dev/null");
     }
     client_idle(&watcher.client, 25 * INTERVAL_NS);
-    cr_expect_eq(server_accepted(server), 2);
+    cr_expect_eq(server_logins(server), 2);
     cr_expect_eq(service_check_state(watcher.check), SERVICE_CHECK_GOOD, "%s",
                  service_check_reason(watcher.check));
     service_check_free(watcher.check);
