@@ -161,9 +161,11 @@ static int watch(struct service_check *check, short what)
 /* False: the connection is lost. */
 static bool say(struct service_check *check, const uint8_t *bytes, size_t size, uint64_t now_ns)
 {
-    if (send(check->fd, bytes, size, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)size)
+    ssize_t sent = send(check->fd, bytes, size, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+    if (sent == (ssize_t)size)
         return true;
-    failed(check, errno, now_ns);
+    failed(check, sent < 0 ? errno : EAGAIN, now_ns);
     return false;
 }
 

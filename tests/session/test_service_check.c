@@ -16,6 +16,18 @@
 #define INTERVAL_NS SERVICE_CHECK_INTERVAL_MIN_NS
 #define WINDOW_NS   (400 * NS_PER_MS)
 
+/* This program's own: it can leave the last byte unsent. */
+static bool sends_in_part;
+
+ssize_t send(int fd, const void *bytes, size_t size, int flags)
+{
+    ssize_t sent = sendto(fd, bytes, sends_in_part ? size - 1 : size, flags, NULL, 0);
+
+    if (sends_in_part)
+        errno = ECONNREFUSED;
+    return sent;
+}
+
 struct watcher {
     struct client client;
     struct service_check *check;
@@ -366,6 +378,26 @@ Test(service_check, iscsi_not_available)
     cr_expect_str_eq(service_check_reason(watcher.check),
                      "the target says that its service is not available (login status 0301)");
     server_set(server, &(struct server_answer){.iscsi = true});
+    wait_state(&watcher, SERVICE_CHECK_GOOD);
+    service_check_free(watcher.check);
+    server_free(server);
+    client_close(&watcher.client);
+}
+
+/* A question of which only a part can be sent is no refusal, whatever errno is from before. */
+Test(service_check, sent_in_part)
+{
+    struct watcher watcher = {0};
+    struct server *server;
+
+    client_open(&watcher.client);
+    server = server_new(watcher.client.base, "127.0.0.1", CLIENT_PORT, &(struct server_answer){.rpc = true});
+    sends_in_part = true;
+    watch_for(&watcher, "nfs3", "127.0.0.1", 0, 3600 * NS_PER_S);
+    wait_accepted(&watcher, server, 3);
+    cr_expect_eq(service_check_state(watcher.check), SERVICE_CHECK_UNKNOWN);
+    cr_expect_str_eq(service_check_reason(watcher.check), "Resource temporarily unavailable");
+    sends_in_part = false;
     wait_state(&watcher, SERVICE_CHECK_GOOD);
     service_check_free(watcher.check);
     server_free(server);
