@@ -12,7 +12,7 @@ enum {
     LOGOUT_RESPONSE = 0x26,
     ASYNC_MESSAGE = 0x32,
     REJECT = 0x3f,
-    IMMEDIATE = 0x40,
+    IMMEDIATE = 0x40, /* beside the opcode of a request */
 };
 /* Of the second byte: the last PDU of a request, or the wish for the next stage; text goes on in the next PDU. */
 #define FINAL     0x80
@@ -29,6 +29,8 @@ enum {
     EXPECTED_STATUS_SN = 28,
     LOGIN_STATUS = 36, /* class, detail */
 };
+/* Of the next command that is not immediate: there is none (4.2.2.1). */
+#define COMMANDS_BEGIN      1
 #define NO_TAG              UINT32_C(0xffffffff)
 #define SERVICE_UNAVAILABLE 0x0301
 /* Two are the rule; a target that goes on asking for more is left with its answer. */
@@ -52,7 +54,7 @@ static size_t padded(size_t bytes)
 
 void iscsi_begin(struct iscsi_initiator *initiator, uint64_t isid)
 {
-    *initiator = (struct iscsi_initiator){.isid = {ISID_RANDOM}, .task_tag = 1, .command_sn = 1};
+    *initiator = (struct iscsi_initiator){.isid = {ISID_RANDOM}, .task_tag = 1};
     for (unsigned i = 1; i < ISCSI_ISID_SIZE; i++, isid >>= 8)
         initiator->isid[i] = (uint8_t)isid;
 }
@@ -68,13 +70,13 @@ static size_t request(const struct iscsi_initiator *initiator, uint8_t opcode, u
     out[1] = flags;
     out[DATA_LENGTH + 2] = (uint8_t)keys_bytes; /* short ones only */
     word_put(out + TASK_TAG, initiator->task_tag);
-    word_put(out + COMMAND_SN, initiator->command_sn);
+    word_put(out + COMMAND_SN, COMMANDS_BEGIN);
     word_put(out + EXPECTED_STATUS_SN, initiator->expected_status_sn);
     memcpy(out + ISCSI_HEADER_SIZE, keys, keys_bytes);
     return size;
 }
 
-/* All of a login have the same task tag and the number of the first request after it (11.12, 11.12.8). */
+/* All of a login have the same task tag (11.12). */
 static size_t login_request(struct iscsi_initiator *initiator, uint8_t *out)
 {
     bool secures = initiator->stage == ISCSI_SECURITY;
@@ -97,9 +99,8 @@ static size_t text_request(struct iscsi_initiator *initiator, uint8_t *out)
 
     if (++initiator->task_tag == NO_TAG)
         initiator->task_tag = 1;
-    size = request(initiator, TEXT_REQUEST, FINAL, question, sizeof(question), out);
+    size = request(initiator, TEXT_REQUEST | IMMEDIATE, FINAL, question, sizeof(question), out);
     word_put(out + TRANSFER_TAG, NO_TAG);
-    initiator->command_sn++;
     return size;
 }
 
@@ -172,6 +173,33 @@ static void note_status_sn(struct iscsi_initiator *initiator)
     initiator->expected_status_sn = word_at(header + STATUS_SN) + (is_used ? 1 : 0);
 }
 
+static size_t body_of(const uint8_t *header)
+{
+    size_t data =
+        (size_t)header[DATA_LENGTH] << 16 | (size_t)header[DATA_LENGTH + 1] << 8 | header[DATA_LENGTH + 2];
+
+    return (size_t)header[AHS_WORDS] * 4 + padded(data);
+}
+
+/* A Reject has the rejected header as its data (11.17). One that has none is taken for that of the question. */
+static bool says_what_it_rejects(const struct iscsi_initiator *initiator)
+{
+    const uint8_t *header = initiator->header;
+
+    return header[0] == REJECT && header[AHS_WORDS] == 0 && body_of(header) >= ISCSI_REJECTED_SIZE;
+}
+
+/* Is this Text Response or Reject about the question that was asked last? */
+static bool is_of_question(const struct iscsi_initiator *initiator)
+{
+    const uint8_t *rejected = initiator->header + ISCSI_HEADER_SIZE;
+
+    if (initiator->header[0] == TEXT_RESPONSE)
+        return word_at(initiator->header + TASK_TAG) == initiator->task_tag;
+    return !says_what_it_rejects(initiator) ||
+           (rejected[0] == (TEXT_REQUEST | IMMEDIATE) && word_at(rejected + TASK_TAG) == initiator->task_tag);
+}
+
 static void hear_header(struct iscsi_initiator *initiator, struct service_reply *reply)
 {
     bool logged_in = initiator->stage == ISCSI_FULL_FEATURE;
@@ -186,7 +214,10 @@ static void hear_header(struct iscsi_initiator *initiator, struct service_reply 
         return;
     case TEXT_RESPONSE:
     case REJECT:
-        reply->answer = logged_in ? SERVICE_ANSWERS : SERVICE_ENDS;
+        if (!logged_in)
+            reply->answer = SERVICE_ENDS;
+        else
+            reply->answer = is_of_question(initiator) ? SERVICE_ANSWERS : SERVICE_LIVES;
         return;
     case NOP_IN:
         hear_ping(initiator, reply);
@@ -204,14 +235,6 @@ static bool is_known(uint8_t opcode)
            opcode == ASYNC_MESSAGE || opcode == LOGOUT_RESPONSE;
 }
 
-static size_t body_of(const uint8_t *header)
-{
-    size_t data =
-        (size_t)header[DATA_LENGTH] << 16 | (size_t)header[DATA_LENGTH + 1] << 8 | header[DATA_LENGTH + 2];
-
-    return (size_t)header[AHS_WORDS] * 4 + padded(data);
-}
-
 static size_t pass_over(struct iscsi_initiator *initiator, size_t size)
 {
     size_t taken = (size_t)min_u64(size, initiator->body_bytes);
@@ -220,18 +243,26 @@ static size_t pass_over(struct iscsi_initiator *initiator, size_t size)
     return taken;
 }
 
+/* With as much of a rejected header as is looked at; known once the header itself has come. */
+static size_t header_size(const struct iscsi_initiator *initiator)
+{
+    bool longer = initiator->header_bytes >= ISCSI_HEADER_SIZE && says_what_it_rejects(initiator);
+
+    return ISCSI_HEADER_SIZE + (longer ? ISCSI_REJECTED_SIZE : 0);
+}
+
 static size_t take_header(struct iscsi_initiator *initiator, const uint8_t *bytes, size_t size,
                           struct service_reply *reply)
 {
-    size_t taken = (size_t)min_u64(size, ISCSI_HEADER_SIZE - initiator->header_bytes);
+    size_t taken = (size_t)min_u64(size, header_size(initiator) - initiator->header_bytes);
 
     memcpy(initiator->header + initiator->header_bytes, bytes, taken);
     initiator->header_bytes += taken;
     if (!is_known(initiator->header[0])) {
         refuse(reply, "no iSCSI response");
-    } else if (initiator->header_bytes == ISCSI_HEADER_SIZE) {
+    } else if (initiator->header_bytes == header_size(initiator)) {
+        initiator->body_bytes = body_of(initiator->header) - (initiator->header_bytes - ISCSI_HEADER_SIZE);
         initiator->header_bytes = 0;
-        initiator->body_bytes = body_of(initiator->header);
         hear_header(initiator, reply);
     }
     return taken;

@@ -5,9 +5,11 @@
  *
  * It is a discovery session (section 4.3): it names no target and comes near no disk. Two Login Requests open it (6.3,
  * 11.12): no authentication, then no digests. From then on each question is a Text Request (11.10) for the addresses of
- * a target that nobody has (SendTargets, appendix C). A target must answer that in a discovery session, nothing changes
+ * a target that nobody has (SendTargets, appendix C). It is an immediate one, which is allowed while the target lets
+ * no commands come (MaxCmdSN, 4.2.2.1). A target must answer that in a discovery session, nothing changes
  * by it, and the answer is empty. A NOP-Out as a ping must be rejected there (4.3), and tgt ends the session then.
  *
+ * - The answer is a Text Response with the question's task tag, or its Reject.
  * - Whatever the target says is a sign of life, also that it wants a password, refuses the login or sends the initiator
  *   elsewhere. CHAP is offered, though there is no password, since LIO closes the connection without a word when it has
  *   no choice. But one that calls its service not available (Login Response, status 0301, 11.13.5)
@@ -22,9 +24,10 @@
 
 #include "probe/service_reply.h"
 
-#define ISCSI_ISID_SIZE   6
-#define ISCSI_HEADER_SIZE 48 /* the basic header segment of every PDU, 11.2.1 */
-#define ISCSI_ANSWER_MAX  (1U << 20)
+#define ISCSI_ISID_SIZE     6
+#define ISCSI_HEADER_SIZE   48 /* the basic header segment of every PDU, 11.2.1 */
+#define ISCSI_REJECTED_SIZE 20 /* of a rejected header: to the end of its task tag */
+#define ISCSI_ANSWER_MAX    (1U << 20)
 
 struct iscsi_initiator {
     uint8_t isid[ISCSI_ISID_SIZE];
@@ -37,9 +40,8 @@ struct iscsi_initiator {
     bool keys_told; /* those of this stage */
     bool continues; /* the target's last Login Response goes on in another one (its C bit) */
     uint32_t task_tag;
-    uint32_t command_sn;         /* of the next request */
     uint32_t expected_status_sn; /* all before it have come */
-    uint8_t header[ISCSI_HEADER_SIZE];
+    uint8_t header[ISCSI_HEADER_SIZE + ISCSI_REJECTED_SIZE];
     size_t header_bytes; /* so many have come */
     size_t body_bytes;   /* so many are still to be passed over */
     size_t said_bytes;   /* since the last question */
