@@ -394,8 +394,8 @@ static void expect_path(const char *text, size_t size_bytes, const char *expecte
 
     cr_assert_eq(write(fd, text, size_bytes), (ssize_t)size_bytes);
     snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-    cr_expect_eq(config_find_path(path, "control-socket", found), expected != NULL, "%s", text);
-    cr_expect_str_eq(found, expected ? expected : "as it was", "%s", text);
+    cr_expect_eq(config_find_path(path, "control-socket", found), expected != NULL, "%.60s", text);
+    cr_expect_str_eq(found, expected ? expected : "as it was", "%.60s", text);
     close(fd);
 }
 
