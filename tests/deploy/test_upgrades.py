@@ -42,9 +42,16 @@ def an_upgrade_loses_no_echo():
 def only_what_differs():
     with stage() as s:
         _, before = install(s)
+        left = "/usr/local/bin/reroute.deploy-new"
+        for host in s.hosts.values():
+            host.write(left, "of a run whose connection ended")
+        for arguments, stays in ((["--dry-run"], True), ([], False)):
+            same(results(install(s, "--host", "web1", *arguments, program=s.path("program"))[1]), {"web1": "unchanged"})
+            same(s.hosts["web1"].exists(left), stays, arguments)
         code, found = s.deploy("upgrade", "--hosts", s.path("hosts"), "--host", "web2", "--config",
                                s.template(TEMPLATE + "# more\n"), "--binary", s.path("program"))
         same((code, results(found)), (0, {"web2": "upgraded"}))
+        check(not s.hosts["web2"].exists(left), "also of a file that does not differ")
         steps = [step for step in found["web2"]["steps"] if step.startswith("copy")]
         check(len(steps) == 1 and steps[0].startswith("copy the configuration"), steps)
         code, found = s.deploy("check", "--hosts", s.path("hosts"), "--config", s.path("template.conf"), "--binary",

@@ -537,6 +537,14 @@ beside() # FILE
     if [ "$kind:$1" = "vib:$vib_config" ]; then echo "${service%/*}/reroute.conf"; else echo "$1"; fi
 }
 
+# Also what a change left that was cut off.
+remove_beside()
+{
+    for file in "$binary" "$config" "$service"; do
+        rm -f "$(beside "$file").deploy-new" "$(beside "$file").deploy-old"
+    done
+}
+
 keep_old() # FILE
 {
     old=$(beside "$1").deploy-old
@@ -626,9 +634,7 @@ commit() # KIND BINARY CONFIG SERVICE STATE SECONDS DIGEST FILE...
         put_back "cannot be started: $(last_line "$text")" "$@"
     wait_for_agent "$binary" "$config" "${old_pid:-none}" "$seconds" ||
         put_back "the agent does not come up: $(why_not "$kind" "$binary" "$config" "$began")" "$@"
-    for file in "$@"; do
-        rm -f "$(beside "$file").deploy-old"
-    done
+    remove_beside
     say 'done'
 }
 
@@ -649,9 +655,8 @@ remove_all() # KIND BINARY CONFIG SERVICE STATE ROUTE
         say note "$(last_line "$text")"
     fi
     remove_state "$state"
-    for file in "$binary" "$config" "$service"; do
-        rm -f "$file" "$(beside "$file").deploy-new" "$(beside "$file").deploy-old"
-    done
+    remove_beside
+    rm -f "$binary" "$config" "$service"
     rmdir "${config%/*}" 2>/dev/null
     if [ "$kind" = vib ]; then
         rmdir "${service%/*}" 2>/dev/null

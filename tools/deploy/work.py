@@ -106,6 +106,9 @@ class Work:
         todo = kinds.differing(files, self.facts)
         if not todo and self.is_well():
             self.result["result"] = "unchanged"
+            if not self.options.dry_run:  # what a run left whose connection ended
+                self.staged = [f"{file.beside}.deploy-new" for file in files]
+                self.tidy()
             return
         for file in todo:
             if file.what == kinds.VIB:
