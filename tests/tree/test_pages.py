@@ -3,7 +3,8 @@
 """Every member of the status document, every word of a decision and every metric that the sources can produce
 stands in the manual page reroute-status(5), and every metric of a report in reroute-report(8). What the program is
 told that is run at every change stands in reroute-agent(8), and which keys a reload refuses to change. The page
-tools/doc/troubleshooting.md has the events of the agent's log: all of them, and no other."""
+tools/doc/troubleshooting.md has the events of the agent's log: all of them, and no other; and the reasons of
+`reroute deploy`."""
 import glob
 import os
 import re
@@ -40,6 +41,23 @@ def check_events(tap):
            f"not in the page: {sorted(code - page)}; not in the code: {sorted(page - code)}")
 
 
+def check_reasons(tap):
+    """Of `reroute deploy`: what the page explains is said, and what ssh and the machinery of it say is explained."""
+    code = re.sub(r'"\s+f?"', "", sources("tools/deploy/*.py", "tools/deploy/*.sh"))
+    section = read("tools/doc/troubleshooting.md").partition("\n## reroute deploy\n")[2]
+    page = re.findall(r'"([^"]+)"', " ".join(re.findall(r"^- \*\*(.*?)\*\*", section, re.M | re.S)))
+    page = [" ".join(reason.split()) for reason in page]
+    remote = read("tools/deploy/remote.py")
+    said = [reason for table in re.findall(r"^\w+_SAYS = \((.*?)\)\n\n", remote, re.M | re.S)
+            for reason in re.findall(r'", "([\w ]+)', table)]
+    said += re.findall(r'Trouble\(f?"(?:\{program\} )?([\w ]+)', remote) + re.findall(r'"(another deploy [\w ]+)', code)
+    said = set(said + re.findall(r'f"(an error [\w ]+)', code))
+    unsaid = [reason for reason in page if any(part.strip() not in code for part in reason.split("..."))]
+    untold = [reason for reason in said if not any(reason.strip() in one for one in page)]
+    tap.ok(not unsaid and not untold and len(said) >= 15, f"troubleshooting.md has {len(said)} reasons of reroute deploy",
+           f"not in the page: {sorted(untold)}; not in the code: {unsaid}")
+
+
 def check_reload(tap):
     said = re.search(r"^static const char \*needs_restart\(.*?^}", read("route/agent/reload.c"), re.M | re.S)[0]
     code = set(re.findall(r"[a-z][a-z-]+", " ".join(re.findall(r'return "(.*)"', said)))) - {"route", "or"}
@@ -65,6 +83,7 @@ def main():
         tap.ok(not missing and len(names) >= 10, f"{page} has all {len(set(names))} {kind}",
                f"but {', '.join(missing)}")
     check_events(tap)
+    check_reasons(tap)
     check_reload(tap)
     return tap.done()
 
