@@ -13,17 +13,16 @@ from deploying import stage
 from stage import REROUTE, missing, programs, skip
 from netlab.namespace import entering
 from tap import check, run, same, test
-from shown import all_commands, read_pages
+from command_tables import ON_HOSTS
+from shown import read_pages, shown_commands
 
 HOSTS = {"kvm1": "systemd", "kvm2": "systemd", "kvm3": "linux"}
 STANDS_FOR = {"FILE": "hosts", "LIST": "hosts", "TEMPLATE": "reroute.conf.in"}
-# In their order; who clears comes last. What is for ESXi is in test_vib.py.
-WANTED = re.compile(r"reroute (?:deploy (?:install|check|upgrade|clear) .*--hosts|status --all) (?!.*--vib)")
 
 
 def commands():
-    found = filter(WANTED.match, all_commands(read_pages()))
-    return sorted(found, key=lambda command: command.startswith("reroute deploy clear"))
+    """In their order; who clears comes last."""
+    return sorted(shown_commands(read_pages(), ON_HOSTS), key=lambda command: command.startswith("reroute deploy clear"))
 
 
 def desk(s):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where the commands of documents are run: on the host of a lab whose addresses are the documents'. Nothing of the
-machine is changed: /etc, /run and /var/lib are the test's own, the checkout is a copy of what documents use of it."""
+machine is changed: /etc, /run and /var/lib are the test's own. All is in memory, and ends with the test however that ends:
+the copy of /etc has what only root may read."""
 import os
 import re
 import shutil
@@ -11,9 +12,9 @@ import sys
 from tap import skip
 from netlab.namespace import entering
 from netlab.wait import Failed, wait_for
+from told import BUILD, ROOT
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-BUILD = os.environ.get("REROUTE_BUILD") or os.path.join(ROOT, "build")
+WORK = "/run/documents"
 OWN = ("/etc", "/run", "/var/lib")
 PATIENCE_S = 120
 
@@ -33,12 +34,13 @@ def own_directories():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
 
 
-def hide_system(work):
+def hide_system():
     """/etc is a copy, /run and /var/lib are empty."""
-    etc = os.path.join(work, "etc")
+    for place in ("/run", "/var/lib"):
+        subprocess.run(["mount", "-t", "tmpfs", "tmpfs", place], check=True)
+    etc = os.path.join(WORK, "etc")
     shutil.copytree("/etc", etc, symlinks=True, ignore_dangling_symlinks=True)
-    for command in (["--bind", etc, "/etc"], ["-t", "tmpfs", "tmpfs", "/run"], ["-t", "tmpfs", "tmpfs", "/var/lib"]):
-        subprocess.run(["mount", *command], check=True)
+    subprocess.run(["mount", "--bind", etc, "/etc"], check=True)
     os.makedirs("/etc/reroute", exist_ok=True)
     os.makedirs("/var/lib/prometheus/node-exporter")
     with open("/etc/hosts", "a", encoding="ascii") as f:
@@ -55,18 +57,17 @@ def end_group(process):
 class Host:
     """The host of the lab, with a directory to work in. Its agent runs, or does not, as with_agent() was last told."""
 
-    def __init__(self, work, lab):
+    def __init__(self, lab):
         self.lab = lab
-        self.directory = os.path.join(work, "checkout")
-        self.log_path = os.path.join(work, "agent.log")
-        programs = os.path.join(work, "bin")
+        self.directory = os.path.join(WORK, "checkout")
+        self.log_path = os.path.join(WORK, "agent.log")
+        programs = os.path.join(WORK, "bin")
         self.environment = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}"}
         self.agent = None
         os.makedirs(self.directory)
         os.makedirs(programs)
         os.symlink(os.path.join(BUILD, "reroute"), os.path.join(programs, "reroute"))
-        os.symlink(BUILD, os.path.join(self.directory, "build"))
-        shutil.copytree(os.path.join(ROOT, "tools"), os.path.join(self.directory, "tools"), symlinks=True)
+        os.symlink(os.path.join(ROOT, "tools"), os.path.join(self.directory, "tools"))
         self.write("hosts.txt", "10.10.85.15\nstorage.example\n")
 
     def write(self, name, text):

@@ -7,22 +7,12 @@ import re
 import shlex
 import shutil
 
-from command_tables import PICTURES
 from markdown import Page, without_comment
-from told import BUILD, ROOT, ManualPage
+from told import ROOT, ManualPage
 
-# With an operand; by a path also without.
-COMMAND = re.compile(r"(?:\$ )?(?:sudo |(?:reroute|systemctl|journalctl|meson|ninja|ip|ps|ss|grep|sysctl|gnuplot|promtool|jq|"
-                     r"esxcli|esxcfg-\w+|vi|scp|ssh|ssh-keygen|unshare|sleep|clang-format|systemd-sysusers|"
-                     r"(?:build|tools|/etc/init\.d|/opt/reroute/bin)/[\w/-]+) )")
-PROGRAM = re.compile(r"(build|tools)/([\w/-]+)")
-STATUS = "service   192.168.33.2 via"
-
-
-def is_command(line):
-    program = PROGRAM.fullmatch(line.removeprefix("sudo "))
-    path = program and os.path.join(BUILD if program[1] == "build" else os.path.join(ROOT, "tools"), program[2])
-    return bool(COMMAND.match(line) or path and os.path.isfile(path) and os.access(path, os.X_OK))
+# What blocks show that are no commands, by how they begin.
+KINDS = {"template": r"(?s)service +=.*@", "configuration": "service +=", "hosts": r"\S+ +ssh=", "list": r'\{"ec"',
+         "prometheus": "scrape_configs:", "status": "service   192.168.33.2 via"}
 
 
 def bare(command):
@@ -49,37 +39,20 @@ def is_open(text):
     return False
 
 
-def what_block(block):
-    """command, printed, configuration, template, hosts, list, prometheus, status, picture; None: none of these."""
-    first = block[0]
-    if all(is_command(line) for line in whole(block)):
-        return "command"
-    if first.startswith("$ "):
-        return "printed"
-    if re.match("service +=", first):
-        return "template" if "@" in "".join(block) else "configuration"
-    if "ssh=" in first:
-        return "hosts"
-    if first.startswith('{"ec"'):
-        return "list"
-    if first.startswith("scrape_configs:"):
-        return "prometheus"
-    return "status" if first.startswith(STATUS) else "picture" if first.strip().startswith(PICTURES) else None
+def blocks_of(page, kind):
+    return [block for block in page.blocks
+            if next((k for k, begin in KINDS.items() if re.match(begin, "\n".join(block))), None) == kind]
 
 
-def blocks_of(page, what):
-    return [block for block in page.blocks if what_block(block) == what]
-
-
-def commands_of(page):
-    shown = [line for block in blocks_of(page, "command") for line in whole(block)]
-    shown += [line for block in blocks_of(page, "printed") for line in block if line.startswith("$ ")]
-    return [bare(code) for code in [*shown, *filter(is_command, page.spans)]]
+def code_of(page):
+    """All that can be a command. Where some lines begin with $, others are what those print."""
+    lines = [line for block in page.blocks for line in [line for line in block if line.startswith("$ ")] or whole(block)]
+    return map(bare, [*lines, *page.spans])
 
 
 def printed_by(page):
     """What stands behind a command: (command, lines). ... is where some are left out."""
-    for block in blocks_of(page, "printed"):
+    for block in page.blocks:
         starts = [i for i, line in enumerate(block) if line.startswith("$ ")] + [len(block)]
         for begin, end in itertools.pairwise(starts):
             yield bare(block[begin]), [line for line in block[begin + 1:end] if line != "..."]
@@ -96,10 +69,10 @@ def read_pages():
     return pages
 
 
-def all_commands(pages):
-    """Each once, with the first page that has it."""
+def shown_commands(pages, wanted):
+    """Those that match, each once, with the first page that has it."""
     commands = {}
     for name, page in pages.items():
-        for command in commands_of(page):
+        for command in filter(wanted.match, code_of(page)):
             commands.setdefault(command, name)
     return commands

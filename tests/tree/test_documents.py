@@ -14,9 +14,8 @@ import sys
 sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lib"))
 from tap import Tap
 from markdown import Page, anchor, without_comment
-from told import wrong_kernels, wrong_lab, wrong_tables, wrong_tests, wrong_words
+from told import ROOT, wrong_kernels, wrong_lab, wrong_tables, wrong_tests, wrong_words
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 # What is shown, and who knows what is wrong with it. What follows in a pipe is not looked at.
 BEFORE = r"(?:\$ )?(?:sudo )?"
 KNOWN = (

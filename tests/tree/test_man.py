@@ -13,9 +13,8 @@ import sys
 
 sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lib"))
 from tap import Tap, skip
-from told import ManualPage, all_commands, help_of, options, shown, wrong_words
+from told import ROOT, ManualPage, all_commands, help_of, options, shown, wrong_words
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 # As written by mdoc (.Xr reroute 8) and by man (\fBreroute\fR(8)).
 OURS = re.compile(r"\.Xr (reroute[\w.-]*) (\d)|(reroute[\w.-]*)(?:\\fR)?\s?\((\d)\)")
 OF_THE_MACHINE = "referenced manual not found: "

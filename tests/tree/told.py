@@ -23,7 +23,7 @@ def help_of(*command):
                           check=True).stdout
 
 
-def commands_of(text):
+def names_in(text):
     """The names in a list of commands."""
     return re.findall(r"^  ([a-z][\w-]*)  ", text, re.M)
 
@@ -31,8 +31,8 @@ def commands_of(text):
 @functools.cache
 def all_commands():
     """Each as a tuple of words."""
-    return [words for name in commands_of(help_of())
-            for words in ([(name, study) for study in commands_of(help_of(name))] if name in STUDIES else [(name,)])]
+    return [words for name in names_in(help_of())
+            for words in ([(name, study) for study in names_in(help_of(name))] if name in STUDIES else [(name,)])]
 
 
 def options(text):
@@ -80,7 +80,7 @@ class ManualPage:
         section = re.search(r"^EXAMPLES$(.*?)^(?=\S)", shown(path), re.M | re.S)
         paragraphs = [[line.strip() for line in text.splitlines() if line.strip()]
                       for text in re.split(r"\n[ \t]*\n", section[1] if section else "")]
-        self.blocks = [[line] for lines in paragraphs for line in lines if re.match(r"(?:reroute|jq) ", line)]
+        self.blocks = [[line] for lines in paragraphs for line in lines if line.startswith("reroute ")]
         self.blocks += [lines for lines in paragraphs if lines and re.match(r"service +=|\S+ +ssh=", lines[0])]
         self.code, self.spans = [line for block in self.blocks for line in block], []
 
