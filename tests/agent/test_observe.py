@@ -9,7 +9,7 @@ import subprocess
 import sys
 import urllib.request
 
-from harness import BUILD, SANITIZED, main, stays
+from harness import BUILD, NO_PRELOAD, SANITIZED, main, stays
 from netlab.namespace import inside, libc
 
 HANG = os.path.join(BUILD, "tests", "agent", "libhang.so")
@@ -131,8 +131,8 @@ def unknown(agent):
 
 def its_disk_hangs(t):
     """A look that does not come back: the failover comes in time, it is said once, and the last answer counts."""
-    if SANITIZED:
-        t.ok(True, "not with a sanitizer, which would be loaded first")
+    if NO_PRELOAD:
+        t.ok(True, "a disk that hangs", unless=NO_PRELOAD)
         return
     world, monitor, agent, home, path, hang = hanging(t, "file")
     agent.start()
@@ -176,8 +176,8 @@ def its_disk_hangs(t):
 
 def starts_while_its_disk_hangs(t):
     """Nothing is known: nothing is touched, but not for good. Another file by a reload is looked at all the same."""
-    if SANITIZED:
-        t.ok(True, "not with a sanitizer, which would be loaded first")
+    if NO_PRELOAD:
+        t.ok(True, "a disk that hangs", unless=NO_PRELOAD)
         return
     world, monitor, agent, home, path, hang = hanging(t, "file")
     other = os.path.join(t.directory, "observe-only")
@@ -205,8 +205,8 @@ def starts_while_its_disk_hangs(t):
 
 def state_hangs(t):
     """A write of the state that hangs does not keep it from seeing the file."""
-    if SANITIZED:
-        t.ok(True, "not with a sanitizer, which would be loaded first")
+    if NO_PRELOAD:
+        t.ok(True, "a disk that hangs", unless=NO_PRELOAD)
         return
     world, monitor, agent, home, path, hang = hanging(t, "state")
     agent.start()
