@@ -184,10 +184,10 @@ def comes_back_meanwhile(t):
     world, service, monitor, esx, agent, home = settled(t, route='command-timeout = "2s"')
     esx.trouble("-a hang")
     world.cut(world.node(1), "data")
-    t.eventually(lambda: esx.calls("-d") and esx.routes() == [], "between delete and add", detail=esx.calls)
+    t.eventually(lambda: len(esx.calls("-a")) > 1 and esx.routes() == [], "between delete and add", detail=esx.calls)
     world.plug(world.node(1), "data")
-    t.eventually(lambda: agent.path(home).get("up") and command_status(agent).get("waits_for") is None,
-                 "back, and nothing is waited for", detail=agent.status)
+    t.eventually(lambda: agent.path(home).get("up") and agent.events("switch-failed") and
+                 command_status(agent).get("waits_for") is None, "back, and nothing is waited for", detail=agent.status)
     esx.trouble()
     t.eventually(agree(agent, esx, monitor, home), "the route is put back where it was", seconds=20, detail=agent.log)
     t.ok(not [e for e in agent.events("switch") if e["from"] != "none"], "no switch", agent.log())
