@@ -232,6 +232,15 @@ def received(manager):
     return messages
 
 
+def lasting_descriptors(agent, seconds=0.5):
+    """Those that were open at every look: not those of a command that still ran or of a file that was being written."""
+    looks, until = [], time.monotonic() + seconds
+    while time.monotonic() < until:
+        looks.append({int(n) for n in os.listdir(f"/proc/{agent.process.pid}/fd")})
+        time.sleep(0.02)
+    return set.intersection(*looks)
+
+
 def no_descriptors(t):
     """The limit is lowered to what is open: nothing more can be, but the switch, its resets, the state and the
     watchdog go on."""
@@ -250,7 +259,7 @@ def no_descriptors(t):
     client.settimeout(5)
     _, hard = resource.prlimit(agent.process.pid, resource.RLIMIT_NOFILE)
     wait_for(lambda: os.path.exists(os.path.join(agent.state_directory, "journal.jsonl")))
-    opened = {int(n) for n in os.listdir(f"/proc/{agent.process.pid}/fd")}
+    opened = lasting_descriptors(agent)
     resource.prlimit(agent.process.pid, resource.RLIMIT_NOFILE,
                      (min(set(range(max(opened) + 2)) - opened), hard))
     held = [socket.socket(socket.AF_UNIX) for _ in range(8)]
