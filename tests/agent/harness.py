@@ -46,6 +46,11 @@ BY_COMMAND = PROFILE is not None and not PROFILE.startswith("xen")
 NO_SWAP = "no command swaps a route: there is a moment without one" if BY_COMMAND else ""
 NO_MARK = "a command marks no route: protocol and metric are Linux's" if BY_COMMAND else ""
 NO_RESET = "connections cannot be reset" if BY_COMMAND or PROFILE == "xen-4.4" else ""
+# Without prctl(2) no process ends with its parent, without flock(2) no file is a lock.
+NO_DEATH_SIGNAL = "the kernel tells no process of its parent's end" if PROFILE == "nothing" else ""
+NEVER_KEPT = {"lock"} if PROFILE == "nothing" else set()
+# Without SO_BINDTODEVICE and IP_PKTINFO probes go where the routes lead.
+PROBES_BY_ROUTES = PROFILE == "nothing"
 TRANSPORT = os.environ.get("REROUTE_TEST_TRANSPORT", "auto")
 # In an emulated machine (tools/kernels) one scenario runs at a time.
 EMULATED = bool(os.environ.get("REROUTE_EMULATED"))
@@ -229,7 +234,8 @@ def main(scenarios, parallel=4, each_seconds=200):
     wanted = [s for s in scenarios if not sys.argv[1:] or s.__name__ in sys.argv[1:]]
     running, tap, ended = [], Tap(), queue.SimpleQueue()
     for scenario in list(wanted) if PROFILE else []:
-        why = left_out(os.path.basename(sys.argv[0]), scenario.__name__, not BY_COMMAND, not NO_RESET)
+        why = left_out(os.path.basename(sys.argv[0]), scenario.__name__, not BY_COMMAND, not NO_RESET,
+                       not PROBES_BY_ROUTES)
         if why:
             wanted.remove(scenario)
             tap.skipped(scenario.__name__, why)
