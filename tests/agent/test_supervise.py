@@ -173,11 +173,10 @@ def nobody_reads(t):
 
 def has_read_its_file(agent):
     """The agent's process has taken the name of its lock, for which it must know the service."""
-    pid = child(agent)
-    if not pid:
-        return False
-    with open(f"/proc/{pid}/net/unix", encoding="utf-8", errors="replace") as f:
-        return "@reroute/" in f.read()
+    with contextlib.suppress(OSError):  # at first the child is a mount(8), which ends
+        with open(f"/proc/{child(agent)}/net/unix", encoding="utf-8", errors="replace") as f:
+            return "@reroute/" in f.read()
+    return False
 
 
 def reload_at_the_start(t):
