@@ -99,6 +99,52 @@ Test(check_config, who_says_which_access_is_local, .init = cr_redirect_stdout)
     cr_expect(!strstr(text, none) && !strstr(text, list), "%s", text);
 }
 
+/* What a check sees is said as it is, and so is what none does. */
+Test(check_config, what_a_check_sees, .init = cr_redirect_stdout)
+{
+    static const char refuses[] = "a node that refuses is left at once",
+                      hangs[] = "tcp does not see one that hangs",
+                      logins[] = "a target that refuses logins is left after 1.2s",
+                      ended[] = "session has ended";
+    static const struct {
+        const char *text;
+        const char *has[3];
+        const char *lacks[2];
+    } rows[] = {
+        {"bootstrap = {10.0.0.1}",
+         {"service-check auto: tcp:2049, once it was accepted there; for NFS say nfs3:2049, for iSCSI "
+          "iscsi:3260",
+          refuses, hangs}},
+        {"access a { data = 10.0.0.1 } session { service-check = \"tcp:80\" }",
+         {"tcp:80", refuses, hangs},
+         {ended}},
+        {"access a { data = 10.0.0.1 } session { service-check = \"nfs3:2049\" }",
+         {refuses, "a silent one after 3s"},
+         {hangs, logins}},
+        {"access a { data = 10.0.0.1 } session { service-check = \"iscsi:3260\" }",
+         {refuses, logins},
+         {hangs}},
+        {"access a { data = 10.0.0.1 service-check = \"tcp:80\" }", {"of some accesses", refuses}, {ended}},
+        {"access a { data = 10.0.0.1 }", {"check     none", ended, "at once"}, {refuses}},
+        {"bootstrap = {10.0.0.1} session { service-check = none }", {"check     none", ended}, {refuses}},
+        {"access a { data = 10.0.0.1 } session { provider = none }",
+         {"check     none", "is not left, for there are no sessions"},
+         {ended, refuses}},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        char text[256];
+        const char *out;
+
+        snprintf(text, sizeof(text), "service = 192.0.2.1\n%s\n", rows[i].text);
+        out = printed_of(text);
+        for (size_t j = 0; j < ARRAY_SIZE(rows[i].has) && rows[i].has[j]; j++)
+            cr_expect(strstr(out, rows[i].has[j]), "%s: no '%s' in: %s", rows[i].text, rows[i].has[j], out);
+        for (size_t j = 0; j < ARRAY_SIZE(rows[i].lacks) && rows[i].lacks[j]; j++)
+            cr_expect(!strstr(out, rows[i].lacks[j]), "%s: '%s' in: %s", rows[i].text, rows[i].lacks[j], out);
+    }
+}
+
 Test(check_config, a_bad_file_is_one_line_and_exit_code_3, .init = cr_redirect_stderr)
 {
     cr_assert_eq(run((const char *const[]){"--config", "/nonexistent/x", NULL}), EXIT_USAGE);

@@ -102,13 +102,20 @@ def own_addresses():
     """The service or a node's address that this host has itself: a warning, for the file may be another host's."""
     with tempfile.TemporaryDirectory() as directory:
         config = os.path.join(directory, "conf")
-        with open(config, "w") as f:
-            f.write('service = "10.9.9.9"\naccess "a" { data = "10.9.9.1" management = "10.9.9.2" }\n'
-                    'session { provider = "none" }\n')
-        done = subprocess.run([*ALONE, "sh", "-c", "ip link set lo up && ip address add 10.9.9.9 dev lo && "
-                               'ip address add 10.9.9.2 dev lo && exec "$0" check-config "$1"', REROUTE, config],
-                              capture_output=True, text=True, timeout=20)
-        lines = done.stderr.splitlines()
+
+        def check(text):
+            with open(config, "w") as f:
+                f.write(text)
+            done = subprocess.run([*ALONE, "sh", "-c", "ip link set lo up && ip address add 10.9.9.9 dev lo && "
+                                   'ip address add 10.9.9.2 dev lo && exec "$0" check-config "$1"', REROUTE, config],
+                                  capture_output=True, text=True, timeout=20)
+            return done, done.stderr.splitlines()
+
+        done, lines = check('service = "10.9.9.8"\nbootstrap = {"10.9.9.1", "10.9.9.2"}\n')
+        ok(done.returncode == 0 and lines == [f"{config}: warning: bootstrap 10.9.9.2 is an address of this host, "
+                                              "expected those of nodes"], "check-config looks at bootstrap too", done)
+        done, lines = check('service = "10.9.9.9"\naccess "a" { data = "10.9.9.1" management = "10.9.9.2" }\n'
+                            'session { provider = "none" }\n')
         ok(done.returncode == 0 and len(lines) == 2 and all(line.startswith(f"{config}: warning: ") for line in lines)
            and "service 10.9.9.9 is an address of this host" in lines[0] and "10.9.9.2 of access 'a'" in lines[1],
            "check-config warns of addresses that this host has itself", done)

@@ -110,30 +110,64 @@ static bool all_say_whether_local(const struct config *config)
     return true;
 }
 
-static bool is_checked(const char *check)
+/* auto asks where bootstrap is given. */
+static bool is_checked(const struct config *config, const char *check)
 {
-    return check[0] && strcmp(check, "none") != 0;
+    return check[0] && strcmp(check, "none") != 0 &&
+           (strcmp(check, "auto") != 0 || config->bootstrap_count > 0);
+}
+
+static bool any_access_is_checked(const struct config *config)
+{
+    for (size_t i = 0; i < config->access_count; i++)
+        if (is_checked(config, config->accesses[i].service_check))
+            return true;
+    return false;
+}
+
+/* What is special of it: a line of its own. */
+static const char *check_note(const char *check)
+{
+    if (strncmp(check, "iscsi:", strlen("iscsi:")) == 0)
+        return "          a target that refuses logins is left after 1.2s when it is dead, up to 10s later "
+               "when it hangs\n";
+    if (strncmp(check, "tcp:", strlen("tcp:")) == 0)
+        return "          tcp does not see one that hangs, for its kernel still accepts connections\n";
+    return "";
+}
+
+static void print_no_check(const struct config *config)
+{
+    if (strcmp(config->session.provider, "none") == 0)
+        puts("check     none: a node that answers pings but does not serve is not left, for there are no "
+             "sessions either.");
+    else
+        puts("check     none: a node that answers pings but does not serve is left when its session has "
+             "ended.");
+    puts("          service-check = \"nfs3:2049\" (iscsi:PORT, http:PORT/PATH, tcp:PORT) in section session "
+         "sees it at once");
 }
 
 static void print_check(const struct config *config)
 {
-    const struct config_session *session = &config->session;
-    bool any = is_checked(session->service_check) &&
-               (config->bootstrap_count > 0 || strcmp(session->service_check, "auto") != 0);
+    const char *check = config->session.service_check;
     char window[32];
 
-    for (size_t i = 0; i < config->access_count; i++)
-        any = any || is_checked(config->accesses[i].service_check);
-    config_format_duration(session->service_check_window_ns, window, sizeof(window));
-    if (any)
-        printf("check     service-check %s: a node that refuses is left at once, a silent one after %s\n",
-               is_checked(session->service_check) ? TEXT(session->service_check) : "of some accesses",
+    config_format_duration(config->session.service_check_window_ns, window, sizeof(window));
+    if (is_checked(config, check) && strcmp(check, "auto") == 0)
+        printf("check     service-check auto: tcp:2049, once it was accepted there; for NFS say nfs3:2049, "
+               "for iSCSI iscsi:3260.\n"
+               "          a node that refuses is left at once, one whose port is silent after %s\n%s",
+               window, check_note("tcp:2049"));
+    else if (is_checked(config, check))
+        printf("check     service-check %s: a node that refuses is left at once, a silent one after %s\n%s",
+               TEXT(check), window, check_note(check));
+    else if (any_access_is_checked(config))
+        printf("check     service-check of some accesses: a node that refuses is left at once, a silent one "
+               "after %s\n",
                window);
     else
-        printf("check     none: a node that answers pings but does not serve is left when its session has "
-               "ended.\n"
-               "          service-check = \"nfs3:2049\" (iscsi:PORT, http:PORT/PATH, tcp:PORT) in section "
-               "session sees it at once\n");
+        print_no_check(config);
 }
 
 /* Only what the backend has a use for. */
@@ -239,6 +273,10 @@ static void warn_of_own_addresses(const char *path, const struct config *config)
                    ADDRESS_TEXT(&config->service));
     for (size_t i = 0; i < config->access_count; i++)
         warn_of_own_paths(path, &config->accesses[i], &host);
+    for (size_t i = 0; i < config->bootstrap_count; i++)
+        if (fib_host_owns(&host, &config->bootstrap[i]))
+            text_error("%s: warning: bootstrap %s is an address of this host, expected those of nodes", path,
+                       ADDRESS_TEXT(&config->bootstrap[i]));
     fib_host_clear(&host);
 }
 
