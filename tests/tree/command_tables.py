@@ -11,13 +11,12 @@ NOT_RUN = {
     "names a command, and is none that could be given": (
         "reroute agent", "reroute bench", "reroute bench compare", "reroute bench tune", "reroute report", "reroute deploy",
         "reroute deploy install", "reroute deploy install --host NAME", "reroute deploy install --vib FILE",
-        "reroute capabilities --try-route", "reroute replay --set witness=off", "reroute report --json",
-        "reroute bench failover --stream iscsi"),
+        "reroute capabilities --try-route", "reroute replay --set witness=off", "reroute report --json"),
     "needs a package for ESXi; tests/deploy/test_vib.py": ("reroute deploy install *--vib build-static/*",),
     "minutes or hours; tests/bench has small ones": (
         "reroute bench failover *", "reroute bench sweep *", "reroute bench compare *", "reroute bench tune --config *"),
     "needs a trace of a network; tests/bench/test_tune.py": ("reroute bench tune --trace *",),
-    "a minute or more": ("reroute report --count 600 *", "reroute report --rate 20000 *"),
+    "about a minute": ("reroute report --count 600 *", "reroute report --rate 20000 *"),
     "says nothing until something changes; tests/report/watch.py": ("reroute report --watch=5s --json-lines *",),
 }
 # Words in commands that stand for others.

@@ -2,14 +2,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """The links of all documents lead to files and headings that are there, what they show of reroute, of tests and of
 tools has words that these know, and the files, functions and cases of tests that they name exist. Each alert leads to a
-command. README.zh.md says what README.md says: as far as a test can know, the same headings in the same order, the same
-code and the same links."""
+command. The picture of measurements.md has the numbers of its table. README.zh.md says what README.md says: as far as a
+test can know, the same headings in the same order, the same code and the same links."""
 import collections
 import functools
 import glob
 import os
 import re
+import shutil
+import subprocess
 import sys
+import tempfile
 
 sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lib"))
 from tap import Tap
@@ -116,6 +119,22 @@ def check_alerts(tap):
         tap.ok(commands and not wrong, f"what to do at the alert {alert.split()[0]}", wrong or "no command")
 
 
+def check_picture(tap):
+    """The numbers in the picture are those that gnuplot draws of the table."""
+    what = "the picture of measurements.md is that of its table"
+    if not shutil.which("gnuplot"):
+        tap.skipped(what, "no gnuplot here: tools/setup --tests installs it")
+        return
+    with tempfile.TemporaryDirectory() as work:
+        shutil.copytree(os.path.join(ROOT, "tools", "doc"), os.path.join(work, "tools", "doc"))
+        subprocess.run(["gnuplot", "tools/doc/interruptions.gp"], cwd=work, check=True)
+        texts = []
+        for root in (ROOT, work):
+            with open(os.path.join(root, "tools", "doc", "interruptions.svg"), encoding="utf-8") as f:
+                texts.append(re.findall(r"<text>(?:<tspan[^>]*>)?([^<]*)<", f.read()))
+    tap.ok(texts[0] == texts[1] and len(texts[0]) > 10, what, texts)
+
+
 def main():
     names = sorted(glob.glob("*.md", root_dir=ROOT) + glob.glob("tools/doc/*.md", root_dir=ROOT))
     pages = {name: read(name) for name in names}
@@ -129,6 +148,7 @@ def main():
                             ("... and the functions", lost_functions(page)), ("... and the cases of tests", lost_cases(page))):
             tap.ok(not wrong, what, "\n".join(wrong))
     check_alerts(tap)
+    check_picture(tap)
     check_translation(tap, pages[FIRST], pages[SECOND])
     return tap.done()
 
