@@ -10,7 +10,8 @@ ON_HOSTS = re.compile(r"reroute (?:deploy (?:install|check|upgrade|clear) .*--ho
 NOT_RUN = {
     "names a command, and is none that could be given": (
         "reroute agent", "reroute bench", "reroute bench compare", "reroute bench tune", "reroute report", "reroute deploy",
-        "reroute deploy install", "reroute deploy install --host NAME", "reroute deploy install --vib FILE",
+        "reroute deploy check", "reroute deploy install", "reroute deploy install --host NAME",
+        "reroute deploy install --vib FILE",
         "reroute capabilities --try-route", "reroute replay --set witness=off", "reroute report --json"),
     "needs a package for ESXi; tests/deploy/test_vib.py": ("reroute deploy install *--vib build-static/*",),
     "minutes or hours; tests/bench has small ones": (
