@@ -516,7 +516,7 @@ static const struct {
     {"never an answer", {.times = 1000, .error = -ETIMEDOUT}, false, false, "none"},
 };
 
-Test(worker, the_end_leaves_a_route, .timeout = 120)
+Test(worker, the_end_leaves_a_route, .timeout = 60)
 {
     for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
         bool answered = ends[i].unwanted || ends[i].put.error == -EREMOTEIO;

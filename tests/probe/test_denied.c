@@ -111,7 +111,7 @@ static int check(void *context)
     return 7;
 }
 
-Test(denied, no_call_that_is_forbidden_makes_a_live_host_unreachable, .timeout = 120)
+Test(denied, no_call_that_is_forbidden_makes_a_live_host_unreachable, .timeout = 60)
 {
     static const int errors[] = {EPERM, ENOSYS, EACCES};
     struct cluster cluster;
