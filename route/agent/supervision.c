@@ -38,6 +38,7 @@ void supervision_started(struct supervision *supervision, uint64_t now_ns)
     supervision->killed = false;
     supervision->started_ns = now_ns;
     supervision->heard_ns = NEVER_NS;
+    supervision->left_ns = NEVER_NS;
     supervision->due_ns = supervision->watched ? now_ns + SUPERVISION_FIRST_NS : NEVER_NS;
 }
 

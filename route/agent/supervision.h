@@ -34,7 +34,9 @@ struct supervision {
     uint64_t due_ns;     /* supervision_due() is to be asked then; NEVER_NS: there is nothing to wait for */
     uint64_t again_ns;   /* how long the next start waits */
     uint64_t restarts;   /* since the supervisor began */
-    uint64_t left_ns; /* since then one that was left by another supervisor has time to end; NEVER_NS: none */
+    uint64_t
+        left_ns; /* since then one that another supervisor has left has time to end; NEVER_NS: none has been met
+                         since the last start */
 };
 
 /* A start is due at once. watched: false where agents have no way to speak; then none is killed for its silence. */

@@ -175,6 +175,16 @@ Test(supervision, who_was_not_running_does_not_judge_one_that_was_left, .init = 
     cr_expect_eq(supervision_blocked(&it, at(145.9)), SUPERVISION_KILL, "a busy machine");
 }
 
+Test(supervision, the_next_one_that_was_left_has_its_own_time, .init = begin)
+{
+    supervision_ended(&it, false, at(2));
+    cr_expect_eq(supervision_blocked(&it, at(3)), SUPERVISION_END);
+    supervision_started(&it, at(4));
+    supervision_ended(&it, false, at(64));
+    cr_expect_eq(supervision_blocked(&it, at(66)), SUPERVISION_END);
+    cr_expect_eq(supervision_blocked(&it, at(66.1)), SUPERVISION_WAIT);
+}
+
 Test(supervision, told_to_end_while_none_runs, .init = begin)
 {
     supervision_ended(&it, false, at(2));
