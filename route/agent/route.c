@@ -107,6 +107,7 @@ static void settle(struct agent *agent)
 {
     agent->files.save_wanted |= address_is_set(&agent->service.unsettled);
     agent->service.unsettled = (struct address){0};
+    agent->service.resume_wanted = false;
 }
 
 static void take_event(struct agent *agent, const struct keeper_event *event)
@@ -263,7 +264,11 @@ void agent_route_end(struct agent *agent)
     log_event(LOG_LEVEL_ERROR, "route-unsettled", "to=%s waited_s=%.0f hint=%s",
               ADDRESS_TEXT(&agent->service.unsettled),
               (double)(clock_now_ns(CLOCK_MONOTONIC) - begun_ns) / NS_PER_S,
-              LOG_QUOTE("a change of the route has not ended, there may be none; the next start puts it"));
+              settled
+                  ? LOG_QUOTE("what an earlier run left has not been put: there may be no route; the next "
+                              "start puts it")
+                  : LOG_QUOTE("a change of the route has not come to its end: there may be no route; the "
+                              "next start puts it"));
 }
 
 /* --- events of the host --- */
