@@ -59,13 +59,6 @@ struct agent_files {
     uint64_t save_ns;
 };
 
-/* A move of the route that the guard was asked for and has not answered yet. */
-struct agent_switching {
-    struct address to; /* empty: none is under way */
-    enum selector_reason reason;
-    bool resumed; /* of the last run: that the selector does not decide so is no reason to take it back */
-};
-
 /* What the host's own connections say while pings say otherwise. */
 enum agent_witnessed { WITNESSED_NOTHING, WITNESSED_PROGRESS, WITNESSED_STANDSTILL, WITNESSED_HELD_UP };
 
@@ -77,8 +70,7 @@ struct agent_service {
     enum { ORIGIN_NONE, ORIGIN_ADOPTED, ORIGIN_SWITCHED } origin;
     enum selector_reason switch_reason;
     uint64_t switches[SELECTOR_REASONS]; /* by their reason */
-    struct guard *guard;
-    struct agent_switching switching;
+    struct guard *guard;                 /* a wish's tag is its reason */
     /* A run that ended did not know whether a route through it stands, and none has stood since; empty: it did. */
     struct address unsettled;
     bool resume_wanted; /* it is to be put when the agent acts */
@@ -196,7 +188,8 @@ uint64_t agent_service_interval_ns(const struct agent *agent, const struct agent
 
 /* route.c */
 void agent_route_step(struct agent *agent); /* the guard looks, and what it tells is taken in */
-void agent_route_want(struct agent *agent, uint32_t path); /* moves the route, or says why not */
+/* Moves the route, or says why not. */
+void agent_route_want(struct agent *agent, uint32_t path, enum selector_reason reason);
 bool agent_route_note(struct agent *agent, const struct fib_event *event); /* false: it concerns nobody */
 void agent_route_warn(struct agent *agent); /* of settings of the kernel that work against us */
 void agent_route_end(struct agent *agent);  /* at the end: waits for a move that is under way */

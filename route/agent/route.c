@@ -26,13 +26,6 @@ static struct keeper_hop hop_of(const struct agent *agent, const struct agent_pa
 
 /* --- what it answers --- */
 
-/* A move that was asked for later may still be under way. */
-static void answered(struct agent_service *service, const struct keeper_event *event)
-{
-    if (address_equal(&service->switching.to, &event->hop))
-        service->switching = (struct agent_switching){0};
-}
-
 /* So long that every other path that answers can have its turn before. */
 static uint64_t refused_for_ns(const struct agent_table *table, uint64_t took_ns)
 {
@@ -49,10 +42,9 @@ static void refused(struct agent *agent, const struct keeper_event *event)
     const struct happening refusal = {.kind = HAPPENED_REFUSAL,
                                       .path = to,
                                       .from = agent->service.current,
-                                      .reason = agent->service.switching.reason,
+                                      .reason = (enum selector_reason)event->tag,
                                       .route = event};
 
-    answered(&agent->service, event);
     if (to != SELECTOR_NO_PATH)
         agent->host.table.paths[to].entry.refused_until_ns =
             agent->now_ns + refused_for_ns(&agent->host.table, event->took_ns);
@@ -65,11 +57,10 @@ static void switched(struct agent *agent, const struct keeper_event *event)
     const struct happening happening = {.kind = HAPPENED_SWITCH,
                                         .path = agent_table_find(&agent->host.table, &event->hop),
                                         .from = service->current,
-                                        .reason = service->switching.reason,
+                                        .reason = (enum selector_reason)event->tag,
                                         .route = event};
     struct connections_host host;
 
-    answered(service, event);
     if (happening.path == SELECTOR_NO_PATH)
         return; /* it left the table while the guard worked: the next look finds the route elsewhere */
     service->current = happening.path;
@@ -90,7 +81,7 @@ static void adopted(struct agent *agent, const struct keeper_event *event)
 {
     struct agent_service *service = &agent->service;
 
-    service->switching = (struct agent_switching){0}; /* it was decided without knowing of this route */
+    guard_unwant(service->guard); /* what waits was decided without knowing of this route */
     service->current = agent_table_find(&agent->host.table, &event->hop);
     if (service->current == SELECTOR_NO_PATH &&
         agent_use_foreign(agent, &event->hop, event->route.ifindex) < 0)
@@ -191,11 +182,11 @@ static const struct keeper_hop *hop_in_use(const struct agent *agent, struct kee
     return hop;
 }
 
-void agent_route_want(struct agent *agent, uint32_t path)
+void agent_route_want(struct agent *agent, uint32_t path, enum selector_reason reason)
 {
-    struct keeper_hop hop = hop_of(agent, &agent->host.table.paths[path]);
+    const struct keeper_wish wish = {.to = hop_of(agent, &agent->host.table.paths[path]), .tag = reason};
 
-    guard_want(agent->service.guard, &hop, agent->now_ns);
+    guard_want(agent->service.guard, &wish, agent->now_ns);
     take_events(agent);
 }
 
@@ -215,9 +206,7 @@ static void resume(struct agent *agent)
         settle(agent); /* there is no such way any more */
         return;
     }
-    service->switching =
-        (struct agent_switching){.to = service->unsettled, .reason = SWITCH_COLD_START, .resumed = true};
-    agent_route_want(agent, path);
+    agent_route_want(agent, path, SWITCH_COLD_START);
 }
 
 void agent_route_step(struct agent *agent)
@@ -238,9 +227,10 @@ void agent_route_step(struct agent *agent)
 static struct address wanted_hop(const struct agent *agent)
 {
     const struct agent_service *service = &agent->service;
+    struct keeper_wish wish;
 
-    if (address_is_set(&service->switching.to))
-        return service->switching.to;
+    if (guard_wish(service->guard, &wish))
+        return wish.to.address;
     return service->current == SELECTOR_NO_PATH ? service->unsettled
                                                 : agent->host.table.paths[service->current].address;
 }

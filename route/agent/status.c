@@ -248,6 +248,7 @@ static cJSON *route_command_status(const struct agent *agent)
     uint64_t silent_ns = guard_silent_since_ns(agent->service.guard);
     uint64_t for_ns = sub_sat_u64(agent->now_ns, silent_ns);
     char when[LOG_TIME_SIZE];
+    struct keeper_wish wish;
     cJSON *item;
 
     if (!fib_is_slow(agent->fib))
@@ -258,8 +259,7 @@ static cJSON *route_command_status(const struct agent *agent)
     add_text(item, "silent_since",
              silent_ns ? log_time_text(sub_sat_u64(clock_now_ns(CLOCK_REALTIME), for_ns), when) : NULL);
     add_text(item, "waits_for",
-             address_is_set(&agent->service.switching.to) ? ADDRESS_TEXT(&agent->service.switching.to)
-                                                          : NULL);
+             guard_wish(agent->service.guard, &wish) ? ADDRESS_TEXT(&wish.to.address) : NULL);
     return item;
 }
 

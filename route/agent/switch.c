@@ -12,15 +12,14 @@
 static void switch_to(struct agent *agent, uint32_t to, enum selector_reason reason, bool planned)
 {
     const struct connections_host host = agent_connections_host(agent);
+    struct keeper_wish wish;
 
-    if (!agent_acts(agent) ||
-        address_equal(&agent->service.switching.to, &agent->host.table.paths[to].address))
+    if (!agent_acts(agent) || (guard_wish(agent->service.guard, &wish) &&
+                               address_equal(&wish.to.address, &agent->host.table.paths[to].address)))
         return; /* it is under way */
     if (planned && host.source)
         connections_leave(&agent->service.connections, &host, agent->now_ns);
-    agent->service.switching =
-        (struct agent_switching){.to = agent->host.table.paths[to].address, .reason = reason};
-    agent_route_want(agent, to);
+    agent_route_want(agent, to, reason);
 }
 
 /* --- planned switches --- */
@@ -97,6 +96,7 @@ static struct planned_input planned_input(const struct agent *agent)
     const struct selector_decision *decision = &agent->service.decision;
     const struct situation now = agent_situation(agent);
     uint32_t to = decision->to;
+    struct keeper_wish wish;
 
     if (!agent_acts(agent) || !decision->switch_now || !decision->planned)
         return (struct planned_input){.now_ns = agent->now_ns};
@@ -107,7 +107,7 @@ static struct planned_input planned_input(const struct agent *agent)
         .reason = decision->reason,
         .can_tell = telling_is_possible(&now, to),
         .asked = agent->host.table.paths[to].size.asked_bytes != 0,
-        .moving = address_is_set(&agent->service.switching.to),
+        .moving = guard_wish(agent->service.guard, &wish),
         .probe = agent->service.probe_answer,
         .tell = agent->service.tell_answer,
     };
@@ -139,15 +139,17 @@ static void plan(struct agent *agent)
         switch_to(agent, agent->service.planned.to, agent->service.planned.reason, true);
 }
 
-/* A move that has not begun when it is not wanted any more need not begin. */
+/* A move that has not begun when it is not wanted any more need not begin: but that no path is good is no reason to have
+ * no route. */
 static void take_back(struct agent *agent)
 {
     struct agent_service *service = &agent->service;
-    bool unwanted = !service->decision.switch_now && !service->switching.resumed;
+    struct keeper_wish wish;
 
-    if ((unwanted || !agent_acts(agent)) && address_is_set(&service->switching.to) &&
-        guard_unwant(service->guard))
-        service->switching = (struct agent_switching){0};
+    if (!guard_wish(service->guard, &wish))
+        return;
+    if (!agent_acts(agent) || (!service->decision.switch_now && wish.tag != SWITCH_COLD_START))
+        guard_unwant(service->guard);
 }
 
 void agent_apply(struct agent *agent)

@@ -69,17 +69,23 @@ bool guard_end(struct guard *guard, const struct keeper_hop *in_use, uint64_t wa
     return settled;
 }
 
-void guard_want(struct guard *guard, const struct keeper_hop *to, uint64_t now_ns)
+void guard_want(struct guard *guard, const struct keeper_wish *wish, uint64_t now_ns)
 {
     if (guard->keeper)
-        keeper_want(guard->keeper, to, now_ns);
+        keeper_want(guard->keeper, wish, now_ns);
     else
-        keeper_worker_want(guard->worker, to);
+        keeper_worker_want(guard->worker, wish);
 }
 
-bool guard_unwant(struct guard *guard)
+void guard_unwant(struct guard *guard)
 {
-    return guard->worker && keeper_worker_unwant(guard->worker);
+    if (guard->worker)
+        keeper_worker_unwant(guard->worker);
+}
+
+bool guard_wish(const struct guard *guard, struct keeper_wish *wish)
+{
+    return guard->worker && keeper_worker_wish(guard->worker, wish);
 }
 
 void guard_follow(struct guard *guard, bool follow_only)

@@ -23,12 +23,18 @@ struct guard *guard_free(struct guard *guard);
 bool guard_end(struct guard *guard, const struct keeper_hop *in_use, uint64_t wait_ns);
 
 /*
- * Answered by KEEPER_STANDS or KEEPER_REFUSED. Behind a slow FIB the newest call counts: one that waits still is
- * forgotten by the next one, without an answer, and by KEEPER_ADOPTED. While a command does not answer it is tried again.
+ * Answered by KEEPER_STANDS or KEEPER_REFUSED. Behind a slow FIB the newest wish counts: one that waits still is
+ * forgotten by the next one, without an answer, and by KEEPER_ADOPTED. To wish for where a move leads that is under way is
+ * to forget the one that waits. While a command does not answer it is tried again.
  */
-void guard_want(struct guard *guard, const struct keeper_hop *to, uint64_t now_ns);
-/* The move is not wanted any more. True: it has not begun, and there will be no answer. */
-bool guard_unwant(struct guard *guard);
+void guard_want(struct guard *guard, const struct keeper_wish *wish, uint64_t now_ns);
+/* No move is wanted any more. One that waits is forgotten; one that is under way goes on, and is answered. */
+void guard_unwant(struct guard *guard);
+/*
+ * The newest wish that has neither been forgotten nor answered by an event that was pulled: the one that waits, else the
+ * one that is under way. False: there is none, as ever behind a quick FIB, which answers at once.
+ */
+bool guard_wish(const struct guard *guard, struct keeper_wish *wish);
 
 void guard_step(struct guard *guard, const struct keeper_hop *in_use, bool doubt, uint64_t now_ns);
 void guard_doubt(struct guard *guard);

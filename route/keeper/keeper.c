@@ -345,24 +345,25 @@ static int move(struct keeper *keeper, const struct keeper_hop *to)
     return 0;
 }
 
-void keeper_want(struct keeper *keeper, const struct keeper_hop *to, uint64_t now_ns)
+void keeper_want(struct keeper *keeper, const struct keeper_wish *wish, uint64_t now_ns)
 {
     uint64_t begun_ns = clock_now_ns(CLOCK_MONOTONIC);
+    struct keeper_event *answer;
     struct fib_way way;
     int error;
 
     keeper->now_ns = now_ns;
-    error = move(keeper, to);
-    if (error < 0) {
-        struct keeper_event *event = tell_error(keeper, KEEPER_REFUSED, error);
-
-        event->hop = to->address;
-        event->took_ns = clock_now_ns(CLOCK_MONOTONIC) - begun_ns;
-        return;
+    error = move(keeper, &wish->to);
+    if (error == 0) {
+        keeper->hop = wish->to;
+        keeper->report.unrepaired = false;
     }
-    keeper->hop = *to;
-    keeper->report.unrepaired = false;
-    tell(keeper, KEEPER_STANDS)->took_ns = clock_now_ns(CLOCK_MONOTONIC) - begun_ns;
+    answer = error < 0 ? tell_error(keeper, KEEPER_REFUSED, error) : tell(keeper, KEEPER_STANDS);
+    answer->hop = wish->to.address;
+    answer->tag = wish->tag;
+    answer->took_ns = clock_now_ns(CLOCK_MONOTONIC) - begun_ns;
+    if (error < 0)
+        return;
     if (look(keeper, &way))
         note_way(keeper, &way);
 }

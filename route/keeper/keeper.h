@@ -28,6 +28,12 @@ struct keeper_hop {
     bool link_usable;
 };
 
+/* A move that the keeper is asked for. */
+struct keeper_wish {
+    struct keeper_hop to;
+    uint32_t tag; /* the caller's own: the answer bears it */
+};
+
 enum keeper_packets {
     PACKETS_UNKNOWN,
     PACKETS_OURS,       /* they take our route */
@@ -55,6 +61,7 @@ enum keeper_event_kind {
 struct keeper_event {
     enum keeper_event_kind kind;
     struct address hop;     /* it is about the route through this one; empty: there is none */
+    uint32_t tag;           /* STANDS, REFUSED: of the wish that is answered */
     struct fib_route route; /* ADOPTED */
     bool ours;              /* ADOPTED: it has our protocol and metric */
     enum keeper_packets packets, before;
@@ -79,8 +86,8 @@ int keeper_new(struct keeper **out, const struct keeper_settings *settings);
 struct keeper *keeper_free(struct keeper *keeper);
 DEFINE_CLEANUP(struct keeper *, keeper_free)
 
-/* Moves the route to `to`. Answered by KEEPER_STANDS or KEEPER_REFUSED, one for each call. */
-void keeper_want(struct keeper *keeper, const struct keeper_hop *to, uint64_t now_ns);
+/* Moves the route. Answered by KEEPER_STANDS or KEEPER_REFUSED, one for each call. */
+void keeper_want(struct keeper *keeper, const struct keeper_wish *wish, uint64_t now_ns);
 
 /*
  * Looks what packets do, when that is due or `doubt` says so, and puts right what is wrong. in_use: the next

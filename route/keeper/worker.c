@@ -29,10 +29,11 @@ struct keeper_worker {
     bool has_ended; /* the thread */
     enum job doing;
     bool known;      /* the table could be read once */
-    bool move_waits; /* and where to: */
-    struct keeper_hop to;
-    bool unwanted;     /* the move that is being done: it is not tried again */
-    bool follow_waits; /* and whether it is to follow only: */
+    bool move_waits; /* and which one: */
+    struct keeper_wish waiting;
+    struct keeper_wish under_way; /* while a move is done */
+    bool unwanted;                /* the one that is done: it is not tried again */
+    bool follow_waits;            /* and whether it is to follow only: */
     bool follow_only;
     bool look_waits;
     bool look_again; /* the last one failed: the caller is to ask for another one, though none is due */
@@ -137,19 +138,20 @@ static void pause_after(struct keeper_worker *worker, int error)
 
 static void move(struct keeper_worker *worker)
 {
-    struct keeper_hop to = worker->to;
+    const struct keeper_wish wish = worker->waiting;
     struct outcome outcome;
 
+    worker->under_way = wish;
     worker->move_waits = worker->unwanted = false;
     pthread_mutex_unlock(&worker->lock);
-    keeper_want(worker->keeper, &to, clock_now_ns(CLOCK_MONOTONIC));
+    keeper_want(worker->keeper, &wish, clock_now_ns(CLOCK_MONOTONIC));
     pthread_mutex_lock(&worker->lock);
     outcome = take_events(worker);
     worker->look_waits = worker->look_again =
         false; /* what it was told of the path in use is not true any more */
     if (outcome.unknown && !worker->move_waits && !worker->unwanted) {
         worker->move_waits = true;
-        worker->to = to;
+        worker->waiting = wish;
     }
     worker->in_vain = outcome.error != 0;
     pause_after(worker, outcome.error);
@@ -298,11 +300,21 @@ struct keeper_worker *keeper_worker_free(struct keeper_worker *worker)
 
 /* --- messages --- */
 
-void keeper_worker_want(struct keeper_worker *worker, const struct keeper_hop *to)
+static bool is_under_way(const struct keeper_worker *worker, const struct keeper_hop *to)
+{
+    const struct keeper_hop *other = &worker->under_way.to;
+
+    return worker->doing == JOB_MOVE && address_equal(&other->address, &to->address) &&
+           other->ifindex == to->ifindex;
+}
+
+void keeper_worker_want(struct keeper_worker *worker, const struct keeper_wish *wish)
 {
     pthread_mutex_lock(&worker->lock);
-    worker->move_waits = true;
-    worker->to = *to;
+    worker->move_waits = !is_under_way(worker, &wish->to);
+    worker->waiting = *wish;
+    if (!worker->move_waits)
+        worker->unwanted = false;
     if (!worker->in_vain)
         worker->not_before_ns = 0; /* it is looks that failed: this is more urgent */
     if (worker->doing == JOB_LOOK && worker->known)
@@ -311,16 +323,43 @@ void keeper_worker_want(struct keeper_worker *worker, const struct keeper_hop *t
     pthread_mutex_unlock(&worker->lock);
 }
 
-bool keeper_worker_unwant(struct keeper_worker *worker)
+void keeper_worker_unwant(struct keeper_worker *worker)
 {
-    bool waits;
-
     pthread_mutex_lock(&worker->lock);
-    waits = worker->move_waits;
     worker->move_waits = false;
     worker->unwanted = worker->doing == JOB_MOVE;
     pthread_mutex_unlock(&worker->lock);
-    return waits;
+}
+
+/* The newest answer to a wish that was not pulled; NULL: there is none. */
+static const struct keeper_event *newest_answer(const struct keeper_worker *worker)
+{
+    for (unsigned i = worker->count; i-- > 0;) {
+        const struct keeper_event *event = &worker->events[(worker->first + i) % EVENTS_MAX];
+
+        if (event->kind == KEEPER_STANDS || event->kind == KEEPER_REFUSED)
+            return event;
+    }
+    return NULL;
+}
+
+bool keeper_worker_wish(struct keeper_worker *worker, struct keeper_wish *wish)
+{
+    const struct keeper_event *answer;
+    bool any = true;
+
+    pthread_mutex_lock(&worker->lock);
+    answer = newest_answer(worker);
+    if (worker->move_waits)
+        *wish = worker->waiting;
+    else if (worker->doing == JOB_MOVE)
+        *wish = worker->under_way;
+    else if (answer)
+        *wish = (struct keeper_wish){.to = {.address = answer->hop}, .tag = answer->tag};
+    else
+        any = false;
+    pthread_mutex_unlock(&worker->lock);
+    return any;
 }
 
 void keeper_worker_follow(struct keeper_worker *worker, bool follow_only)

@@ -439,6 +439,30 @@ def waits_for_the_lock(t):
     t.ok(len(esx.calls("-d")) == 1, "by that very command", esx.calls("-d"))
 
 
+def a_second_move_is_dropped(t):
+    """A move is under way, another one waits for it and is dropped: the first goes on, and the agent knows it and why."""
+    world, service, monitor, esx, agent, home = settled(t)
+    esx.trouble("-d lock")
+    world.cut(world.node(1), "data")
+    t.eventually(lambda: esx.calls("-d") and command_status(agent).get("waits_for"), "a move is under way",
+                 detail=agent.status)
+    first = command_status(agent)["waits_for"]
+    why = agent.get("decision")
+    world.cut(next(node for node in world.nodes if node.address("data") == first), "data")
+    t.eventually(lambda: command_status(agent)["waits_for"] not in (first, home, None), "another one waits",
+                 detail=agent.status)
+    world.plug(world.node(1), "data")
+    t.eventually(lambda: agent.path(home).get("up") and command_status(agent)["waits_for"] == first,
+                 "it is dropped, the first one is not", detail=agent.status)
+    switches = len(agent.events("switch"))
+    esx.trouble()
+    t.eventually(lambda: len(agent.events("switch")) > switches, "that ends", detail=agent.log)
+    t.ok((agent.events("switch")[switches]["to"], agent.events("switch")[switches]["reason"]) == (first, why),
+         "for the reason it began", agent.events("switch"))
+    t.eventually(lambda: agree(agent, esx, monitor, home)() and command_status(agent)["waits_for"] is None,
+                 "and home it goes", detail=agent.status)
+
+
 def gets_no_lock(t):
     """It does not get its lock, and says so: no refusal, the very same move is tried until it does."""
     world, service, monitor, esx, agent, home = settled(t)
@@ -518,6 +542,6 @@ def by_ip(t):
 if __name__ == "__main__":
     sys.exit(main([hangs, lies_and_refusals, a_delete_lies, each_in_its_turn, by_others, dry_run,
                    failover_and_failback, under_a_supervisor, cold_start_and_restart, forms, waits_for_the_lock,
-                   gets_no_lock, a_look_is_stuck, hangs_at_the_start, unknown_output, vanishes_before_the_delete,
+                   a_second_move_is_dropped, gets_no_lock, a_look_is_stuck, hangs_at_the_start, unknown_output, vanishes_before_the_delete,
                    comes_back_meanwhile, ends_while_it_hangs, ends_in_a_move, ends_without_a_route,
                    observes_without_a_route, a_netstack, by_ip]))

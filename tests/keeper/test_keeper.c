@@ -18,6 +18,7 @@ struct story {
     struct keeper *keeper;
     struct keeper_hop hop;
     uint64_t now_ns;
+    uint32_t wishes; /* the tag of the last one */
     unsigned told[KEEPER_UNREADABLE + 1];
     struct keeper_event last;
 };
@@ -42,6 +43,8 @@ static void take_events(struct story *story)
 {
     while (keeper_next_event(story->keeper, &story->last)) {
         story->told[story->last.kind]++;
+        if (story->last.kind == KEEPER_STANDS || story->last.kind == KEEPER_REFUSED)
+            cr_expect_eq(story->last.tag, story->wishes);
         if (story->last.kind == KEEPER_STANDS || story->last.kind == KEEPER_ADOPTED)
             story->hop = (struct keeper_hop){
                 .address = story->last.hop, .ifindex = MEMORY_IFINDEX, .on_link = true, .link_usable = true};
@@ -50,12 +53,13 @@ static void take_events(struct story *story)
 
 static void want(struct story *story, const char *gateway)
 {
-    keeper_want(story->keeper,
-                &(struct keeper_hop){.address = memory_address(gateway),
-                                     .ifindex = MEMORY_IFINDEX,
-                                     .on_link = true,
-                                     .link_usable = true},
-                story->now_ns);
+    const struct keeper_wish wish = {.to = {.address = memory_address(gateway),
+                                            .ifindex = MEMORY_IFINDEX,
+                                            .on_link = true,
+                                            .link_usable = true},
+                                     .tag = ++story->wishes};
+
+    keeper_want(story->keeper, &wish, story->now_ns);
     take_events(story);
 }
 

@@ -22,6 +22,7 @@ struct story {
     struct guard *guard;
     struct keeper_hop hop; /* in use */
     uint64_t ahead_ns;     /* how far the caller's clock is ahead of the keeper's */
+    uint32_t wishes;       /* the tag of the last one */
     unsigned told[KEEPER_ANSWERS + 1];
     char tale[256]; /* "STANDS 10.0.0.11, ..." */
     struct keeper_event last;
@@ -96,9 +97,9 @@ static void step(struct story *story, bool doubt)
 static void want(struct story *story, const char *gateway)
 {
     uint64_t begun_ns = clock_now_ns(CLOCK_MONOTONIC);
-    struct keeper_hop hop = hop_of(gateway);
+    const struct keeper_wish wish = {.to = hop_of(gateway), .tag = ++story->wishes};
 
-    guard_want(story->guard, &hop, begun_ns + story->ahead_ns);
+    guard_want(story->guard, &wish, begun_ns + story->ahead_ns);
     cr_expect_lt(clock_now_ns(CLOCK_MONOTONIC) - begun_ns, QUICK);
 }
 
@@ -254,14 +255,71 @@ Test(worker, a_wish_can_be_taken_back)
 
     at_home(&story);
     move_that_waits(&story, NODE2);
-    cr_expect_not(guard_unwant(story.guard)); /* it has begun */
+    guard_unwant(story.guard); /* it has begun */
     want(&story, NODE3);
-    cr_expect(guard_unwant(story.guard));
+    guard_unwant(story.guard);
     story.memory.put_waits = false;
     until(&story, KEEPER_STANDS, 2);
-    cr_expect_not(guard_unwant(story.guard));
+    guard_unwant(story.guard);
     cr_expect_str_eq(story.tale, "stands " NODE2);
     cr_expect_str_eq(gateway_of(&story), NODE2);
+    end(&story);
+}
+
+static void expect_wish(struct story *story, const char *gateway, uint32_t tag)
+{
+    struct keeper_wish wish = {0};
+    bool any = guard_wish(story->guard, &wish);
+
+    cr_expect_eq(any, gateway != NULL, "%s", ADDRESS_TEXT(&wish.to.address));
+    if (any && gateway) {
+        cr_expect_str_eq(ADDRESS_TEXT(&wish.to.address), gateway);
+        cr_expect_eq(wish.tag, tag, "%u", wish.tag);
+    }
+}
+
+/* The one that waits and the one that is under way are told apart, until the answer was pulled, and by it. */
+Test(worker, a_wish_is_known_until_its_answer_is)
+{
+    struct pollfd ring;
+    struct story story;
+
+    at_home(&story); /* by wish 1 */
+    ring = (struct pollfd){.fd = guard_fd(story.guard), .events = POLLIN};
+    expect_wish(&story, NULL, 0);
+    move_that_waits(&story, NODE2);
+    expect_wish(&story, NODE2, 2);
+    want(&story, NODE3);
+    expect_wish(&story, NODE3, 3);
+    guard_unwant(story.guard);
+    expect_wish(&story, NODE2, 2);
+    want(&story, NODE3);
+    expect_wish(&story, NODE3, 4);
+    want(&story, NODE2); /* where it is going: nothing waits any more */
+    expect_wish(&story, NODE2, 2);
+    story.memory.put_waits = false;
+    cr_assert_eq(poll(&ring, 1, 10000), 1);
+    expect_wish(&story, NODE2, 2);
+    until(&story, KEEPER_STANDS, 2);
+    expect_wish(&story, NULL, 0);
+    cr_expect_eq(story.last.tag, 2, "%u", story.last.tag);
+    cr_expect_str_eq(story.tale, "stands " NODE2, "%s", story.tale);
+    end(&story);
+}
+
+/* One that failed without an answer is tried again when it was wished for once more. */
+Test(worker, a_wish_for_where_a_move_leads_keeps_it)
+{
+    struct story story;
+
+    at_home(&story);
+    story.memory.put = (struct failure){.times = 1, .error = -ETIMEDOUT};
+    move_that_waits(&story, NODE2);
+    guard_unwant(story.guard);
+    want(&story, NODE2);
+    story.memory.put_waits = false;
+    until(&story, KEEPER_STANDS, 2);
+    cr_expect_str_eq(story.tale, "unreadable " NODE2 ", stands " NODE2, "%s", story.tale);
     end(&story);
 }
 
@@ -302,7 +360,7 @@ Test(worker, an_unwanted_move_is_not_tried_again)
     at_home(&story);
     story.memory.put = (struct failure){.times = 1, .error = -ETIMEDOUT};
     move_that_waits(&story, NODE2);
-    cr_expect_not(guard_unwant(story.guard));
+    guard_unwant(story.guard);
     story.memory.put_waits = false;
     until(&story, KEEPER_REFUSED, 1);
     cr_expect_str_eq(story.tale, "refused " NODE2);
@@ -321,6 +379,8 @@ Test(worker, what_is_tried_again_is_the_newest)
     want(&story, NODE3);
     story.memory.put_waits = false;
     until(&story, KEEPER_STANDS, 2);
+    cr_expect_eq(story.last.tag, story.wishes, "%u", story.last.tag);
+    expect_wish(&story, NULL, 0);
     cr_expect_str_eq(story.tale, "unreadable " NODE2 ", stands " NODE3, "%s", story.tale);
     end(&story);
 }
