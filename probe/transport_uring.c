@@ -22,8 +22,9 @@
  * An outer loop gets an epoll set. In it are:
  *   - An eventfd, which the kernel and we write. Messages may be in the ring or in our hands already: they come
  *     in with those of the other family, and during a send.
- *   - The sockets. With DEFER_TASKRUN the kernel should write the eventfd when a message comes, but Linux 6.12.117
- *     does so once and then never again (its signal for that is deferred since 6.12.114).
+ *   - The sockets that have buffers; nobody would drain another one. With DEFER_TASKRUN the kernel should write the
+ *     eventfd when a message comes, but Linux 6.12.117 does so once and then never again (its signal for that is
+ *     deferred since 6.12.114).
  * It cannot have the ring's own descriptor: with DEFER_TASKRUN that becomes readable, but nobody who sleeps on
  * it is woken (seen on Linux 6.18).
  *
@@ -328,8 +329,8 @@ static int fill_outer_set(struct uring_transport *u)
 {
     int r = u->event_fd < 0 || u->epoll_fd < 0 ? -EMFILE : show_outside(u, u->event_fd);
 
-    for (size_t i = 0; r == 0 && i < ARRAY_SIZE(u->base.sockets); i++)
-        if (u->base.sockets[i].fd >= 0)
+    for (size_t i = 0; r == 0 && i < ARRAY_SIZE(u->families); i++)
+        if (u->families[i].buffers.shared)
             r = show_outside(u, u->base.sockets[i].fd);
     return r < 0 ? r : io_uring_register_eventfd(&u->ring, u->event_fd);
 }
@@ -357,6 +358,22 @@ static size_t message_bytes(const struct uring_transport *u)
     return sizeof(struct io_uring_recvmsg_out) + NAME_BYTES + CONTROL_BYTES + u->base.buffer_bytes;
 }
 
+/* Gives a family buffers, and its socket a place in the outer loop's set, if there is one: both or neither. */
+static int let_receive(struct uring_transport *u, unsigned i)
+{
+    struct uring_buffers *buffers = &u->families[i].buffers;
+    int r = uring_buffers_init(buffers, &u->ring, (uint16_t)i, u->limits.buffers, message_bytes(u));
+
+    if (r < 0 || u->epoll_fd < 0)
+        return r;
+    r = show_outside(u, u->base.sockets[i].fd);
+    if (r < 0) {
+        uring_buffers_withdraw(buffers);
+        uring_buffers_destroy(buffers);
+    }
+    return r;
+}
+
 static int uring_open_family(struct transport *transport, int family, uint16_t *ident, char *message,
                              size_t size_bytes)
 {
@@ -368,10 +385,8 @@ static int uring_open_family(struct transport *transport, int family, uint16_t *
     if (r < 0 || buffers->shared)
         return r;
     r = io_uring_register_files_update(&u->ring, i, &u->base.sockets[i].fd, 1);
-    if (r >= 0 && u->epoll_fd >= 0)
-        r = show_outside(u, u->base.sockets[i].fd);
     if (r >= 0)
-        r = uring_buffers_init(buffers, &u->ring, (uint16_t)i, u->limits.buffers, message_bytes(u));
+        r = let_receive(u, i);
     if (r < 0)
         snprintf(message, size_bytes, "io_uring: %s", strerror(-r));
     return r < 0 ? r : 0;

@@ -378,6 +378,71 @@ Test(uring, wakes_an_outer_loop_for_a_family_that_comes_later, .timeout = 60)
     }
 }
 
+/* What goes wrong while IPv4 is opened. */
+enum flaw {
+    NO_BUFFERS,             /* the outer loop has the descriptor */
+    NO_BUFFERS_NO_LOOP_YET, /* it asks for it afterwards */
+    NO_PLACE_IN_THE_SET,
+};
+
+static void fail_to_open(struct uring_world *w, enum flaw flaw)
+{
+    struct uring_transport *u = uring_of(w->transport);
+    const struct uring_transport right = *u;
+    char text[128] = "";
+
+    if (flaw == NO_PLACE_IN_THE_SET)
+        u->epoll_fd = u->event_fd;
+    else
+        u->limits.buffers = 48; /* the kernel wants a power of two */
+    cr_assert_eq(w->operations->open_family(w->transport, AF_INET, &w->ident[0], text, sizeof(text)), -EINVAL,
+                 "flaw %d: %s", flaw, text);
+    u->epoll_fd = right.epoll_fd;
+    u->limits = right.limits;
+}
+
+/* A message for a family that could not be opened is nobody's: it wakes nobody until the family is open. */
+static void expect_no_wake(struct uring_world *w, enum flaw flaw)
+{
+    char text[128] = "";
+    bool complete;
+    int fd = -1, there;
+
+    if (flaw != NO_BUFFERS_NO_LOOP_YET)
+        fd = w->operations->fd(w->transport, &complete);
+    cr_assert_eq(w->operations->open_family(w->transport, AF_INET6, &w->ident[1], text, sizeof(text)), 0,
+                 "%s", text);
+    fail_to_open(w, flaw);
+    if (flaw == NO_BUFFERS_NO_LOOP_YET)
+        fd = w->operations->fd(w->transport, &complete);
+    cr_assert(complete);
+    there = uring_of(w->transport)->base.sockets[0].fd;
+    deliver(w, AF_INET, 7, 1, URING_WORLD_PAYLOAD_BYTES);
+    cr_assert(is_readable(there, PATIENCE_MS));
+    expect(w, AF_INET6, 0, 0, 0);
+    cr_assert_not(is_readable(fd, 0), "flaw %d", flaw);
+    cr_assert(is_readable(there, 0), "flaw %d: it was fetched", flaw);
+
+    uring_world_open_families(w);
+    cr_assert(is_readable(fd, PATIENCE_MS), "flaw %d", flaw);
+    expect(w, AF_INET, 7, 1, URING_WORLD_PAYLOAD_BYTES);
+    cr_assert_not(is_readable(fd, 0), "flaw %d", flaw);
+}
+
+Test(uring, wakes_no_outer_loop_for_a_family_that_failed_to_open, .timeout = 60)
+{
+    struct uring_world w;
+
+    uring_world_make(&w);
+    for (size_t m = 0; m < ARRAY_SIZE(uring_world_modes); m++) {
+        for (enum flaw flaw = NO_BUFFERS; flaw <= NO_PLACE_IN_THE_SET; flaw++) {
+            uring_world_open_bare(&w, &uring_world_modes[m]);
+            expect_no_wake(&w, flaw);
+            uring_world_close(&w);
+        }
+    }
+}
+
 static void wait_for_message(struct uring_world *w)
 {
     pid_t child = netns_spawn(NETNS_HERE, deliver_soon, w);
