@@ -91,9 +91,10 @@ struct transport_operations {
     int (*wait)(struct transport *transport, uint64_t until_ns, int wakeup_fd);
 
     /*
-     * A descriptor for an outer event loop, readable when something can be received, the same for the whole
-     * life of the transport. *complete is false when it does not cover every family that is open: then
-     * somebody has to look now and then (arrival times do not suffer, they are the kernel's).
+     * A descriptor for an outer event loop, readable when something can be received. It stays the same for the
+     * whole life of the transport, also when it could not be made as it should. *complete is false when it does
+     * not cover every family that is open: then somebody has to look now and then (arrival times do not suffer,
+     * they are the kernel's).
      */
     int (*fd)(struct transport *transport, bool *complete);
 

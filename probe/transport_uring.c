@@ -339,7 +339,9 @@ static int uring_descriptor(struct transport *transport, bool *complete)
 {
     struct uring_transport *u = uring_of(transport);
 
-    if (u->epoll_fd < 0) {
+    /* Once: the loop keeps what it was told the first time, and another set would be nobody's. */
+    if (!u->is_asked) {
+        u->is_asked = true;
         u->event_fd = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
         u->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
         if (fill_outer_set(u) < 0) {

@@ -47,8 +47,9 @@ struct uring_transport {
     struct uring_family families[2];
     int wakeup_fd; /* the one that is polled; -1: none */
     bool wakeup_armed;
-    int event_fd;     /* written when messages are in the ring or here; -1: there is no outer loop */
-    int epoll_fd;     /* what an outer loop knows: event_fd and the sockets; -1: there is none */
+    bool is_asked;    /* for a descriptor; the answer stands */
+    int event_fd;     /* written when messages are in the ring or here; -1: there is no outer loop's set */
+    int epoll_fd;     /* that set: event_fd and the sockets that have buffers; -1: there is none */
     bool in_order;    /* send by sendmmsg() */
     uint32_t refused; /* messages of this batch, a bit for each */
     int failure;      /* negative errno: the kernel does not do what we need; told once */

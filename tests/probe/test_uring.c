@@ -15,6 +15,7 @@
 #include <netinet/ip_icmp.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sys/resource.h>
 
 #include "probe/socket.h"
 #include "tests/lib/netns.h"
@@ -440,6 +441,46 @@ Test(uring, wakes_no_outer_loop_for_a_family_that_failed_to_open, .timeout = 60)
             expect_no_wake(&w, flaw);
             uring_world_close(&w);
         }
+    }
+}
+
+/* This process can have no other descriptor any more. Returns the limit of before. */
+static struct rlimit exhaust_descriptors(void)
+{
+    struct rlimit before, none;
+    int next = dup(0);
+
+    cr_assert_geq(next, 0);
+    cr_assert_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = (struct rlimit){.rlim_cur = (rlim_t)next, .rlim_max = before.rlim_max};
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+    close(next);
+    return before;
+}
+
+/* An outer loop asks once, the owner's look at *complete comes again and again: both must be about the same one. */
+Test(uring, keeps_the_descriptor_that_it_gave_when_it_had_no_other, .timeout = 60)
+{
+    struct uring_world w;
+
+    uring_world_make(&w);
+    for (size_t m = 0; m < ARRAY_SIZE(uring_world_modes); m++) {
+        struct rlimit before;
+        bool complete;
+        int fd;
+
+        uring_world_open(&w, &uring_world_modes[m]);
+        before = exhaust_descriptors();
+        fd = w.operations->fd(w.transport, &complete);
+        cr_assert_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+        cr_assert_geq(fd, 0);
+        cr_assert_not(complete, "mode %zu", m);
+        cr_assert_eq(w.operations->fd(w.transport, &complete), fd, "mode %zu", m);
+        cr_assert_not(complete, "mode %zu", m);
+        /* Who looks now and then, as it says, misses nothing. */
+        deliver(&w, AF_INET, 7, 1, URING_WORLD_PAYLOAD_BYTES);
+        expect(&w, AF_INET, 7, 1, URING_WORLD_PAYLOAD_BYTES);
+        uring_world_close(&w);
     }
 }
 
