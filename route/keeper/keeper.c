@@ -111,6 +111,7 @@ void keeper_doubt(struct keeper *keeper)
 void keeper_follow(struct keeper *keeper, bool follow_only)
 {
     keeper->settings.follow_only = follow_only;
+    keeper->report.unrepaired &= !follow_only; /* it is not ours to repair now */
     keeper_doubt(keeper);
 }
 

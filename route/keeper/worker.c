@@ -8,6 +8,7 @@
 #define EVENTS_MAX     64
 #define PAUSE_FIRST_NS (250 * NS_PER_MS)
 #define PAUSE_MOST_NS  (30 * NS_PER_S)
+#define PAUSE_END_NS   (100 * NS_PER_MS) /* before the end's first try: the keeper repairs no sooner */
 #define WAITED_NS \
     (1 * NS_PER_S) /* after a command that was killed, or waited for a lock: it has taken long enough */
 
@@ -201,9 +202,10 @@ static void *run(void *context)
 
     pthread_mutex_lock(&worker->lock);
     while (!is_over(worker)) {
+        bool at_end = worker->ending; /* what began before the end is not what is tried at it */
         enum job job;
 
-        worker->look_waits |= worker->ending;
+        worker->look_waits |= at_end;
         job = next_job(worker);
         if (job == JOB_NONE || clock_now_ns(CLOCK_MONOTONIC) < worker->not_before_ns) {
             condition_wait(&worker->work, &worker->lock, job == JOB_NONE ? NEVER_NS : worker->not_before_ns);
@@ -219,7 +221,7 @@ static void *run(void *context)
         else
             look(worker);
         worker->doing = JOB_NONE;
-        worker->tries_at_end += worker->ending;
+        worker->tries_at_end += at_end;
         wakeup_ring(worker->wakeup.ring_fd);
     }
     worker->has_ended = true;
@@ -271,6 +273,8 @@ bool keeper_worker_end(struct keeper_worker *worker, const struct keeper_hop *in
         return !worker->unsettled;
     pthread_mutex_lock(&worker->lock);
     worker->ending = true;
+    worker->failures = 0;
+    worker->not_before_ns = min_u64(worker->not_before_ns, clock_now_ns(CLOCK_MONOTONIC) + PAUSE_END_NS);
     take_in_use(worker, in_use);
     fib_hurry(worker->fib, true);
     pthread_cond_signal(&worker->work);

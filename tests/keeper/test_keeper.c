@@ -197,6 +197,23 @@ Test(keeper, who_follows_touches_nothing)
     end(&story);
 }
 
+/* What could not be put back is not waited for by who only follows. */
+Test(keeper, who_follows_repairs_nothing)
+{
+    struct story story;
+
+    begin(&story);
+    want(&story, NODE1);
+    memory_fib_remove(&story.memory, 0);
+    story.memory.put = (struct failure){.times = 1, .error = -EREMOTEIO};
+    look_after(&story, NS_PER_S);
+    cr_expect(keeper_report(story.keeper)->unrepaired);
+    keeper_follow(story.keeper, true);
+    look_after(&story, NS_PER_S);
+    cr_expect_not(keeper_report(story.keeper)->unrepaired);
+    end(&story);
+}
+
 /* --- redirects --- */
 
 Test(keeper, a_redirect_is_undone)

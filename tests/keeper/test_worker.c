@@ -499,6 +499,25 @@ Test(worker, what_cannot_be_read_is_read_again_whatever_the_error, .timeout = 60
     end(&story);
 }
 
+/* The end does not wait for the pause that has grown after failures. */
+Test(worker, the_end_tries_at_once, .timeout = 60)
+{
+    struct story story;
+    unsigned begun;
+
+    at_home(&story);
+    memory_fib_remove(&story.memory, 0);
+    story.memory.put = (struct failure){.times = 5, .error = -EREMOTEIO};
+    begun = story.memory.puts_begun;
+    for (unsigned i = 0; i < 5; i++)
+        until_one_begins(&story, &story.memory.puts_begun, begun + i);
+    until(&story, KEEPER_REPAIR_FAILED, 1); /* the pause is 4 s by now, or will be in a moment */
+    cr_expect(guard_end(story.guard, &story.hop, 3 * NS_PER_S));
+    take_events(&story);
+    cr_expect_str_eq(gateway_of(&story), NODE1, "%s", story.tale);
+    end(&story);
+}
+
 Test(worker, who_follows_puts_nothing_back)
 {
     struct story story;
@@ -565,31 +584,40 @@ Test(worker, the_end_waits_no_longer_than_it_is_told)
 static const struct {
     const char *what;
     struct failure put;
-    bool unwanted, settled;
+    enum { BEFORE, UNWANTED, DURING } failing; /* before the end, not wanted any more, or during it */
+    bool settled;
     const char *gateway;
 } ends[] = {
-    {"no answer", {.times = 1, .error = -ETIMEDOUT}, false, true, NODE2},
-    {"no answer twice", {.times = 2, .error = -ETIMEDOUT}, false, true, NODE2},
-    {"no answer, and not wanted any more", {.times = 1, .error = -ETIMEDOUT}, true, true, NODE1},
-    {"refused", {.times = 1, .error = -EREMOTEIO}, false, true, NODE1},
-    {"refused, and not to be put back", {.times = 1000, .error = -EREMOTEIO}, false, false, "none"},
-    {"never an answer", {.times = 1000, .error = -ETIMEDOUT}, false, false, "none"},
+    {"no answer", {.times = 1, .error = -ETIMEDOUT}, BEFORE, true, NODE2},
+    {"no answer twice", {.times = 2, .error = -ETIMEDOUT}, BEFORE, true, NODE2},
+    {"no answer, and not wanted any more", {.times = 1, .error = -ETIMEDOUT}, UNWANTED, true, NODE1},
+    {"no answer while it ends", {.times = 1, .error = -ETIMEDOUT}, DURING, true, NODE2},
+    {"refused", {.times = 1, .error = -EREMOTEIO}, BEFORE, true, NODE1},
+    {"refused while it ends", {.times = 1, .error = -EREMOTEIO}, DURING, true, NODE1},
+    {"refused, and not to be put back", {.times = 1000, .error = -EREMOTEIO}, BEFORE, false, "none"},
+    {"never an answer", {.times = 1000, .error = -ETIMEDOUT}, BEFORE, false, "none"},
 };
 
 Test(worker, the_end_leaves_a_route, .timeout = 60)
 {
     for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
-        bool answered = ends[i].unwanted || ends[i].put.error == -EREMOTEIO;
+        bool answered = ends[i].failing == UNWANTED || ends[i].put.error == -EREMOTEIO;
+        pthread_t thread;
         struct story story;
 
         at_home(&story);
         move_that_waits(&story, NODE2);
-        if (ends[i].unwanted)
+        if (ends[i].failing == UNWANTED)
             guard_unwant(story.guard);
         story.memory.put = ends[i].put;
         memory_fib_remove(&story.memory, 0); /* as by a delete before the add */
-        story.memory.put_waits = false;
-        until(&story, answered ? KEEPER_REFUSED : KEEPER_UNREADABLE, 1);
+        if (ends[i].failing == DURING) {
+            cr_assert_eq(pthread_create(&thread, NULL, let_go_later, &story), 0);
+            cr_assert_eq(pthread_detach(thread), 0);
+        } else {
+            story.memory.put_waits = false;
+            until(&story, answered ? KEEPER_REFUSED : KEEPER_UNREADABLE, 1);
+        }
         cr_expect_eq(guard_end(story.guard, &story.hop, ends[i].settled ? 20 * NS_PER_S : 3 * NS_PER_S),
                      ends[i].settled, "%s", ends[i].what);
         take_events(&story);
