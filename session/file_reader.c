@@ -110,13 +110,15 @@ static bool take_notices(struct file_reader *reader)
     for (ssize_t at = 0; at < got;) {
         const struct inotify_event *event = (const struct inotify_event *)(const void *)(buffer + at);
 
+        /* An old watch says nothing of the file. An overflow is of no watch. */
+        changed |= event->mask & IN_Q_OVERFLOW ||
+                   (event->wd == reader->watch && event->len && strcmp(event->name, reader->name) == 0);
         if (event->wd == reader->watch && event->mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_IGNORED)) {
             /* The directory itself went; the slow look finds the next one, which has another number: IN_IGNORED
              * of this watch comes when that one may be watched already. */
             inotify_rm_watch(reader->inotify_fd, reader->watch);
             reader->watch = -1;
         }
-        changed |= (event->mask & IN_Q_OVERFLOW) || (event->len && strcmp(event->name, reader->name) == 0);
         at += (ssize_t)(sizeof(*event) + event->len);
     }
     return changed;

@@ -4,7 +4,7 @@
  * (replaced by rename, written in place, removed and made again, the directory made later), says nothing
  * while the file holds no list, and lets nobody wait for a disk that hangs.
  *
- * open(2) is this program's own: it can be held up.
+ * open(2) is this program's own: it can be held up, and is counted.
  */
 #include "tests/lib/forbid.h"
 #include "tests/lib/netns.h"
@@ -16,7 +16,12 @@
 #include <stdarg.h>
 #include <sys/stat.h>
 
+#define DIRECTORY "/tmp/directory"
+#define OTHER     DIRECTORY ".new"
+#define PATH      DIRECTORY "/sessions.json"
+
 static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+static _Atomic unsigned openings; /* of PATH, those that are held up too */
 
 int open(const char *path, int flags, ...)
 {
@@ -27,14 +32,11 @@ int open(const char *path, int flags, ...)
     if (flags & O_CREAT)
         mode = va_arg(rest, mode_t);
     va_end(rest);
+    openings += strcmp(path, PATH) == 0;
     pthread_mutex_lock(&gate);
     pthread_mutex_unlock(&gate);
     return (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
 }
-
-#define DIRECTORY "/tmp/directory"
-#define OTHER     DIRECTORY ".new"
-#define PATH      DIRECTORY "/sessions.json"
 
 static struct client client;
 
@@ -218,6 +220,27 @@ Test(file, directory_exchanged)
     cr_assert_eq(renameat2(AT_FDCWD, OTHER, AT_FDCWD, DIRECTORY, RENAME_EXCHANGE), 0);
     wait_list(2, "b");
     expect_quiet();
+    expect_followed();
+}
+
+/* What happens in the old directory, which is elsewhere now, says nothing of the file. */
+Test(file, directory_moved_away)
+{
+    ask();
+    cr_expect_eq(client.error, -ENOENT, "%s", client.message);
+    pthread_mutex_lock(&gate);
+    cr_assert_eq(session_provider_list(client.provider, NULL, 0, client_answered, &client), 0);
+    for (int i = 0; openings < 2 && i < 4000; i++)
+        client_idle(&client, NS_PER_MS);
+    cr_assert_eq(rename(DIRECTORY, OTHER), 0);
+    list_replace(OTHER "/sessions.json", "b");
+    pthread_mutex_unlock(&gate);
+    client_wait(&client, 2);
+    cr_expect_eq(client.error, -ENOENT, "%s", client.message);
+    client_idle(&client, 100 * NS_PER_MS);
+    cr_expect_eq(openings, 2, "it was read needlessly");
+    cr_assert_eq(rename(OTHER, DIRECTORY), 0);
+    wait_list(3, "b");
     expect_followed();
 }
 
