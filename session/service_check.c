@@ -106,7 +106,13 @@ static void explain(struct service_check *check, const char *why)
     snprintf(check->reason, sizeof(check->reason), "%s", why);
 }
 
-/* The end of a session that gave no answer but to its login says nothing new: the next one may do so too. */
+/*
+ * Is it news that this connection is refused, or ends?
+ * - Before it gave an answer: yes, the server may be dead.
+ * - After one answer: no, the server may end each connection after the first answer (to an iSCSI login, or to an NFS
+ *   question).
+ * - After more of them: yes, this server keeps its connections.
+ */
 static bool end_is_news(const struct service_check *check)
 {
     return check->answers != 1;
