@@ -9,8 +9,9 @@
  *   not that of one that ends it after a single answer, as it may do each time.
  * - An iSCSI target may note each login in its log, and one that refuses them, or ends each session soon, would be logged
  *   in to for each question. So there are LOGINS in LOGIN_SPAN_NS at most; LOGINS_WITH_NEWS where a session has ended
- *   that had answered a question, or a refusal is to be confirmed. The login of a session that has lasted for LASTED_NS
- *   does not count.
+ *   that had answered a question, or a refusal is to be confirmed. A login does not count when its session answers a
+ *   question LASTED_NS later or more. That of a session which hangs before does: a login is an answer, so a target
+ *   that hangs after each would be GOOD again as soon as it is BAD.
  * - While no login is allowed a connection is made and closed, CONNECTION_SPAN_NS after the one before: when it is
  *   refused nobody is there. That it is accepted says nothing.
  * - A connection that does not come about is begun anew after CONNECT_NS: a lost SYN is sent again by the kernel after a
@@ -54,7 +55,8 @@ struct service_check {
     uint64_t logins_ns[LOGINS_WITH_NEWS]; /* when the last ones began, the newest first; 0: never */
     bool has_news;                        /* since the last login */
     struct service_dialogue dialogue;
-    unsigned answers; /* over this connection */
+    unsigned answers;     /* over this connection */
+    uint64_t answered_ns; /* when the last one of them came */
     struct service_verdict verdict;
     char reason[96];
     void (*changed)(void *context);
@@ -81,10 +83,16 @@ static void count_login(struct service_check *check, uint64_t now_ns)
     check->has_news = false;
 }
 
+/* The first answer is that to the login. */
+static bool has_lasted(const struct service_check *check)
+{
+    return check->answers >= 2 && check->answered_ns - check->logins_ns[0] >= LASTED_NS;
+}
+
 /* One whose session has lasted does not count. */
 static void discount_login(struct service_check *check)
 {
-    if (check->answers < 2 || check->looked_ns - check->logins_ns[0] < LASTED_NS)
+    if (!has_lasted(check))
         return;
     memmove(check->logins_ns, check->logins_ns + 1, sizeof(check->logins_ns) - sizeof(*check->logins_ns));
     check->logins_ns[LOGINS_WITH_NEWS - 1] = 0;
@@ -135,6 +143,7 @@ static void answered(struct service_check *check, uint64_t now_ns)
 {
     service_verdict_answered(&check->verdict);
     check->answers++;
+    check->answered_ns = now_ns;
     enter(check, KEPT, now_ns);
 }
 

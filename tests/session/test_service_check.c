@@ -266,6 +266,30 @@ Test(service_check, iscsi_sessions_that_do_not_last)
     }
 }
 
+/* Each login is an answer: a target that hangs after it would be GOOD again as soon as it is BAD, if that had no bound. The
+ * hang may last for longer than a second, the session has not. */
+Test(service_check, iscsi_sessions_that_hang)
+{
+    static const struct {
+        const char *what;
+        struct server_answer answer;
+    } rows[] = {
+        {"hangs after the login", {.iscsi = true, .iscsi_hangs = 3}},
+        {"hangs after the first question", {.iscsi = true, .iscsi_hangs = 4}},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        serve(&rows[i].answer);
+        watch_for("iscsi", 15 * INTERVAL_NS);
+        for (int j = 0; changes < 4 && j < 4000; j++) /* twice GOOD, then BAD */
+            client_idle(&client, 5 * NS_PER_MS);
+        client_idle(&client, 15 * INTERVAL_NS);
+        cr_expect_eq(changes, 4, "%s: %u changes", rows[i].what, changes);
+        cr_expect_eq(server_logins(server), 2, "%s: %u logins", rows[i].what, server_logins(server));
+        cr_expect_eq(service_check_state(check), SERVICE_CHECK_BAD, "%s", rows[i].what);
+    }
+}
+
 struct restarts {
     const char *what;
     unsigned count;
