@@ -473,6 +473,16 @@ static uint64_t interval_of(uint64_t wanted_ns)
     return max_u64(wanted_ns, SERVICE_CHECK_INTERVAL_MIN_NS);
 }
 
+uint64_t service_check_dead_after_ns(uint64_t interval_ns)
+{
+    return max_u64(CONNECTION_SPAN_NS, interval_of(interval_ns)) + SERVICE_CONFIRM_NS;
+}
+
+uint64_t service_check_hung_after_ns(uint64_t interval_ns, uint64_t window_ns)
+{
+    return max_u64(LOGIN_SPAN_NS, interval_of(interval_ns)) + window_ns;
+}
+
 int service_check_new(struct service_check **out, struct event_base *base,
                       const struct service_check_settings *settings, void (*changed)(void *context),
                       void *context)

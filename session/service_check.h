@@ -27,6 +27,13 @@ struct service_check_settings {
     bool assumed;         /* see struct service_verdict */
 };
 
+/*
+ * An iSCSI target that refuses logins is known to be dead, or to hang, so long after it began, at the latest; two round
+ * trips come on top. interval_ns, window_ns: as in the settings.
+ */
+uint64_t service_check_dead_after_ns(uint64_t interval_ns);
+uint64_t service_check_hung_after_ns(uint64_t interval_ns, uint64_t window_ns);
+
 /* changed(context) is called from the loop when the state has changed. 0, -ENOMEM, or -ENOSYS: there is no
  * random number to be had. */
 int service_check_new(struct service_check **out, struct event_base *base,

@@ -104,7 +104,7 @@ Test(check_config, what_a_check_sees, .init = cr_redirect_stdout)
 {
     static const char refuses[] = "a node that refuses is left at once",
                       hangs[] = "tcp does not see one that hangs",
-                      logins[] = "a target that refuses logins is left after 1.2s",
+                      logins[] = "a target that refuses logins is left within ",
                       ended[] = "session has ended";
     static const struct {
         const char *text;
@@ -122,8 +122,18 @@ Test(check_config, what_a_check_sees, .init = cr_redirect_stdout)
          {refuses, "a silent one after 3s"},
          {hangs, logins}},
         {"access a { data = 10.0.0.1 } session { service-check = \"iscsi:3260\" }",
-         {refuses, logins},
+         {refuses, logins, "within 1050ms when it is dead, within 13s when it hangs"},
          {hangs}},
+        {"access a { data = 10.0.0.1 } session { service-check = \"iscsi:3260\" service-check-window = 500ms "
+         "}\n"
+         "probe { select-timeout = 900ms candidate-interval = 20s }",
+         {"within 1050ms when it is dead, within 10500ms when it hangs"}},
+        {"access a { data = 10.0.0.1 } session { service-check = \"iscsi:3260\" }\n"
+         "probe { select-timeout = 2s candidate-interval = 20s }",
+         {"within 2050ms when it is dead, within 13s when it hangs"}},
+        {"access a { data = 10.0.0.1 } session { service-check = \"iscsi:3260\" }\n"
+         "probe { select-timeout = 12s candidate-interval = 20s degraded-over = 60s }",
+         {"within 12050ms when it is dead, within 15s when it hangs"}},
         {"access a { data = 10.0.0.1 service-check = \"tcp:80\" }", {"of some accesses", refuses}, {ended}},
         {"access a { data = 10.0.0.1 }", {"check     none", ended, "at once"}, {refuses}},
         {"bootstrap = {10.0.0.1} session { service-check = none }", {"check     none", ended}, {refuses}},

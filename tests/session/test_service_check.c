@@ -261,7 +261,7 @@ Test(service_check, iscsi_sessions_that_do_not_last)
         cr_expect_eq(service_check_state(check), SERVICE_CHECK_GOOD, "%s", rows[i].what);
         cr_expect_eq(changes, 1, "%s", rows[i].what);
         stop_serving();
-        expect_bad_within(1200 * NS_PER_MS);
+        expect_bad_within(service_check_dead_after_ns(INTERVAL_NS));
         cr_expect_str_eq(service_check_reason(check), "Connection refused", "%s", rows[i].what);
     }
 }
@@ -288,6 +288,20 @@ Test(service_check, iscsi_sessions_that_hang)
         cr_expect_eq(server_logins(server), 2, "%s: %u logins", rows[i].what, server_logins(server));
         cr_expect_eq(service_check_state(check), SERVICE_CHECK_BAD, "%s", rows[i].what);
     }
+}
+
+/* It dies when it has just accepted a connection. */
+Test(service_check, iscsi_asked_seldom)
+{
+    static const uint64_t interval_ns = 2 * NS_PER_S;
+
+    serve(&(struct server_answer){.iscsi = true, .iscsi_status = 0x0201});
+    watch("iscsi");
+    service_check_set_interval(check, interval_ns);
+    wait_for(server_accepted, 2);
+    stop_serving();
+    expect_bad_within(service_check_dead_after_ns(interval_ns));
+    cr_expect_str_eq(service_check_reason(check), "Connection refused");
 }
 
 struct restarts {
@@ -329,7 +343,7 @@ Test(service_check, iscsi_restarted_often)
 
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         restart_often(&rows[i]);
-        expect_bad_within(rows[i].dies ? 1200 * NS_PER_MS : WINDOW_NS + NS_PER_S);
+        expect_bad_within(rows[i].dies ? service_check_dead_after_ns(INTERVAL_NS) : WINDOW_NS + NS_PER_S);
         cr_expect_str_eq(service_check_reason(check),
                          rows[i].dies ? "Connection refused" : "it accepts connections but does not answer",
                          "%s", rows[i].what);

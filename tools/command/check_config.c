@@ -14,6 +14,7 @@
 #include "route/decide/selector.h"
 #include "route/fib/host.h"
 #include "session/provider.h"
+#include "session/service_check.h"
 #include "tools/command/command.h"
 #include "tools/options.h"
 
@@ -125,15 +126,27 @@ static bool any_access_is_checked(const struct config *config)
     return false;
 }
 
+/* On the path in use. */
+static void print_login_note(const struct config *config)
+{
+    uint64_t interval_ns = config->probe.select_timeout_ns;
+    char dead[32], hung[32];
+
+    config_format_duration(service_check_dead_after_ns(interval_ns), dead, sizeof(dead));
+    config_format_duration(service_check_hung_after_ns(interval_ns, config->session.service_check_window_ns),
+                           hung, sizeof(hung));
+    printf("          a target that refuses logins is left within %s when it is dead, within %s "
+           "when it hangs (and two round trips)\n",
+           dead, hung);
+}
+
 /* What is special of it: a line of its own. */
-static const char *check_note(const char *check)
+static void print_check_note(const struct config *config, const char *check)
 {
     if (strncmp(check, "iscsi:", strlen("iscsi:")) == 0)
-        return "          a target that refuses logins is left after 1.2s when it is dead, up to 10s later "
-               "when it hangs\n";
-    if (strncmp(check, "tcp:", strlen("tcp:")) == 0)
-        return "          tcp does not see one that hangs, for its kernel still accepts connections\n";
-    return "";
+        print_login_note(config);
+    else if (strncmp(check, "tcp:", strlen("tcp:")) == 0)
+        puts("          tcp does not see one that hangs, for its kernel still accepts connections");
 }
 
 static void print_no_check(const struct config *config)
@@ -154,20 +167,23 @@ static void print_check(const struct config *config)
     char window[32];
 
     config_format_duration(config->session.service_check_window_ns, window, sizeof(window));
-    if (is_checked(config, check) && strcmp(check, "auto") == 0)
+    if (is_checked(config, check) && strcmp(check, "auto") == 0) {
         printf("check     service-check auto: tcp:2049, once it was accepted there; for NFS say nfs3:2049, "
                "for iSCSI iscsi:3260.\n"
-               "          a node that refuses is left at once, one whose port is silent after %s\n%s",
-               window, check_note("tcp:2049"));
-    else if (is_checked(config, check))
-        printf("check     service-check %s: a node that refuses is left at once, a silent one after %s\n%s",
-               TEXT(check), window, check_note(check));
-    else if (any_access_is_checked(config))
+               "          a node that refuses is left at once, one whose port is silent after %s\n",
+               window);
+        print_check_note(config, "tcp:2049");
+    } else if (is_checked(config, check)) {
+        printf("check     service-check %s: a node that refuses is left at once, a silent one after %s\n",
+               TEXT(check), window);
+        print_check_note(config, check);
+    } else if (any_access_is_checked(config)) {
         printf("check     service-check of some accesses: a node that refuses is left at once, a silent one "
                "after %s\n",
                window);
-    else
+    } else {
         print_no_check(config);
+    }
 }
 
 /* Only what the backend has a use for. */
