@@ -72,6 +72,7 @@ void witness_look(struct witness *witness, const struct witness_sample *samples,
 void witness_moved(struct witness *witness, uint64_t now_ns)
 {
     witness->moved_ns = now_ns;
+    witness->proven_ns = 0;
     witness->missed_ns = 0;
 }
 

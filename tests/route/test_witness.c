@@ -332,6 +332,8 @@ static const struct retransmission_row {
                                                                         {750, "a30w2", 740, true}}},
     {"a connection that only the former path carried", .moved_ms = 10,
      .lines = {{0, "a10w", 0, false}, {250, "a10w1", 240, false}, {350, "a10w1", 340, false}}},
+    {"the former path answered the ping", .moved_ms = 10,
+     .lines = {{10, "a10w", 10, false}, {250, "a10w1", 240, false}, {350, "a10w1", 340, false}}},
     {"nobody has looked for a window", .lines = {{0, "a10w", 0, false},
                                                  {250, "a10w1", 240, false},
                                                  {1249, NULL, 1240, true},
