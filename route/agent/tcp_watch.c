@@ -6,7 +6,7 @@
 #define LIST_SOON_NS  (2 * NS_PER_S)
 #define LIST_USUAL_NS (10 * NS_PER_S)
 
-static void take_samples(struct tcp_watch *watch, uint64_t proven_ns, uint64_t now_ns)
+static void take_samples(struct tcp_watch *watch, const struct witness_path *path, uint64_t now_ns)
 {
     struct fib_tcp_socket sockets[FIB_TCP_MAX];
     struct witness_sample samples[FIB_TCP_MAX];
@@ -17,7 +17,7 @@ static void take_samples(struct tcp_watch *watch, uint64_t proven_ns, uint64_t n
                                              .acked_bytes = sockets[i].acked_bytes,
                                              .waiting = sockets[i].unacked > 0,
                                              .retransmits = sockets[i].retransmits};
-    witness_look(&watch->witness, samples, count, proven_ns, now_ns);
+    witness_look(&watch->witness, samples, count, path, now_ns);
     if (count == 0 || count < before)
         watch->list_ns = min_u64(watch->list_ns, now_ns + LIST_SOON_NS);
 }
@@ -46,7 +46,7 @@ static void look(struct tcp_watch *watch, const struct tcp_watch_host *host, uin
     watch->error = error;
     watch->lacking = error == -EOPNOTSUPP;
     if (error == 0)
-        take_samples(watch, host->path.proven_ns, now_ns);
+        take_samples(watch, &host->path, now_ns);
 }
 
 static void note_hop(struct tcp_watch *watch, const struct address *hop, uint64_t now_ns)

@@ -18,15 +18,19 @@ static const struct witness_connection *find(const struct witness *witness, uint
     return NULL;
 }
 
-/* They were sent again between the former look and this one. */
-static bool were_sent_again(const struct witness *witness, const struct witness_connection *before,
-                            const struct witness_sample *sample)
+/*
+ * They were sent again between the former look and this one, although what lost them was over by then: the former look
+ * knew of an answer to a ping that was sent since they wait.
+ */
+static bool were_sent_again_after_answer(const struct witness *witness,
+                                         const struct witness_connection *before,
+                                         const struct witness_sample *sample)
 {
     return sample->retransmits > before->retransmits && witness->proven_ns >= before->waiting_ns;
 }
 
 static struct witness_connection see(const struct witness *witness, const struct witness_sample *sample,
-                                     uint64_t now_ns)
+                                     uint64_t select_timeout_ns, uint64_t now_ns)
 {
     const struct witness_connection *before = find(witness, sample->cookie);
     struct witness_connection now = {
@@ -45,28 +49,25 @@ static struct witness_connection see(const struct witness *witness, const struct
         now.waiting_ns = now_ns;
     if (sample->waiting && before && before->waiting_ns && !progress) {
         now.waiting_ns = before->waiting_ns;
-        now.retransmitted_ns = before->retransmitted_ns;
-        now.vain = before->vain;
-        if (were_sent_again(witness, before, sample)) {
-            now.retransmitted_ns = now_ns;
-            now.vain++;
-        }
+        now.vain_ns = before->vain_ns;
+        if (were_sent_again_after_answer(witness, before, sample))
+            now.vain_ns = before->vain_ns ? now_ns : now_ns + select_timeout_ns;
     }
     return now;
 }
 
 void witness_look(struct witness *witness, const struct witness_sample *samples, size_t count,
-                  uint64_t proven_ns, uint64_t now_ns)
+                  const struct witness_path *path, uint64_t now_ns)
 {
     struct witness_connection connections[WITNESS_MAX];
 
     count = min_u64(count, WITNESS_MAX);
     for (size_t i = 0; i < count; i++)
-        connections[i] = see(witness, &samples[i], now_ns);
+        connections[i] = see(witness, &samples[i], path->select_timeout_ns, now_ns);
     memcpy(witness->connections, connections, count * sizeof(*connections));
     witness->count = count;
     witness->looked_ns = now_ns;
-    witness->proven_ns = proven_ns;
+    witness->proven_ns = path->proven_ns;
 }
 
 void witness_moved(struct witness *witness, uint64_t now_ns)
@@ -107,11 +108,8 @@ static bool is_stalled(const struct witness *witness, const struct witness_conne
 static bool is_held_up(const struct witness *witness, const struct witness_connection *connection,
                        const struct witness_path *path, uint64_t now_ns)
 {
-    uint64_t since_ns = connection->retransmitted_ns;
-
-    return path->doubtful && connection->vain && now_ns < since_ns + path->window_ns &&
-           (connection->vain > 1 || now_ns >= since_ns + path->select_timeout_ns) &&
-           may_complain(witness, connection);
+    return path->doubtful && connection->vain_ns && now_ns >= connection->vain_ns &&
+           now_ns < connection->vain_ns + path->window_ns && may_complain(witness, connection);
 }
 
 /* Progress of before the connection came to a standstill itself contradicts nothing. */

@@ -5,7 +5,7 @@
  * Data that are acknowledged went over the path, and the acknowledgement came back. So a connection that makes progress
  * contradicts lost pings: they were dropped or limited on the way, the path works. Data that wait for a window while
  * pings are answered are a doubt: pings do not show all. A connection whose retransmission got no answer either, though
- * pings of that time were answered, has lost packets at moments that are apart from each other; so it adds to a loss that
+ * a ping in between was answered, has lost packets at moments that are apart from each other; so it adds to a loss that
  * pings nearly prove (held up).
  *
  * When an acknowledgement came is known by two looks: after the first of them if more bytes are acknowledged at the
@@ -43,11 +43,11 @@ struct witness_connection {
     uint64_t waiting_ns; /* since when data wait without any progress, as far as was seen; 0: none do */
     uint32_t retransmits;
     /*
-     * When they were last sent again, as far as was seen, although a ping had been answered by the look before it that
-     * was sent since they wait: what lost the data was over by then. 0: they were not.
+     * They were sent again, and a ping that was sent since they wait had been answered before it. From when on that is
+     * known to be in vain: the first time a select-timeout after it was seen, each next time at once, for the timer has
+     * then run out without an answer to the one before. The newest time counts. 0: it did not happen.
      */
-    uint64_t retransmitted_ns;
-    uint32_t vain; /* how often that was so */
+    uint64_t vain_ns;
 };
 
 /* All zero: nothing was seen. */
@@ -84,13 +84,15 @@ struct witness_verdict {
     uint64_t
         contradicted_ns; /* the lost pings since then are contradicted; 0: there are none, or they are not */
     bool doubtful;       /* stalled while pings are answered */
-    bool held_up;        /* the path is doubtful, and a retransmission of the last window got no answer for a
-                      select-timeout */
+    bool held_up;        /* the path is doubtful, and the vain_ns of a connection is within the last window */
 };
 
-/* All connections that are open now, the first WITNESS_MAX of them. now_ns: not after the look. proven_ns: of the path. */
+/*
+ * All connections that are open now, the first WITNESS_MAX of them. Of the path proven_ns and select_timeout_ns are read.
+ * now_ns: not after the look.
+ */
 void witness_look(struct witness *witness, const struct witness_sample *samples, size_t count,
-                  uint64_t proven_ns, uint64_t now_ns);
+                  const struct witness_path *path, uint64_t now_ns);
 /* The route leads elsewhere from now on. */
 void witness_moved(struct witness *witness, uint64_t now_ns);
 

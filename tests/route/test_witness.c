@@ -219,7 +219,7 @@ static void play(const struct row *row)
             witness_moved(&witness, at(row->moved_ms));
         moved = line->at_ms >= row->moved_ms;
         if (line->seen)
-            witness_look(&witness, samples, read_samples(line->seen, samples), 0, at(line->at_ms));
+            witness_look(&witness, samples, read_samples(line->seen, samples), &path, at(line->at_ms));
         verdict = witness_judge(&witness, &path, at(line->at_ms));
         if (path.answers)
             first_missed_ns = 0;
@@ -240,12 +240,13 @@ Test(witness, stories)
 
 Test(witness, more_connections_than_it_has_room_for)
 {
+    const struct witness_path path = {0};
     struct witness_sample samples[WITNESS_MAX + 3];
     struct witness witness = {0};
 
     for (size_t i = 0; i < ARRAY_SIZE(samples); i++)
         samples[i] = (struct witness_sample){.cookie = i + 1};
-    witness_look(&witness, samples, ARRAY_SIZE(samples), 0, BEGIN_NS);
+    witness_look(&witness, samples, ARRAY_SIZE(samples), &path, BEGIN_NS);
     cr_expect_eq(witness.count, WITNESS_MAX);
 }
 
@@ -257,10 +258,10 @@ Test(witness, a_short_window_is_no_cause_to_doubt_a_late_acknowledgement)
     struct witness witness = {0};
 
     for (int ms = 0; ms < 500; ms += 20) {
-        witness_look(&witness, &waiting, 1, 0, at(ms));
+        witness_look(&witness, &waiting, 1, &path, at(ms));
         cr_expect_not(witness_judge(&witness, &path, at(ms)).doubtful, "at %d ms", ms);
     }
-    witness_look(&witness, &waiting, 1, 0, at(500));
+    witness_look(&witness, &waiting, 1, &path, at(500));
     cr_expect(witness_judge(&witness, &path, at(500)).doubtful);
 }
 
@@ -275,8 +276,10 @@ struct retransmission_line {
 
 static const struct retransmission_row {
     const char *what;
-    bool sure;    /* the pings do not nearly prove a loss */
-    int moved_ms; /* when the route was led to this path; 0: it stood */
+    bool sure;             /* the pings do not nearly prove a loss */
+    int moved_ms;          /* when the route was led to this path; 0: it stood */
+    int select_timeout_ms; /* 0: 100 */
+    int select_count;      /* 0: 10 */
     struct retransmission_line lines[10];
 } retransmission_rows[] = {
     {"sent again in vain for a select-timeout, while pings are answered",
@@ -310,11 +313,26 @@ static const struct retransmission_row {
                {100, "a10w", 90, false},
                {250, "a10w1", 240, false},
                {350, "a10w1", 340, true},
-               {1249, "a10w1", 1240, true},
-               {1250, "a10w1", 1240, false},
+               {1349, "a10w1", 1340, true},
+               {1350, "a10w1", 1340, false},
                {2000, "a10w2", 1990, true},
                {2999, "a10w2", 2990, true},
                {3000, "a10w2", 2990, false}}},
+    {"a window of one select-timeout", .select_count = 1,
+     .lines = {{0, "a10w", 0, false},
+               {100, "a10w", 90, false},
+               {250, "a10w1", 240, false},
+               {349, "a10w1", 340, false},
+               {350, "a10w1", 340, true},
+               {449, "a10w1", 440, true},
+               {450, "a10w1", 440, false}}},
+    {"who sends again once more has waited for the first answer", .select_timeout_ms = 500, .select_count = 3,
+     .lines = {{0, "a10w", 0, false},
+               {250, "a10w1", 240, false},
+               {649, "a10w1", 640, false},
+               {650, "a10w2", 640, true},
+               {2149, "a10w2", 2140, true},
+               {2150, "a10w2", 2140, false}}},
     {"what waits but was not sent again",
      .lines = {{0, "a10w", 0, false}, {250, "a10w", 240, false}, {1000, "a10w", 990, false}}},
     {"one that was retransmitting when it was first seen, until it does again",
@@ -342,6 +360,8 @@ static const struct retransmission_row {
 
 static void play_retransmissions(const struct retransmission_row *row)
 {
+    uint64_t select_timeout_ns =
+        (uint64_t)(row->select_timeout_ms ? row->select_timeout_ms : 100) * NS_PER_MS;
     struct witness witness = {0};
 
     for (const struct retransmission_line *line = row->lines;
@@ -349,13 +369,13 @@ static void play_retransmissions(const struct retransmission_row *row)
         const struct witness_path path = {.answers = true,
                                           .proven_ns = at(line->proven_ms),
                                           .doubtful = !row->sure,
-                                          .window_ns = 1 * NS_PER_S,
-                                          .select_timeout_ns = 100 * NS_PER_MS};
+                                          .window_ns = select_timeout_ns *
+                                                       (uint64_t)(row->select_count ? row->select_count : 10),
+                                          .select_timeout_ns = select_timeout_ns};
         struct witness_sample samples[8];
 
         if (line->seen)
-            witness_look(&witness, samples, read_samples(line->seen, samples), path.proven_ns,
-                         at(line->at_ms));
+            witness_look(&witness, samples, read_samples(line->seen, samples), &path, at(line->at_ms));
         if (line == row->lines && row->moved_ms)
             witness_moved(&witness, at(row->moved_ms));
         cr_expect_eq(witness_judge(&witness, &path, at(line->at_ms)).held_up, line->held_up, "%s, at %d ms",
