@@ -308,6 +308,7 @@ Test(health, doubtful)
     static const struct {
         const char *script; /* a request every 50 ms */
         bool doubtful, degraded;
+        uint32_t percent; /* 0: 30 */
     } table[] = {
         {"300r"},
         {"300r 2(t r)", false},
@@ -318,6 +319,15 @@ Test(health, doubtful)
         {"300r 7(t r)", false, true},
         {"3r 4(t r)", false}, /* who knows what is usual there? */
         {"300r 4(t r) 30t", false},
+        /* Three more, whatever the share: of half, that is ten of twenty, after seven. At a tenth chance must be ruled out. */
+        {"300r 6(t r)", false, .percent = 50},
+        {"300r 7(t r)", true, .percent = 50},
+        {"300r 10(t r)", true, .percent = 50},
+        {"300r 11(t r)", false, true, .percent = 50},
+        {"300r 2(t r)", false, .percent = 10},
+        {"300r 3(t r)", true, .percent = 10},
+        {"300r 6(t r)", true, .percent = 10},
+        {"300r 7(t r)", false, true, .percent = 10},
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
@@ -325,10 +335,14 @@ Test(health, doubtful)
         struct script *script = write_script(table[i].script, settings.select_timeout_ns, true);
         struct health health = {0};
 
+        if (table[i].percent)
+            settings.degraded_percent = table[i].percent;
         for (size_t j = 0; j < script->count; j++)
             health_observe(&health, &settings, &script->observations[j]);
-        cr_expect_eq(health_is_doubtful(&health, &settings), table[i].doubtful, "%s", table[i].script);
-        cr_expect_eq(health.degraded, table[i].degraded, "%s", table[i].script);
+        cr_expect_eq(health_is_doubtful(&health, &settings), table[i].doubtful, "%s, %u %%", table[i].script,
+                     settings.degraded_percent);
+        cr_expect_eq(health.degraded, table[i].degraded, "%s, %u %%", table[i].script,
+                     settings.degraded_percent);
         settings.degraded_percent = 100;
         cr_expect_not(health_is_doubtful(&health, &settings), "%s, never degraded", table[i].script);
     }
