@@ -400,10 +400,10 @@ uint64_t lists_age_ns(const struct lists *lists, const struct situation *now)
     return sub_sat_u64(now->now_ns, fresh_ns == NEVER_NS ? now->started_ns : fresh_ns);
 }
 
-/* Perhaps there is no such service: then waiting helps nobody. */
-static const char *overdue_hint(const struct lists *lists)
+/* Perhaps there is no such service: then waiting helps nobody. A file is a person's own: `error` says what is wrong. */
+static const char *overdue_hint(const struct lists *lists, const struct situation *now)
 {
-    return session_liveness_fresh_ns(lists->liveness) == NEVER_NS
+    return situation_has_rest(now) && session_liveness_fresh_ns(lists->liveness) == NEVER_NS
                ? " hint=\"none ever came: for a cluster without this service say provider = none\""
                : "";
 }
@@ -417,7 +417,7 @@ static void note_age(struct lists *lists, const struct situation *now)
         log_event(LOG_LEVEL_WARN, "session-lists-overdue", "seconds=%" PRIu64 " error=%s%s",
                   age_ns / NS_PER_S,
                   LOG_QUOTE(lists->polls.message[0] ? lists->polls.message : "nobody can be asked"),
-                  overdue_hint(lists));
+                  overdue_hint(lists, now));
     if (!overdue && lists->overdue && situation_has_provider(now))
         log_event(LOG_LEVEL_INFO, "session-lists-fresh", "accesses=%u", now->table->access_count);
     lists->overdue = overdue;
