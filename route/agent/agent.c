@@ -25,8 +25,16 @@
  * owns its state and gets what else it may read as a struct situation. Around all of it, where there is no service
  * manager: supervise.h.
  *
- * Nothing here blocks but netlink's round trips. Threads of their own write to the state directory (disk.h), look for
- * observe-file (presence.h), and run a program at every change (notifier.h). On exit the route stays.
+ * Nothing here blocks but netlink's round trips. Threads of their own
+ *
+ *   write to the state directory           disk.h
+ *   write the log into files               route/log_file.h
+ *   read the file of the session list      session/file_reader.h
+ *   look for observe-file                  presence.h
+ *   run a program at every change          notifier.h
+ *   set the route where a command does it  route/keeper/worker.h
+ *
+ * On exit the route stays.
  */
 #include <signal.h>
 
