@@ -43,12 +43,30 @@ static bool is_better_pinned(const struct selector_input *input, uint32_t a, uin
     return selector_rank(input, a) < selector_rank(input, b);
 }
 
-/* Where a pin does not lead to a path that works: what becomes of it. */
+/* What a pin to a path that does not work means for the route. */
+static const char *pin_outcome(const struct agent *agent, const struct selector_input *input, uint32_t path)
+{
+    bool hard = agent->orders.pin_hard;
+
+    if (!agent_acts(agent))
+        return "the agent only observes now, and leaves the route as it is";
+    if (path == input->current)
+        return hard ? "no failure moves the route away"
+                    : "the pin does not keep the route there when another path works better";
+    if (!hard)
+        return "the route goes there when it can";
+    return input->paths[path].on_link ? "the route goes there all the same, and no failure moves it away"
+                                      : "the route stays where it is until that can be entered";
+}
+
+/* Where a pin does not lead to a path that works: what becomes of it. Of a path in use without a verdict nothing
+ * can be said. */
 static void foretell_pin(const struct agent *agent, char *message, size_t size_bytes)
 {
     const struct agent_table *table = &agent->host.table;
     struct selector_input input;
     uint32_t best = SELECTOR_NO_PATH;
+    enum selector_level level;
     char why[160];
 
     agent_fill_input(agent, &input);
@@ -56,13 +74,14 @@ static void foretell_pin(const struct agent *agent, char *message, size_t size_b
         if (orders_pins(&agent->orders, table, i) &&
             (best == SELECTOR_NO_PATH || is_better_pinned(&input, i, best)))
             best = i;
-    if (best == SELECTOR_NO_PATH || selector_level_of(&input, best) == LEVEL_CLEAN)
+    if (best == SELECTOR_NO_PATH)
         return;
-    snprintf(message, size_bytes, "%s cannot be used now (%s): %s", ADDRESS_TEXT(&table->paths[best].address),
-             agent_path_why(agent, best, why, sizeof(why)),
-             !agent->orders.pin_hard     ? "the route goes there when it can"
-             : input.paths[best].on_link ? "the route goes there all the same, and no failure moves it away"
-                                         : "the route stays where it is until that can be entered");
+    level = selector_level_of(&input, best);
+    if (level == LEVEL_CLEAN || (level == LEVEL_UNJUDGED && best == input.current))
+        return;
+    snprintf(message, size_bytes, "%s %s (%s): %s", ADDRESS_TEXT(&table->paths[best].address),
+             best == input.current ? "is in use" : "cannot be used now",
+             agent_path_why(agent, best, why, sizeof(why)), pin_outcome(agent, &input, best));
 }
 
 int agent_pin(struct agent *agent, const char *target, bool hard, const struct terms *terms, char *message,

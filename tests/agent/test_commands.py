@@ -91,14 +91,39 @@ def pinned_to_the_dead(t):
     t.eventually(agent.on(data), "and is done", detail=agent.status)
     code, out, error = agent.command("pin", "--hard", "--json", second.name)
     document = json.loads(out)
-    t.ok(code == 0 and document["ok"] and "cannot be used" in document["warning"] and document["warning"] in error
-         and "cannot be used" not in document["message"], "the warning in the document", f"{out} {error}")
+    t.ok(code == 0 and document["ok"] and f"{data} is in use (" in document["warning"] and document["warning"] in error
+         and "is in use" not in document["message"], "once more: the warning in the document", f"{out} {error}")
     run(t, agent, "unpin", 0, "unpin")
     t.eventually(agent.on(home), "home again", detail=agent.status)
     out = run(t, agent, "drain home, which can be left", 0, "drain", world.node(1).name)
     t.eventually(lambda: agent.get("next_hop") != home, "left", detail=agent.status)
     answer = warned(t, agent, "a pin to what is drained", "pin", home)
     t.ok("(its access is drained)" in answer, "says so", answer)
+
+
+def pinned_where_it_is(t):
+    """A pin to the path in use, which is dead as all are: nothing is said of a route that would have to go there. Nor is
+    it while the agent only observes."""
+    observe = os.path.join(t.directory, "observe-only")
+    world, service, monitor, agent, home = t.settled(hold="1s", top=f'observe-file = "{observe}"')
+    for node in world.nodes:
+        for network in world.networks:
+            world.cut(node, network)
+    t.eventually(lambda: agent.get("decision") == "nothing-eligible" and not any(p["up"] for p in agent.get("paths")),
+                 "all nodes die", detail=agent.status)
+    used = agent.get("next_hop")
+    answer = warned(t, agent, "a pin to the path in use", "pin", used)
+    t.ok(f"{used} is in use (no reply in" in answer and "does not keep the route there" in answer, "says what it is", answer)
+    answer = warned(t, agent, "a hard one", "pin", "--hard", used)
+    t.ok(f"{used} is in use (no reply in" in answer and "no failure moves the route away" in answer, "too", answer)
+    with open(observe, "w"):
+        pass
+    t.eventually(lambda: agent.get("observe_only"), "it observes", detail=agent.status)
+    other = next(n.address("data") for n in world.nodes if n.address("data") != used)
+    answer = warned(t, agent, "a hard pin elsewhere", "pin", "--hard", other)
+    t.ok(f"{other} cannot be used now (" in answer and "only observes" in answer and "goes there" not in answer,
+         "goes nowhere", answer)
+    t.ok(agent.get("next_hop") == used and monitor.gateway() == used, "the route is where it was", agent.status())
 
 
 def pinned_to_nobody(t):
@@ -465,5 +490,5 @@ def asking(t):
     t.ok("reroute_agent_up 0\n" in text and "route_present" not in text, "say so in the file", text)
 
 
-sys.exit(main([pins, pinned_to_the_dead, pinned_to_nobody, drains, maintenance, failback, explains, left_just_now,
+sys.exit(main([pins, pinned_to_the_dead, pinned_where_it_is, pinned_to_nobody, drains, maintenance, failback, explains, left_just_now,
                with_query, by_hand, asking], parallel=4))
