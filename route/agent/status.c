@@ -76,6 +76,9 @@ const char *agent_path_why(const struct agent *agent, uint32_t index, char *buff
     case SWITCH_RESTARTING:
         return "its access restarts over and over";
     case SWITCH_DEGRADED:
+        if (!input.paths[index].health.degraded)
+            return "held up: requests are lost, and what a connection of this host sent again is not "
+                   "acknowledged either";
         snprintf(buffer, size_bytes,
                  "degraded: too many requests are lost; clean after %.3g s with %.3g %% at most",
                  (double)agent->host.health_settings.degraded_over_ns / (double)NS_PER_S,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a person is told of a pin to a path that is not as it should be. Nothing that is not so: of the path in use the route does not "go there", and while the agent only observes it goes nowhere.
+ * What a person is told: why a path is not as it should be, and what becomes of a pin to such a path. Nothing that is
+ * not so: of the path in use the route does not "go there", and while the agent only observes it goes nowhere.
  */
 #include "route/agent/happening.h"
 #include "route/agent/private.h"
@@ -45,6 +46,34 @@ static void end(void)
     orders_clear(&agent.orders);
     stage_close(&stage);
 }
+
+/* --- why --- */
+
+/* The text for the first path, which is in use. */
+static const char *why(bool degraded, bool held_up)
+{
+    static char buffer[160];
+
+    agent.host.table.selector_paths[0].health.degraded = degraded;
+    agent.service.watch.verdict.held_up = held_up;
+    return agent_path_why(&agent, 0, buffer, sizeof(buffer));
+}
+
+Test(answers, a_path_that_is_only_held_up_is_called_so, .init = begin, .fini = end)
+{
+    static const char degraded[] = "degraded: too many requests are lost; clean after 10 s with 15 % at most";
+
+    cr_expect_str_eq(why(false, false), "");
+    cr_expect_str_eq(why(true, false), degraded);
+    cr_expect_str_eq(why(true, true), degraded);
+    cr_expect_str_eq(why(false, true),
+                     "held up: requests are lost, and what a connection of this host sent again is not "
+                     "acknowledged either");
+    agent.service.current = 2;
+    cr_expect_str_eq(why(false, true), "", "another one is in use");
+}
+
+/* --- pins --- */
 
 enum is { CLEAN, DEAD, LOSING, DRAINED, UNJUDGED, NOT_ON_LINK };
 
