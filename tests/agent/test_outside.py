@@ -232,13 +232,36 @@ def received(manager):
     return messages
 
 
-def lasting_descriptors(agent, seconds=0.5):
-    """Those that were open at every look: not those of a command that still ran or of a file that was being written."""
-    looks, until = [], time.monotonic() + seconds
-    while time.monotonic() < until:
-        looks.append({int(n) for n in os.listdir(f"/proc/{agent.process.pid}/fd")})
-        time.sleep(0.02)
-    return set.intersection(*looks)
+def has_children(pid):
+    """Of any of its threads: a command that runs."""
+    tasks = f"/proc/{pid}/task"
+    for task in os.listdir(tasks):
+        with contextlib.suppress(FileNotFoundError), open(f"{tasks}/{task}/children", encoding="ascii") as f:
+            if f.read():
+                return True
+    return False
+
+
+def is_asked(agent):
+    """Has it a connection on its control socket, besides the one that listens?"""
+    with open(f"/proc/{agent.process.pid}/net/unix", encoding="utf-8") as f:
+        return sum(line.endswith(f" {agent.socket_path}\n") for line in f) > 1
+
+
+def lasting_descriptors(agent):
+    """Those that are open while no command runs, no file is being written and nobody asks; None: something of it is."""
+    directory = f"/proc/{agent.process.pid}/fd"
+    lasting = {os.path.join(agent.state_directory, name) for name in ("lock", "journal.jsonl")}
+    opened = {}
+    if is_asked(agent) or has_children(agent.process.pid):
+        return None
+    for n in os.listdir(directory):
+        with contextlib.suppress(FileNotFoundError):  # it was closed meanwhile
+            opened[int(n)] = os.readlink(os.path.join(directory, n))
+    if has_children(agent.process.pid):
+        return None
+    written = {path for path in opened.values() if path.startswith(agent.state_directory)}
+    return set(opened) if written <= lasting else None
 
 
 def no_descriptors(t):
@@ -259,7 +282,7 @@ def no_descriptors(t):
     client.settimeout(5)
     _, hard = resource.prlimit(agent.process.pid, resource.RLIMIT_NOFILE)
     wait_for(lambda: os.path.exists(os.path.join(agent.state_directory, "journal.jsonl")))
-    opened = lasting_descriptors(agent)
+    opened = wait_for(lambda: lasting_descriptors(agent))
     resource.prlimit(agent.process.pid, resource.RLIMIT_NOFILE,
                      (min(set(range(max(opened) + 2)) - opened), hard))
     held = [socket.socket(socket.AF_UNIX) for _ in range(8)]
