@@ -56,7 +56,6 @@ TRANSPORT = os.environ.get("REROUTE_TEST_TRANSPORT", "auto")
 EMULATED = bool(os.environ.get("REROUTE_EMULATED"))
 with open(REROUTE, "rb") as f:
     SANITIZED = b"__asan_init" in f.read()
-NO_PRELOAD = "a sanitizer must be loaded first" if SANITIZED else ""
 
 
 def stays(condition, enough, seconds=PATIENCE_S):

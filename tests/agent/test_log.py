@@ -7,9 +7,8 @@ import re
 import signal
 import sys
 
-from harness import BUILD, NO_PRELOAD, main
-
-HANG = os.path.join(BUILD, "tests", "agent", "libhang.so")
+from hanging import a_disk_that_hangs, may_hang
+from harness import main
 
 
 def in_file(t, more="", prepare=None, **settings):
@@ -109,15 +108,13 @@ def no_directory(t):
     t.ok("event=start " in read(path) and "reason=path-down" in read(path), "with all that was said", read(path))
 
 
+@a_disk_that_hangs
 def a_hanging_disk(t):
     """A write that does not come back: the failover comes in time, the agent ends, and what was said is there after it."""
-    if NO_PRELOAD:
-        t.ok(True, "a disk that hangs", unless=NO_PRELOAD)
-        return
     hang = os.path.join(t.directory, "hang")
 
     def prepare(agent, path):
-        agent.environment = {"LD_PRELOAD": HANG, "HANG_DIRECTORY": os.path.dirname(path), "HANG_WHILE": hang}
+        may_hang(agent, os.path.dirname(path), hang)
 
     world, monitor, agent, home, path = in_file(t, prepare=prepare, timeout="100ms", count=10)
     t.eventually(lambda: f"to={home}" in read(path), "the log is written")

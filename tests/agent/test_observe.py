@@ -9,10 +9,9 @@ import subprocess
 import sys
 import urllib.request
 
-from harness import BUILD, NO_PRELOAD, SANITIZED, main, stays
+from hanging import a_disk_that_hangs, may_hang
+from harness import SANITIZED, main, stays
 from netlab.namespace import inside, libc
-
-HANG = os.path.join(BUILD, "tests", "agent", "libhang.so")
 
 
 def put(path):
@@ -116,8 +115,7 @@ def hanging(t, which):
     os.mkdir(far)
     path = os.path.join(far, "observe-only")
     agent = t.agent(world, start=False, hold="1s", top=f'observe-file = "{path}" metrics-listen = "127.0.0.1:9323"')
-    agent.environment = {"LD_PRELOAD": HANG, "HANG_WHILE": hang,
-                         "HANG_DIRECTORY": far if which == "file" else agent.state_directory}
+    may_hang(agent, far if which == "file" else agent.state_directory, hang)
     return world, monitor, agent, world.node(1).address("data"), path, hang
 
 
@@ -129,11 +127,9 @@ def unknown(agent):
     return why_unknown(agent) == "the disk does not answer"
 
 
+@a_disk_that_hangs
 def its_disk_hangs(t):
     """A look that does not come back: the failover comes in time, it is said once, and the last answer counts."""
-    if NO_PRELOAD:
-        t.ok(True, "a disk that hangs", unless=NO_PRELOAD)
-        return
     world, monitor, agent, home, path, hang = hanging(t, "file")
     agent.start()
     t.eventually(agent.settled(home), "at home", detail=agent.status)
@@ -174,11 +170,9 @@ def its_disk_hangs(t):
     t.ok(agent.terminate() == 0, "ends though the disk hangs")
 
 
+@a_disk_that_hangs
 def starts_while_its_disk_hangs(t):
     """Nothing is known: nothing is touched, but not for good. Another file by a reload is looked at all the same."""
-    if NO_PRELOAD:
-        t.ok(True, "a disk that hangs", unless=NO_PRELOAD)
-        return
     world, monitor, agent, home, path, hang = hanging(t, "file")
     other = os.path.join(t.directory, "observe-only")
     put(hang)
@@ -203,11 +197,9 @@ def starts_while_its_disk_hangs(t):
     t.ok(agent.get("observe_file") is None, "and looks for none", agent.status())
 
 
+@a_disk_that_hangs
 def state_hangs(t):
     """A write of the state that hangs does not keep it from seeing the file."""
-    if NO_PRELOAD:
-        t.ok(True, "a disk that hangs", unless=NO_PRELOAD)
-        return
     world, monitor, agent, home, path, hang = hanging(t, "state")
     agent.start()
     t.eventually(agent.settled(home), "at home", detail=agent.status)

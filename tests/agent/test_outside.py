@@ -13,7 +13,8 @@ import subprocess
 import sys
 import time
 
-from harness import BUILD, NEVER_KEPT, NO_PRELOAD, NO_RESET, RUN, main
+from hanging import a_disk_that_hangs, may_hang
+from harness import NEVER_KEPT, RUN, main
 from netlab.namespace import end_of_life, entering, inside, libc
 from netlab.wait import wait_for
 
@@ -21,7 +22,6 @@ WINDOW = 0.05 * 4
 LIMIT = WINDOW + 3  # of a failover here: several scenarios run at once; what they guard against is none at all
 NOBODY = 65534
 PORT = 9321
-HANG = os.path.join(BUILD, "tests", "agent", "libhang.so")
 
 
 def processor_seconds(pid):
@@ -373,15 +373,13 @@ def full_or_read_only(t):
     t.ok(agent.terminate() == 0, "ends")
 
 
+@a_disk_that_hangs
 def disk_hangs(t):
     """Nothing in the state directory comes back: not a write, not a look. Later it does; and once more at the end."""
-    if NO_PRELOAD:
-        t.ok(True, "a disk that hangs", unless=NO_PRELOAD)
-        return
     world, service, monitor = t.cluster(settings=dict(nodes=3))
     home, hang = world.node(1).address("data"), os.path.join(t.directory, "hang")
     agent = t.agent(world, start=False, hold="1s")
-    agent.environment = {"LD_PRELOAD": HANG, "HANG_DIRECTORY": agent.state_directory, "HANG_WHILE": hang}
+    may_hang(agent, agent.state_directory, hang)
     agent.start()
     t.eventually(agent.settled(home), "at home", detail=agent.status)
     with open(hang, "w"):
@@ -409,11 +407,9 @@ def disk_hangs(t):
     t.ok(agent.terminate() == 0, "ends all the same", agent.log())
 
 
+@a_disk_that_hangs
 def list_hangs(t):
     """The file of the session list, on a disk that hangs: what was known stands, and nothing waits for it."""
-    if NO_PRELOAD:
-        t.ok(True, "a disk that hangs", unless=NO_PRELOAD)
-        return
     world, service, monitor = t.cluster(settings=dict(nodes=3))
     far, hang = os.path.join(t.directory, "far"), os.path.join(t.directory, "hang")
     home, path = world.node(1).address("data"), os.path.join(far, "list.json")
@@ -421,7 +417,7 @@ def list_hangs(t):
     with open(path, "w") as f:
         json.dump(service.entries(), f)
     agent = t.agent(world, start=False, provider="file", session=f'file = "{path}"', hold="1s")
-    agent.environment = {"LD_PRELOAD": HANG, "HANG_DIRECTORY": far, "HANG_WHILE": hang}
+    may_hang(agent, far, hang)
     agent.start()
     t.eventually(agent.on(home), "at home", detail=agent.status)
     t.eventually(lambda: agent.get("sessions")["accesses"][0]["state"] != "unknown", "the list is read", detail=agent.status)

@@ -8,7 +8,8 @@ import subprocess
 import sys
 import time
 
-from harness import BUILD, NO_DEATH_SIGNAL, NO_PRELOAD, main
+from hanging import a_disk_that_hangs, may_hang
+from harness import NO_DEATH_SIGNAL, main
 from netlab.namespace import entering
 from netlab.wait import wait_for
 from supervised import child, gone, replaced, supervised
@@ -179,16 +180,13 @@ def has_read_its_file(agent):
     return False
 
 
+@a_disk_that_hangs
 def reload_at_the_start(t):
     """SIGHUP while an agent starts, which has read its file already and waits for its disk: the new file is in force."""
-    if NO_PRELOAD:
-        t.ok(True, "a disk that hangs", unless=NO_PRELOAD)
-        return
     world, _, _ = t.cluster(settings=dict(nodes=2))
     agent = supervised(t, t.agent(world, start=False))
     hang = os.path.join(t.directory, "hang")
-    agent.environment = {"LD_PRELOAD": os.path.join(BUILD, "tests", "agent", "libhang.so"),
-                         "HANG_DIRECTORY": agent.state_directory, "HANG_WHILE": hang}
+    may_hang(agent, agent.state_directory, hang)
     os.makedirs(agent.state_directory, 0o700, exist_ok=True)
     with open(hang, "w", encoding="ascii"):
         pass
