@@ -82,6 +82,7 @@ void memory_fib_remove(struct memory_fib *memory, size_t at)
 static int wait_until_let_go(struct fib *fib, atomic_uint *begun, atomic_bool *waits,
                              const atomic_bool *given_up)
 {
+    memory_of(fib)->caller = gettid();
     ++*begun;
     if (!*waits)
         return 0;

@@ -30,6 +30,7 @@ struct memory_fib {
     /* A slow one: calls that wait until they are let go, or given up. */
     atomic_bool lookup_waits, put_waits;
     atomic_uint lookups_begun, puts_begun;
+    atomic_int caller; /* the thread of the last such call, as gettid() has it */
 };
 
 /* A host with the interface MEMORY_IFINDEX, on which everything is on-link; ours has the protocol 213 and the metric 0. */

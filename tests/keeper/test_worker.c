@@ -5,6 +5,7 @@
  */
 #include "route/keeper/guard.h"
 #include "tests/keeper/memory_fib.h"
+#include "tests/lib/asleep.h"
 
 #include <criterion/criterion.h>
 #include <linux/rtnetlink.h>
@@ -23,6 +24,7 @@ struct story {
     struct keeper_hop hop; /* in use */
     uint64_t ahead_ns;     /* how far the caller's clock is ahead of the keeper's */
     uint32_t wishes;       /* the tag of the last one */
+    atomic_int ends;       /* the thread that calls guard_end() next; 0: none yet */
     unsigned told[KEEPER_ANSWERS + 1];
     char tale[256]; /* "STANDS 10.0.0.11, ..." */
     struct keeper_event last;
@@ -58,6 +60,15 @@ static void begin(struct story *story)
                                                            .service = memory_address("192.168.33.2")}),
         0);
     cr_assert_geq(guard_fd(story->guard), 0);
+}
+
+/* There is a route already, which somebody else set. */
+static void begin_beside(struct story *story, const char *gateway)
+{
+    struct fib_route theirs = memory_route(gateway, RTPROT_STATIC, 0);
+
+    begin(story);
+    memory_fib_add(&story->memory, &theirs);
 }
 
 static void end(struct story *story)
@@ -115,6 +126,12 @@ static void until(struct story *story, enum keeper_event_kind kind, unsigned cou
     cr_assert_geq(story->told[kind], count, "%s: %s", kinds[kind], story->tale);
 }
 
+/* Until the keeper's thread has done all that it was asked for. No call of the FIB may wait meanwhile. */
+static void until_all_is_done(struct story *story)
+{
+    cr_assert(falls_asleep(story->memory.caller), "the thread does not come to rest: %s", story->tale);
+}
+
 /* Until one more call of the FIB has begun, which waits. */
 static void until_one_begins(struct story *story, const atomic_uint *begun, unsigned before)
 {
@@ -159,13 +176,20 @@ static const char *gateway_of(struct story *story)
     return story->memory.count ? address_format(&story->memory.routes[0].gateway, text) : "none";
 }
 
+/* The end of a story in which that was told, and in which the route leads there. */
+static void end_with(struct story *story, const char *tale, const char *gateway)
+{
+    cr_expect_str_eq(story->tale, tale, "told: %s, not: %s", story->tale, tale);
+    cr_expect_str_eq(gateway_of(story), gateway, "the route leads to %s, not to %s", gateway_of(story),
+                     gateway);
+    end(story);
+}
+
 Test(worker, a_route_that_stands_is_adopted)
 {
-    struct fib_route theirs = memory_route(NODE2, RTPROT_STATIC, 0);
     struct story story;
 
-    begin(&story);
-    memory_fib_add(&story.memory, &theirs);
+    begin_beside(&story, NODE2);
     until(&story, KEEPER_ADOPTED, 1);
     cr_expect_str_eq(story.tale, "adopted " NODE2);
     cr_expect_eq(story.memory.puts, 0);
@@ -175,14 +199,12 @@ Test(worker, a_route_that_stands_is_adopted)
 /* Whose it is was noted by a process of before: that is not forgotten before the first answer, nor by it. */
 Test(worker, it_is_known_whose_it_is)
 {
-    struct fib_route route = memory_route(NODE2, RTPROT_STATIC, 0);
     struct address node = memory_address(NODE2);
     struct story story;
 
-    begin(&story);
+    begin_beside(&story, NODE2);
     guard_own(story.guard, &node);
     cr_expect(address_equal(guard_owned(story.guard), &node));
-    memory_fib_add(&story.memory, &route);
     until(&story, KEEPER_ADOPTED, 1);
     step(&story, false);
     cr_expect(address_equal(guard_owned(story.guard), &node));
@@ -196,30 +218,25 @@ Test(worker, a_move_is_answered)
     at_home(&story);
     want(&story, NODE2);
     until(&story, KEEPER_STANDS, 2);
-    cr_expect_str_eq(story.tale, "stands " NODE2);
-    cr_expect_str_eq(gateway_of(&story), NODE2);
-    end(&story);
+    end_with(&story, "stands " NODE2, NODE2);
 }
 
 /* A wish from before the table was known does not move a route that nobody knew of. */
 Test(worker, nothing_moves_before_it_is_known_what_stands)
 {
-    struct fib_route theirs = memory_route(NODE2, RTPROT_STATIC, 0);
     struct story story;
 
-    begin(&story);
-    memory_fib_add(&story.memory, &theirs);
+    begin_beside(&story, NODE2);
     look_that_waits(&story);
     want(&story, NODE1);
     step(&story, true);
     story.memory.lookup_waits = false;
     until(&story, KEEPER_ADOPTED, 1);
     step(&story, true);
-    usleep(20000);
+    until_all_is_done(&story);
+    take_events(&story);
     cr_expect_eq(story.memory.puts, 0);
-    cr_expect_str_eq(story.tale, "adopted " NODE2);
-    cr_expect_str_eq(gateway_of(&story), NODE2);
-    end(&story);
+    end_with(&story, "adopted " NODE2, NODE2);
 }
 
 Test(worker, without_a_route_the_early_wish_is_fulfilled)
@@ -244,9 +261,7 @@ Test(worker, the_newest_wish_counts)
     want(&story, NODE3);
     story.memory.put_waits = false;
     until(&story, KEEPER_STANDS, 3);
-    cr_expect_str_eq(story.tale, "stands " NODE2 ", stands " NODE3);
-    cr_expect_str_eq(gateway_of(&story), NODE3);
-    end(&story);
+    end_with(&story, "stands " NODE2 ", stands " NODE3, NODE3);
 }
 
 Test(worker, a_wish_can_be_taken_back)
@@ -261,9 +276,7 @@ Test(worker, a_wish_can_be_taken_back)
     story.memory.put_waits = false;
     until(&story, KEEPER_STANDS, 2);
     guard_unwant(story.guard);
-    cr_expect_str_eq(story.tale, "stands " NODE2);
-    cr_expect_str_eq(gateway_of(&story), NODE2);
-    end(&story);
+    end_with(&story, "stands " NODE2, NODE2);
 }
 
 static void expect_wish(struct story *story, const char *gateway, uint32_t tag)
@@ -363,9 +376,7 @@ Test(worker, an_unwanted_move_is_not_tried_again)
     guard_unwant(story.guard);
     story.memory.put_waits = false;
     until(&story, KEEPER_REFUSED, 1);
-    cr_expect_str_eq(story.tale, "refused " NODE2);
-    cr_expect_str_eq(gateway_of(&story), NODE1);
-    end(&story);
+    end_with(&story, "refused " NODE2, NODE1);
 }
 
 /* A newer wish takes the place of one that failed. */
@@ -396,11 +407,9 @@ Test(worker, answers_are_heard_before_a_look)
     ring = (struct pollfd){.fd = guard_fd(story.guard), .events = POLLIN};
     cr_assert_eq(poll(&ring, 1, 10000), 1);
     guard_step(story.guard, &story.hop, true, clock_now_ns(CLOCK_MONOTONIC));
-    usleep(20000);
+    until_all_is_done(&story);
     take_events(&story);
-    cr_expect_str_eq(story.tale, "stands " NODE2, "%s", story.tale);
-    cr_expect_str_eq(gateway_of(&story), NODE2);
-    end(&story);
+    end_with(&story, "stands " NODE2, NODE2);
 }
 
 Test(worker, a_look_that_hangs_is_given_up_for_a_move)
@@ -424,9 +433,12 @@ Test(worker, a_move_does_not_wait_for_looks_that_fail)
     at_home(&story);
     story.memory.lookup = (struct failure){.times = 5, .error = -EBADMSG};
     step(&story, true);
-    for (int i = 0; i < 5; i++)
-        until_one_begins(&story, &story.memory.lookups_begun, story.memory.lookups_begun);
-    usleep(20000);
+    for (int i = 0; i < 10000 && story.memory.lookup.times > 0; i++) {
+        step(&story, false);
+        usleep(1000);
+    }
+    cr_assert_eq(story.memory.lookup.times, 0);
+    until_all_is_done(&story); /* but for the pause after the fifth */
     begun_ns = clock_now_ns(CLOCK_MONOTONIC);
     want(&story, NODE2);
     until(&story, KEEPER_STANDS, 2);
@@ -487,11 +499,9 @@ Test(worker, what_cannot_be_put_back_is_tried_again, .timeout = 60)
 /* A host that is out of file descriptors, say: whatever the error is, nothing is known by it. */
 Test(worker, what_cannot_be_read_is_read_again_whatever_the_error, .timeout = 60)
 {
-    struct fib_route theirs = memory_route(NODE2, RTPROT_STATIC, 0);
     struct story story;
 
-    begin(&story);
-    memory_fib_add(&story.memory, &theirs);
+    begin_beside(&story, NODE2);
     story.memory.list = (struct failure){.times = 2, .error = -EMFILE};
     want(&story, NODE1);
     until(&story, KEEPER_ADOPTED, 1);
@@ -543,29 +553,40 @@ Test(worker, it_ends_while_a_look_hangs)
     end(&story);
 }
 
+/* Lets a move go when the one who ends the guard waits for it, and has not given it up. */
 static void *let_go_later(void *context)
 {
     struct story *story = context;
 
-    usleep(300000);
-    story->memory.put_waits = false;
+    while (!story->ends)
+        sched_yield();
+    if (falls_asleep(story->ends) && !story->memory.fib.ending)
+        story->memory.put_waits = false;
     return NULL;
+}
+
+/* guard_end() while a move waits, which is let go then. */
+static bool end_during_a_move(struct story *story, uint64_t wait_ns)
+{
+    pthread_t thread;
+    bool settled;
+
+    cr_assert_eq(pthread_create(&thread, NULL, let_go_later, story), 0);
+    story->ends = gettid();
+    settled = guard_end(story->guard, &story->hop, wait_ns);
+    pthread_join(thread, NULL);
+    return settled;
 }
 
 Test(worker, the_end_waits_for_a_move)
 {
     struct story story;
-    pthread_t thread;
 
     at_home(&story);
     move_that_waits(&story, NODE2);
-    cr_assert_eq(pthread_create(&thread, NULL, let_go_later, &story), 0);
-    cr_expect(guard_end(story.guard, &story.hop, 20 * NS_PER_S));
-    pthread_join(thread, NULL);
+    cr_expect(end_during_a_move(&story, 20 * NS_PER_S));
     take_events(&story);
-    cr_expect_str_eq(story.tale, "stands " NODE2, "%s", story.tale);
-    cr_expect_str_eq(gateway_of(&story), NODE2);
-    end(&story);
+    end_with(&story, "stands " NODE2, NODE2);
 }
 
 Test(worker, the_end_waits_no_longer_than_it_is_told)
@@ -602,8 +623,9 @@ Test(worker, the_end_leaves_a_route, .timeout = 60)
 {
     for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
         bool answered = ends[i].failing == UNWANTED || ends[i].put.error == -EREMOTEIO;
-        pthread_t thread;
+        uint64_t wait_ns = ends[i].settled ? 20 * NS_PER_S : 3 * NS_PER_S;
         struct story story;
+        bool settled;
 
         at_home(&story);
         move_that_waits(&story, NODE2);
@@ -612,14 +634,13 @@ Test(worker, the_end_leaves_a_route, .timeout = 60)
         story.memory.put = ends[i].put;
         memory_fib_remove(&story.memory, 0); /* as by a delete before the add */
         if (ends[i].failing == DURING) {
-            cr_assert_eq(pthread_create(&thread, NULL, let_go_later, &story), 0);
-            cr_assert_eq(pthread_detach(thread), 0);
+            settled = end_during_a_move(&story, wait_ns);
         } else {
             story.memory.put_waits = false;
             until(&story, answered ? KEEPER_REFUSED : KEEPER_UNREADABLE, 1);
+            settled = guard_end(story.guard, &story.hop, wait_ns);
         }
-        cr_expect_eq(guard_end(story.guard, &story.hop, ends[i].settled ? 20 * NS_PER_S : 3 * NS_PER_S),
-                     ends[i].settled, "%s", ends[i].what);
+        cr_expect_eq(settled, ends[i].settled, "%s", ends[i].what);
         take_events(&story);
         cr_expect_str_eq(gateway_of(&story), ends[i].gateway, "%s: %s", ends[i].what, story.tale);
         end(&story);
