@@ -3,19 +3,19 @@
  * Proves what the thread that writes promises the loop: order, the newest text of a file, a bounded queue, an answer
  * for each failure and for a disk that hangs, and an end that waits no longer than it is told.
  *
- * writev(2) and renameat(2), the last step of a line and of a file, are this program's own: they can be held up.
+ * writev(2) and renameat(2), the last step of a line and of a file, are this program's own: they can be held up. So is
+ * pthread_create(3): it can fail.
  */
 #include <criterion/criterion.h>
-#include <dlfcn.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <pthread.h>
 #include <signal.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
 #include "route/agent/disk.h"
 #include "route/own_file.h"
+#include "tests/route/no_threads.h"
 
 #define NOW      clock_now_ns(CLOCK_MONOTONIC)
 #define LONG_NS  (20 * NS_PER_S)
@@ -23,7 +23,7 @@
 
 static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
 static unsigned renames;
-static bool signals_blocked, no_threads;
+static bool signals_blocked;
 static char directory[] = "/tmp/reroute-disk-XXXXXX";
 static char path[64];
 static struct disk *disk;
@@ -45,16 +45,6 @@ int renameat(int from_fd, const char *from, int to_fd, const char *to)
     renames++;
     pthread_mutex_unlock(&gate);
     return (int)syscall(SYS_renameat2, from_fd, from, to_fd, to, 0);
-}
-
-/* A thread can be refused. */
-int pthread_create(pthread_t *restrict thread, const pthread_attr_t *restrict attributes,
-                   void *(*run)(void *), void *restrict context)
-{
-    int (*create)(pthread_t *restrict, const pthread_attr_t *restrict, void *(*)(void *), void *restrict);
-
-    *(void **)&create = dlsym(RTLD_NEXT, "pthread_create");
-    return no_threads ? EAGAIN : create(thread, attributes, run, context);
 }
 
 static void begin(void)

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The log in files: what was put there is there, in its order, whatever happens to the files; and nobody waits. */
 #include "route/log_file.h"
+#include "tests/route/no_threads.h"
 
 #include <criterion/criterion.h>
 #include <dirent.h>
-#include <dlfcn.h>
 #include <ftw.h>
-#include <pthread.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -16,17 +15,6 @@
 static char place[64], directory[96], path[128], link_path[96];
 static struct log_file *file;
 static struct log_file_settings settings;
-static bool no_threads;
-
-/* A thread can be refused. */
-int pthread_create(pthread_t *restrict thread, const pthread_attr_t *restrict attributes,
-                   void *(*run)(void *), void *restrict context)
-{
-    int (*create)(pthread_t *restrict, const pthread_attr_t *restrict, void *(*)(void *), void *restrict);
-
-    *(void **)&create = dlsym(RTLD_NEXT, "pthread_create");
-    return no_threads ? EAGAIN : create(thread, attributes, run, context);
-}
 
 static void begin(void)
 {

@@ -6,22 +6,20 @@
  * stat(2) is this program's own: it can be held up. So is pthread_create(3): it can fail.
  */
 #include <criterion/criterion.h>
-#include <dlfcn.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/stat.h>
 
 #include "route/agent/presence.h"
+#include "tests/route/no_threads.h"
 
 #define NOW clock_now_ns(CLOCK_MONOTONIC)
 
 static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
 static atomic_uint looks, ended;
 static atomic_int refusal; /* an errno */
-static bool no_threads;
 static bool signals_blocked;
 static char directory[] = "/tmp/reroute-presence-XXXXXX";
 static char path[64];
@@ -43,15 +41,6 @@ int stat(const char *restrict name, struct stat *restrict st)
         return fstatat(AT_FDCWD, name, st, 0);
     errno = error;
     return -1;
-}
-
-int pthread_create(pthread_t *restrict thread, const pthread_attr_t *restrict attributes,
-                   void *(*run)(void *), void *restrict context)
-{
-    int (*create)(pthread_t *restrict, const pthread_attr_t *restrict, void *(*)(void *), void *restrict);
-
-    *(void **)&create = dlsym(RTLD_NEXT, "pthread_create");
-    return no_threads ? EAGAIN : create(thread, attributes, run, context);
 }
 
 static void begin(void)
