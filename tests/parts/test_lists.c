@@ -79,6 +79,14 @@ static const char *asked(const struct listing *listing)
 static const int all[] = {1, 2, 3};
 static const int without_1[] = {2, 3};
 
+/* The first poll is at 0 s; at 0.1 s node 2 has answered it. */
+static void begin_with_a_list(struct listing *listing)
+{
+    begin(listing);
+    step(listing, 0);
+    list_comes(listing, 0.1, 2, all, 3);
+}
+
 Test(lists, the_one_in_use_and_who_answered_last_come_last)
 {
     struct listing listing;
@@ -162,9 +170,7 @@ Test(lists, a_death_is_confirmed_soon)
 {
     struct listing listing;
 
-    begin(&listing);
-    step(&listing, 0);
-    list_comes(&listing, 0.1, 2, all, 3);
+    begin_with_a_list(&listing);
     step(&listing, 5.2);
     list_comes(&listing, 5.3, 3, without_1, 2);
     cr_expect_neq(listing.stage.table.accesses[0].view.state, SESSION_DEAD);
@@ -181,9 +187,7 @@ Test(lists, silence_is_said_and_its_end_too)
 {
     struct listing listing;
 
-    begin(&listing);
-    step(&listing, 0);
-    list_comes(&listing, 0.1, 2, all, 3);
+    begin_with_a_list(&listing);
     step(&listing, 26);
     cr_expect_not(listing.lists.overdue);
     step(&listing, 26.2); /* five polls and a time-out after the last fresh one */

@@ -26,6 +26,15 @@ static bool step(struct stage *stage, struct telling *telling, double at_s, enum
     return is_gone;
 }
 
+/* The cluster has been told of the access in use, node 1; that is taken in by the step at 0.1 s. */
+static void begin_told(struct stage *stage, struct telling *telling, enum planned_answer *planned)
+{
+    begin(stage, telling);
+    step(stage, telling, 0, NULL);
+    stage_answer(&stage->refresh, 0, NULL, 1);
+    step(stage, telling, 0.1, planned);
+}
+
 Test(telling, the_access_in_use_once)
 {
     struct telling telling;
@@ -104,10 +113,7 @@ Test(telling, a_planned_switch_gets_its_own_answer)
     struct stage stage;
     enum planned_answer answer;
 
-    begin(&stage, &telling);
-    step(&stage, &telling, 0, NULL);
-    stage_answer(&stage.refresh, 0, NULL, 1);
-    step(&stage, &telling, 0.1, &answer);
+    begin_told(&stage, &telling, &answer);
     cr_expect_eq(answer, PLANNED_NO_ANSWER, "that was the access in use");
     telling_planned(&telling, &stage.provider, &stage.now, 2);
     cr_expect_str_eq(stage.refresh.text, "uuid-2");
@@ -126,10 +132,7 @@ Test(telling, what_was_told_for_a_switch_that_is_abandoned)
     struct stage stage;
     enum planned_answer answer;
 
-    begin(&stage, &telling);
-    step(&stage, &telling, 0, NULL);
-    stage_answer(&stage.refresh, 0, NULL, 1);
-    step(&stage, &telling, 0.1, NULL);
+    begin_told(&stage, &telling, NULL);
     telling_planned(&telling, &stage.provider, &stage.now, 2);
     stage_answer(&stage.refresh, 0, NULL, 2);
     telling_cancel(&telling, &stage.provider); /* the answer came, and no step has taken it in */
