@@ -13,6 +13,7 @@
 #include "probe/path_mtu.h"
 #include "probe/path_mtu_search.h"
 #include "probe/simulated.h"
+#include "tests/probe/simulated_settings.h"
 
 #define LATENCY_NS (300 * NS_PER_US)
 
@@ -298,16 +299,6 @@ struct scene {
     struct simulated *network;
     uint64_t took_ns;
 };
-
-static struct probe_settings settings_of(uint64_t select_timeout_ns, uint32_t select_count)
-{
-    struct probe_settings settings = probe_settings_default();
-
-    settings.transport = "simulated";
-    settings.select_timeout_ns = select_timeout_ns;
-    settings.select_count = select_count;
-    return settings;
-}
 
 static struct scene play(struct world *world, const struct probe_settings *settings, uint32_t check_bytes,
                          uint32_t hosts)

@@ -10,6 +10,7 @@
 
 #include "probe/rounds.h"
 #include "probe/simulated.h"
+#include "tests/probe/simulated_settings.h"
 
 #define LATENCY_NS (300 * NS_PER_US)
 #define HOSTS_MAX  1024
@@ -165,16 +166,6 @@ static struct probe_rounds_result result_of(struct scene *scene, uint32_t host)
     cr_assert(probe_rounds_result(scene->rounds, host - 1, &result));
     cr_assert_eq(result.sent, result.answered + result.lost + result.waiting);
     return result;
-}
-
-static struct probe_settings settings_of(uint64_t select_timeout_ns, uint32_t select_count)
-{
-    struct probe_settings settings = probe_settings_default();
-
-    settings.transport = "simulated";
-    settings.select_timeout_ns = select_timeout_ns;
-    settings.select_count = select_count;
-    return settings;
 }
 
 Test(rounds, times_of_samples)
