@@ -119,9 +119,27 @@ static void skip_unless_possible(struct world *world, const struct address *serv
     cr_assert_eq(r, 0, "%s", fib_error(world->fib));
 }
 
+/* A world whose node serves, and a route of the service to it. Returns the node's listener. */
+static int open_serving(struct world *world, const struct address *service)
+{
+    const struct fib_settings settings = world_settings();
+    int listener;
+
+    world_open(world, &settings);
+    skip_unless_possible(world, service);
+    listener = listen_at(world->node, service->family, PORT);
+    move_to(world, service, service->family == AF_INET ? "10.1.0.2" : "fd01::2", world->data);
+    return listener;
+}
+
+static void close_serving(struct world *world, int listener)
+{
+    close(listener);
+    world_close(world);
+}
+
 Test(reset, a_flow_stalls_when_its_network_is_gone_and_a_reset_tells_its_owner)
 {
-    struct fib_settings settings = world_settings();
     struct address service = service_of(AF_INET);
     struct address data = address_of("10.1.0.1");
     struct address management = address_of("10.2.0.1");
@@ -131,10 +149,7 @@ Test(reset, a_flow_stalls_when_its_network_is_gone_and_a_reset_tells_its_owner)
     unsigned count;
     int listener;
 
-    world_open(&world, &settings);
-    skip_unless_possible(&world, &service);
-    listener = listen_at(world.node, AF_INET, PORT);
-    move_to(&world, &service, "10.1.0.2", world.data);
+    listener = open_serving(&world, &service);
     before = connect_to_address(listener, &service);
     cr_expect(carries(before, 5000));
 
@@ -157,14 +172,12 @@ Test(reset, a_flow_stalls_when_its_network_is_gone_and_a_reset_tells_its_owner)
     cr_expect(carries(after, 5000));
     hang_up(before);
     hang_up(after);
-    close(listener);
-    world_close(&world);
+    close_serving(&world, listener);
 }
 
 /* Of two that nobody acknowledges any more, and one that says nothing. */
 Test(reset, only_what_stands_still_from_another_address)
 {
-    struct fib_settings settings = world_settings();
     struct address service = service_of(AF_INET);
     struct address source = address_of("10.2.0.1");
     uint64_t deadline_ns = clock_now_ns(CLOCK_MONOTONIC) + 20 * NS_PER_S;
@@ -173,10 +186,7 @@ Test(reset, only_what_stands_still_from_another_address)
     unsigned count;
     int listener;
 
-    world_open(&world, &settings);
-    skip_unless_possible(&world, &service);
-    listener = listen_at(world.node, AF_INET, PORT);
-    move_to(&world, &service, "10.1.0.2", world.data);
+    listener = open_serving(&world, &service);
     idle = connect_to_address(listener, &service);
     stalled = connect_to_address(listener, &service);
     netns_must(world.node, "ip link set dev data down");
@@ -198,13 +208,11 @@ Test(reset, only_what_stands_still_from_another_address)
     hang_up(idle);
     hang_up(stalled);
     hang_up(own);
-    close(listener);
-    world_close(&world);
+    close_serving(&world, listener);
 }
 
 Test(reset, ipv6)
 {
-    struct fib_settings settings = world_settings();
     struct address service = service_of(AF_INET6);
     struct address other = address_of("fd01::2");
     struct connection connection, bystander;
@@ -212,10 +220,7 @@ Test(reset, ipv6)
     unsigned count;
     int listener;
 
-    world_open(&world, &settings);
-    skip_unless_possible(&world, &service);
-    listener = listen_at(world.node, AF_INET6, PORT);
-    move_to(&world, &service, "fd01::2", world.data);
+    listener = open_serving(&world, &service);
     connection = connect_to_address(listener, &service);
     bystander = connect_to_address(listener, &other);
     cr_expect_eq(reset(&world, &service, NULL, &count), 0, "%s", fib_error(world.fib));
@@ -225,8 +230,7 @@ Test(reset, ipv6)
     cr_expect(carries(bystander, 5000));
     hang_up(connection);
     hang_up(bystander);
-    close(listener);
-    world_close(&world);
+    close_serving(&world, listener);
 }
 
 /* ::ffff:192.168.33.2 */
@@ -262,7 +266,6 @@ static int connect_in_vain(const struct world *world, const struct address *serv
 
 Test(reset, every_socket_to_the_service_and_no_other)
 {
-    struct fib_settings settings = world_settings();
     struct address service = service_of(AF_INET);
     struct address neighbour = address_of("192.168.33.3"); /* differs in the last bit but one */
     struct connection plain, mapped, half_closed, bystander, incoming;
@@ -271,13 +274,10 @@ Test(reset, every_socket_to_the_service_and_no_other)
     struct world world;
     unsigned count;
 
-    world_open(&world, &settings);
-    skip_unless_possible(&world, &service);
+    listener = open_serving(&world, &service);
     netns_must(world.node, "ip address add 192.168.33.3/32 dev lo");
     netns_must(NETNS_HERE, "ip route add 192.168.33.3 via 10.1.0.2");
-    listener = listen_at(world.node, AF_INET, PORT);
     own_listener = listen_at(NETNS_HERE, AF_INET, PORT);
-    move_to(&world, &service, "10.1.0.2", world.data);
     plain = connect_to_address(listener, &service);
     mapped = connect_mapped(listener, &service);
     half_closed = connect_to_address(listener, &service);
@@ -313,9 +313,8 @@ Test(reset, every_socket_to_the_service_and_no_other)
     hang_up(bystander);
     hang_up(incoming);
     close(waiting);
-    close(listener);
     close(own_listener);
-    world_close(&world);
+    close_serving(&world, listener);
 }
 
 /* What is asked for by the state and the port, of one that is open, one to another port, and a handshake. */
@@ -340,7 +339,6 @@ Test(reset, by_state_and_port)
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-        struct fib_settings settings = world_settings();
         struct fib_connections which = rows[i].which;
         struct connection open, port;
         int listener, port_listener, handshake;
@@ -348,11 +346,8 @@ Test(reset, by_state_and_port)
         struct world world;
         unsigned count;
 
-        world_open(&world, &settings);
-        skip_unless_possible(&world, &service);
-        listener = listen_at(world.node, AF_INET, PORT);
+        listener = open_serving(&world, &service);
         port_listener = listen_at(world.node, AF_INET, PORT + 1);
-        move_to(&world, &service, "10.1.0.2", world.data);
         open = connect_to_address(listener, &service);
         port =
             connect_to(port_listener, (struct sockaddr *)&to, address_to_sockaddr(&service, PORT + 1, &to));
@@ -368,9 +363,8 @@ Test(reset, by_state_and_port)
         hang_up(open);
         hang_up(port);
         close(handshake);
-        close(listener);
         close(port_listener);
-        world_close(&world);
+        close_serving(&world, listener);
     }
 }
 
@@ -402,17 +396,13 @@ Test(reset, a_handshake_that_waits_for_long)
 
 Test(reset, many)
 {
-    struct fib_settings settings = world_settings();
     struct address service = service_of(AF_INET);
     struct connection connections[200];
     struct world world;
     unsigned count;
     int listener;
 
-    world_open(&world, &settings);
-    skip_unless_possible(&world, &service);
-    listener = listen_at(world.node, AF_INET, PORT);
-    move_to(&world, &service, "10.1.0.2", world.data);
+    listener = open_serving(&world, &service);
     for (size_t i = 0; i < ARRAY_SIZE(connections); i++)
         connections[i] = connect_to_address(listener, &service);
     cr_expect_eq(reset(&world, &service, NULL, &count), 0, "%s", fib_error(world.fib));
@@ -421,6 +411,5 @@ Test(reset, many)
         cr_expect_eq(error_of(connections[i].client), ECONNABORTED);
         hang_up(connections[i]);
     }
-    close(listener);
-    world_close(&world);
+    close_serving(&world, listener);
 }
