@@ -81,6 +81,15 @@ static struct notifier_report after(uint64_t runs)
     return report();
 }
 
+static void until_it_runs(void)
+{
+    uint64_t until_ns = NOW + LONG_NS;
+
+    while (!report().running && NOW < until_ns)
+        poll(NULL, 0, 1);
+    cr_assert(report().running);
+}
+
 /* What the runs wrote; static. */
 static const char *all_seen(void)
 {
@@ -122,8 +131,7 @@ Test(notifier, one_at_a_time_and_then_the_newest)
 
     write_program("read -r x <\"$GATE\"; printf '%s;' \"$(cat)\" >>\"$SEEN\"");
     hand_over("first", LONG_NS);
-    while (!report().running)
-        poll(NULL, 0, 1);
+    until_it_runs();
     for (int i = 0; i < 100; i++) {
         snprintf(document, sizeof(document), "%d", i);
         hand_over(document, LONG_NS);
@@ -141,8 +149,7 @@ Test(notifier, what_waits_can_be_taken_back)
     write_program("read -r x <\"$GATE\"; printf '%s;' \"$(cat)\" >>\"$SEEN\"");
     cr_expect_not(notifier_take_back(notifier));
     hand_over("first", LONG_NS);
-    while (!report().running)
-        poll(NULL, 0, 1);
+    until_it_runs();
     cr_expect_not(notifier_take_back(notifier), "what runs does not wait");
     hand_over("second", LONG_NS);
     cr_expect(notifier_take_back(notifier));
@@ -186,8 +193,7 @@ Test(notifier, the_end_waits_for_the_last_notice)
 {
     write_program("sleep 0.1; printf '%s;' \"$(cat)\" >>\"$SEEN\"");
     hand_over("first", LONG_NS);
-    while (!report().running)
-        poll(NULL, 0, 1);
+    until_it_runs();
     hand_over("last", LONG_NS);
     notifier = notifier_close(notifier, LONG_NS);
     cr_expect_str_eq(all_seen(), "first;last;");
@@ -199,8 +205,7 @@ Test(notifier, the_end_waits_no_longer_than_it_is_told)
 
     write_program("sleep 86314; echo late >\"$SEEN\"");
     hand_over("first", 3600 * NS_PER_S);
-    while (!report().running)
-        poll(NULL, 0, 1);
+    until_it_runs();
     hand_over("last", 3600 * NS_PER_S);
     begun_ns = NOW;
     notifier = notifier_close(notifier, 300 * NS_PER_MS);
