@@ -279,7 +279,7 @@ Test(transports, replies_count_by_when_they_arrived)
         open_sweep(&sweep, &settings);
         add_range(sweep, 12);
         cr_assert_eq(front_end_step(probe_sweep_front(sweep), NEVER_NS), 0);
-        usleep(200000);
+        usleep(200000); /* so late they are read: all waits are over by then */
         cr_assert_eq(count_unreachable(sweep), 0, "way %zu", way);
         cr_assert_eq(front_end_counters(probe_sweep_front(sweep))->late, 0);
     }
@@ -559,9 +559,9 @@ Test(transports, a_stopped_process_blames_nobody)
         snprintf(name, sizeof(name), "%s", ways[way].transport);
         pid = netns_spawn(NETNS_HERE, stream_process, name);
         for (int i = 0; i < 3; i++) {
-            usleep(110000);
+            usleep(110000); /* so long it runs, */
             kill(pid, SIGSTOP);
-            usleep(400000);
+            usleep(400000); /* and so long it stands still */
             kill(pid, SIGCONT);
         }
         cr_expect_eq(netns_wait(pid), 0, "way %zu", way);
