@@ -18,6 +18,7 @@
 #include <sys/resource.h>
 
 #include "probe/socket.h"
+#include "tests/lib/asleep.h"
 #include "tests/lib/netns.h"
 #include "tests/probe/uring_world.h"
 
@@ -269,21 +270,6 @@ Test(uring, receives_errors_and_goes_on, .timeout = 60)
 }
 
 /* --- waiting --- */
-
-static bool is_asleep(pid_t pid)
-{
-    char path[32], state = 0;
-    FILE *file;
-
-    snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-    file = fopen(path, "re");
-    if (!file)
-        return false;
-    if (fscanf(file, "%*d (%*[^)]) %c", &state) != 1)
-        state = 0;
-    fclose(file);
-    return state == 'S';
-}
 
 /* When the one that waits for it sleeps; who ends that wait in vain ends this too. */
 static int deliver_soon(void *context)
