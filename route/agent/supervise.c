@@ -121,7 +121,7 @@ static int take_lock(const char *config_path)
     return error;
 }
 
-pid_t supervise_pid(const char *config_path)
+pid_t supervise_pid(const char *config_path, bool *is_supervised)
 {
     char name[64];
     pid_t holder;
@@ -129,10 +129,11 @@ pid_t supervise_pid(const char *config_path)
 
     lock_name(config_path, name);
     fd = own_file_open(SUPERVISE_DIRECTORY, name, O_RDONLY);
-    if (fd < 0)
-        return 0;
-    holder = lock_holder(fd, BYTE_OF_SUPERVISOR);
-    close(fd);
+    holder = fd < 0 ? 0 : lock_holder(fd, BYTE_OF_SUPERVISOR);
+    *is_supervised = holder != 0;
+    if (fd >= 0 && !holder)
+        holder = lock_holder(fd, BYTE_OF_AGENT);
+    close_fd(fd);
     return holder;
 }
 

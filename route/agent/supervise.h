@@ -20,5 +20,8 @@
  */
 int supervise_run(const struct agent_options *options);
 
-/* The process that supervises this configuration; 0: none, or its lock cannot be read. */
-pid_t supervise_pid(const char *config_path);
+/*
+ * The process to signal for this configuration: its supervisor, or the agent that a killed supervisor left
+ * (*is_supervised is false then). 0, and false: neither runs, or the lock cannot be read.
+ */
+pid_t supervise_pid(const char *config_path, bool *is_supervised);

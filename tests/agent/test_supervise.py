@@ -12,7 +12,8 @@ from hanging import a_disk_that_hangs, may_hang
 from harness import NO_DEATH_SIGNAL, main
 from netlab.namespace import entering
 from netlab.wait import wait_for
-from supervised import child, gone, replaced, supervised
+from no_death_signal import WHY_NOT
+from supervised import OUTLIVES, child, end_later, gone, replaced, supervised
 
 
 def started(t):
@@ -158,6 +159,28 @@ def started_at_once(t):
     t.ok(agent.terminate(20) == 0, "ends")
 
 
+def left(t):
+    """The supervisor is killed, and the agent goes on: --pid names it, so that it can be ended."""
+    if WHY_NOT:
+        t.ok(True, "an agent that outlives its supervisor", unless=WHY_NOT)
+        return
+    world, _, monitor = t.cluster(settings=dict(nodes=2))
+    agent = supervised(t, t.agent(world, start=False), OUTLIVES)
+    home = world.node(1).address("data")
+    agent.start()
+    t.eventually(agent.settled(home), "at home", detail=agent.status)
+    pid = child(agent)
+    end_later(t, pid)
+    agent.signal(signal.SIGKILL)
+    agent.process.wait(10)
+    t.ok(ask_pid(agent) == (1, f"{pid}\n", ""), "--pid names it, and says that nobody supervises it", ask_pid(agent))
+    t.ok(agent.status().get("next_hop") == home, "it goes on", agent.status())
+    os.kill(pid, signal.SIGTERM)
+    t.ok(wait_for(lambda: gone(pid)), "it ends", agent.log())
+    t.ok(ask_pid(agent) == (1, "", ""), "then --pid names nobody", ask_pid(agent))
+    t.ok(monitor.gateway() == home, "and the route stays")
+
+
 def nobody_reads(t):
     """Who read standard error is gone (a login that ended): an agent that ends is started again all the same."""
     world, _, monitor = t.cluster(settings=dict(nodes=2))
@@ -222,4 +245,4 @@ def both_options(t):
     t.ok(code == 3 and "--supervise and --dry-run" in error, "not together with --dry-run", [code, error])
 
 
-sys.exit(main([machine_stood_still, what_it_runs, hangs, started_at_once, crash, second, signals, nobody_reads, reload_at_the_start, wrong_file, both_options]))
+sys.exit(main([machine_stood_still, what_it_runs, hangs, started_at_once, left, crash, second, signals, nobody_reads, reload_at_the_start, wrong_file, both_options]))

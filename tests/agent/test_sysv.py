@@ -3,6 +3,7 @@
 and that its agent is the one of `--supervise`."""
 import contextlib
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -11,18 +12,19 @@ import sys
 from harness import BUILD, RUN, main
 from netlab.namespace import entering
 from netlab.wait import wait_for
-from supervised import ENTER, gone
+from no_death_signal import WHY_NOT
+from supervised import ENTER, OUTLIVES, end_later, gone
 
 SCRIPT = os.path.join(BUILD, "tools", "reroute.init")
 
 
-def script(t, shell):
+def script(t, shell, program=RUN[-1]):
     """Calls the script as `call(ACTION)`, which gives (exit code, output); what runs in the end is ended."""
     world, _, _ = t.cluster(settings=dict(nodes=2))
     agent = t.agent(world, start=False)
     run = os.path.join(t.directory, "run")
     os.mkdir(run)
-    environment = {**os.environ, "REROUTE": RUN[-1], "REROUTE_CONFIG": agent.config_path}
+    environment = {**os.environ, "REROUTE": program, "REROUTE_CONFIG": agent.config_path}
 
     def call(*action):
         done = subprocess.run([*ENTER, run, *shell, SCRIPT, *action], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -87,6 +89,28 @@ def started_again(t):
     t.ok(call("stop") == (0, ""), "stop")
 
 
+def left(t):
+    """The supervisor is killed, and the agent goes on: it runs, and stop ends it."""
+    if WHY_NOT:
+        t.ok(True, "an agent that outlives its supervisor", unless=WHY_NOT)
+        return
+    path = os.path.join(t.directory, "reroute")
+    with open(path, "w", encoding="ascii") as f:
+        f.write(f'#!/bin/sh\nexec {shlex.join([*OUTLIVES, RUN[-1]])} "$@"\n')
+    os.chmod(path, 0o700)
+    _, agent, call = script(t, ["sh"], path)
+    t.ok(call("start") == (0, ""), "start")
+    supervisor = int(call("status")[1].split("pid ")[1].rstrip(")\n"))
+    with open(f"/proc/{supervisor}/task/{supervisor}/children", encoding="ascii") as f:
+        pid = int(f.read())
+    end_later(t, pid)
+    os.kill(supervisor, signal.SIGKILL)
+    t.ok(wait_for(lambda: gone(supervisor)), "the supervisor is killed")
+    t.ok(call("status") == (0, f"reroute: running (pid {pid})\n"), "the agent runs", call("status"))
+    t.ok(call("stop") == (0, "") and not agent.status(), "stop ends it", agent.status())
+    t.ok(call("status") == (3, "reroute: not running\n"), "none runs", call("status"))
+
+
 def under_dash(t):
     all_actions(t, ["dash"])
 
@@ -95,5 +119,5 @@ def under_busybox(t):
     all_actions(t, ["busybox", "ash"])
 
 
-sys.exit(main([started_again, *[one for one, shell in ((under_dash, "dash"), (under_busybox, "busybox"))
+sys.exit(main([started_again, left, *[one for one, shell in ((under_dash, "dash"), (under_busybox, "busybox"))
                                 if shutil.which(shell)]]))

@@ -18,6 +18,7 @@ import tempfile
 import threading
 
 sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'lib'))
+import no_death_signal
 import tap
 from static_program import why_not
 from tap import check, run, same, test
@@ -34,10 +35,10 @@ DEADLINE_S = 60
 log = []  # what came to the system's log
 
 
-def init(*words):
-    """(exit code, what it says)"""
+def init(*words, before=None):
+    """(exit code, what it says); before: called first in its process"""
     done = subprocess.run(['chroot', ROOT, '/etc/init.d/reroute', *words], capture_output=True, text=True,
-                          timeout=DEADLINE_S, check=False)
+                          timeout=DEADLINE_S, check=False, preexec_fn=before)
     return done.returncode, done.stdout + done.stderr
 
 
@@ -51,7 +52,7 @@ def supervisor():
     """0: none."""
     done = subprocess.run(['chroot', ROOT, '/opt/reroute/bin/reroute', 'agent', '--pid'], capture_output=True, text=True,
                           timeout=DEADLINE_S, check=False)
-    return int(done.stdout or 0)
+    return int(done.stdout) if done.returncode == 0 else 0
 
 
 def agent():
@@ -165,7 +166,7 @@ def a_restart_with_a_wrong_file_leaves_the_agent():
 @test
 def stop_while_it_waits_to_start_again():
     kill(supervisor())
-    eventually(lambda: not supervisor(), 'none runs')
+    eventually(lambda: init('status')[0] == 3, 'none runs')
     same(init('stop'), (0, 'reroute: does not run\n'))
     eventually(lambda: processes() == [], 'no process is left')
     same(init('start'), (0, 'reroute: started\n'))
@@ -177,6 +178,40 @@ def stop_leaves_nothing():
     same(supervisor(), 0)
     eventually(lambda: processes() == [], 'no process is left')
     same(init('status')[0], 3)
+
+
+def leave_an_agent():
+    """All but the agent is killed, and it cannot know. Its process."""
+    before = starts()
+    same(init('start', before=no_death_signal.forbid_death_signal), (0, 'reroute: started\n'))
+    eventually(lambda: starts() > before, 'it runs')
+    pid, looks_after = agent(), supervisor()
+    others = [one for one in processes() if one not in (pid, looks_after)]
+    for one in (*others, looks_after):  # who starts a supervisor again first
+        kill(one)
+    eventually(lambda: processes() == [pid], 'it alone goes on')
+    return pid
+
+
+@test
+def stop_ends_an_agent_that_was_left():
+    if no_death_signal.WHY_NOT:
+        return
+    pid = leave_an_agent()
+    same(init('status'), (0, f'reroute: runs, process {pid}\n'))
+    same(init('stop'), (0, 'reroute: stopped\n'))
+    eventually(lambda: processes() == [], 'no process is left')
+    same(init('status'), (3, 'reroute: does not run\n'))
+
+
+@test
+def start_replaces_an_agent_that_was_left():
+    if no_death_signal.WHY_NOT:
+        return
+    pid, before = leave_an_agent(), starts()
+    same(init('start'), (0, 'reroute: started\n'))
+    eventually(lambda: starts() > before and agent() not in (0, pid), 'another one')
+    same(init('stop'), (0, 'reroute: stopped\n'))
 
 
 @test

@@ -14,12 +14,12 @@
 
 static int print_pid(const char *config_path)
 {
-    pid_t pid = supervise_pid(config_path);
+    bool is_supervised;
+    pid_t pid = supervise_pid(config_path, &is_supervised);
 
-    if (!pid)
-        return EXIT_NOT_ALL;
-    printf("%d\n", (int)pid);
-    return 0;
+    if (pid)
+        printf("%d\n", (int)pid);
+    return is_supervised ? 0 : EXIT_NOT_ALL;
 }
 
 static int exit_code(int error)
@@ -40,7 +40,10 @@ int command_agent(int argc, char **argv)
          .help = "start it again when it ends badly or hangs, for hosts\n"
                  "without a service manager; without a word when it runs already",
          .flag = &supervise},
-        {.name = "pid", .help = "print the process that supervises it; exit code 1: none", .flag = &pid},
+        {.name = "pid",
+         .help = "print the process that supervises it; exit code 1: none does,\n"
+                 "and what is printed is the agent that a killed one left",
+         .flag = &pid},
         {'v', "verbose", .help = "log more", .flag = &verbose},
         {0},
     };
