@@ -1,0 +1,50 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""What tools/kernels counts as failed, without a machine that boots: its functions are given what a machine leaves."""
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.append(os.path.join(ROOT, "tests", "lib"))
+from tap import check, run, same, test
+
+KERNELS = os.path.join(ROOT, "tools", "kernels")
+LOCAL = "192.168.33.2 via 10.10.85.15 (node1, data), reason cold-start"
+OTHER = "192.168.33.2 via 10.10.85.16 (node2, data), reason cold-start"
+NO_LISTS = '{"data":[]}{"data":[]}'
+# Each boot, what it is to end with: the status, the lists, what was there early; then what it must not end with.
+BOOTS = (
+    ("local-up", (LOCAL, "", ""), (OTHER, "", "")),
+    ("local-down", (OTHER, "", ""), (LOCAL, "", "")),
+    ("other-down", (LOCAL, "", ""), (OTHER, "", "")),
+    ("local-later", (LOCAL, "", ""), (OTHER, "", "")),
+    ("late", (OTHER, "", ""), (LOCAL, "", "")),
+    ("no-leader", (LOCAL, NO_LISTS, ""), (OTHER, NO_LISTS, "")),
+    ("no-leader", (LOCAL, NO_LISTS, ""), (LOCAL, '{"data":[1]}{"data":[]}', "")),
+    ("interface-later", (LOCAL, "", ""), (OTHER, "", "")),
+    ("interface-too-late", (LOCAL, "", "failed: 2"), (OTHER, "", "failed: 2")),
+    ("interface-too-late", (LOCAL, "", "failed: 2"), (LOCAL, "", "of-the-service")),
+)
+
+
+def call(directory, script, *arguments):
+    """Runs it where the functions of tools/kernels are: (exit code, output)"""
+    done = subprocess.run(["bash", "-c", f'source "{KERNELS}"\n{script}', "test", *arguments], stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, check=False,
+                          env={**os.environ, "XDG_CACHE_HOME": directory})
+    return done.returncode, done.stdout
+
+
+@test
+def a_boot_that_ends_at_the_wrong_node():
+    with tempfile.TemporaryDirectory() as directory:
+        for boot, right, wrong in BOOTS:
+            for case in (boot, f"{boot},default"):
+                for found, code in ((right, 0), (wrong, 1), (("no route", *right[1:]), 1)):
+                    same(call(directory, 'was_right "$@"', case, *found), (code, ""), f"{case} {found}")
+
+
+sys.exit(run())
