@@ -47,4 +47,31 @@ def a_boot_that_ends_at_the_wrong_node():
                     same(call(directory, 'was_right "$@"', case, *found), (code, ""), f"{case} {found}")
 
 
+def failovers(interrupted, rows):
+    """What `reroute bench failover --json` prints, so far as it is read."""
+    return json.dumps({"interrupted": interrupted, "rows": [
+        {"way": way, "repetitions": [
+            {"icmp_ms": 991.0, "tcp_ms": 1003.0, "iscsi_ms": 3003.0, "iscsi_errors": 0, "over": over,
+             "iscsi_blocks": blocks}]} for way, over, blocks in rows]})
+
+
+@test
+def a_storage_job_that_is_not_whole_or_lost_something():
+    good = {"good": 50, "lost": 0, "damaged": 0, "unread": 0}
+    for document, failed, said in (
+            (failovers(False, [("cable", True, good), ("drain", True, good)]), False, "all 50 good"),
+            (failovers(True, [("cable", True, good)]), True, "ended early"),
+            (failovers(True, []), True, "no result"),
+            ("", True, "no result"),
+            (failovers(False, [("cable", False, good)]), True, "all 50 good; not over at the end"),
+            (failovers(False, [("cable", True, None)]), True, "not read back"),
+            (failovers(False, [("cable", True, {**good, "lost": 2})]), True, "2 lost")):
+        with tempfile.TemporaryDirectory() as directory:
+            with open(os.path.join(directory, "0.json"), "w", encoding="utf-8") as file:
+                file.write(document)
+            code, output = call(directory, 'print_storage 6.1 "$1" iscsi', directory)
+            same(code, int(failed), f"{document} {output}")
+            check(output.endswith(said + "\n"), said, output)
+
+
 sys.exit(run())
