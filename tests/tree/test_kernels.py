@@ -74,4 +74,31 @@ def a_storage_job_that_is_not_whole_or_lost_something():
             check(output.endswith(said + "\n"), said, output)
 
 
+# What the machine runs, run here, with a directory of its own and a build of one test. No setting of this machine is touched.
+RUN_SUITES = r"""
+work=$1 build=$1/build tests=(good misspelt)
+modprobe() { :; }
+export -f modprobe
+run_script()
+{
+    sed "/proc.sys/d; s,/host/,$work/host/,g
+         s,python3 .*/late.py >\(.*\) &,echo 3 >\1; sleep 100 \&," | bash
+}
+run_suites 6.1
+"""
+
+
+@test
+def a_test_that_is_misspelt():
+    """It has no log: that of the test before it is not its own."""
+    with tempfile.TemporaryDirectory() as directory:
+        os.mkdir(os.path.join(directory, "reroute-kernels"))
+        with open(os.path.join(directory, "meson.build"), "w", encoding="ascii") as file:
+            file.write("project('of-one-test')\ntest('good', find_program('true'))\n")
+        subprocess.run(["meson", "setup", "build"], cwd=directory, check=True, stdout=subprocess.DEVNULL)
+        code, output = call(directory, RUN_SUITES, directory)
+        rows = [line.split()[1:5] for line in output.splitlines() if line.startswith("6.1 ")]
+        same((code, rows), (1, [["good", "1", "of", "1"], ["misspelt", "0", "of", "0"]]), output)
+
+
 sys.exit(run())
