@@ -34,9 +34,9 @@ int stat(const char *restrict name, struct stat *restrict st)
     pthread_mutex_lock(&gate);
     pthread_sigmask(SIG_BLOCK, NULL, &blocked);
     signals_blocked = sigismember(&blocked, SIGTERM) && sigismember(&blocked, SIGHUP);
+    atomic_fetch_add(&ended, 1); /* so who has the gate knows: a look that has not ended is held up */
     pthread_mutex_unlock(&gate);
     error = atomic_load(&refusal);
-    atomic_fetch_add(&ended, 1);
     if (!error)
         return fstatat(AT_FDCWD, name, st, 0);
     errno = error;
