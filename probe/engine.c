@@ -521,15 +521,15 @@ static int receive_family(struct engine *engine, int family, uint64_t now_ns)
     return receive_queued(engine, family, now_ns);
 }
 
+/*
+ * Both families, whatever was opened here: the transport may have opened one to which nothing is sent. What anybody
+ * sends to that one would else stay unread, and whoever waits for us would be woken without an end.
+ */
 int engine_receive(struct engine *engine, uint64_t now_ns)
 {
-    int r = 0;
+    int r = receive_family(engine, AF_INET, now_ns);
 
-    if (engine->is_open[0])
-        r = receive_family(engine, AF_INET, now_ns);
-    if (r == 0 && engine->is_open[1])
-        r = receive_family(engine, AF_INET6, now_ns);
-    return r;
+    return r == 0 ? receive_family(engine, AF_INET6, now_ns) : r;
 }
 
 const struct probe_counters *engine_counters(struct engine *engine)

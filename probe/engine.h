@@ -97,7 +97,7 @@ struct engine {
     struct probe_counters counters;
     uint64_t key[2];
     uint16_t ident[2]; /* IPv4, IPv6 */
-    bool is_open[2];
+    bool is_open[2];   /* requests can be sent to it */
     struct engine_flow flow;
     uint32_t payload_bytes; /* the largest that the buffers are made for */
     uint8_t *buffers;       /* ENGINE_BATCH requests, patterns filled in */

@@ -74,7 +74,8 @@ struct transport_operations {
 
     /*
      * Fetches what has arrived for one family, oldest first, never blocks. Fewer than `count` (at most
-     * TRANSPORT_BATCH): there was no more at that moment. Returns the number, or a negative errno.
+     * TRANSPORT_BATCH): there was no more at that moment. Of a family that is not open there is nothing. Returns
+     * the number, or a negative errno.
      */
     int (*receive)(struct transport *transport, int family, struct packet_in *packets, unsigned count);
 

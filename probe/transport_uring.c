@@ -244,10 +244,9 @@ static int uring_receive(struct transport *transport, int family, struct packet_
     uint8_t *bytes;
     int r;
 
-    if (s->fd < 0)
+    /* Without buffers the family is not open, and its socket in no set. */
+    if (s->fd < 0 || !f->buffers.shared)
         return 0;
-    if (!f->buffers.shared)
-        return -ENOBUFS;
     uring_buffers_reclaim(&f->buffers);
     r = fetch(u, f, count);
     if (r < 0) {

@@ -7,6 +7,7 @@
  */
 #include <criterion/criterion.h>
 #include <netinet/ip_icmp.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/wait.h>
@@ -449,6 +450,75 @@ static struct packet_out echo_to(const char *text, uint32_t ifindex, uint16_t id
     icmp_request_build(bytes, ECHO_BYTES, AF_INET, &echo, 0);
     return (struct packet_out){
         .to = address(text), .ifindex = ifindex, .bytes = bytes, .size_bytes = ECHO_BYTES};
+}
+
+static bool is_readable(int fd, int timeout_ms)
+{
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+
+    return poll(&p, 1, timeout_ms) == 1;
+}
+
+/* Dispatches as long as the outer loop would, until the request has its reply and nothing is left. */
+static void await_reply(struct probe_stream *stream)
+{
+    uint64_t deadline_ns = clock_now_ns(CLOCK_MONOTONIC) + 20 * NS_PER_S;
+    struct probe_observation observation = {.outcome = PROBE_TIMEOUT};
+
+    while (!probe_stream_next(stream, &observation) && clock_now_ns(CLOCK_MONOTONIC) < deadline_ns) {
+        cr_assert_eq(probe_stream_dispatch(stream), 0);
+        is_readable(probe_stream_fd(stream), 10);
+    }
+    cr_assert_eq(observation.outcome, PROBE_REPLY);
+    cr_assert_eq(probe_stream_dispatch(stream), 0);
+}
+
+/* Anybody can send us a reply with the ident of a family to which no target belongs: it is read, and ends the matter. */
+static void check_untargeted_family(const struct cluster *c, size_t way)
+{
+    struct probe_settings settings = probe_settings_default();
+    CLEANUP(probe_stream_free) struct probe_stream *stream = NULL;
+    CLEANUP(close_fd) int forger = netns_socket(c->peer, AF_INET, SOCK_RAW, IPPROTO_ICMP);
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x0a010001)};
+    struct transport *transport = NULL;
+    uint8_t bytes[ECHO_BYTES], reply[ECHO_BYTES];
+    struct packet_out request;
+    uint64_t foreign;
+    uint16_t ident;
+    char text[128] = "";
+    int fd;
+
+    settings.transport = ways[way].transport;
+    settings.select_timeout_ns = 600 * NS_PER_S;
+    cr_assert_eq(transport_open(&transport, &settings, 1, text, sizeof(text)), 0, "%s", text);
+    cr_assert_eq(transport->operations->open_family(transport, AF_INET, &ident, text, sizeof(text)), 0);
+    cr_assert_eq(probe_stream_new_over(&stream, &settings, transport), 0);
+    add_path(stream, "fd01::2", 600 * 1000, 0);
+    await_reply(stream);
+    fd = probe_stream_fd(stream);
+    cr_assert_not(is_readable(fd, 0), "way %zu", way);
+    foreign = probe_stream_counters(stream)->foreign;
+
+    request = echo_to("10.1.0.1", 0, ident, bytes);
+    simulated_make_reply(&request, reply);
+    cr_assert_eq(sendto(forger, reply, sizeof(reply), 0, (struct sockaddr *)&to, sizeof(to)), sizeof(reply));
+    cr_assert(is_readable(fd, 20000), "way %zu", way);
+    cr_assert_eq(probe_stream_dispatch(stream), 0);
+    cr_expect_not(is_readable(fd, 0), "way %zu: the outer loop spins", way);
+    cr_expect_eq(probe_stream_counters(stream)->foreign, foreign + 1, "way %zu", way);
+}
+
+Test(transports, a_family_without_targets_is_drained)
+{
+    struct cluster c;
+
+    cluster_make(&c);
+    for (size_t way = 0; way < ARRAY_SIZE(ways); way++) {
+        if (!is_real(way))
+            continue;
+        cluster_allow_ping_sockets(ways[way].kind == PING);
+        check_untargeted_family(&c, way);
+    }
 }
 
 /* Replies are on the way to both when one of them cannot send. */
