@@ -60,7 +60,8 @@ struct transport_operations {
 
     /*
      * Makes room for messages of up to `payload_bytes` and for `replies` of them waiting unread, as far as
-     * allowed. Returns for how many there is room in each family, at least 1, or -ENOMEM.
+     * allowed. Returns for how many there is room in each family, at least 1, or -ENOMEM: then messages that had
+     * room before still have it.
      */
     int (*reserve)(struct transport *transport, uint32_t payload_bytes, uint32_t replies);
 

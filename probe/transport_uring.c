@@ -393,15 +393,24 @@ static int uring_open_family(struct transport *transport, int family, uint16_t *
     return r < 0 ? r : 0;
 }
 
+/* On an error the buffers are what they were. */
 static int grow(struct uring_transport *u, struct uring_buffers *buffers)
 {
-    int r = uring_buffers_withdraw(buffers);
+    struct uring_buffers larger;
+    int r = uring_buffers_prepare(buffers, &larger, message_bytes(u));
 
     if (r < 0)
         return r;
+    r = uring_buffers_withdraw(buffers);
+    if (r < 0) {
+        uring_buffers_withdraw(&larger);
+        uring_buffers_destroy(&larger);
+        return r;
+    }
     harvest(u);
     uring_flush_overflow(u);
-    return uring_buffers_replace(buffers, message_bytes(u));
+    uring_buffers_replace(buffers, &larger);
+    return 0;
 }
 
 static int uring_reserve(struct transport *transport, uint32_t payload_bytes, uint32_t replies)

@@ -53,23 +53,29 @@ static bool is_filled(struct uring_buffers *b, uint16_t id)
     return false;
 }
 
-/* Takes the memory, and tells the kernel of those that are not filled. */
+/* Lets the kernel have all that are not filled. */
+static void offer_free(struct uring_buffers *b)
+{
+    int offered = 0;
+
+    for (uint16_t id = 0; id < b->count; id++)
+        if (!is_filled(b, id))
+            offer(b, id, offered++);
+    io_uring_buf_ring_advance(b->shared, offered);
+}
+
+/* Takes the memory, and tells the kernel where they will be; it has none of them yet. */
 static int make(struct uring_buffers *b, size_t size_bytes)
 {
     struct io_uring_buf_reg group = {.ring_entries = b->count, .bgid = b->group};
     void *map = mmap(NULL, map_bytes(b->count, size_bytes), PROT_READ | PROT_WRITE,
                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    int offered = 0;
 
     if (map == MAP_FAILED)
         return -ENOMEM;
     b->shared = map;
     b->bytes = (uint8_t *)map + ring_bytes(b->count);
     b->size_bytes = size_bytes;
-    for (uint16_t id = 0; id < b->count; id++)
-        if (!is_filled(b, id))
-            offer(b, id, offered++);
-    io_uring_buf_ring_advance(b->shared, offered);
     group.ring_addr = (uintptr_t)b->shared;
     return io_uring_register_buf_ring(b->ring, &group, 0);
 }
@@ -85,6 +91,8 @@ int uring_buffers_init(struct uring_buffers *b, struct io_uring *ring, uint16_t 
         r = make(b, size_bytes);
     if (r < 0)
         uring_buffers_destroy(b);
+    else
+        offer_free(b);
     return r;
 }
 
@@ -96,30 +104,39 @@ void uring_buffers_destroy(struct uring_buffers *b)
     *b = (struct uring_buffers){0};
 }
 
+int uring_buffers_prepare(const struct uring_buffers *b, struct uring_buffers *larger, size_t size_bytes)
+{
+    int r;
+
+    *larger = (struct uring_buffers){
+        .ring = b->ring, .group = (uint16_t)(b->group + URING_GROUPS), .count = b->count};
+    r = make(larger, size_bytes);
+    if (r < 0)
+        uring_buffers_destroy(larger);
+    return r;
+}
+
 int uring_buffers_withdraw(struct uring_buffers *b)
 {
     return io_uring_unregister_buf_ring(b->ring, b->group);
 }
 
-int uring_buffers_replace(struct uring_buffers *b, size_t size_bytes)
+void uring_buffers_replace(struct uring_buffers *b, const struct uring_buffers *larger)
 {
     struct uring_buffers old = *b;
-    int r;
 
-    b->shared = NULL;
-    b->lent_count = 0;
-    b->group = (uint16_t)(b->group + URING_GROUPS);
-    r = make(b, size_bytes);
-    for (unsigned i = 0; r == 0 && i < b->filled_count; i++) {
+    for (unsigned i = 0; i < b->filled_count; i++) {
         const struct uring_message *m = filled_at(b, i);
 
-        memcpy(b->bytes + m->id * size_bytes, old.bytes + m->id * old.size_bytes, m->size_bytes);
+        memcpy(larger->bytes + m->id * larger->size_bytes, old.bytes + m->id * old.size_bytes, m->size_bytes);
     }
+    *b = *larger;
+    b->filled = old.filled;
+    b->filled_head = old.filled_head;
+    b->filled_count = old.filled_count;
+    offer_free(b);
     old.filled = NULL;
     uring_buffers_destroy(&old);
-    if (r < 0)
-        uring_buffers_destroy(b);
-    return r;
 }
 
 void uring_buffers_fill(struct uring_buffers *b, uint16_t id, uint32_t size_bytes)

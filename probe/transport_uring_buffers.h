@@ -42,12 +42,19 @@ int uring_buffers_init(struct uring_buffers *b, struct io_uring *ring, uint16_t 
 void uring_buffers_destroy(struct uring_buffers *b);
 
 /*
- * Replaces them by larger ones, in two steps. After the first the kernel fills no more, and what it has
- * filled must be told by uring_buffers_fill(). The second keeps what is filled; what was lent is void. On an
- * error (as for init) they are gone, together with what they held.
+ * Replaces them by larger ones, in three steps:
+ *
+ *   prepare   makes the larger ones; the others serve on. On an error (as for init) there are none.
+ *   withdraw  The kernel fills no more. What it has filled must be told by uring_buffers_fill(). On an error (what the
+ *             kernel said) it fills on.
+ *   replace   lets the larger ones take the place of those that were withdrawn. What is filled stays; what was lent is
+ *             void.
+ *
+ * Larger ones that are not used after all are withdrawn and destroyed.
  */
+int uring_buffers_prepare(const struct uring_buffers *b, struct uring_buffers *larger, size_t size_bytes);
 int uring_buffers_withdraw(struct uring_buffers *b);
-int uring_buffers_replace(struct uring_buffers *b, size_t size_bytes);
+void uring_buffers_replace(struct uring_buffers *b, const struct uring_buffers *larger);
 
 /* The kernel has filled buffer `id`. */
 void uring_buffers_fill(struct uring_buffers *b, uint16_t id, uint32_t size_bytes);

@@ -229,6 +229,61 @@ Test(uring, grows_its_buffers_with_messages_in_them, .timeout = 60)
     }
 }
 
+/* From now on this process gets no memory from the kernel. Returns the limit of before. */
+static struct rlimit exhaust_memory(void)
+{
+    FILE *file = fopen("/proc/self/statm", "re");
+    struct rlimit before, none;
+    unsigned long pages;
+
+    cr_assert(file);
+    cr_assert_eq(fscanf(file, "%lu", &pages), 1);
+    fclose(file);
+    cr_assert_eq(getrlimit(RLIMIT_AS, &before), 0);
+    none = (struct rlimit){.rlim_cur = pages * (rlim_t)sysconf(_SC_PAGESIZE), .rlim_max = before.rlim_max};
+    cr_assert_eq(setrlimit(RLIMIT_AS, &none), 0);
+    return before;
+}
+
+/* Without the memory for larger buffers those that are there serve on, with what is in them. */
+Test(uring, keeps_its_buffers_when_it_cannot_grow, .timeout = 60)
+{
+    struct uring_world w;
+
+    uring_world_make(&w);
+    for (size_t m = 0; m < ARRAY_SIZE(uring_world_modes); m++) {
+        struct packet_in packet;
+        struct packet_out out;
+        struct rlimit before;
+        int room;
+
+        uring_world_open(&w, &uring_world_modes[m]);
+        expect(&w, AF_INET, 0, 0, 0);
+        deliver(&w, AF_INET, 0, 100, URING_WORLD_PAYLOAD_BYTES);
+        deliver(&w, AF_INET6, 0, 100, URING_WORLD_PAYLOAD_BYTES);
+        /* This fetches more than it hands out. */
+        cr_assert_eq(uring_world_send(&w, &w.nowhere[0], &out, 1), 1);
+        cr_assert_eq(w.operations->receive(w.transport, AF_INET, &packet, 1), 1);
+        /* What all transports take is there; only the buffers of this one are to come. */
+        cr_assert_geq(socket_transport_reserve(w.transport, 8000, 2000), 1);
+        before = exhaust_memory();
+        room = w.operations->reserve(w.transport, 8000, 2000);
+        cr_assert_eq(setrlimit(RLIMIT_AS, &before), 0);
+        cr_assert_eq(room, -ENOMEM, "mode %zu: %d", m, room);
+        check_packet(&w, AF_INET, &packet, 0, URING_WORLD_PAYLOAD_BYTES);
+        expect(&w, AF_INET, 1, 99, URING_WORLD_PAYLOAD_BYTES);
+        expect(&w, AF_INET6, 0, 100, URING_WORLD_PAYLOAD_BYTES);
+
+        /* As soon as there is memory they grow. */
+        cr_assert_geq(w.operations->reserve(w.transport, 8000, 2000), 1);
+        deliver(&w, AF_INET, 0, 100, 8000);
+        deliver(&w, AF_INET6, 0, 100, 8000);
+        expect(&w, AF_INET, 0, 100, 8000);
+        expect(&w, AF_INET6, 0, 100, 8000);
+        uring_world_close(&w);
+    }
+}
+
 /* An ICMP error on the socket ends the receive; it comes by itself, once, and messages go on coming. */
 Test(uring, receives_errors_and_goes_on, .timeout = 60)
 {
