@@ -28,7 +28,7 @@
 /* An interval of so many select-timeouts is not urgent; by which part of it a request may be early. */
 #define STREAM_PATIENT 8
 #define STREAM_EARLY   16
-/* How often to look at a socket that the outer loop cannot watch. */
+/* How often to look at a socket that the outer loop cannot watch, or from which nothing could be received. */
 #define BLIND_NS (10 * NS_PER_MS)
 
 enum request_state {
@@ -86,7 +86,8 @@ struct probe_stream {
     uint64_t window_ns;
     uint64_t asked_ns; /* the deadline that the last dispatch asked for */
     uint64_t blocked_until_ns;
-    int failure; /* no memory for an observation */
+    uint64_t failed_until_ns; /* the last dispatch failed, the next one is due then; 0: it did not */
+    int failure;              /* no memory for an observation; told once */
 };
 
 static struct stream_request *request_slot(struct stream_target *target, uint32_t attempt)
@@ -487,6 +488,8 @@ uint64_t probe_stream_deadline_ns(const struct probe_stream *stream)
     uint64_t judge_ns = NEVER_NS;
     bool complete;
 
+    if (stream->failed_until_ns)
+        return stream->failed_until_ns;
     for (size_t i = 0; i < stream->count; i++) {
         send_ns = min_u64(send_ns, stream->slots[i].due_ns);
         judge_ns = min_u64(judge_ns, stream->slots[i].judge_ns);
@@ -652,16 +655,9 @@ static void send_extras(struct probe_stream *stream, uint64_t now_ns)
         memmove(stream->extras, stream->extras + sent, stream->extra_count * sizeof(*stream->extras));
 }
 
-int probe_stream_dispatch(struct probe_stream *stream)
+/* What is due, once everything that had arrived by now_ns is known. */
+static void judge_and_send(struct probe_stream *stream, uint64_t now_ns)
 {
-    uint64_t now_ns = engine_now_ns(&stream->engine);
-    int r;
-
-    stream->queue_sorted = stream->queue_count;
-    forgive_stall(stream, now_ns);
-    r = engine_receive(&stream->engine, now_ns);
-    if (r < 0)
-        return r;
     for (size_t i = 0; i < stream->count; i++) {
         if (stream->slots[i].judge_ns >= now_ns)
             continue;
@@ -672,8 +668,24 @@ int probe_stream_dispatch(struct probe_stream *stream)
         send_due(stream, now_ns);
         send_extras(stream, now_ns);
     }
+}
+
+int probe_stream_dispatch(struct probe_stream *stream)
+{
+    uint64_t now_ns = engine_now_ns(&stream->engine);
+    int r;
+
+    stream->queue_sorted = stream->queue_count;
+    forgive_stall(stream, now_ns);
+    r = engine_receive(&stream->engine, now_ns);
+    stream->failed_until_ns = r < 0 ? now_ns + BLIND_NS : 0;
+    if (r == 0) {
+        judge_and_send(stream, now_ns);
+        r = stream->failure;
+        stream->failure = 0;
+    }
     stream->asked_ns = probe_stream_deadline_ns(stream);
-    return stream->failure;
+    return r;
 }
 
 bool probe_stream_next(struct probe_stream *stream, struct probe_observation *observation)

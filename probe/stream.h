@@ -84,7 +84,12 @@ uint64_t probe_stream_now_ns(const struct probe_stream *stream);
 int probe_stream_fd(const struct probe_stream *stream); /* readable: dispatch; the same for its whole life */
 uint64_t
 probe_stream_deadline_ns(const struct probe_stream *stream); /* dispatch at this time at the latest */
-/* One bounded round: receive all that is queued, then judge, then send what is due. 0 or a negative errno. */
+/*
+ * One bounded round: receive all that is queued, then judge, then send what is due. 0 or a negative errno. When not all
+ * could be received, nothing is judged and sent, and the deadline is a pause away. For an observation there may have
+ * been no memory: -ENOMEM, once. After an error the descriptor may stay readable: wait for the deadline alone, until a
+ * dispatch has succeeded.
+ */
 int probe_stream_dispatch(struct probe_stream *stream);
 /* Pulls one observation. Returns false when none is waiting. */
 bool probe_stream_next(struct probe_stream *stream, struct probe_observation *observation);

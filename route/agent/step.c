@@ -42,14 +42,25 @@ static void take_usual(struct agent *agent, uint32_t path, const struct probe_ob
     agent_tune_observe(agent, path, observation);
 }
 
-static void take_observations(struct agent *agent)
+/* A descriptor from which nothing can be read stays readable: then the deadline alone says when to try again. */
+static void dispatch(struct agent *agent)
 {
-    struct probe_observation observation;
     int error = probe_stream_dispatch(agent->host.stream);
 
+    if (error < 0)
+        event_del(agent->loop.stream_event);
+    else
+        event_add(agent->loop.stream_event, NULL);
     if (error < 0 && error != agent->host.probe_error)
         log_event(LOG_LEVEL_ERROR, "probe", "error=%s", LOG_QUOTE(strerror(-error)));
     agent->host.probe_error = error;
+}
+
+static void take_observations(struct agent *agent)
+{
+    struct probe_observation observation;
+
+    dispatch(agent);
     while (probe_stream_next(agent->host.stream, &observation)) {
         uint32_t path = agent_table_of_stream(&agent->host.table, observation.id);
 

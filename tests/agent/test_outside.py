@@ -13,8 +13,8 @@ import subprocess
 import sys
 import time
 
-from hanging import a_disk_that_hangs, may_hang
-from harness import NEVER_KEPT, RUN, main
+from hanging import NO_PRELOAD, a_disk_that_hangs, may_hang
+from harness import BUILD, NEVER_KEPT, RUN, TRANSPORT, main
 from netlab.namespace import end_of_life, entering, inside, libc
 from netlab.wait import wait_for
 
@@ -22,6 +22,7 @@ WINDOW = 0.05 * 4
 LIMIT = WINDOW + 3  # of a failover here: several scenarios run at once; what they guard against is none at all
 NOBODY = 65534
 PORT = 9321
+DEAF = os.path.join(BUILD, "tests", "agent", "libdeaf.so")
 
 
 def processor_seconds(pid):
@@ -373,6 +374,31 @@ def full_or_read_only(t):
     t.ok(agent.terminate() == 0, "ends")
 
 
+def deaf(t):
+    """For a while replies come and cannot be received: said once, held against nobody, and no reason to spin."""
+    if NO_PRELOAD:
+        t.ok(True, "replies that cannot be received", unless=NO_PRELOAD)
+        return
+    world, service, monitor = t.cluster(settings=dict(nodes=3))
+    home, flag = world.node(1).address("data"), os.path.join(t.directory, "deaf")
+    agent = t.agent(world, start=False)
+    agent.write(agent.text(hold="1s").replace(f'transport = "{TRANSPORT}"', 'transport = "epoll"'))
+    agent.environment = {"LD_PRELOAD": DEAF, "DEAF_WHILE": flag}
+    agent.start()
+    t.eventually(agent.settled(home), "at home", detail=agent.status)
+    changes = monitor.changes()
+    with open(flag, "w"):
+        pass
+    t.eventually(lambda: agent.events("probe"), "that nothing can be received is said", detail=agent.log)
+    costs_little(t, agent, 2, 0.3, "replies that cannot be received")
+    t.ok(agent.status().get("next_hop") == home, "who asks is answered", agent.status())
+    os.unlink(flag)
+    t.eventually(agent.settled(home), "heard again: at home", detail=agent.status)
+    t.ok([e["error"] for e in agent.events("probe")] == ["Input/output error"], "said once", agent.log())
+    t.ok(monitor.changes() == changes, "the route was left alone", agent.log())
+    fails_over(t, world, monitor, home, "heard again")
+
+
 @a_disk_that_hangs
 def disk_hangs(t):
     """Nothing in the state directory comes back: not a write, not a look. Later it does; and once more at the end."""
@@ -692,4 +718,5 @@ def commands(t):
 
 
 sys.exit(main([idle_on_control, idle_on_metrics, clients_that_misbehave, no_descriptors, full_or_read_only,
-               disk_hangs, list_hangs, in_place_of, lock_of_others, token, listening_later, journal_priorities, commands], parallel=4))
+               deaf, disk_hangs, list_hangs, in_place_of, lock_of_others, token, listening_later, journal_priorities,
+               commands], parallel=4))

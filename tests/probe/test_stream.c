@@ -3,7 +3,7 @@
  * What this proves, in a simulated network with a virtual clock: each request of a stream is judged exactly
  * once and in order of time, late replies and duplicates are told, forged ones are not; interval, interface
  * and extra requests do what they say; a stall of this process is no evidence against a path, and is forgiven
- * within bounds.
+ * within bounds; when nothing can be received that is tried again after a pause.
  */
 #include <criterion/criterion.h>
 #include <netinet/ip_icmp.h>
@@ -45,6 +45,25 @@ static int request(void *context, struct simulated *network, const struct packet
     return r;
 }
 
+static const struct transport_operations *hearing;
+/* While nothing can be received at all: the errno for it. */
+static int deaf;
+
+static int receive(struct transport *transport, int family, struct packet_in *packets, unsigned count)
+{
+    return deaf ? -deaf : hearing->receive(transport, family, packets, count);
+}
+
+static void intercept_receive(struct transport *transport)
+{
+    static struct transport_operations operations;
+
+    hearing = transport->operations;
+    operations = *hearing;
+    operations.receive = receive;
+    transport->operations = &operations;
+}
+
 static void open_world(struct world *world,
                        int (*answer)(struct world *, struct simulated *, const struct packet_out *))
 {
@@ -56,6 +75,7 @@ static void open_world(struct world *world,
     world->script.request = request;
     world->script.context = world;
     cr_assert_eq(simulated_open(&world->transport, &world->script), 0);
+    intercept_receive(world->transport);
     world->network = simulated_of(world->transport);
     cr_assert_eq(probe_stream_new_over(&world->stream, &settings, world->transport), 0);
     world->begin_ns = probe_stream_now_ns(world->stream);
@@ -622,6 +642,39 @@ Test(stream, many_targets_and_a_slow_owner)
         count++;
     }
     cr_assert_eq(count, 19 * 300);
+    probe_stream_free(world.stream);
+}
+
+/* Whoever waits for the deadline does not spin, and nothing is held against a path. */
+Test(stream, a_dispatch_that_fails_is_tried_again_after_a_pause)
+{
+    static struct world world;
+    uint64_t end_ns;
+    size_t tries = 0;
+
+    open_world(&world, alive);
+    add(&world, "10.0.0.1", TIMEOUT_NS, 0);
+    run_for(&world, NS_PER_S - LATENCY_NS / 2);
+    cr_assert_eq(count_of(&world, PROBE_REPLY), 10);
+
+    deaf = EIO;
+    end_ns = probe_stream_now_ns(world.stream) + NS_PER_S;
+    for (; probe_stream_now_ns(world.stream) < end_ns; tries++) {
+        uint64_t now_ns = probe_stream_now_ns(world.stream);
+
+        cr_assert_eq(probe_stream_dispatch(world.stream), -EIO);
+        cr_assert_gt(probe_stream_deadline_ns(world.stream), now_ns, "try %zu: at once", tries);
+        cr_assert_leq(probe_stream_deadline_ns(world.stream), now_ns + TIMEOUT_NS);
+        simulated_advance(world.network, probe_stream_deadline_ns(world.stream) - now_ns);
+    }
+    cr_assert_leq(tries, 100);
+
+    deaf = 0;
+    run_for(&world, NS_PER_S - LATENCY_NS / 2);
+    cr_assert_geq(count_of(&world, PROBE_REPLY), 19);
+    cr_assert_eq(count_of(&world, PROBE_REPLY), world.seen_count);
+    cr_assert_eq(probe_stream_counters(world.stream)->stalls, 0);
+    check_fates(&world);
     probe_stream_free(world.stream);
 }
 
