@@ -313,11 +313,11 @@ static void ended(struct service_check *check, uint64_t now_ns)
         check->next_ns = min_u64(check->next_ns, max_u64(now_ns, check->asked_ns + SERVICE_CONFIRM_NS));
 }
 
-/* A question that stands has its full time again. */
+/* It is no answer, but a question that stands has its full time again. */
 static void lives(struct service_check *check, const struct service_reply *reply, uint64_t now_ns)
 {
-    service_verdict_answered(&check->verdict);
     if (check->phase == ASKED) {
+        service_verdict_not_asked(&check->verdict);
         service_verdict_asked(&check->verdict, now_ns);
         enter(check, ASKED, now_ns);
     }

@@ -377,6 +377,16 @@ Test(service_check, iscsi_not_available)
     wait_state(SERVICE_CHECK_GOOD);
 }
 
+/* The first Login Response is a sign of life, but no answer: nobody can log in here. */
+Test(service_check, iscsi_ends_within_the_login)
+{
+    serve(&(struct server_answer){.iscsi = true, .iscsi_ends = 2});
+    watch_for("iscsi", 3600 * NS_PER_S);
+    wait_state(SERVICE_CHECK_BAD);
+    cr_expect_str_eq(service_check_reason(check), "the connection is closed without an answer");
+    cr_expect_eq(changes, 1);
+}
+
 /* A question of which only a part can be sent is no refusal, whatever errno is from before. */
 Test(service_check, sent_in_part)
 {
