@@ -10,8 +10,11 @@
  * - An iSCSI target may note each login in its log, and one that refuses them, or ends each session soon, would be logged
  *   in to for each question. So there are LOGINS in LOGIN_SPAN_NS at most; LOGINS_WITH_NEWS where a session has ended
  *   that had answered a question, or a refusal is to be confirmed. A login does not count when its session answers a
- *   question LASTED_NS later or more. That of a session which hangs before does: a login is an answer, so a target
- *   that hangs after each would be GOOD again as soon as it is BAD.
+ *   question LASTED_NS later or more. That of a session which hangs before does: a target that hangs after one question
+ *   would be logged in to, and GOOD again, as soon as it is BAD.
+ * - A login is an answer, for with some targets no session lasts for longer. But a target can hang and answer logins.
+ *   So when a question after a login has had no answer, no login is one until a question is answered, or the target
+ *   ends a session that has answered only its login. Until then the question follows at once.
  * - While no login is allowed a connection is made and closed, CONNECTION_SPAN_NS after the one before: when it is
  *   refused nobody is there. That it is accepted says nothing.
  * - A connection that does not come about is begun anew after CONNECT_NS: a lost SYN is sent again by the kernel after a
@@ -54,6 +57,7 @@ struct service_check {
     uint64_t connected_ns;                /* when the last connection came about */
     uint64_t logins_ns[LOGINS_WITH_NEWS]; /* when the last ones began, the newest first; 0: never */
     bool has_news;                        /* since the last login */
+    bool logins_prove_nothing;            /* a question after one had no answer */
     struct service_dialogue dialogue;
     unsigned answers;     /* over this connection */
     uint64_t answered_ns; /* when the last one of them came */
@@ -83,7 +87,13 @@ static void count_login(struct service_check *check, uint64_t now_ns)
     check->has_news = false;
 }
 
-/* The first answer is that to the login. */
+/* The first answer of a session is that to its login. */
+static bool is_logging_in(const struct service_check *check)
+{
+    return check->settings.protocol.kind == SERVICE_ISCSI && check->answers == 0;
+}
+
+/* By its last answer. */
 static bool has_lasted(const struct service_check *check)
 {
     return check->answers >= 2 && check->answered_ns - check->logins_ns[0] >= LASTED_NS;
@@ -130,6 +140,7 @@ static void refused(struct service_check *check, const char *why, uint64_t now_n
 {
     bool is_news = end_is_news(check);
 
+    check->logins_prove_nothing &= is_news;
     hang_up(check);
     explain(check, why);
     service_verdict_refused(&check->verdict, now_ns);
@@ -139,9 +150,18 @@ static void refused(struct service_check *check, const char *why, uint64_t now_n
     check->next_ns = now_ns + SERVICE_CONFIRM_NS;
 }
 
+static void proven(struct service_check *check)
+{
+    check->logins_prove_nothing = false;
+    service_verdict_answered(&check->verdict);
+}
+
 static void answered(struct service_check *check, uint64_t now_ns)
 {
-    service_verdict_answered(&check->verdict);
+    if (check->logins_prove_nothing && is_logging_in(check))
+        check->next_ns = now_ns;
+    else
+        proven(check);
     check->answers++;
     check->answered_ns = now_ns;
     enter(check, KEPT, now_ns);
@@ -149,7 +169,7 @@ static void answered(struct service_check *check, uint64_t now_ns)
 
 static void answered_finally(struct service_check *check)
 {
-    service_verdict_answered(&check->verdict);
+    proven(check);
     hang_up(check);
 }
 
@@ -307,6 +327,7 @@ static void ended(struct service_check *check, uint64_t now_ns)
 {
     bool is_news = end_is_news(check);
 
+    check->logins_prove_nothing &= is_news;
     hang_up(check);
     check->has_news |= is_news;
     if (is_news)
@@ -409,8 +430,10 @@ static void give_up(struct service_check *check, uint64_t now_ns)
 {
     if (service_verdict_silent(&check->verdict, now_ns) && check->phase != IDLE)
         explain(check, silence(check));
-    if (now_ns >= patience_ends_ns(check))
-        hang_up(check);
+    if (now_ns < patience_ends_ns(check))
+        return;
+    check->logins_prove_nothing |= check->answers > 0;
+    hang_up(check);
 }
 
 /* When it is asked next, unless something is under way. */

@@ -266,28 +266,66 @@ Test(service_check, iscsi_sessions_that_do_not_last)
     }
 }
 
-/* Each login is an answer: a target that hangs after it would be GOOD again as soon as it is BAD, if that had no bound. The
- * hang may last for longer than a second, the session has not. */
+/* A target that answers logins and no question is not GOOD again by each login. One that hangs after a question is, so its
+ * logins count: the hang may last for longer than a second, the session has not. */
 Test(service_check, iscsi_sessions_that_hang)
 {
     static const struct {
         const char *what;
         struct server_answer answer;
+        unsigned changes; /* over two logins */
     } rows[] = {
-        {"hangs after the login", {.iscsi = true, .iscsi_hangs = 3}},
-        {"hangs after the first question", {.iscsi = true, .iscsi_hangs = 4}},
+        {"hangs within the login", {.iscsi = true, .iscsi_hangs = 2}, 1},
+        {"hangs after the login", {.iscsi = true, .iscsi_hangs = 3}, 2},
+        {"hangs after the first question", {.iscsi = true, .iscsi_hangs = 4}, 4},
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         serve(&rows[i].answer);
         watch_for("iscsi", 15 * INTERVAL_NS);
-        for (int j = 0; changes < 4 && j < 4000; j++) /* twice GOOD, then BAD */
-            client_idle(&client, 5 * NS_PER_MS);
-        client_idle(&client, 15 * INTERVAL_NS);
-        cr_expect_eq(changes, 4, "%s: %u changes", rows[i].what, changes);
+        wait_for(server_logins, 2);
+        client_idle(&client, 35 * INTERVAL_NS);
+        cr_expect_eq(changes, rows[i].changes, "%s: %u changes", rows[i].what, changes);
         cr_expect_eq(server_logins(server), 2, "%s: %u logins", rows[i].what, server_logins(server));
         cr_expect_eq(service_check_state(check), SERVICE_CHECK_BAD, "%s", rows[i].what);
     }
+}
+
+/* It was logged in to, and answered no question. The next login is still to come. */
+static void hang_after_login(void)
+{
+    serve(&(struct server_answer){.iscsi = true, .iscsi_hangs = 3});
+    watch("iscsi");
+    service_check_set_interval(check, 3600 * NS_PER_S);
+    wait_state(SERVICE_CHECK_GOOD);
+    wait_for(server_logins, 1);
+    service_check_soon(check);
+    wait_state(SERVICE_CHECK_BAD);
+    cr_expect_eq(server_logins(server), 1);
+}
+
+/* The question comes at once after the login, whatever the interval. */
+Test(service_check, iscsi_answers_again_after_it_hung)
+{
+    hang_after_login();
+    server_set(server, &(struct server_answer){.iscsi = true});
+    service_check_soon(check);
+    wait_state(SERVICE_CHECK_GOOD);
+    cr_expect_eq(server_accepted(server), 2);
+    cr_expect_eq(changes, 3);
+}
+
+/* One that ends its sessions after the login never answers a question: by the end of one its logins count again. */
+Test(service_check, iscsi_ends_sessions_after_it_hung)
+{
+    hang_after_login();
+    server_set(server, &(struct server_answer){.iscsi = true, .iscsi_ends = 3});
+    service_check_soon(check);
+    wait_for(server_logins, 2);
+    service_check_set_interval(check, INTERVAL_NS);
+    wait_state(SERVICE_CHECK_GOOD);
+    client_idle(&client, 5 * INTERVAL_NS);
+    cr_expect_eq(changes, 3);
 }
 
 /* It dies when it has just accepted a connection. */
