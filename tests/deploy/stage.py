@@ -127,7 +127,7 @@ class Host:
     def snapshot(self):
         """Every file that deploy could have to do with, and its digest."""
         places = ("/etc/reroute", "/etc/rc.local.d", "/vmfs", "/var/spool/cron", "/usr/local", "/etc/systemd/system",
-                  "/etc/init.d", "/etc/rc2.d", "/var/lib/reroute", "/opt/reroute", "/bootbank/vib")
+                  "/etc/init.d", "/etc/rc2.d", "/var/lib/reroute", "/opt/reroute", "/bootbank")
         found = self.inside("find " + " ".join(p for p in places if self.exists(p)) + " | sort; find " +
                             " ".join(p for p in places if self.exists(p)) + " -type f | sort | xargs md5sum")
         # A running agent writes these as it likes; where they stay their directory does too.

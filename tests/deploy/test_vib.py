@@ -12,7 +12,7 @@ import sys
 
 sys.path.append(os.path.dirname(os.path.abspath(__file__)))
 from deploying import as_before, fails, of_all, results, snapshots, stage
-from stage import REROUTE, ROOT, TEMPLATE, eventually, missing, skip
+from stage import REROUTE, ROOT, SERVICE, TEMPLATE, eventually, missing, skip
 from netlab.namespace import entering
 from tap import check, run, same, test
 
@@ -130,7 +130,8 @@ def an_upgrade():
         host.write("/sbin/auto-backup.sh", "#!/bin/sh\nexit 1\n", 0o755)
         more = s.template(TEMPLATE + "# more\n", "more.conf")
         fails(s.deploy("upgrade", "--hosts", s.list(), "--config", more, "--vib", vib(s, "0.3.4"))[1], "esx1",
-              "cannot be enabled: /sbin/auto-backup.sh failed", "; the old one is put back and answers")
+              "cannot be enabled: /sbin/auto-backup.sh failed", "; what is put back is not saved: /sbin/auto-backup.sh failed: "
+              "a boot would bring what was saved before; the old one is put back and answers")
         same((installed(host), host.read(CONFIG)), ("0.3.2-1", config))
         as_before(s, before, "esx1")
         summary = meter.finish()
@@ -159,6 +160,34 @@ def only_what_differs():
         host.inside(f"chmod 644 {CONFIG}")
         code, found = s.deploy("check", "--hosts", s.list(), "--config", more, "--vib", first)
         same((code, found["esx1"]["differences"]), (1, [f"it does not survive a reboot: {CONFIG} has no sticky bit"]))
+
+
+def bad_config(s, host):
+    """check-config accepts it, and no agent starts with it: the service's address is the host's own."""
+    return s.template(TEMPLATE.replace(SERVICE, host.address), "bad.conf")
+
+
+@test
+def a_configuration_that_is_put_back():
+    """It is also what a boot brings. Of a first install that fails a boot brings nothing."""
+    with stage(KIND) as s:
+        host, before, first = s.hosts["esx1"], snapshots(s), vib(s, "0.3.1")
+        set_up(host)
+        bad = ("--hosts", s.list(), "--config", bad_config(s, host), "--wait", "4")
+        fails(s.deploy("install", *bad, "--vib", first)[1], "esx1", "the agent does not come up: ",
+              "; put back, nothing runs, as before")
+        as_before(s, before, "esx1")
+
+        deploy(s, "install", "--vib", first)
+        eventually("its route", host.route)
+        config, before = host.read(CONFIG), snapshots(s)
+        fails(s.deploy("upgrade", *bad)[1], "esx1", "the agent does not come up: ", "; the old one is put back and answers")
+        same(host.read(CONFIG), config)
+        same(host.read("/bootbank/reroute.conf"), config, "saved")
+        same(oct(os.stat(host.files(CONFIG)).st_mode & 0o7777), "0o1644", "the mark of a file that is saved")
+        as_before(s, before, "esx1")
+        reboot(host)
+        eventually("the agent runs after a boot", host.status)
 
 
 @test

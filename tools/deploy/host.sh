@@ -326,7 +326,7 @@ save_files()
     for program in /sbin/auto-backup.sh /bin/auto-backup.sh; do
         if [ -x "$program" ]; then
             "$program" >/dev/null 2>&1 </dev/null && return
-            echo "$program failed: a boot would bring the old files back"
+            echo "$program failed: a boot would bring what was saved before"
             return 1
         fi
     done
@@ -549,8 +549,12 @@ keep_old() # FILE
 {
     old=$(beside "$1").deploy-old
     rm -f "$old"
+# A link would change with a file that is written in place.
     [ -e "$1" ] || return 0
-    ln "$1" "$old" 2>/dev/null || cp -p "$1" "$old"
+    case $kind:$1 in
+    "vib:$vib_config") cp -p "$1" "$old" ;;
+    *) ln "$1" "$old" 2>/dev/null || cp -p "$1" "$old" ;;
+    esac
 }
 
 replace() # FILE FROM
@@ -602,6 +606,9 @@ put_back() # REASON FILE...
         fail "$reason; put back, nothing runs, as before"
     fi
     service_restart "$kind" "$service"
+    if [ "$kind" = vib ]; then # the new ones may be saved already
+        text=$(save_files) || reason="$reason; what is put back is not saved: $(last_line "$text")"
+    fi
     if wait_for_agent "$binary" "$config" "${new_pid:-none}" 30; then
         fail "$reason; the old one is put back and answers"
     fi
