@@ -191,6 +191,29 @@ def a_configuration_that_is_put_back():
 
 
 @test
+def clear_with_its_route():
+    """The VIB's program removes the route, so the VIB goes after it."""
+    with stage(KIND) as s:
+        host, before = s.hosts["esx1"], snapshots(s)
+        set_up(host)
+        deploy(s, "install", "--vib", vib(s, "0.3.1"))
+        eventually("its route", host.route)
+        program = host.files("/opt/reroute/bin/reroute")
+        os.rename(program, program + ".real")
+        host.write("/opt/reroute/bin/reroute", '#!/bin/sh\n[ "$1" != clear ] || exit 1\nexec "$0.real" "$@"\n', 0o755)
+        fails(s.deploy("clear", "--hosts", s.list(), "--route")[1], "esx1", "stopped, but the route is not removed: ")
+        check(host.route() and installed(host), "what is left can be cleared")
+        os.rename(program + ".real", program)
+        steps = s.deploy("clear", "--hosts", s.list(), "--route", "--dry-run")[1]["esx1"]["steps"]
+        same(steps[:3], ["stop the service", "remove the route to the service", "esxcli software vib remove -n reroute"])
+        code, found = s.deploy("clear", "--hosts", s.list(), "--route")
+        same((code, results(found), found["esx1"]["route"]), (0, of_all(s, "cleared"), None))
+        same((host.route(), installed(host)), ([], None))
+        as_before(s, before, "esx1")
+        same(results(s.deploy("clear", "--hosts", s.list(), "--route")[1]), of_all(s, "nothing there"))
+
+
+@test
 def what_is_refused():
     with stage(KIND) as s:
         host, before, first = s.hosts["esx1"], snapshots(s), vib(s, "0.3.1")

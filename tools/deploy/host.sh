@@ -545,11 +545,11 @@ remove_beside()
     done
 }
 
+# A link would change with a file that is written in place.
 keep_old() # FILE
 {
     old=$(beside "$1").deploy-old
     rm -f "$old"
-# A link would change with a file that is written in place.
     [ -e "$1" ] || return 0
     case $kind:$1 in
     "vib:$vib_config") cp -p "$1" "$old" ;;
@@ -602,13 +602,13 @@ put_back() # REASON FILE...
     done
     [ "$kind" != systemd ] || systemctl daemon-reload
     [ "$had_state" = yes ] || remove_state "$state"
+    if [ "$kind" = vib ]; then # the new ones may be saved already
+        text=$(save_files) || reason="$reason; what is put back is not saved: $(last_line "$text")"
+    fi
     if [ "$was_active" != yes ]; then
         fail "$reason; put back, nothing runs, as before"
     fi
     service_restart "$kind" "$service"
-    if [ "$kind" = vib ]; then # the new ones may be saved already
-        text=$(save_files) || reason="$reason; what is put back is not saved: $(last_line "$text")"
-    fi
     if wait_for_agent "$binary" "$config" "${new_pid:-none}" 30; then
         fail "$reason; the old one is put back and answers"
     fi
@@ -645,22 +645,31 @@ commit() # KIND BINARY CONFIG SERVICE STATE SECONDS DIGEST FILE...
     say 'done'
 }
 
+end_start_at_boot() # WHAT IT IS WHEN IT FAILS
+{
+    service_is_enabled "$kind" "$service" || return 0
+    text=$(service_disable "$kind" "$service" 2>&1) || fail "$1: $(last_line "$text")"
+}
+
 remove_all() # KIND BINARY CONFIG SERVICE STATE ROUTE
 {
     kind=$1 binary=$2 config=$3 service=$4 state=$5
-    # First what starts it: on VMkernel that is cron, each minute.
-    if service_is_enabled "$kind" "$service"; then
-        text=$(service_disable "$kind" "$service" 2>&1) || fail "cannot be disabled: $(last_line "$text")"
+    # First what starts it: on VMkernel that is cron, each minute. A VIB goes last, its program removes the route.
+    so_far=
+    if [ "$kind" != vib ]; then
+        end_start_at_boot "cannot be disabled"
+        so_far="disabled, but "
     fi
     text=$(service_stop "$kind" "$service" 2>&1)
     if service_is_active "$kind" "$service"; then
-        fail "disabled, but the service does not stop: $(last_line "$text")"
+        fail "${so_far}the service does not stop: $(last_line "$text")"
     fi
     if [ "$6" = yes ]; then
         text=$("$binary" clear --adopted --config "$config" 2>&1) ||
             fail "stopped, but the route is not removed: $(last_line "$text")"
         say note "$(last_line "$text")"
     fi
+    [ "$kind" != vib ] || end_start_at_boot "stopped, but the VIB is not removed"
     remove_state "$state"
     remove_beside
     rm -f "$binary" "$config" "$service"
