@@ -226,7 +226,10 @@ def what_stays():
              "the route to 10.9.9.9 via 10.1.0.15 stays; to remove it: ip route del 10.9.9.9 via 10.1.0.15"),
             ("vmkernel", route,
              "the route to 10.9.9.9 via 10.1.0.15 stays; to remove it: esxcfg-route -d 10.9.9.9/32 10.1.0.15"),
+            ("vib", route,
+             "the route to 10.9.9.9 via 10.1.0.15 stays; to remove it: esxcfg-route -d 10.9.9.9/32 10.1.0.15"),
             ("systemd", {"address": "10.9.9.9", "route": ""}, None), ("systemd", {}, None),
+            ("vib", {}, "esxcfg-route -l shows whether a route of the agent still stands"),
             ("vmkernel", {}, "esxcfg-route -l shows whether a route of the agent still stands")):
         same(kinds.route_that_stays(kind_of(name, None), facts), text, (name, facts))
 

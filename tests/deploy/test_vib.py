@@ -214,6 +214,33 @@ def clear_with_its_route():
 
 
 @test
+def what_a_vib_left():
+    """A VIB that a person removed leaves its file and the agent's state in the datastore. Clear removes both, and
+    the route where the host shows whose it is."""
+    with stage(KIND) as s:
+        host, before = s.hosts["esx1"], snapshots(s)
+        set_up(host)
+        deploy(s, "install", "--vib", vib(s, "0.3.1"))
+        eventually("its route", host.route)
+        for left in ("reroute.vib", "state"):
+            if installed(host):
+                host.inside("esxcli software vib remove -n reroute")
+            else:
+                host.inside(f"mkdir -p {DIRECTORY}/state && echo x >{DIRECTORY}/state/route")
+            check(host.exists(f"{DIRECTORY}/{left}"), left)
+            had_route = bool(host.route())
+            code, found = s.deploy("clear", "--hosts", s.list(), "--route", "--dry-run")
+            same((code, results(found), found["esx1"]["steps"][-2:]), (0, of_all(s, "planned"), [
+                f"remove {DIRECTORY}/reroute.vib", f"remove the agent's files in {DIRECTORY}/state"]))
+            code, found = s.deploy("clear", "--hosts", s.list(), "--route")
+            same((code, results(found), found["esx1"]["kind"], host.route()), (0, of_all(s, "cleared"), "vib", []))
+            same(found["esx1"]["note"],
+                 None if had_route else "esxcfg-route -l shows whether a route of the agent still stands")
+            as_before(s, before, "esx1")
+        same(results(s.deploy("clear", "--hosts", s.list(), "--route")[1]), of_all(s, "nothing there"))
+
+
+@test
 def what_is_refused():
     with stage(KIND) as s:
         host, before, first = s.hosts["esx1"], snapshots(s), vib(s, "0.3.1")

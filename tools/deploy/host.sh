@@ -134,9 +134,13 @@ look_at_route() # CONFIG
     fi
 }
 
+# What a VIB leaves there that is gone.
 look_at_datastore() # DIRECTORY
 {
     if [ -d "${1%/*}" ]; then say datastore yes; else say datastore no; fi
+    for path in "$1/state" "$1/reroute.vib"; do
+        [ ! -e "$path" ] || say left "$path"
+    done
 }
 
 look_at_vib() # ITS FILE

@@ -302,14 +302,24 @@ def clear_steps(kind, route):
     return steps
 
 
+def left_by_vib(kind, facts):
+    """Nothing is installed, but what a VIB had in the datastore is still there."""
+    return kind.name == "vmkernel" and not is_there(kind, facts) and bool(facts.get("left"))
+
+
+def leftover_steps(kind):
+    return [f"remove {kind.service}", f"remove the agent's files in {kind.state}"]
+
+
 def route_that_stays(kind, facts):
     """Which route is left when the program goes, and how it is removed later; None: there is none."""
     address, next_hop = facts.get("address"), facts.get("route")
+    on_vmkernel = kind.name in ("vmkernel", "vib")
     if not address or not next_hop:
-        return "esxcfg-route -l shows whether a route of the agent still stands" if kind.name == "vmkernel" else None
+        return "esxcfg-route -l shows whether a route of the agent still stands" if on_vmkernel else None
     if facts.get("ours"):
         remove = "reroute deploy clear --route"
-    elif kind.name == "vmkernel":
+    elif on_vmkernel:
         remove = f"esxcfg-route -d {address}/32 {next_hop}"
     else:
         remove = f"ip route del {address} via {next_hop}"

@@ -206,6 +206,9 @@ class Work:
         self.meet()
         self.look()
         kind = self.kind
+        if kinds.left_by_vib(kind, self.facts):
+            self.clear_leftover()
+            return
         if not kinds.is_there(kind, self.facts):
             self.clear_rest()
             return
@@ -220,6 +223,23 @@ class Work:
         self.result["route"] = None if self.options.route else route
         self.result["note"] = None if self.options.route else note
         self.result["result"] = "cleared"
+
+    def clear_leftover(self):
+        """The VIB is gone; what it had in the datastore is left, and maybe a route of ours."""
+        self.kind = kind = kinds.kind_of("vib", self.host.directory)
+        self.result["kind"] = kind.name
+        ours = self.facts.get("ours") if self.options.route else None
+        self.result["steps"] = ([f"ip route del {ours}"] if ours else []) + kinds.leftover_steps(kind)
+        if self.options.dry_run:
+            self.result["result"] = "planned"
+            return
+        self.say("removes what is left")
+        if ours:
+            self.survive("host_clear_routes", seconds=CHANGE_S)
+        self.survive("host_clear", *kind[:1], *kind[2:6], "no", seconds=CHANGE_S)
+        note = None if ours else kinds.route_that_stays(kind, self.facts)
+        self.look()
+        self.result.update(result="cleared", note=note)
 
     def clear_rest(self):
         """Nothing is installed; a route of ours may be left."""
