@@ -649,7 +649,7 @@ Test(backend_command, what_commands_say_is_heard)
 
     open_with(&world, "", "-a stuck\n",
               (struct fib_settings){
-                  .command_timeout_ns = 500 * NS_PER_MS, .hear = on_command, .hear_context = &heard});
+                  .command_timeout_ns = 3 * NS_PER_S, .hear = on_command, .hear_context = &heard});
     cr_expect_eq(replace(&world, "10.1.0.3"), -ETIMEDOUT);
     cr_expect_str_eq(heard.words, "esxcfg-route -l (0, 0): VMkernel Route; "
                                   "esxcfg-route -a 192.168.33.2/32 10.1.0.3 (-110, 9): -; ");

@@ -44,7 +44,7 @@ static void open_round(struct round *round, const char *transport)
     char message[256] = "";
 
     settings.transport = transport;
-    settings.select_timeout_ns = 200 * NS_PER_MS;
+    settings.select_timeout_ns = 2 * NS_PER_S; /* all of them are answered, on a slow machine too */
     for (int i = 0; i < 3; i++) {
         must(probe_targets_add_later(&targets, &round->later[i]) == 1, "a name");
         add(&targets, "10.0.0.0-10.0.1.243");
