@@ -101,26 +101,30 @@ int engine_open_family(struct engine *engine, int family)
     return 0;
 }
 
+static int grow_buffers(struct engine *engine, uint32_t payload_bytes)
+{
+    size_t size_bytes = ICMP_HEADER_BYTES + payload_bytes;
+    uint8_t *buffers = realloc(engine->buffers, ENGINE_BATCH * size_bytes);
+
+    if (!buffers)
+        return -ENOMEM;
+    for (size_t i = 0; i < ENGINE_BATCH; i++)
+        icmp_pattern_fill(buffers + i * size_bytes, size_bytes);
+    engine->buffers = buffers;
+    engine->payload_bytes = payload_bytes;
+    return 0;
+}
+
 int engine_reserve(struct engine *engine, uint32_t payload_bytes, uint32_t replies)
 {
-    int room;
+    bool grows = payload_bytes > engine->payload_bytes;
+    int room = engine->operations->reserve(engine->transport, grows ? payload_bytes : engine->payload_bytes,
+                                           replies);
 
-    if (payload_bytes > engine->payload_bytes) {
-        size_t size_bytes = ICMP_HEADER_BYTES + payload_bytes;
-        uint8_t *buffers = realloc(engine->buffers, ENGINE_BATCH * size_bytes);
-
-        if (!buffers)
-            return -ENOMEM;
-        for (size_t i = 0; i < ENGINE_BATCH; i++)
-            icmp_pattern_fill(buffers + i * size_bytes, size_bytes);
-        engine->buffers = buffers;
-        engine->payload_bytes = payload_bytes;
-    }
-    room = engine->operations->reserve(engine->transport, engine->payload_bytes, replies);
     if (room < 0)
         return room;
     engine->flow.limit = (uint32_t)room;
-    return 0;
+    return grows ? grow_buffers(engine, payload_bytes) : 0;
 }
 
 /* Moves the slots on to now; what left too long ago is not expected back any more. */

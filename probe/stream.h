@@ -73,7 +73,7 @@ void probe_stream_set_interval(struct probe_stream *stream, uint32_t id, uint64_
 void probe_stream_set_ifindex(struct probe_stream *stream, uint32_t id, uint32_t ifindex);
 /*
  * One extra request at the next dispatch, outside the schedule, with its own payload size and don't-fragment
- * set (IP_PMTUDISC_PROBE): "does a packet of this size get through now?". -ENOENT, -EINVAL (size).
+ * set (IP_PMTUDISC_PROBE): "does a packet of this size get through now?". -ENOENT, -EINVAL (size), -ENOMEM.
  */
 int probe_stream_request(struct probe_stream *stream, uint32_t id, uint32_t payload_bytes);
 

@@ -45,22 +45,31 @@ static int request(void *context, struct simulated *network, const struct packet
     return r;
 }
 
-static const struct transport_operations *hearing;
+static const struct transport_operations *usual;
 /* While nothing can be received at all: the errno for it. */
 static int deaf;
 
 static int receive(struct transport *transport, int family, struct packet_in *packets, unsigned count)
 {
-    return deaf ? -deaf : hearing->receive(transport, family, packets, count);
+    return deaf ? -deaf : usual->receive(transport, family, packets, count);
 }
 
-static void intercept_receive(struct transport *transport)
+/* There is no memory for larger messages than these. */
+static uint32_t largest_bytes = UINT32_MAX;
+
+static int reserve(struct transport *transport, uint32_t payload_bytes, uint32_t replies)
+{
+    return payload_bytes > largest_bytes ? -ENOMEM : usual->reserve(transport, payload_bytes, replies);
+}
+
+static void intercept(struct transport *transport)
 {
     static struct transport_operations operations;
 
-    hearing = transport->operations;
-    operations = *hearing;
+    usual = transport->operations;
+    operations = *usual;
     operations.receive = receive;
+    operations.reserve = reserve;
     transport->operations = &operations;
 }
 
@@ -75,7 +84,7 @@ static void open_world(struct world *world,
     world->script.request = request;
     world->script.context = world;
     cr_assert_eq(simulated_open(&world->transport, &world->script), 0);
-    intercept_receive(world->transport);
+    intercept(world->transport);
     world->network = simulated_of(world->transport);
     cr_assert_eq(probe_stream_new_over(&world->stream, &settings, world->transport), 0);
     world->begin_ns = probe_stream_now_ns(world->stream);
@@ -565,6 +574,24 @@ Test(stream, extra_requests_have_their_own_size)
         cr_assert_eq(o->outcome, o->payload_bytes == 8972 ? PROBE_FRAG_NEEDED : PROBE_REPLY);
     }
     cr_assert_eq(extras, 2);
+    probe_stream_free(world.stream);
+}
+
+/* One that could not be made for want of memory keeps no smaller one from being made. */
+Test(stream, an_extra_request_without_memory_is_forgotten)
+{
+    static struct world world;
+    uint32_t id;
+
+    open_world(&world, alive);
+    id = add(&world, "10.0.0.1", NS_PER_S, 0);
+    largest_bytes = 1472;
+    cr_expect_eq(probe_stream_request(world.stream, id, 8972), -ENOMEM);
+    cr_expect_eq(probe_stream_request(world.stream, id, 1472), 0);
+    add(&world, "10.0.0.2", NS_PER_S, 0);
+    run_for(&world, TIMEOUT_NS);
+    cr_expect_eq(count_of(&world, PROBE_REPLY), 3);
+    cr_expect_eq(world.seen_count, 3);
     probe_stream_free(world.stream);
 }
 
