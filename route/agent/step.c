@@ -47,7 +47,9 @@ static void dispatch(struct agent *agent)
 {
     int error = probe_stream_dispatch(agent->host.stream);
 
-    if (error < 0)
+    if (!agent->loop.stream_event) /* a reload had no memory for it */
+        agent_watch_stream(agent);
+    else if (error < 0)
         event_del(agent->loop.stream_event);
     else
         event_add(agent->loop.stream_event, NULL);
