@@ -10,7 +10,7 @@
  *
  * Moving one on is a store to shared memory, no call.
  *
- * A larger set gets a name (group) that was not used before. A kernel may keep its place in the ring of a
+ * A larger set gets a name (group) from which no buffer was taken before. A kernel may keep its place in the ring of a
  * group beyond the end of that ring (Linux 6.1 does, for groups below 64, when the next ring has the same
  * name): it then looks for free buffers where there are none and ends each receive with ENOBUFS, while
  * messages wait in the socket. A receive that is still armed with the former group ends with ENOBUFS at the

@@ -9,9 +9,9 @@
  *   not that of one that ends it after a single answer, as it may do each time.
  * - An iSCSI target may note each login in its log, and one that refuses them, or ends each session soon, would be logged
  *   in to for each question. So there are LOGINS in LOGIN_SPAN_NS at most; LOGINS_WITH_NEWS where a session has ended
- *   that had answered a question, or a refusal is to be confirmed. A login does not count when its session answers a
- *   question LASTED_NS later or more. That of a session which hangs before does: a target that hangs after one question
- *   would be logged in to, and GOOD again, as soon as it is BAD.
+ *   that had answered a question, or a refusal is to be confirmed of a connection that gave no answer. A login does not
+ *   count when its session answers a question LASTED_NS later or more. That of a session which hangs before does: a
+ *   target that hangs after one question would be logged in to, and GOOD again, as soon as it is BAD.
  * - A login is an answer, for with some targets no session lasts for longer. But a target can hang and answer logins.
  *   So when a question after a login has had no answer, no login is one until a question is answered, or the target
  *   ends a session that has answered only its login. Until then the question follows at once.

@@ -55,7 +55,7 @@ struct witness {
     struct witness_connection connections[WITNESS_MAX];
     size_t count;
     uint64_t looked_ns; /* the newest look; 0: none yet */
-    uint64_t proven_ns; /* when the newest ping that was answered by then was sent; 0: none since moved_ns */
+    uint64_t proven_ns; /* when the newest ping that was answered by then was sent; 0: not known since moved_ns */
     uint64_t moved_ns;  /* when the route was led to the path in use; 0: it stood already */
     uint64_t
         missed_ns; /* when the first lost ping since the path last answered steadily was sent; 0: it answers */
