@@ -139,17 +139,26 @@ static void plan(struct agent *agent)
         switch_to(agent, agent->service.planned.to, agent->service.planned.reason, true);
 }
 
-/* A move that has not begun when it is not wanted any more need not begin: but that no path is good is no reason to have
- * no route. */
-static void take_back(struct agent *agent)
+/* There is no route yet. That no path is good now is no reason to have none. */
+static bool is_better_than_none(const struct agent *agent, const struct keeper_wish *wish)
 {
-    struct agent_service *service = &agent->service;
+    return wish->tag == SWITCH_COLD_START && !agent->orders.pin_hard &&
+           agent_table_find(&agent->host.table, &wish->to.address) != SELECTOR_NO_PATH;
+}
+
+/* A move need not begin, nor be tried again, when it is not wanted any more; it may be wanted again while it is under
+ * way. */
+static void review_wish(struct agent *agent)
+{
+    struct guard *guard = agent->service.guard;
     struct keeper_wish wish;
 
-    if (!guard_wish(service->guard, &wish))
+    if (!guard_wish(guard, &wish))
         return;
-    if (!agent_acts(agent) || (!service->decision.switch_now && wish.tag != SWITCH_COLD_START))
-        guard_unwant(service->guard);
+    if (agent_acts(agent) && (agent->service.decision.switch_now || is_better_than_none(agent, &wish)))
+        guard_want_still(guard);
+    else
+        guard_unwant(guard);
 }
 
 void agent_apply(struct agent *agent)
@@ -162,7 +171,7 @@ void agent_apply(struct agent *agent)
     plan(agent);
     if (decision->switch_now && !decision->planned)
         switch_to(agent, decision->to, decision->reason, false);
-    take_back(agent);
+    review_wish(agent);
 }
 
 uint64_t agent_switch_deadline_ns(const struct agent *agent)

@@ -83,6 +83,12 @@ void guard_unwant(struct guard *guard)
         keeper_worker_unwant(guard->worker);
 }
 
+void guard_want_still(struct guard *guard)
+{
+    if (guard->worker)
+        keeper_worker_want_still(guard->worker);
+}
+
 bool guard_wish(const struct guard *guard, struct keeper_wish *wish)
 {
     return guard->worker && keeper_worker_wish(guard->worker, wish);

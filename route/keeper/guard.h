@@ -28,8 +28,13 @@ bool guard_end(struct guard *guard, const struct keeper_hop *in_use, uint64_t wa
  * to forget the one that waits. While a command does not answer it is tried again.
  */
 void guard_want(struct guard *guard, const struct keeper_wish *wish, uint64_t now_ns);
-/* No move is wanted any more. One that waits is forgotten; one that is under way goes on, and is answered. */
+/*
+ * No move is wanted any more. One that waits is forgotten. One that is under way goes on, and is answered: if its command
+ * does not answer it is not tried again, and KEEPER_REFUSED says so.
+ */
 void guard_unwant(struct guard *guard);
+/* The newest wish still is one: what guard_unwant() did to a move under way is undone. */
+void guard_want_still(struct guard *guard);
 /*
  * The newest wish that has neither been forgotten nor answered by an event that was pulled: the one that waits, else the
  * one that is under way. False: there is none, as ever behind a quick FIB, which answers at once.

@@ -221,7 +221,8 @@ static void *run(void *context)
         else
             look(worker);
         worker->doing = JOB_NONE;
-        worker->tries_at_end += at_end;
+        worker->tries_at_end +=
+            at_end && job == JOB_LOOK; /* a move that is refused may leave none: a look follows */
         wakeup_ring(worker->wakeup.ring_fd);
     }
     worker->has_ended = true;
@@ -332,6 +333,13 @@ void keeper_worker_unwant(struct keeper_worker *worker)
     pthread_mutex_lock(&worker->lock);
     worker->move_waits = false;
     worker->unwanted = worker->doing == JOB_MOVE;
+    pthread_mutex_unlock(&worker->lock);
+}
+
+void keeper_worker_want_still(struct keeper_worker *worker)
+{
+    pthread_mutex_lock(&worker->lock);
+    worker->unwanted = false;
     pthread_mutex_unlock(&worker->lock);
 }
 

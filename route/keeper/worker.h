@@ -33,9 +33,10 @@ bool keeper_worker_end(struct keeper_worker *worker, const struct keeper_hop *in
 /* Waits for nothing, if it has not been ended before. Returns NULL. */
 struct keeper_worker *keeper_worker_free(struct keeper_worker *worker);
 
-/* These three as guard_want(), guard_unwant(), guard_wish(). */
+/* These as the functions of the guard that are named so. */
 void keeper_worker_want(struct keeper_worker *worker, const struct keeper_wish *wish);
 void keeper_worker_unwant(struct keeper_worker *worker);
+void keeper_worker_want_still(struct keeper_worker *worker);
 bool keeper_worker_wish(struct keeper_worker *worker, struct keeper_wish *wish);
 
 /* As keeper_follow(), from the next job on. */

@@ -463,6 +463,27 @@ def a_second_move_is_dropped(t):
                  "and home it goes", detail=agent.status)
 
 
+def wanted_again(t):
+    """The node comes back while a move is under way, and goes again: a command that then has no answer is tried again."""
+    world, service, monitor, esx, agent, home = settled(t, route='command-timeout = "6s"')
+    esx.trouble("-d hang")
+    world.cut(world.node(1), "data")
+    t.eventually(lambda: esx.calls("-d") and command_status(agent).get("waits_for"), "a move is under way",
+                 detail=agent.status)
+    to, why = command_status(agent)["waits_for"], agent.get("decision")
+    world.plug(world.node(1), "data")
+    t.eventually(lambda: agent.path(home).get("up") and agent.get("decision") != why, "it is not wanted any more",
+                 detail=agent.status)
+    world.cut(world.node(1), "data")
+    t.eventually(lambda: agent.get("decision") == why and command_status(agent)["waits_for"] == to, "it is again",
+                 detail=agent.status)
+    t.ok(len(esx.calls("-d")) == 1, "all that during one command", esx.calls())
+    t.eventually(lambda: len(esx.calls("-d")) > 1, "killed, and tried again", detail=esx.calls)
+    t.ok(not agent.events("switch-failed"), "it is no refusal", agent.log())
+    esx.trouble()
+    t.eventually(agree(agent, esx, monitor, to), "it moves when the command answers", detail=agent.status)
+
+
 def gets_no_lock(t):
     """It does not get its lock, and says so: no refusal, the very same move is tried until it does."""
     world, service, monitor, esx, agent, home = settled(t)
@@ -542,6 +563,6 @@ def by_ip(t):
 if __name__ == "__main__":
     sys.exit(main([hangs, lies_and_refusals, a_delete_lies, each_in_its_turn, by_others, dry_run,
                    failover_and_failback, under_a_supervisor, cold_start_and_restart, forms, waits_for_the_lock,
-                   a_second_move_is_dropped, gets_no_lock, a_look_is_stuck, hangs_at_the_start, unknown_output, vanishes_before_the_delete,
+                   a_second_move_is_dropped, wanted_again, gets_no_lock, a_look_is_stuck, hangs_at_the_start, unknown_output, vanishes_before_the_delete,
                    comes_back_meanwhile, ends_while_it_hangs, ends_in_a_move, ends_without_a_route,
                    observes_without_a_route, a_netstack, by_ip]))

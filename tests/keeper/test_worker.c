@@ -320,20 +320,24 @@ Test(worker, a_wish_is_known_until_its_answer_is)
     end(&story);
 }
 
-/* One that failed without an answer is tried again when it was wished for once more. */
-Test(worker, a_wish_for_where_a_move_leads_keeps_it)
+/* One that failed without an answer is tried again when it was wanted again meanwhile, or wished for once more. */
+Test(worker, a_move_can_be_wanted_again)
 {
-    struct story story;
+    for (unsigned i = 0; i < 2; i++) {
+        struct story story;
 
-    at_home(&story);
-    story.memory.put = (struct failure){.times = 1, .error = -ETIMEDOUT};
-    move_that_waits(&story, NODE2);
-    guard_unwant(story.guard);
-    want(&story, NODE2);
-    story.memory.put_waits = false;
-    until(&story, KEEPER_STANDS, 2);
-    cr_expect_str_eq(story.tale, "unreadable " NODE2 ", stands " NODE2, "%s", story.tale);
-    end(&story);
+        at_home(&story);
+        story.memory.put = (struct failure){.times = 1, .error = -ETIMEDOUT};
+        move_that_waits(&story, NODE2);
+        guard_unwant(story.guard);
+        if (i == 0)
+            guard_want_still(story.guard);
+        else
+            want(&story, NODE2);
+        story.memory.put_waits = false;
+        until(&story, KEEPER_STANDS, 2);
+        end_with(&story, "unreadable " NODE2 ", stands " NODE2, NODE2);
+    }
 }
 
 static const struct {
@@ -599,6 +603,23 @@ Test(worker, the_end_waits_no_longer_than_it_is_told)
     take_events(&story);
     cr_expect_eq(story.told[KEEPER_STANDS], 1, "%s", story.tale);
     end(&story);
+}
+
+/* What had no answer is made again at the end, and looked after when it is refused then. */
+Test(worker, the_end_looks_after_a_move_that_is_refused)
+{
+    struct story story;
+
+    at_home(&story);
+    story.memory.put = (struct failure){.times = 1, .error = -ETIMEDOUT};
+    move_that_waits(&story, NODE2);
+    memory_fib_remove(&story.memory, 0); /* as by a delete before the add */
+    story.memory.put_waits = false;
+    until(&story, KEEPER_UNREADABLE, 1);
+    story.memory.put = (struct failure){.times = 1, .error = -EREMOTEIO};
+    cr_expect(guard_end(story.guard, &story.hop, 20 * NS_PER_S));
+    take_events(&story);
+    end_with(&story, "unreadable " NODE2 ", refused " NODE2 ", repaired " NODE1, NODE1);
 }
 
 /* Half of a move may be done: what failed without an answer is made again, what was answered is looked at. */
