@@ -308,7 +308,7 @@ def left_by_vib(kind, facts):
 
 
 def leftover_steps(kind):
-    return [f"remove {kind.service}", f"remove the agent's files in {kind.state}"]
+    return [f"remove {path}" for path in (kind.config, kind.service)] + [f"remove the agent's files in {kind.state}"]
 
 
 def route_that_stays(kind, facts):
