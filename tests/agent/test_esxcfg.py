@@ -465,7 +465,7 @@ def a_second_move_is_dropped(t):
 
 def wanted_again(t):
     """The node comes back while a move is under way, and goes again: a command that then has no answer is tried again."""
-    world, service, monitor, esx, agent, home = settled(t, route='command-timeout = "6s"')
+    world, service, monitor, esx, agent, home = settled(t, route='command-timeout = "12s"')
     esx.trouble("-d hang")
     world.cut(world.node(1), "data")
     t.eventually(lambda: esx.calls("-d") and command_status(agent).get("waits_for"), "a move is under way",
