@@ -142,23 +142,25 @@ static void plan(struct agent *agent)
 /* There is no route yet. That no path is good now is no reason to have none. */
 static bool is_better_than_none(const struct agent *agent, const struct keeper_wish *wish)
 {
-    return wish->tag == SWITCH_COLD_START && !agent->orders.pin_hard &&
+    return wish->tag == SWITCH_COLD_START &&
            agent_table_find(&agent->host.table, &wish->to.address) != SELECTOR_NO_PATH;
 }
 
 /* A move need not begin, nor be tried again, when it is not wanted any more; it may be wanted again while it is under
- * way. */
+ * way. Another one takes its place when that is asked for. */
 static void review_wish(struct agent *agent)
 {
+    const struct selector_decision *decision = &agent->service.decision;
     struct guard *guard = agent->service.guard;
     struct keeper_wish wish;
 
     if (!guard_wish(guard, &wish))
         return;
-    if (agent_acts(agent) && (agent->service.decision.switch_now || is_better_than_none(agent, &wish)))
-        guard_want_still(guard);
-    else
+    if (!agent_acts(agent) || (!decision->switch_now && !is_better_than_none(agent, &wish)))
         guard_unwant(guard);
+    else if (!decision->switch_now ||
+             address_equal(&wish.to.address, &agent->host.table.paths[decision->to].address))
+        guard_want_still(guard);
 }
 
 void agent_apply(struct agent *agent)

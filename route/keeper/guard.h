@@ -33,7 +33,7 @@ void guard_want(struct guard *guard, const struct keeper_wish *wish, uint64_t no
  * does not answer it is not tried again, and KEEPER_REFUSED says so.
  */
 void guard_unwant(struct guard *guard);
-/* The newest wish still is one: what guard_unwant() did to a move under way is undone. */
+/* The move under way is wanted again: what guard_unwant() did to it is undone. */
 void guard_want_still(struct guard *guard);
 /*
  * The newest wish that has neither been forgotten nor answered by an event that was pulled: the one that waits, else the
