@@ -355,6 +355,7 @@ void keeper_want(struct keeper *keeper, const struct keeper_wish *wish, uint64_t
 
     keeper->now_ns = now_ns;
     error = move(keeper, &wish->to);
+    keeper->report.stands = error == 0;
     if (error == 0) {
         keeper->hop = wish->to;
         keeper->report.unrepaired = false;
@@ -406,6 +407,7 @@ static void repair(struct keeper *keeper, const struct fib_route *found)
         keeper->adopted = adopted; /* whose it is may come back */
         return;
     }
+    keeper->report.stands = true;
     keeper->report.unrepaired = false;
     keeper->report.repairs++;
     snprintf(tell(keeper, KEEPER_REPAIRED)->text, KEEPER_TEXT_SIZE, "%s", text);
@@ -468,7 +470,8 @@ static bool look_beneath(struct keeper *keeper, struct fib_way *way)
 {
     struct fib_route found;
 
-    if (stands(keeper, &found))
+    keeper->report.stands = stands(keeper, &found);
+    if (keeper->report.stands)
         return fib_has_leftover(keeper->settings.fib) ? put_again(keeper, way) : true;
     if (keeper->settings.follow_only) {
         note(keeper, PACKETS_UNKNOWN, "");
@@ -476,6 +479,7 @@ static bool look_beneath(struct keeper *keeper, struct fib_way *way)
         keeper->hop = (struct keeper_hop){0};
         keeper->list_is_known = false;
         adopt(keeper);
+        keeper->report.stands = is_in_use(keeper);
         return false;
     }
     repair(keeper, address_is_set(&found.destination) ? &found : &way->matched);
@@ -491,6 +495,7 @@ static void keep(struct keeper *keeper)
     scope_refresh_address(&keeper->settings.service);
     if (!is_in_use(keeper)) {
         adopt(keeper);
+        keeper->report.stands = is_in_use(keeper);
         return;
     }
     if (!look(keeper, &way))
@@ -498,6 +503,7 @@ static void keep(struct keeper *keeper)
     if (way.kind == FIB_WAY_NONE || !is_kept(keeper, &way.matched)) {
         known = look_beneath(keeper, &way);
     } else {
+        keeper->report.stands = true;
         keeper->report.unrepaired = false; /* we or another put it back */
         if (way.kind == FIB_WAY_DETOUR)
             known = undo_redirect(keeper, &way);

@@ -77,8 +77,9 @@ struct keeper_report {
     enum keeper_packets packets;
     char instead[KEEPER_TEXT_SIZE]; /* what packets do when they do not take our route */
     bool unrepaired;                /* ours is gone and could not be put back; that has been told */
-    uint64_t repairs;               /* times ours was put back */
-    uint64_t redirects;             /* times it was renewed because of a redirect */
+    bool stands;        /* a route that is kept stood at the last look, and no move has failed since */
+    uint64_t repairs;   /* times ours was put back */
+    uint64_t redirects; /* times it was renewed because of a redirect */
 };
 
 /* 0 or -ENOMEM. */

@@ -42,6 +42,7 @@ struct keeper_worker {
     struct keeper_hop in_use;
     uint64_t not_before_ns; /* the pause after a failure */
     bool in_vain;           /* the last move failed */
+    bool lost;              /* a route stood, and it is not known any more that one does */
     bool unsettled;         /* the last change of the route failed, so there may be none */
     bool answered;          /* but it was an answer */
     unsigned tries_at_end;
@@ -102,6 +103,7 @@ static void take_event(struct keeper_worker *worker, struct keeper_event *event,
 
 static struct outcome take_events(struct keeper_worker *worker)
 {
+    bool stood = worker->report.keeper.stands;
     struct keeper_event event;
     struct outcome outcome = {0};
 
@@ -111,8 +113,9 @@ static struct outcome take_events(struct keeper_worker *worker)
         worker->unreadable[0] = '\0';
     worker->report.keeper = *keeper_report(worker->keeper);
     worker->report.owned = *fib_owned(worker->fib);
-    worker->unsettled =
-        outcome.unsettled || worker->report.keeper.unrepaired || (outcome.error && worker->unsettled);
+    worker->lost = !worker->report.keeper.stands && (worker->lost || stood);
+    worker->unsettled = outcome.unsettled || worker->report.keeper.unrepaired ||
+                        (worker->unsettled && (outcome.error || worker->lost));
     worker->answered = !outcome.unknown;
     return outcome;
 }
@@ -212,8 +215,10 @@ static void *run(void *context)
             continue;
         }
         worker->doing = job;
-        if (worker->follow_waits)
+        if (worker->follow_waits) {
             keeper_follow(worker->keeper, worker->follow_only);
+            worker->unsettled &= !worker->follow_only; /* it is others' now */
+        }
         worker->follow_waits = false;
         fib_hurry(worker->fib, false);
         if (job == JOB_MOVE)

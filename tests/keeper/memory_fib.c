@@ -41,7 +41,8 @@ static int fails(struct fib *fib, struct failure *failure, const char *what)
     if (!failure->times)
         return 0;
     failure->times--;
-    return fib_fail(fib, failure->error, "%s failed on command", what);
+    return fib_fail(fib, failure->times == 0 && failure->last_error ? failure->last_error : failure->error,
+                    "%s failed on command", what);
 }
 
 static bool same_key(const struct fib_route *a, const struct fib_route *b)

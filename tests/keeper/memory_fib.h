@@ -14,6 +14,7 @@ struct failure {
     unsigned after; /* this many calls succeed, */
     unsigned times; /* then so many fail */
     int error;
+    int last_error; /* of the last of them; 0: the same */
 };
 
 struct memory_fib {

@@ -605,21 +605,41 @@ Test(worker, the_end_waits_no_longer_than_it_is_told)
     end(&story);
 }
 
-/* What had no answer is made again at the end, and looked after when it is refused then. */
+/* What had no answer is made again at the end, and looked after when it is refused then; where that route cannot stand
+ * there is none. */
 Test(worker, the_end_looks_after_a_move_that_is_refused)
+{
+    for (unsigned link_usable = 0; link_usable < 2; link_usable++) {
+        struct story story;
+
+        at_home(&story);
+        story.memory.put = (struct failure){.times = 2, .error = -ETIMEDOUT, .last_error = -EREMOTEIO};
+        move_that_waits(&story, NODE2);
+        memory_fib_remove(&story.memory, 0); /* as by a delete before the add */
+        story.memory.put_waits = false;
+        until(&story, KEEPER_UNREADABLE, 1);
+        story.hop.link_usable = link_usable;
+        cr_expect_eq(guard_end(story.guard, &story.hop, 20 * NS_PER_S), link_usable);
+        take_events(&story);
+        end_with(&story,
+                 link_usable ? "unreadable " NODE2 ", refused " NODE2 ", repaired " NODE1
+                             : "unreadable " NODE2 ", refused " NODE2,
+                 link_usable ? NODE1 : "none");
+    }
+}
+
+/* Where none stood before, none is missing. */
+Test(worker, the_end_after_a_first_move_that_is_refused)
 {
     struct story story;
 
-    at_home(&story);
-    story.memory.put = (struct failure){.times = 1, .error = -ETIMEDOUT};
-    move_that_waits(&story, NODE2);
-    memory_fib_remove(&story.memory, 0); /* as by a delete before the add */
-    story.memory.put_waits = false;
-    until(&story, KEEPER_UNREADABLE, 1);
+    begin(&story);
     story.memory.put = (struct failure){.times = 1, .error = -EREMOTEIO};
-    cr_expect(guard_end(story.guard, &story.hop, 20 * NS_PER_S));
+    want(&story, NODE1);
+    until(&story, KEEPER_REFUSED, 1);
+    cr_expect(guard_end(story.guard, NULL, 20 * NS_PER_S));
     take_events(&story);
-    end_with(&story, "unreadable " NODE2 ", refused " NODE2 ", repaired " NODE1, NODE1);
+    end_with(&story, "refused " NODE1, "none");
 }
 
 /* Half of a move may be done: what failed without an answer is made again, what was answered is looked at. */
