@@ -139,10 +139,14 @@ static void plan(struct agent *agent)
         switch_to(agent, agent->service.planned.to, agent->service.planned.reason, true);
 }
 
-/* There is no route yet. That no path is good now is no reason to have none. */
+/* There is no route yet, and no path is good now: that is no reason to have none. A hard pin is one, but for the route that
+ * an earlier run left to be put. */
 static bool is_better_than_none(const struct agent *agent, const struct keeper_wish *wish)
 {
-    return wish->tag == SWITCH_COLD_START &&
+    const struct agent_service *service = &agent->service;
+
+    return service->current == SELECTOR_NO_PATH && wish->tag == SWITCH_COLD_START &&
+           (!agent->orders.pin_hard || address_equal(&wish->to.address, &service->unsettled)) &&
            agent_table_find(&agent->host.table, &wish->to.address) != SELECTOR_NO_PATH;
 }
 
